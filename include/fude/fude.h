@@ -1,0 +1,146 @@
+// fude draws pictures with Stable Diffusion 3.5. This header is the whole public API.
+//
+//   fude::Engine engine({.model = "path/to/stable-diffusion-3.5-medium"});
+//   fude::Result result = engine.generate({.prompt = "a capybara in a hot spring", .seed = 7});
+//   result.images[0].rgb  // width·height·3 bytes
+//
+// Every failure is a fude::Error. Strings and paths are UTF-8. Nothing here prints, reads the environment or exits.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fude/error.h"
+
+namespace fude {
+
+std::string version();  // "0.1.0"
+
+// Where the weights are. An empty string means: inside `model`.
+struct ModelFiles {
+  std::string model;       // diffusers folder, single .safetensors, or an id in the Hugging Face cache such as "stabilityai/…"
+  std::string clip_l;      // separate component files, as ComfyUI keeps them
+  std::string clip_g;
+  std::string t5;
+  std::string vae;
+  std::string tokenizers;  // a folder with tokenizer, tokenizer_2, tokenizer_3 (or clip, t5)
+  bool no_t5 = false;      // leave T5 out, as diffusers does with text_encoder_3=None
+  std::string hub_cache;   // root of the Hugging Face cache (…/hub); empty: ids are not looked up
+};
+
+struct EngineOptions {
+  std::string device = "auto";  // auto, cpu
+  std::string dtype = "auto";   // auto, f32, bf16, f16
+  int threads = 0;              // 0: the cores
+};
+
+// Whose random numbers the first latents are: the same bits as torch.randn for the same seed.
+enum class Noise { torch_cpu, torch_cpu_f16, torch_cpu_bf16, torch_cuda };
+std::string_view name_of(Noise noise);                     // "torch-cpu", "torch-cpu-f16" …
+std::optional<Noise> noise_from(std::string_view name);
+const std::vector<std::string>& sampler_names();           // the first is the default
+
+struct Request {
+  std::string prompt;
+  std::string negative;
+  int64_t width = 0, height = 0;  // pixels, multiples of 16; 0: the model's own size
+  int64_t steps = 28;             // 1–1000
+  double guidance = 7.0;          // ≤ 1 turns guidance off
+  uint64_t seed = 0;              // picture i of a request uses seed + i
+  int64_t count = 1;
+  Noise noise = Noise::torch_cpu;
+  std::string sampler = "euler";
+  std::optional<double> shift;    // of the schedule; empty: the checkpoint's
+};
+
+struct Image {
+  int64_t width = 0, height = 0;
+  std::vector<uint8_t> rgb;  // rows top to bottom, 3 bytes a pixel
+  uint64_t seed = 0;
+};
+
+enum class Stage { load, encode, denoise, decode };
+std::string_view name_of(Stage stage);
+
+// Where a request is. Within load and encode, step counts blocks; within denoise, steps of this picture.
+struct Progress {
+  Stage stage = Stage::load;
+  int64_t picture = 0, pictures = 1;
+  int64_t step = 0, steps = 0;  // finished so far, and of how many
+};
+
+// A tensor of the trace (names in docs): contiguous bytes, valid during the call only.
+struct TraceTensor {
+  std::string_view name;
+  std::string_view dtype;  // "f32", "i32", "u8"
+  std::vector<int64_t> shape;
+  const void* data = nullptr;
+};
+
+// All optional. Calls come from the thread that called generate.
+struct Callbacks {
+  std::function<void(const Progress&)> progress;
+  std::function<void(const Image&)> finished;         // each picture as soon as it is done
+  std::function<void(const std::string&)> warning;    // e.g. what was cut from a prompt that is too long
+  std::function<void(const TraceTensor&)> trace;      // every stage of picture 0
+  const std::atomic<bool>* stop = nullptr;            // set it to true: Error{cancelled} within a block's time
+};
+
+struct Seconds {
+  double load = 0, encode = 0, denoise = 0, decode = 0, total = 0;
+};
+
+struct Bytes {
+  int64_t host = 0, device = 0;
+};
+
+struct Result {
+  std::vector<Image> images;
+  Seconds seconds;
+  std::vector<double> step_seconds;  // of picture 0
+  Bytes planned, used;               // activations and weights that fude itself allocates, planned before and counted after
+  std::string device;                // "cpu"
+  std::string dtype;                 // what was computed in: "f32", "bf16"
+  Request request;                   // with the sizes that were used
+};
+
+struct DeviceInfo {
+  std::string name;         // what --device takes: "cpu"
+  std::string description;  // "AMD EPYC, 2 threads, AVX2"
+  std::string library;      // "oneDNN 2.6.3"
+  int64_t memory = 0;       // bytes in all
+  int64_t free = 0;         // bytes available now
+  std::string fast_dtypes;  // "f32" or "f32, bf16"
+};
+std::vector<DeviceInfo> devices();
+
+class Engine {
+ public:
+  // Opens the checkpoint (headers and tokenizers only). Error: bad_checkpoint, bad_request.
+  explicit Engine(const ModelFiles& files, const EngineOptions& options = {});
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  // Draws request.count pictures. Error: bad_request, out_of_memory, bad_checkpoint, io, non_finite, cancelled. The engine stays
+  // usable after an error.
+  Result generate(const Request& request, const Callbacks& callbacks = {});
+
+  // The request with every default filled in, checked. Error{bad_request}.
+  Request complete(const Request& request) const;
+
+  const std::string& model_name() const;  // the folder's or file's name
+  const std::string& model_hash() const;  // identifies the weights: see docs
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fude

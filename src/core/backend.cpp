@@ -1,0 +1,211 @@
+#include "core/backend.h"
+
+#include <cassert>
+#include <string>
+
+#include "fude/error.h"
+
+namespace fude {
+
+namespace {
+
+// The shape of x with another last dimension.
+Tensor empty_like(const Backend& op, const Tensor& x, int64_t columns, DType dtype) {
+  switch (x.rank) {
+    case 1: return op.empty({columns}, dtype);
+    case 2: return op.empty({x.dim(0), columns}, dtype);
+    case 3: return op.empty({x.dim(0), x.dim(1), columns}, dtype);
+    default: return op.empty({x.dim(0), x.dim(1), x.dim(2), columns}, dtype);
+  }
+}
+
+}  // namespace
+
+void Backend::begin(double flops) {
+  work_.flops += flops;
+  if (stop_ && stop_->load(std::memory_order_relaxed)) throw Error(Code::cancelled, "stopped at your request");
+}
+
+Tensor Backend::empty(std::initializer_list<int64_t> shape, DType dtype) const {
+  Tensor t = Tensor::of(nullptr, dtype, shape);
+  t.data = arena_->allocate(t.bytes());
+  return t;
+}
+
+int64_t Backend::packed_bytes(const WeightShape& shape, DType dtype) const { return shape.numel() * size_of(dtype); }
+
+Tensor Backend::upload(const void* host, DType dtype, std::initializer_list<int64_t> shape) {
+  Tensor out = empty(shape, dtype);
+  if (!measuring()) do_upload(out, host);
+  return out;
+}
+
+void Backend::copy(const Tensor& out, const Tensor& x) {
+  assert(same_shape(out, x));
+  begin(0);
+  if (!measuring()) do_copy(out, x);
+}
+
+Tensor Backend::linear(const Tensor& x, const Linear& w, LinearOptions options) {
+  Tensor out = empty_like(*this, x, w.weight.shape.out, dtype_);
+  linear_into(out, x, w, options);
+  return out;
+}
+
+void Backend::linear_into(const Tensor& out, const Tensor& x, const Linear& w, LinearOptions options) {
+  assert(x.rank == out.rank && x.dim(-1) == w.weight.shape.in && out.dim(-1) == w.weight.shape.out && w.weight.shape.kernel == 1);
+  assert(x.numel() / x.dim(-1) == out.numel() / out.dim(-1) && (x.rank <= 3 || x.contiguous()));
+  LinearCall call{out, x, w, options};
+  if (x.contiguous() && out.contiguous()) {
+    const int64_t m = x.numel() / x.dim(-1);
+    call.x = x.view({m, x.dim(-1)});
+    call.out = out.view({m, out.dim(-1)});
+  }
+  begin(2.0 * static_cast<double>(x.numel()) * static_cast<double>(w.weight.shape.out));
+  Scope s = scope();
+  void* memory = arena_->allocate(workspace(call));
+  if (!measuring()) do_linear(call, memory);
+}
+
+Tensor Backend::attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
+  assert(q.rank == 3 && same_shape(k, v) && q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2) && q.dim(2) % options.heads == 0);
+  Tensor out = empty({q.dim(0), q.dim(1), q.dim(2)}, q.dtype);
+  begin(4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)));
+  const AttentionCall call{out, q, k, v, options, q.dim(2) / options.heads};
+  Scope s = scope();
+  void* memory = arena_->allocate(workspace(call));
+  if (!measuring()) do_attention(call, memory);
+  return out;
+}
+
+Tensor Backend::conv2d(const Tensor& x, const Conv& w, ConvOptions options) {
+  const int64_t zoom = options.upsample ? 2 : 1;
+  Tensor out = empty({x.dim(0), x.dim(1) * zoom / options.stride, x.dim(2) * zoom / options.stride, w.weight.shape.out}, x.dtype);
+  conv2d_into(out, x, w, options);
+  return out;
+}
+
+void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, ConvOptions options) {
+  assert(x.rank == 4 && x.contiguous() && out.contiguous() && x.dim(3) == w.weight.shape.in && out.dim(3) == w.weight.shape.out);
+  assert(options.stride == 1 || (options.stride == 2 && !options.upsample));
+  begin(2.0 * static_cast<double>(out.numel()) * static_cast<double>(w.weight.shape.row()));
+  const ConvCall call{out, x, w, options};
+  Scope s = scope();
+  void* memory = arena_->allocate(workspace(call));
+  if (!measuring()) do_conv2d(call, memory);
+}
+
+Tensor Backend::layer_norm(const Tensor& x, const Norm& norm, float eps) {
+  Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
+  begin(0);
+  if (!measuring()) do_layer_norm(out, x, norm, eps);
+  return out;
+}
+
+Tensor Backend::rms_norm(const Tensor& x, const Tensor& weight, float eps) {
+  assert(weight.dim(0) == x.dim(-1));
+  Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
+  begin(0);
+  if (!measuring()) do_rms_norm(out, x, weight, eps);
+  return out;
+}
+
+void Backend::rms_norm_heads(const Tensor& x, const Tensor& weight, float eps) {
+  assert(x.rank == 3 && x.dim(2) % weight.dim(0) == 0);
+  begin(0);
+  if (measuring()) return;
+  // Each head is a row of its own: [b, t, heads·d] seen as [b, t, heads, d].
+  Tensor heads = x;
+  heads.rank = 4;
+  heads.shape = {x.dim(0), x.dim(1), x.dim(2) / weight.dim(0), weight.dim(0)};
+  heads.stride = {x.stride[0], x.stride[1], weight.dim(0), 1};
+  do_rms_norm(heads, heads, weight, eps);
+}
+
+Tensor Backend::norm_modulate(const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
+  assert(x.rank == 3 && shift.dim(0) == x.dim(0) && same_shape(shift, scale) && shift.dim(1) == x.dim(2));
+  Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
+  begin(0);
+  if (!measuring()) do_norm_modulate(out, x, shift, scale, eps);
+  return out;
+}
+
+void Backend::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
+  do_layer_norm(out, x, Norm{}, eps);
+  do_modulate(out, out, shift, scale);
+}
+
+Tensor Backend::group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation) {
+  assert(x.rank == 4 && x.contiguous() && x.dim(3) % groups == 0 && norm.weight.dim(0) == x.dim(3));
+  Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
+  begin(0);
+  if (!measuring()) do_group_norm(out, x, norm, groups, eps, activation);
+  return out;
+}
+
+Tensor Backend::activate(const Tensor& x, Activation activation) {
+  Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
+  begin(0);
+  if (!measuring()) do_activate(out, x, activation);
+  return out;
+}
+
+void Backend::add(const Tensor& x, const Tensor& y) {
+  assert(x.dim(-1) == y.dim(-1) && (same_shape(x, y) || (x.rank == 3 && y.rank == 2 && x.dim(1) == y.dim(0))));
+  begin(0);
+  if (measuring()) return;
+  if (same_shape(x, y)) return do_add(x, y);
+  for (int64_t b = 0; b < x.dim(0); ++b) do_add(x[b], y);
+}
+
+void Backend::multiply(const Tensor& x, const Tensor& y) {
+  assert(same_shape(x, y));
+  begin(0);
+  if (!measuring()) do_multiply(x, y);
+}
+
+void Backend::add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
+  assert(x.rank == 3 && same_shape(x, y) && gate.dim(0) == x.dim(0) && gate.dim(1) == x.dim(2));
+  begin(0);
+  if (!measuring()) do_add_gated(x, gate, y);
+}
+
+Tensor Backend::patchify(const Tensor& latents, int64_t patch) {
+  assert(latents.rank == 4 && latents.dim(2) % patch == 0 && latents.dim(3) % patch == 0);
+  Tensor out = empty({latents.dim(0), (latents.dim(2) / patch) * (latents.dim(3) / patch), latents.dim(1) * patch * patch});
+  begin(0);
+  if (!measuring()) do_patchify(out, latents, patch);
+  return out;
+}
+
+Tensor Backend::unpatchify(const Tensor& tokens, int64_t patch, int64_t channels, int64_t height, int64_t width) {
+  assert(tokens.rank == 3 && tokens.dim(1) == (height / patch) * (width / patch) && tokens.dim(2) == patch * patch * channels);
+  Tensor out = empty({tokens.dim(0), channels, height, width}, DType::f32);
+  begin(0);
+  if (!measuring()) do_unpatchify(out, tokens, patch);
+  return out;
+}
+
+Tensor Backend::to_nhwc(const Tensor& latents, float scale, float shift) {
+  assert(latents.rank == 4);
+  Tensor out = empty({latents.dim(0), latents.dim(2), latents.dim(3), latents.dim(1)});
+  begin(0);
+  if (!measuring()) do_to_nhwc(out, latents, scale, shift);
+  return out;
+}
+
+Tensor Backend::guide(const Tensor& v, float guidance) {
+  assert(v.rank == 4 && v.dim(0) % 2 == 0 && v.dtype == DType::f32);
+  Tensor out = empty({v.dim(0) / 2, v.dim(1), v.dim(2), v.dim(3)}, DType::f32);
+  begin(0);
+  if (!measuring()) do_guide(out, v, guidance);
+  return out;
+}
+
+void Backend::euler_step(const Tensor& latents, const Tensor& v, float dt) {
+  assert(same_shape(latents, v) && latents.dtype == DType::f32 && v.dtype == DType::f32);
+  begin(0);
+  if (!measuring()) do_axpy(latents, v, dt);
+}
+
+}  // namespace fude

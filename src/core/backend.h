@@ -1,0 +1,176 @@
+// Backend: the only abstract class. About twenty eager operations on tensors, weight packing, and the arena they work in.
+//
+// The public functions check shapes, allocate results and workspace and count the work; a device implements the protected do_…
+// functions. On a measuring arena the do_… functions are not called, so the same model code that draws also plans.
+// A fused operation's default implementation is its definition in simpler operations; a device overrides it only to be faster.
+//
+// Unless stated, tensors are [batch, rows, columns] or [rows, columns] of the activation dtype, and row ranges of a batch are
+// accepted (strided batches, contiguous columns). Shape mistakes are our own bugs and are asserted.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+
+#include "core/activation.h"
+#include "core/arena.h"
+#include "core/tensor.h"
+#include "core/weight.h"
+
+namespace fude {
+
+struct LinearOptions {
+  Activation activation = Activation::none;  // applied after the bias
+  bool accumulate = false;                   // linear_into only: out += y, after the activation
+};
+
+struct AttentionOptions {
+  int64_t heads = 1;
+  float scale = 1.0f;   // of q·kᵀ
+  bool causal = false;  // query i sees keys 0..i
+  Tensor bias;          // f32 [heads, queries, keys], added after the scale; may be empty
+};
+
+struct ConvOptions {
+  int64_t stride = 1;
+  bool upsample = false;    // nearest ×2 before the convolution
+  bool accumulate = false;  // conv2d_into only: out += y
+};
+
+// What a run cost so far.
+struct Work {
+  double flops = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;
+  // The dtype activations and packed weights get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no faster type.
+  virtual DType compute_dtype(DType wanted) const = 0;
+
+  // ---- memory ------------------------------------------------------------------------------------------------------------
+  void use(Arena& arena) { arena_ = &arena; }
+  void use(DType activations) { dtype_ = activations; }
+  void stop_when(const std::atomic<bool>* flag) { stop_ = flag; }  // polled by every operation: Error{cancelled}
+
+  Arena& arena() const { return *arena_; }
+  DType dtype() const { return dtype_; }
+  bool measuring() const { return arena_->is_measuring(); }
+  const Work& work() const { return work_; }
+
+  Scope scope() const { return Scope(*arena_); }
+  Tensor empty(std::initializer_list<int64_t> shape) const { return empty(shape, dtype_); }
+  Tensor empty(std::initializer_list<int64_t> shape, DType dtype) const;
+
+  // ---- weights -----------------------------------------------------------------------------------------------------------
+  virtual int64_t packed_bytes(const WeightShape& shape, DType dtype) const;
+  // Fills `memory` (packed_bytes of it) with the form linear and conv2d multiply by.
+  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const = 0;
+
+  // ---- copies ------------------------------------------------------------------------------------------------------------
+  Tensor upload(const void* host, DType dtype, std::initializer_list<int64_t> shape);  // host memory, contiguous
+  void download(const Tensor& source, void* host) { if (!measuring()) do_download(source, host); }
+  void copy(const Tensor& out, const Tensor& x);  // strides may differ; casts between float dtypes
+  bool all_finite(const Tensor& x) { return measuring() || do_all_finite(x); }
+
+  // ---- products ----------------------------------------------------------------------------------------------------------
+  // x [.., in] -> [.., out] in the activation dtype.
+  Tensor linear(const Tensor& x, const Linear& w, LinearOptions options = {});
+  // The same into an existing tensor (any float dtype); with options.accumulate added to it.
+  void linear_into(const Tensor& out, const Tensor& x, const Linear& w, LinearOptions options = {});
+  // softmax(scale·q·kᵀ + bias)·v per head; q [b, tq, d], k and v [b, tk, d], columns of a wider tensor allowed. -> [b, tq, d].
+  Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
+  // Square kernel, padding kernel/2, stride 2 pads right and bottom only (the VAE's). x NHWC -> NHWC.
+  Tensor conv2d(const Tensor& x, const Conv& w, ConvOptions options = {});
+  void conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, ConvOptions options = {});
+
+  // ---- norms, elementwise ------------------------------------------------------------------------------------------------
+  // Over the last dimension. With no weight: plain normalisation.
+  Tensor layer_norm(const Tensor& x, const Norm& norm, float eps);
+  // x·rsqrt(mean(x²) + eps)·weight, in the activation dtype whatever x's is (T5's residual stream is f32).
+  Tensor rms_norm(const Tensor& x, const Tensor& weight, float eps);
+  // The same over each head of the last dimension, in place: weight [head_dim].
+  void rms_norm_heads(const Tensor& x, const Tensor& weight, float eps);
+  // LayerNorm(x)·(1 + scale) + shift; shift, scale f32 [b, d] (rows of a wider tensor allowed).
+  Tensor norm_modulate(const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
+  // Over channels in groups and all pixels of a picture, then optionally silu. x NHWC.
+  Tensor group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation);
+  Tensor activate(const Tensor& x, Activation activation);
+  void add(const Tensor& x, const Tensor& y);                             // x += y; y may be [rows, d] for every batch of x
+  void multiply(const Tensor& x, const Tensor& y);                        // x *= y
+  void add_gated(const Tensor& x, const Tensor& gate, const Tensor& y);   // x += gate·y; gate f32 [b, d]
+
+  // ---- the ends of the model ---------------------------------------------------------------------------------------------
+  // Latents [b, c, h, w] -> tokens [b, (h/p)·(w/p), c·p·p], columns ordered (c, row, column) as a convolution's weight is.
+  Tensor patchify(const Tensor& latents, int64_t patch);
+  // Tokens [b, n, p·p·c], columns ordered (row, column, c) -> f32 latents [b, c, h, w].
+  Tensor unpatchify(const Tensor& tokens, int64_t patch, int64_t channels, int64_t height, int64_t width);
+  // Latents f32 [b, c, h, w] -> NHWC latents·scale + shift.
+  Tensor to_nhwc(const Tensor& latents, float scale, float shift);
+  // Guidance: v f32 [2·n, …], negative half first -> [n, …] = u + guidance·(c − u).
+  Tensor guide(const Tensor& v, float guidance);
+  // One step of an ordinary differential equation: latents += dt·v, both f32.
+  void euler_step(const Tensor& latents, const Tensor& v, float dt);
+
+ protected:
+  struct LinearCall {
+    Tensor out, x;  // two-dimensional, or three-dimensional with strided batches
+    Linear w;
+    LinearOptions options;
+  };
+  struct AttentionCall {
+    Tensor out, q, k, v;
+    AttentionOptions options;
+    int64_t head_dim;
+  };
+  struct ConvCall {
+    Tensor out, x;
+    Conv w;
+    ConvOptions options;
+  };
+
+  // Bytes of arena a call needs besides its tensors.
+  virtual int64_t workspace(const LinearCall&) const { return 0; }
+  virtual int64_t workspace(const AttentionCall&) const { return 0; }
+  virtual int64_t workspace(const ConvCall&) const { return 0; }
+
+  virtual void do_upload(const Tensor& out, const void* host) = 0;
+  virtual void do_download(const Tensor& x, void* host) = 0;
+  virtual void do_copy(const Tensor& out, const Tensor& x) = 0;
+  virtual bool do_all_finite(const Tensor& x) = 0;
+  virtual void do_linear(const LinearCall& call, void* workspace) = 0;
+  virtual void do_attention(const AttentionCall& call, void* workspace) = 0;
+  virtual void do_conv2d(const ConvCall& call, void* workspace) = 0;
+  virtual void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) = 0;
+  virtual void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) = 0;
+  virtual void do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
+                             Activation activation) = 0;
+  virtual void do_activate(const Tensor& out, const Tensor& x, Activation activation) = 0;
+  virtual void do_add(const Tensor& x, const Tensor& y) = 0;
+  virtual void do_multiply(const Tensor& x, const Tensor& y) = 0;
+  virtual void do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) = 0;  // out may be x
+  virtual void do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) = 0;
+  virtual void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) = 0;
+  virtual void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) = 0;
+  virtual void do_guide(const Tensor& out, const Tensor& v, float guidance) = 0;
+  virtual void do_axpy(const Tensor& out, const Tensor& x, float factor) = 0;  // out += factor·x
+
+  virtual void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) = 0;
+
+  // Fused operations; these defaults are the definitions.
+  virtual void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
+
+ private:
+  void begin(double flops);  // counts work, notices cancellation
+
+  Arena* arena_ = nullptr;
+  DType dtype_ = DType::f32;
+  const std::atomic<bool>* stop_ = nullptr;
+  Work work_;
+};
+
+}  // namespace fude

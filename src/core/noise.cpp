@@ -1,0 +1,189 @@
+#include "core/noise.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+
+#include "core/dtype.h"
+
+namespace fude {
+
+namespace {
+
+// MT19937 seeded with the low half of the seed, as at::mt19937.
+class MersenneTwister {
+ public:
+  explicit MersenneTwister(uint64_t seed) {
+    state_[0] = static_cast<uint32_t>(seed);
+    for (uint32_t j = 1; j < kSize; ++j) state_[j] = 1812433253u * (state_[j - 1] ^ (state_[j - 1] >> 30)) + j;
+  }
+
+  uint32_t next() {
+    if (position_ == kSize) twist();
+    uint32_t y = state_[position_++];
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c5680u;
+    y ^= (y << 15) & 0xefc60000u;
+    return y ^ (y >> 18);
+  }
+
+ private:
+  static constexpr size_t kSize = 624, kMiddle = 397;
+
+  void twist() {
+    for (size_t i = 0; i < kSize; ++i) {
+      const uint32_t y = (state_[i] & 0x80000000u) | (state_[(i + 1) % kSize] & 0x7fffffffu);
+      state_[i] = state_[(i + kMiddle) % kSize] ^ (y >> 1) ^ (y & 1 ? 0x9908b0dfu : 0);
+    }
+    position_ = 0;
+  }
+
+  std::array<uint32_t, kSize> state_{};
+  size_t position_ = kSize;
+};
+
+// The vector log and sincos of torch's AVX2 kernel (Cephes polynomials), one lane, with its fused multiply-adds.
+float avx2_log(float x) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  float e = static_cast<float>(static_cast<int>(bits >> 23) - 126);
+  const float m = std::bit_cast<float>((bits & 0x007fffffu) | 0x3f000000u);
+  float f = m - 1.0f;
+  if (m < 0.70710677f) {
+    e -= 1.0f;
+    f += m;
+  }
+  const float z = f * f;
+  float y = 7.0376836292e-2f;
+  for (float c : {-1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f,
+                  2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f})
+    y = std::fma(y, f, c);
+  y *= f;
+  y = std::fma(y, z, e * -2.12194440e-4f);
+  y -= 0.5f * z;
+  return std::fma(e, 0.693359375f, f + y);
+}
+
+void avx2_sincos(float x, float& sine, float& cosine) {
+  int j = static_cast<int>(x * 1.27323954473516f);
+  j = (j + 1) & ~1;
+  const float a = static_cast<float>(j);
+  x = std::fma(a, -0.78515625f, x);
+  x = std::fma(a, -2.4187564849853515625e-4f, x);
+  x = std::fma(a, -3.77489497744594108e-8f, x);
+  const float z = x * x;
+  float c = 2.443315711809948e-5f;
+  c = std::fma(c, z, -1.388731625493765e-3f);
+  c = std::fma(c, z, 4.166664568298827e-2f);
+  c *= z;
+  c = std::fma(c, z, -0.5f * z) + 1.0f;
+  float s = -1.9515295891e-4f;
+  s = std::fma(s, z, 8.3321608736e-3f);
+  s = std::fma(s, z, -1.6666654611e-1f);
+  s *= z;
+  s = std::fma(s, x, x);
+  sine = (j & 2) == 0 ? s : c;
+  cosine = (j & 2) == 0 ? c : s;
+  if (j & 4) sine = -sine;
+  if (((j - 2) & 4) == 0) cosine = -cosine;
+}
+
+// 16 uniforms in, 16 normals out; value j pairs with value j + 8.
+void box_muller_f32(float* d) {
+  for (int j = 0; j < 8; ++j) {
+    const float radius = std::sqrt(-2.0f * avx2_log(1.0f - d[j]));
+    float sine, cosine;
+    avx2_sincos(6.2831855f * d[j + 8], sine, cosine);
+    d[j] = radius * cosine + 0.0f;
+    d[j + 8] = radius * sine + 0.0f;
+  }
+}
+
+// torch computes the narrow types in their own precision: every intermediate is rounded.
+template <class Round>
+void box_muller_narrow(float* d, Round rn) {
+  for (int j = 0; j < 8; ++j) {
+    const float u = rn(1.0f - d[j]);
+    const float radius = rn(std::sqrt(rn(-2.0f * rn(std::log(u)))));
+    const float theta = rn(static_cast<float>(2.0 * 3.14159265358979323846 * static_cast<double>(d[j + 8])));
+    d[j] = rn(radius * rn(std::cos(theta)));
+    d[j + 8] = rn(radius * rn(std::sin(theta)));
+  }
+}
+
+std::vector<float> cpu_randn(Noise kind, uint64_t seed, int64_t n) {
+  assert(n >= 16);
+  MersenneTwister random(seed);
+  const auto uniform = [&] {
+    const uint32_t bits = random.next();
+    switch (kind) {
+      case Noise::torch_cpu_f16: return static_cast<float>(bits & 0x7ff) / 2048.0f;
+      case Noise::torch_cpu_bf16: return static_cast<float>(bits & 0xff) / 256.0f;
+      default: return static_cast<float>(bits & 0xffffff) * 0x1p-24f;
+    }
+  };
+  const auto transform = [&](float* group) {
+    switch (kind) {
+      case Noise::torch_cpu_f16: box_muller_narrow(group, [](float v) { return from_f16(to_f16(v)); }); return;
+      case Noise::torch_cpu_bf16: box_muller_narrow(group, [](float v) { return from_bf16(to_bf16(v)); }); return;
+      default: box_muller_f32(group);
+    }
+  };
+  std::vector<float> values(static_cast<size_t>(n));
+  for (float& v : values) v = uniform();
+  for (size_t i = 0; i + 16 <= values.size(); i += 16) transform(&values[i]);
+  if (values.size() % 16 != 0) {  // the last 16 are drawn afresh
+    float* tail = values.data() + values.size() - 16;
+    for (int j = 0; j < 16; ++j) tail[j] = uniform();
+    transform(tail);
+  }
+  return values;
+}
+
+std::array<uint32_t, 4> philox(uint64_t seed, std::array<uint32_t, 4> counter) {
+  auto key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t a = uint64_t{0xD2511F53} * counter[0], b = uint64_t{0xCD9E8D57} * counter[2];
+    counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ key0, static_cast<uint32_t>(b),
+               static_cast<uint32_t>(a >> 32) ^ counter[3] ^ key1, static_cast<uint32_t>(a)};
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  return counter;
+}
+
+void curand_normal2(uint32_t x, uint32_t y, float& first, float& second) {
+  constexpr float kTo01 = 2.3283064e-10f;
+  constexpr float kToAngle = 2.3283064e-10f * 6.2831855f;
+  const float u = std::fma(static_cast<float>(x), kTo01, kTo01 / 2);
+  const float v = std::fma(static_cast<float>(y), kToAngle, kToAngle / 2);
+  const float s = std::sqrt(-2.0f * std::log(u));
+  first = s * std::sin(v);
+  second = s * std::cos(v);
+}
+
+std::vector<float> cuda_randn(uint64_t seed, int64_t n, int64_t device_threads) {
+  const int64_t threads = std::min((n + 255) / 256 * 256, device_threads);
+  std::vector<float> values(static_cast<size_t>(n));
+  for (int64_t k = 0; k * 4 * threads < n; ++k)
+    for (int64_t thread = 0; thread < threads; ++thread) {
+      const auto bits = philox(seed, {static_cast<uint32_t>(k), static_cast<uint32_t>(k >> 32), static_cast<uint32_t>(thread),
+                                      static_cast<uint32_t>(thread >> 32)});
+      std::array<float, 4> normal;
+      curand_normal2(bits[0], bits[1], normal[0], normal[1]);
+      curand_normal2(bits[2], bits[3], normal[2], normal[3]);
+      for (int64_t j = 0; j < 4; ++j) {
+        const int64_t i = thread + (4 * k + j) * threads;
+        if (i < n) values[static_cast<size_t>(i)] = normal[static_cast<size_t>(j)];
+      }
+    }
+  return values;
+}
+
+}  // namespace
+
+std::vector<float> torch_randn(Noise kind, uint64_t seed, int64_t n, int64_t device_threads) {
+  return kind == Noise::torch_cuda ? cuda_randn(seed, n, device_threads) : cpu_randn(kind, seed, n);
+}
+
+}  // namespace fude

@@ -1,0 +1,300 @@
+#include "reference/reference_backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace fude {
+
+namespace {
+
+float load(DType t, const void* p, int64_t i) {
+  switch (t) {
+    case DType::f32: return static_cast<const float*>(p)[i];
+    case DType::f16: return from_f16(static_cast<const uint16_t*>(p)[i]);
+    default: return from_bf16(static_cast<const uint16_t*>(p)[i]);
+  }
+}
+
+void store(DType t, void* p, int64_t i, float value) {
+  switch (t) {
+    case DType::f32: static_cast<float*>(p)[i] = value; return;
+    case DType::f16: static_cast<uint16_t*>(p)[i] = to_f16(value); return;
+    default: static_cast<uint16_t*>(p)[i] = to_bf16(value); return;
+  }
+}
+
+// One row (the last dimension) of a tensor of any rank.
+struct Row {
+  void* data;
+  DType dtype;
+  int64_t size;
+  float operator[](int64_t i) const { return load(dtype, data, i); }
+  void set(int64_t i, float value) const { store(dtype, data, i, value); }
+};
+
+int64_t row_count(const Tensor& t) { return t.numel() / t.dim(-1); }
+
+Row row(const Tensor& t, int64_t index) {
+  int64_t offset = 0;
+  for (int i = t.rank - 2; i >= 0; --i) {
+    offset += index % t.dim(i) * t.stride[static_cast<size_t>(i)];
+    index /= t.dim(i);
+  }
+  return {static_cast<char*>(t.data) + offset * size_of(t.dtype), t.dtype, t.dim(-1)};
+}
+
+// The row of a per-batch vector [b, d] that belongs to row `index` of x [b, rows, d].
+Row batch_row(const Tensor& vectors, const Tensor& x, int64_t index) { return row(vectors, index / x.dim(1)); }
+
+float apply(Activation activation, float x) {
+  switch (activation) {
+    case Activation::none: return x;
+    case Activation::silu: return x / (1.0f + std::exp(-x));
+    case Activation::gelu_tanh: return 0.5f * x * (1.0f + std::tanh(0.7978845608028654f * (x + 0.044715f * x * x * x)));
+    case Activation::gelu_erf: return 0.5f * x * (1.0f + std::erf(x * 0.7071067811865476f));
+    case Activation::quick_gelu: return x / (1.0f + std::exp(-1.702f * x));
+  }
+  return x;
+}
+
+}  // namespace
+
+Weight ReferenceBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
+  std::vector<float> values(static_cast<size_t>(shape.row()));
+  for (int64_t r = 0; r < shape.out; ++r) {
+    read(r, r + 1, values.data());
+    from_f32(dtype, values.data(), static_cast<char*>(memory) + r * shape.row() * size_of(dtype), shape.row());
+  }
+  return {memory, dtype, shape};
+}
+
+void ReferenceBackend::do_upload(const Tensor& out, const void* host) {
+  std::memcpy(out.data, host, static_cast<size_t>(out.bytes()));
+}
+
+void ReferenceBackend::do_download(const Tensor& x, void* host) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row from = row(x, r);
+    const int64_t bytes = from.size * size_of(x.dtype);
+    std::memcpy(static_cast<char*>(host) + r * bytes, from.data, static_cast<size_t>(bytes));
+  }
+}
+
+void ReferenceBackend::do_copy(const Tensor& out, const Tensor& x) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row from = row(x, r), to = row(out, r);
+    for (int64_t i = 0; i < from.size; ++i) to.set(i, from[i]);
+  }
+}
+
+bool ReferenceBackend::do_all_finite(const Tensor& x) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row values = row(x, r);
+    for (int64_t i = 0; i < values.size; ++i)
+      if (!std::isfinite(values[i])) return false;
+  }
+  return true;
+}
+
+void ReferenceBackend::do_linear(const LinearCall& call, void*) {
+  const Weight& w = call.w.weight;
+  for (int64_t r = 0; r < row_count(call.x); ++r) {
+    const Row x = row(call.x, r), y = row(call.out, r);
+    for (int64_t o = 0; o < w.shape.out; ++o) {
+      double sum = call.w.bias ? call.w.bias.as<float>()[o] : 0.0;
+      for (int64_t i = 0; i < x.size; ++i) sum += static_cast<double>(x[i]) * load(w.dtype, w.data, o * w.shape.in + i);
+      const float value = apply(call.options.activation, static_cast<float>(sum));
+      y.set(o, call.options.accumulate ? y[o] + value : value);
+    }
+  }
+}
+
+void ReferenceBackend::do_attention(const AttentionCall& call, void*) {
+  const int64_t keys = call.k.dim(1), queries = call.q.dim(1), d = call.head_dim;
+  std::vector<float> score(static_cast<size_t>(keys));
+  for (int64_t b = 0; b < call.q.dim(0); ++b)
+    for (int64_t h = 0; h < call.options.heads; ++h)
+      for (int64_t i = 0; i < queries; ++i) {
+        const Row q = row(call.q, b * queries + i), out = row(call.out, b * queries + i);
+        const int64_t seen = call.options.causal ? i + 1 : keys;
+        float largest = -INFINITY;
+        for (int64_t j = 0; j < seen; ++j) {
+          const Row k = row(call.k, b * keys + j);
+          double dot = 0;
+          for (int64_t c = 0; c < d; ++c) dot += static_cast<double>(q[h * d + c]) * k[h * d + c];
+          float s = static_cast<float>(dot) * call.options.scale;
+          if (call.options.bias) s += row(call.options.bias, h * queries + i)[j];
+          score[static_cast<size_t>(j)] = s;
+          largest = std::max(largest, s);
+        }
+        double total = 0;
+        for (int64_t j = 0; j < seen; ++j)
+          total += score[static_cast<size_t>(j)] = std::exp(score[static_cast<size_t>(j)] - largest);
+        for (int64_t c = 0; c < d; ++c) {
+          double sum = 0;
+          for (int64_t j = 0; j < seen; ++j)
+            sum += static_cast<double>(score[static_cast<size_t>(j)]) * row(call.v, b * keys + j)[h * d + c];
+          out.set(h * d + c, static_cast<float>(sum / total));
+        }
+      }
+}
+
+void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
+  const WeightShape& shape = call.w.weight.shape;
+  const int64_t zoom = call.options.upsample ? 2 : 1;
+  const int64_t height = call.x.dim(1) * zoom, width = call.x.dim(2) * zoom;
+  const int64_t before = call.options.stride == 2 ? 0 : shape.kernel / 2;
+  for (int64_t n = 0; n < call.out.dim(0); ++n)
+    for (int64_t y = 0; y < call.out.dim(1); ++y)
+      for (int64_t x = 0; x < call.out.dim(2); ++x) {
+        const Row out = row(call.out, (n * call.out.dim(1) + y) * call.out.dim(2) + x);
+        for (int64_t o = 0; o < shape.out; ++o) {
+          double sum = call.w.bias ? call.w.bias.as<float>()[o] : 0.0;
+          for (int64_t ky = 0; ky < shape.kernel; ++ky)
+            for (int64_t kx = 0; kx < shape.kernel; ++kx) {
+              const int64_t sy = y * call.options.stride + ky - before, sx = x * call.options.stride + kx - before;
+              if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
+              const Row in = row(call.x, (n * call.x.dim(1) + sy / zoom) * call.x.dim(2) + sx / zoom);
+              for (int64_t c = 0; c < shape.in; ++c)
+                sum += static_cast<double>(in[c]) *
+                       load(call.w.weight.dtype, call.w.weight.data, ((o * shape.in + c) * shape.kernel + ky) * shape.kernel + kx);
+            }
+          out.set(o, static_cast<float>(call.options.accumulate ? out[o] + sum : sum));
+        }
+      }
+}
+
+void ReferenceBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row from = row(x, r), to = row(out, r);
+    double mean = 0, variance = 0;
+    for (int64_t i = 0; i < from.size; ++i) mean += from[i];
+    mean /= static_cast<double>(from.size);
+    for (int64_t i = 0; i < from.size; ++i) variance += (from[i] - mean) * (from[i] - mean);
+    const double inverse = 1.0 / std::sqrt(variance / static_cast<double>(from.size) + eps);
+    for (int64_t i = 0; i < from.size; ++i) {
+      double value = (from[i] - mean) * inverse;
+      if (norm.weight) value *= norm.weight.as<float>()[i];
+      if (norm.bias) value += norm.bias.as<float>()[i];
+      to.set(i, static_cast<float>(value));
+    }
+  }
+}
+
+void ReferenceBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row from = row(x, r), to = row(out, r);
+    double squares = 0;
+    for (int64_t i = 0; i < from.size; ++i) squares += static_cast<double>(from[i]) * from[i];
+    const double inverse = 1.0 / std::sqrt(squares / static_cast<double>(from.size) + eps);
+    for (int64_t i = 0; i < from.size; ++i) to.set(i, static_cast<float>(from[i] * inverse * weight.as<float>()[i]));
+  }
+}
+
+void ReferenceBackend::do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
+                                     Activation activation) {
+  const int64_t pixels = x.dim(1) * x.dim(2), width = x.dim(3) / groups;
+  for (int64_t n = 0; n < x.dim(0); ++n)
+    for (int64_t g = 0; g < groups; ++g) {
+      double mean = 0, variance = 0;
+      for (int64_t p = 0; p < pixels; ++p)
+        for (int64_t c = g * width; c < (g + 1) * width; ++c) mean += row(x, n * pixels + p)[c];
+      mean /= static_cast<double>(pixels * width);
+      for (int64_t p = 0; p < pixels; ++p)
+        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+          const double difference = row(x, n * pixels + p)[c] - mean;
+          variance += difference * difference;
+        }
+      const double inverse = 1.0 / std::sqrt(variance / static_cast<double>(pixels * width) + eps);
+      for (int64_t p = 0; p < pixels; ++p)
+        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+          const double value = (row(x, n * pixels + p)[c] - mean) * inverse * norm.weight.as<float>()[c] + norm.bias.as<float>()[c];
+          row(out, n * pixels + p).set(c, apply(activation, static_cast<float>(value)));
+        }
+    }
+}
+
+void ReferenceBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row from = row(x, r), to = row(out, r);
+    for (int64_t i = 0; i < from.size; ++i) to.set(i, apply(activation, from[i]));
+  }
+}
+
+void ReferenceBackend::do_add(const Tensor& x, const Tensor& y) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row a = row(x, r), b = row(y, r);
+    for (int64_t i = 0; i < a.size; ++i) a.set(i, a[i] + b[i]);
+  }
+}
+
+void ReferenceBackend::do_multiply(const Tensor& x, const Tensor& y) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row a = row(x, r), b = row(y, r);
+    for (int64_t i = 0; i < a.size; ++i) a.set(i, a[i] * b[i]);
+  }
+}
+
+void ReferenceBackend::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row a = row(x, r), b = row(y, r), g = batch_row(gate, x, r);
+    for (int64_t i = 0; i < a.size; ++i) a.set(i, a[i] + g[i] * b[i]);
+  }
+}
+
+void ReferenceBackend::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
+  for (int64_t r = 0; r < row_count(x); ++r) {
+    const Row from = row(x, r), to = row(out, r), add = batch_row(shift, x, r), factor = batch_row(scale, x, r);
+    for (int64_t i = 0; i < from.size; ++i) to.set(i, from[i] * (1.0f + factor[i]) + add[i]);
+  }
+}
+
+void ReferenceBackend::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) {
+  const int64_t channels = latents.dim(1), width = latents.dim(3) / patch;
+  for (int64_t r = 0; r < row_count(out); ++r) {
+    const int64_t n = r / out.dim(1), ty = r % out.dim(1) / width, tx = r % out.dim(1) % width;
+    const Row token = row(out, r);
+    int64_t i = 0;
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t p = 0; p < patch; ++p)
+        for (int64_t q = 0; q < patch; ++q)
+          token.set(i++, row(latents, (n * channels + c) * latents.dim(2) + ty * patch + p)[tx * patch + q]);
+  }
+}
+
+void ReferenceBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) {
+  const int64_t channels = out.dim(1), width = out.dim(3) / patch;
+  for (int64_t r = 0; r < row_count(tokens); ++r) {
+    const int64_t n = r / tokens.dim(1), ty = r % tokens.dim(1) / width, tx = r % tokens.dim(1) % width;
+    const Row token = row(tokens, r);
+    int64_t i = 0;
+    for (int64_t p = 0; p < patch; ++p)
+      for (int64_t q = 0; q < patch; ++q)
+        for (int64_t c = 0; c < channels; ++c)
+          row(out, (n * channels + c) * out.dim(2) + ty * patch + p).set(tx * patch + q, token[i++]);
+  }
+}
+
+void ReferenceBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
+  const int64_t channels = latents.dim(1), height = latents.dim(2), width = latents.dim(3);
+  for (int64_t n = 0; n < latents.dim(0); ++n)
+    for (int64_t y = 0; y < height; ++y)
+      for (int64_t x = 0; x < width; ++x)
+        for (int64_t c = 0; c < channels; ++c)
+          row(out, (n * height + y) * width + x).set(c, row(latents, (n * channels + c) * height + y)[x] * scale + shift);
+}
+
+void ReferenceBackend::do_guide(const Tensor& out, const Tensor& v, float guidance) {
+  const int64_t n = out.numel();
+  const float* negative = v.as<float>();
+  const float* positive = negative + n;
+  for (int64_t i = 0; i < n; ++i) out.as<float>()[i] = negative[i] + guidance * (positive[i] - negative[i]);
+}
+
+void ReferenceBackend::do_axpy(const Tensor& out, const Tensor& x, float factor) {
+  for (int64_t i = 0; i < out.numel(); ++i) out.as<float>()[i] += factor * x.as<float>()[i];
+}
+
+}  // namespace fude

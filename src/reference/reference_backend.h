@@ -1,0 +1,39 @@
+// Plain loops in f32: the specification of every operation. The other backends are tested against it and fall back to it.
+#pragma once
+
+#include "core/backend.h"
+
+namespace fude {
+
+class ReferenceBackend : public Backend {
+ public:
+  std::string name() const override { return "reference"; }
+  DType compute_dtype(DType wanted) const override { return wanted; }
+
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
+
+ protected:
+  void do_upload(const Tensor& out, const void* host) override;
+  void do_download(const Tensor& x, void* host) override;
+  void do_copy(const Tensor& out, const Tensor& x) override;
+  bool do_all_finite(const Tensor& x) override;
+  void do_linear(const LinearCall& call, void* workspace) override;
+  void do_attention(const AttentionCall& call, void* workspace) override;
+  void do_conv2d(const ConvCall& call, void* workspace) override;
+  void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
+  void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
+  void do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
+                     Activation activation) override;
+  void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
+  void do_add(const Tensor& x, const Tensor& y) override;
+  void do_multiply(const Tensor& x, const Tensor& y) override;
+  void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) override;
+  void do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) override;
+  void do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) override;
+  void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) override;
+  void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
+  void do_guide(const Tensor& out, const Tensor& v, float guidance) override;
+  void do_axpy(const Tensor& out, const Tensor& x, float factor) override;
+};
+
+}  // namespace fude

@@ -1,0 +1,52 @@
+// The tuned host backend: products through oneDNN with weights packed once, rows through kernels chosen for the processor.
+//
+// f32 everywhere, and bf16 where the processor multiplies it (AVX-512 BF16, AMX). What is not tuned (f16, bf16 elsewhere) falls
+// back to the reference loops, which are right and slow; compute_dtype keeps requests away from them.
+#pragma once
+
+#include <memory>
+
+#include "reference/reference_backend.h"
+
+namespace fude {
+
+class CpuBackend : public ReferenceBackend {
+ public:
+  // threads 0: one for each core.
+  explicit CpuBackend(int threads = 0);
+  ~CpuBackend() override;
+
+  std::string name() const override { return "cpu"; }
+  DType compute_dtype(DType wanted) const override;
+  int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
+
+ protected:
+  int64_t workspace(const LinearCall& call) const override;
+  int64_t workspace(const AttentionCall& call) const override;
+  int64_t workspace(const ConvCall& call) const override;
+  void do_copy(const Tensor& out, const Tensor& x) override;
+  bool do_all_finite(const Tensor& x) override;
+  void do_linear(const LinearCall& call, void* workspace) override;
+  void do_attention(const AttentionCall& call, void* workspace) override;
+  void do_conv2d(const ConvCall& call, void* workspace) override;
+  void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
+  void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
+  void do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
+                     Activation activation) override;
+  void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
+  void do_add(const Tensor& x, const Tensor& y) override;
+  void do_multiply(const Tensor& x, const Tensor& y) override;
+  void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) override;
+  void do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) override;
+  void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) override;
+
+ private:
+  static LinearCall as_linear(const ConvCall& call);
+
+  struct Products;  // oneDNN's engine, stream and the primitives made so far
+  std::unique_ptr<Products> products_;
+  int threads_;
+};
+
+}  // namespace fude

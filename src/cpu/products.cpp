@@ -1,0 +1,252 @@
+#include "cpu/products.h"
+
+#include <cstring>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/parallel.h"
+#include "cpu/rows.h"
+#include "fude/error.h"
+
+namespace fude {
+
+namespace cpu {
+
+bool multiplies_bf16() {
+  static const bool yes = static_cast<int>(dnnl::get_effective_cpu_isa()) >= static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+  return yes;
+}
+
+bool is_tuned(DType t) { return t == DType::f32 || (t == DType::bf16 && multiplies_bf16()); }
+
+dnnl::memory::data_type dnnl_type(DType t) {
+  return t == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
+const RowKernels& row_kernels() {
+  static const RowKernels& chosen = [&]() -> const RowKernels& {
+    const int isa = static_cast<int>(dnnl::get_effective_cpu_isa());
+    if (isa >= static_cast<int>(dnnl::cpu_isa::avx512_core)) return kAvx512Rows;
+    if (isa >= static_cast<int>(dnnl::cpu_isa::avx2)) return kAvx2Rows;
+    return kBaselineRows;
+  }();
+  return chosen;
+}
+
+}  // namespace cpu
+
+namespace {
+
+using cpu::dnnl_type;
+using cpu::is_tuned;
+using dnnl::memory;
+using tag = dnnl::memory::format_tag;
+
+memory::desc matrix(int64_t rows, int64_t columns, DType dtype, int64_t row_stride, int64_t column_stride = 1) {
+  return memory::desc({rows, columns}, dnnl_type(dtype), memory::dims{row_stride, column_stride});
+}
+
+// Scratchpads come from the arena, so that they are part of the plan.
+dnnl::primitive_attr attributes(Activation activation, bool accumulate) {
+  using dnnl::algorithm;
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::post_ops ops;
+  switch (activation) {
+    case Activation::none: break;
+    case Activation::silu: ops.append_eltwise(1.0f, algorithm::eltwise_swish, 1.0f, 0.0f); break;
+    case Activation::quick_gelu: ops.append_eltwise(1.0f, algorithm::eltwise_swish, 1.702f, 0.0f); break;
+    case Activation::gelu_tanh: ops.append_eltwise(1.0f, algorithm::eltwise_gelu_tanh, 0.0f, 0.0f); break;
+    case Activation::gelu_erf: ops.append_eltwise(1.0f, algorithm::eltwise_gelu_erf, 0.0f, 0.0f); break;
+  }
+  if (accumulate) ops.append_sum(1.0f);
+  attr.set_post_ops(ops);
+  return attr;
+}
+
+template <class Map, class Key, class Make>
+const typename Map::mapped_type& remember(Map& map, const Key& key, Make make) {
+  auto found = map.find(key);
+  if (found == map.end()) found = map.emplace(key, make()).first;
+  return found->second;
+}
+
+// A call on row ranges of a batch is one two-dimensional product for each item.
+struct Batches {
+  int64_t count, rows;
+};
+Batches batches(const Tensor& x) {
+  if (x.rank == 2) return {1, x.dim(0)};
+  return {x.dim(0), x.dim(1)};
+}
+Tensor item(const Tensor& t, int64_t i) { return t.rank == 2 ? t : t[i]; }
+int64_t row_stride(const Tensor& t) { return t.stride[static_cast<size_t>(t.rank - 2)]; }
+
+}  // namespace
+
+// The packed layout is asked for with one typical number of rows (pixels) and then used for all.
+const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out, DType dtype) {
+  return remember(packed_, std::tuple{out, in, int64_t{1}, dtype}, [&] {
+    const int64_t rows = 512;
+    const dnnl::matmul::desc description(matrix(rows, in, dtype, in), memory::desc({in, out}, dnnl_type(dtype), tag::any),
+                                         matrix(rows, out, dtype, out));
+    return memory::desc(dnnl::matmul::primitive_desc(description, attributes(Activation::none, false), engine).weights_desc());
+  });
+}
+
+const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DType dtype) {
+  return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype}, [&] {
+    const memory::desc any({s.out, s.in, s.kernel, s.kernel}, dnnl_type(dtype), tag::any);
+    return memory::desc(make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, dtype, false}, any).weights_desc());
+  });
+}
+
+const dnnl::matmul::primitive_desc& CpuBackend::Products::linear(const LinearKey& key) {
+  return remember(linears_, key, [&] {
+    const auto x = matrix(key.m, key.k, key.x, key.ldx), out = matrix(key.m, key.n, key.out, key.ldo);
+    const memory::desc bias({1, key.n}, memory::data_type::f32, tag::ab);
+    const memory::desc& weights = packed_linear(key.k, key.n, key.x);
+    const auto attr = attributes(key.activation, key.accumulate);
+    if (key.bias) return dnnl::matmul::primitive_desc({x, weights, bias, out}, attr, engine);
+    return dnnl::matmul::primitive_desc({x, weights, out}, attr, engine);
+  });
+}
+
+const dnnl::matmul::primitive_desc& CpuBackend::Products::product(const ProductKey& key) {
+  return remember(products_, key, [&] {
+    const auto x = matrix(key.m, key.k, key.x, key.ldx), out = matrix(key.m, key.n, key.out, key.ldo);
+    const auto w = matrix(key.k, key.n, key.x, key.sw0, key.sw1);
+    return dnnl::matmul::primitive_desc({x, w, out}, attributes(Activation::none, false), engine);
+  });
+}
+
+dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const ConvKey& key, const memory::desc& weights) {
+  const int64_t before = key.stride == 2 ? 0 : key.kernel / 2;
+  const int64_t height = key.height / key.stride, width = key.width / key.stride;
+  // Stride 2 pads right and bottom only.
+  const int64_t after = key.stride == 2 ? key.kernel - 2 : key.kernel / 2;
+  const memory::desc x({key.n, key.in, key.height, key.width}, dnnl_type(key.dtype), tag::nhwc);
+  const memory::desc out({key.n, key.out, height, width}, dnnl_type(key.dtype), tag::nhwc);
+  const memory::desc bias({key.out}, memory::data_type::f32, tag::a);
+  return {{dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, x, weights, bias, out,
+           {key.stride, key.stride}, {before, before}, {after, after}},
+          attributes(Activation::none, key.accumulate),
+          engine};
+}
+
+const dnnl::convolution_forward::primitive_desc& CpuBackend::Products::conv(const ConvKey& key) {
+  return remember(convs_, key, [&] {
+    return make_conv(key, packed_conv({.out = key.out, .in = key.in, .kernel = key.kernel}, key.dtype));
+  });
+}
+
+int64_t CpuBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
+  if (!is_tuned(dtype)) return ReferenceBackend::packed_bytes(shape, dtype);
+  const auto& packed = shape.kernel == 1 ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
+  return static_cast<int64_t>(packed.get_size());
+}
+
+Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination) const {
+  if (!is_tuned(dtype)) return ReferenceBackend::pack(shape, dtype, read, destination);
+  const bool is_linear = shape.kernel == 1;
+  const auto& packed = is_linear ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
+  const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)
+                               : memory::desc({shape.out, shape.in, shape.kernel, shape.kernel}, dnnl_type(dtype), tag::oihw);
+  HostBuffer staging(plain == packed ? 0 : shape.numel() * size_of(dtype));
+  auto* rows = static_cast<char*>(staging.data() ? static_cast<void*>(staging.data()) : destination);
+  cpu::parallel_ranges(threads_, shape.out, [&](int64_t begin, int64_t end) {
+    if (dtype == DType::f32) return read(begin, end, reinterpret_cast<float*>(rows) + begin * shape.row());
+    std::vector<float> row(static_cast<size_t>(shape.row()));
+    for (int64_t r = begin; r < end; ++r) {
+      read(r, r + 1, row.data());
+      cpu::row_kernels().convert({rows + r * shape.row() * 2, true}, {row.data(), false}, shape.row());
+    }
+  });
+  if (staging.data()) {
+    memory from(plain, products_->engine, rows), to(packed, products_->engine, destination);
+    dnnl::reorder(from, to).execute(products_->stream, from, to);
+    products_->stream.wait();
+  }
+  return {destination, dtype, shape};
+}
+
+int64_t CpuBackend::workspace(const LinearCall& call) const {
+  if (!is_tuned(call.w.weight.dtype)) return 0;
+  const auto [count, rows] = batches(call.x);
+  const auto& pd = products_->linear({rows, call.w.weight.shape.out, call.w.weight.shape.in, row_stride(call.x), row_stride(call.out),
+                                      call.x.dtype, call.out.dtype, bool(call.w.bias), call.options.accumulate,
+                                      call.options.activation});
+  return static_cast<int64_t>(pd.scratchpad_desc().get_size());
+}
+
+void CpuBackend::do_linear(const LinearCall& call, void* workspace) {
+  const Weight& w = call.w.weight;
+  if (!is_tuned(w.dtype)) return ReferenceBackend::do_linear(call, workspace);
+  const auto [count, rows] = batches(call.x);
+  const auto& pd = products_->linear({rows, w.shape.out, w.shape.in, row_stride(call.x), row_stride(call.out), call.x.dtype,
+                                      call.out.dtype, bool(call.w.bias), call.options.accumulate, call.options.activation});
+  const dnnl::engine& engine = products_->engine;
+  for (int64_t b = 0; b < count; ++b) {
+    std::unordered_map<int, memory> args = {
+        {DNNL_ARG_SRC, memory(pd.src_desc(), engine, item(call.x, b).data)},
+        {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, const_cast<void*>(w.data))},
+        {DNNL_ARG_DST, memory(pd.dst_desc(), engine, item(call.out, b).data)},
+        {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, workspace)}};
+    if (call.w.bias) args.emplace(DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data));
+    dnnl::matmul(pd).execute(products_->stream, args);
+  }
+  products_->stream.wait();
+}
+
+// A 1×1 convolution is a linear over pixels, and its weight is packed as one.
+CpuBackend::LinearCall CpuBackend::as_linear(const ConvCall& call) {
+  const int64_t pixels = call.x.numel() / call.x.dim(3);
+  return {call.out.view({pixels, call.out.dim(3)}), call.x.view({pixels, call.x.dim(3)}), {call.w.weight, call.w.bias},
+          {.accumulate = call.options.accumulate}};
+}
+
+int64_t CpuBackend::workspace(const ConvCall& call) const {
+  if (!is_tuned(call.x.dtype)) return 0;
+  if (call.w.weight.shape.kernel == 1) return workspace(as_linear(call));
+  const int64_t zoom = call.options.upsample ? 2 : 1;
+  const WeightShape& s = call.w.weight.shape;
+  const auto& pd = products_->conv({call.x.dim(0), call.x.dim(1) * zoom, call.x.dim(2) * zoom, s.in, s.out, s.kernel,
+                                    call.options.stride, call.x.dtype, call.options.accumulate});
+  const int64_t scratch = (static_cast<int64_t>(pd.scratchpad_desc().get_size()) + 63) / 64 * 64;
+  return scratch + (call.options.upsample ? 4 * call.x.bytes() : 0);
+}
+
+void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
+  if (!is_tuned(call.x.dtype)) return ReferenceBackend::do_conv2d(call, workspace);
+  if (call.w.weight.shape.kernel == 1) return do_linear(as_linear(call), workspace);
+  const int64_t zoom = call.options.upsample ? 2 : 1;
+  const WeightShape& s = call.w.weight.shape;
+  const int64_t n = call.x.dim(0), height = call.x.dim(1), width = call.x.dim(2);
+  const auto& pd = products_->conv(
+      {n, height * zoom, width * zoom, s.in, s.out, s.kernel, call.options.stride, call.x.dtype, call.options.accumulate});
+  char* scratch = static_cast<char*>(workspace);
+  void* source = call.x.data;
+  if (call.options.upsample) {
+    source = scratch;
+    scratch += 4 * call.x.bytes();
+    const int64_t pixel = s.in * size_of(call.x.dtype);
+    cpu::parallel_ranges(threads_, n * height, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        char* out = static_cast<char*>(source) + row * 4 * width * pixel;
+        const char* in = static_cast<const char*>(call.x.data) + row * width * pixel;
+        for (int64_t i = 0; i < 2 * width; ++i) std::memcpy(out + i * pixel, in + i / 2 * pixel, static_cast<size_t>(pixel));
+        std::memcpy(out + 2 * width * pixel, out, static_cast<size_t>(2 * width * pixel));
+      }
+    });
+  }
+  const dnnl::engine& engine = products_->engine;
+  dnnl::convolution_forward(pd).execute(products_->stream,
+                                        {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, source)},
+                                         {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, const_cast<void*>(call.w.weight.data))},
+                                         {DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data)},
+                                         {DNNL_ARG_DST, memory(pd.dst_desc(), engine, call.out.data)},
+                                         {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
+  products_->stream.wait();
+}
+
+}  // namespace fude

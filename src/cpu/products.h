@@ -1,0 +1,66 @@
+// oneDNN's part of the CPU backend: its engine and stream, and one primitive for each shape that was asked for.
+#pragma once
+
+#include <map>
+#include <tuple>
+
+#include <dnnl.hpp>
+
+#include "cpu/cpu_backend.h"
+
+namespace fude {
+
+namespace cpu {
+// Whether bf16 products are faster than f32 ones on this processor.
+bool multiplies_bf16();
+bool is_tuned(DType t);
+dnnl::memory::data_type dnnl_type(DType t);
+}  // namespace cpu
+
+struct CpuBackend::Products {
+  // out[m, n] = activation(x[m, k]·W + b) (+ out); ld: elements between rows.
+  struct LinearKey {
+    int64_t m, n, k, ldx, ldo;
+    DType x, out;
+    bool bias, accumulate;
+    Activation activation;
+    auto operator<=>(const LinearKey&) const = default;
+  };
+  // out[rows, n] = x[rows, k]·w[k, n], both activations; sw0, sw1: strides of w.
+  struct ProductKey {
+    int64_t m, n, k, ldx, sw0, sw1, ldo;
+    DType x, out;
+    auto operator<=>(const ProductKey&) const = default;
+  };
+  struct ConvKey {
+    int64_t n, height, width, in, out, kernel, stride;
+    DType dtype;
+    bool accumulate;
+    auto operator<=>(const ConvKey&) const = default;
+  };
+
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+
+  const dnnl::memory::desc& packed_linear(int64_t in, int64_t out, DType dtype);
+  const dnnl::memory::desc& packed_conv(const WeightShape& shape, DType dtype);
+  const dnnl::matmul::primitive_desc& linear(const LinearKey& key);
+  const dnnl::matmul::primitive_desc& product(const ProductKey& key);
+  const dnnl::convolution_forward::primitive_desc& conv(const ConvKey& key);
+
+  // Scores (f32) and weighted values of `rows` queries of one head.
+  struct AttentionTile {
+    dnnl::matmul::primitive_desc scores, values;
+  };
+  AttentionTile attention_tile(const AttentionCall& call, int64_t rows);
+
+ private:
+  dnnl::convolution_forward::primitive_desc make_conv(const ConvKey& key, const dnnl::memory::desc& weights);
+
+  std::map<std::tuple<int64_t, int64_t, int64_t, DType>, dnnl::memory::desc> packed_;
+  std::map<LinearKey, dnnl::matmul::primitive_desc> linears_;
+  std::map<ProductKey, dnnl::matmul::primitive_desc> products_;
+  std::map<ConvKey, dnnl::convolution_forward::primitive_desc> convs_;
+};
+
+}  // namespace fude

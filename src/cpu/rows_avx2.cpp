@@ -1,0 +1,3 @@
+#include "cpu/rows_impl.h"
+
+FUDE_ROW_KERNELS(kAvx2Rows, "AVX2")

@@ -1,0 +1,26 @@
+#include "diffusion/samplers.h"
+
+namespace fude {
+
+namespace {
+
+void euler(Backend& op, const Tensor& latents, const Tensor& velocity, float sigma, float next) {
+  op.euler_step(latents, velocity, next - sigma);
+}
+
+}  // namespace
+
+const std::vector<Sampler>& samplers() {
+  static const std::vector<Sampler> table = {
+      {"euler", "Euler", euler},
+  };
+  return table;
+}
+
+const Sampler* find_sampler(std::string_view name) {
+  for (const Sampler& sampler : samplers())
+    if (sampler.name == name) return &sampler;
+  return nullptr;
+}
+
+}  // namespace fude

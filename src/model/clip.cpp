@@ -1,0 +1,87 @@
+#include "model/clip.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace fude {
+
+namespace {
+
+ClipBlock load_block(Loader& file, int64_t i) {
+  Loader layer = file.at("text_model.encoder.layers." + std::to_string(i) + ".");
+  return {.norm1 = layer.norm("layer_norm1"),
+          .norm2 = layer.norm("layer_norm2"),
+          .qkv = layer.linear({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}),
+          .out = layer.linear("self_attn.out_proj"),
+          .fc1 = layer.linear("mlp.fc1"),
+          .fc2 = layer.linear("mlp.fc2")};
+}
+
+ClipEnds load_ends(Loader& file) {
+  ClipEnds ends{.final_norm = file.norm("text_model.final_layer_norm"), .projection = {}};
+  if (file.contains("text_projection.weight")) ends.projection = file.linear("text_projection");
+  return ends;
+}
+
+// Token plus position embeddings. [b, tokens, c] f32: the residual stream
+Tensor embed(Backend& op, const Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
+  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), c = clip.geometry.hidden;
+  std::vector<float> rows(static_cast<size_t>(b * n * c)), position(static_cast<size_t>(n * c));
+  if (!op.measuring()) {
+    read_rows_f32(clip.position_embedding, 0, n, position.data());
+    for (int64_t i = 0; i < b * n; ++i) {
+      const int64_t id = ids[static_cast<size_t>(i / n)][static_cast<size_t>(i % n)];
+      float* row = rows.data() + i * c;
+      read_rows_f32(clip.token_embedding, id, id + 1, row);
+      for (int64_t k = 0; k < c; ++k) row[k] += position[static_cast<size_t>(i % n * c + k)];
+    }
+  }
+  return op.upload(rows.data(), DType::f32, {b, n, c});
+}
+
+void clip_block(Backend& op, const ClipBlock& w, const ClipGeometry& g, Tensor x) {
+  auto scratch = op.scope();
+  const int64_t c = g.hidden;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(c / g.heads));
+
+  Tensor qkv = op.linear(op.layer_norm(x, w.norm1, g.eps), w.qkv);  // [b, tokens, 3c]
+  Tensor attn = op.attention(qkv.columns(0, c), qkv.columns(c, 2 * c), qkv.columns(2 * c, 3 * c),
+                             {.heads = g.heads, .scale = scale, .causal = true, .bias = {}});
+  op.linear_into(x, attn, w.out, {.accumulate = true});
+  op.linear_into(x, op.linear(op.layer_norm(x, w.norm2, g.eps), w.fc1, {.activation = g.activation}), w.fc2, {.accumulate = true});
+}
+
+}  // namespace
+
+Clip::Clip(const Backend& op, const Checkpoint& checkpoint, Component component)
+    : geometry(checkpoint.clip(component)),
+      blocks(op, checkpoint, component, geometry.layers, 0, load_block),
+      ends(op, checkpoint, component, load_ends),
+      token_embedding(checkpoint.find(component, "text_model.embeddings.token_embedding.weight")),
+      position_embedding(checkpoint.find(component, "text_model.embeddings.position_embedding.weight")) {}
+
+ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
+  const ClipGeometry& g = clip.geometry;
+  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size());
+  ClipOutput out{.hidden = op.empty({b, n, g.hidden}), .pooled = op.empty({b, g.projection})};
+
+  auto scratch = op.scope();
+  Tensor x = embed(op, clip, ids);
+  for (int64_t i = 0; i < clip.blocks.size(); ++i) {
+    if (i == clip.blocks.size() - 1) op.copy(out.hidden, x);
+    clip_block(op, clip.blocks[i], g, x);
+  }
+
+  Tensor last = op.empty({b, g.hidden});  // each prompt's end-of-text row, normalised
+  for (int64_t i = 0; i < b; ++i) {
+    const auto& row = ids[static_cast<size_t>(i)];
+    const int64_t end = std::max_element(row.begin(), row.end()) - row.begin();
+    op.copy(last.rows(i, i + 1), op.layer_norm(x[i].rows(end, end + 1), clip.ends->final_norm, g.eps));
+  }
+  if (clip.ends->projection.weight) op.linear_into(out.pooled, last, clip.ends->projection);
+  else op.copy(out.pooled, last);
+  return out;
+}
+
+}  // namespace fude

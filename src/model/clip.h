@@ -1,0 +1,40 @@
+// CLIP's text encoder (Radford et al. 2021; transformers' CLIPTextModelWithProjection), as SD3.5 uses it twice.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "weights/blocks.h"
+#include "weights/geometry.h"
+
+namespace fude {
+
+struct ClipBlock {
+  Norm norm1, norm2;
+  Linear qkv, out;   // attention
+  Linear fc1, fc2;   // MLP
+};
+
+struct ClipEnds {
+  Norm final_norm;
+  Linear projection;  // without weight: identity
+};
+
+struct Clip {
+  Clip(const Backend& op, const Checkpoint& checkpoint, Component component);
+
+  ClipGeometry geometry;
+  Blocks<ClipBlock> blocks;
+  Whole<ClipEnds> ends;
+  Source token_embedding, position_embedding;  // rows are looked up in the file
+};
+
+struct ClipOutput {
+  Tensor hidden;  // [b, tokens, c]: after the last block but one, not normalised
+  Tensor pooled;  // [b, projection]: the first end-of-text token after all blocks, normalised and projected
+};
+
+// ids [b][tokens]; the end-of-text token is the largest id.
+ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids);
+
+}  // namespace fude

@@ -1,0 +1,229 @@
+#include "model/mmdit.h"
+
+#include <cmath>
+#include <string>
+
+#include "fude/error.h"
+
+namespace fude {
+
+namespace {
+
+constexpr float kEps = 1e-6f;  // of every norm in the model
+
+// The rows of one block's modulation at one step, [b, D] each, in the order of the checkpoint.
+struct StreamModulation {
+  Tensor shift_attn, scale_attn, gate_attn;
+  Tensor shift_mlp, scale_mlp, gate_mlp;
+  Tensor shift_attn2, scale_attn2, gate_attn2;  // dual blocks
+};
+
+struct JointModulation {
+  StreamModulation x, ctx;
+};
+
+StreamModulation split(const Tensor& rows, int64_t d) {  // [b, k·D]
+  const auto chunk = [&](int64_t i) { return (i + 1) * d <= rows.dim(1) ? rows.columns(i * d, (i + 1) * d) : Tensor{}; };
+  return {chunk(0), chunk(1), chunk(2), chunk(3), chunk(4), chunk(5), chunk(6), chunk(7), chunk(8)};
+}
+
+Attention load_attention(Loader stream, std::string_view name) {
+  Loader file = stream.at(std::string(name) + ".");
+  Attention attention{.qkv = file.linear("qkv"), .proj = {}, .norm_q = {}, .norm_k = {}};
+  if (file.contains("proj.weight")) attention.proj = file.linear("proj");
+  if (file.contains("ln_q.weight")) {
+    attention.norm_q = file.vector("ln_q.weight");
+    attention.norm_k = file.vector("ln_k.weight");
+  }
+  return attention;
+}
+
+Stream load_stream(Loader file) {
+  Stream stream{.attn = load_attention(file, "attn"), .attn2 = {}, .fc1 = {}, .fc2 = {}};
+  if (file.contains("attn2.qkv.weight")) stream.attn2 = load_attention(file, "attn2");
+  if (file.contains("mlp.fc1.weight")) {
+    stream.fc1 = file.linear("mlp.fc1");
+    stream.fc2 = file.linear("mlp.fc2");
+  }
+  return stream;
+}
+
+JointBlock load_block(Loader& file, int64_t i, int64_t layers) {
+  Loader block = file.at("joint_blocks." + std::to_string(i) + ".");
+  return {.x = load_stream(block.at("x_block.")), .ctx = load_stream(block.at("context_block.")), .last = i == layers - 1};
+}
+
+ModulationWeights load_modulation(Loader& file, int64_t i) {
+  Loader block = file.at("joint_blocks." + std::to_string(i) + ".");
+  return {.x = block.linear("x_block.adaLN_modulation.1"), .ctx = block.linear("context_block.adaLN_modulation.1")};
+}
+
+Embedders load_embedders(Loader& file) {
+  return {.patch = file.linear("x_embedder.proj"),
+          .time1 = file.linear("t_embedder.mlp.0"),
+          .time2 = file.linear("t_embedder.mlp.2"),
+          .pooled1 = file.linear("y_embedder.mlp.0"),
+          .pooled2 = file.linear("y_embedder.mlp.2"),
+          .context = file.linear("context_embedder"),
+          .final_modulation = file.linear("final_layer.adaLN_modulation.1")};
+}
+
+// Queries, keys and values of normalised rows, RMS-normalised per head, into their place among all rows: [b, rows, 3D].
+void project_qkv(Backend& op, const Attention& w, const Tensor& rows, const Tensor& qkv) {
+  op.linear_into(qkv, rows, w.qkv);
+  if (!w.norm_q) return;
+  const int64_t d = qkv.dim(2) / 3;
+  op.rms_norm_heads(qkv.columns(0, d), w.norm_q, kEps);
+  op.rms_norm_heads(qkv.columns(d, 2 * d), w.norm_k, kEps);
+}
+
+// Softmax attention of the first `queries` rows over all rows of [b, rows, 3D]. -> [b, queries, D]
+Tensor attend(Backend& op, const Tensor& qkv, int64_t queries, int64_t heads) {
+  const int64_t d = qkv.dim(2) / 3;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(d / heads));
+  return op.attention(qkv.columns(0, d).rows(0, queries), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d),
+                      {.heads = heads, .scale = scale, .causal = false, .bias = {}});
+}
+
+// What follows attention in one stream: project, gate, MLP, gate. Adds to x.
+void finish(Backend& op, const Stream& w, const StreamModulation& m, const Tensor& x, const Tensor& attn, const Tensor& attn2) {
+  auto scratch = op.scope();
+  op.add_gated(x, m.gate_attn, op.linear(attn, w.attn.proj));
+  if (w.attn2) op.add_gated(x, m.gate_attn2, op.linear(attn2, w.attn2->proj));
+  Tensor h = op.linear(op.norm_modulate(x, m.shift_mlp, m.scale_mlp, kEps), w.fc1, {.activation = Activation::gelu_tanh});
+  op.add_gated(x, m.gate_mlp, op.linear(h, w.fc2));
+}
+
+// One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place.
+void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int64_t heads, const Tensor& ctx, const Tensor& x) {
+  auto scratch = op.scope();  // temporaries die at }
+  const int64_t b = x.dim(0), nc = ctx.dim(1), nx = x.dim(1), d = x.dim(2);
+
+  Tensor qkv = op.empty({b, nx + nc, 3 * d});  // image rows, then text rows
+  project_qkv(op, w.x.attn, op.norm_modulate(x, m.x.shift_attn, m.x.scale_attn, kEps), qkv.rows(0, nx));
+  project_qkv(op, w.ctx.attn, op.norm_modulate(ctx, m.ctx.shift_attn, m.ctx.scale_attn, kEps), qkv.rows(nx, nx + nc));
+  Tensor attn = attend(op, qkv, w.last ? nx : nx + nc, heads);  // [b, nx + nc, d]
+
+  Tensor attn2;  // MMDiT-X: the image also attends to itself
+  if (w.x.attn2) {
+    Tensor qkv2 = op.empty({b, nx, 3 * d});
+    project_qkv(op, *w.x.attn2, op.norm_modulate(x, m.x.shift_attn2, m.x.scale_attn2, kEps), qkv2);
+    attn2 = attend(op, qkv2, nx, heads);
+  }
+
+  finish(op, w.x, m.x, x, attn.rows(0, nx), attn2);
+  if (!w.last) finish(op, w.ctx, m.ctx, ctx, attn.rows(nx, nx + nc), {});
+}
+
+// The table of positions seen as [P², D], so that its rows can be read one by one.
+Source positions(const Checkpoint& checkpoint) {
+  Source table = checkpoint.find(Component::transformer, "pos_embed");
+  if (table.shape.size() == 3) table.shape = {table.shape[1], table.shape[2]};
+  for (Source::Part& part : table.parts) part.rows = table.shape[0];
+  return table;
+}
+
+}  // namespace
+
+Mmdit::Mmdit(const Backend& op, const Checkpoint& checkpoint, int64_t resident)
+    : geometry(checkpoint.mmdit()),
+      embedders(op, checkpoint, Component::transformer, load_embedders),
+      modulation(op, checkpoint, Component::transformer, geometry.layers, 0, load_modulation),
+      blocks(op, checkpoint, Component::transformer, geometry.layers, resident,
+             [layers = geometry.layers](Loader& file, int64_t i) { return load_block(file, i, layers); }),
+      final_layer(op, checkpoint, Component::transformer,
+                  [](Loader& file) { return FinalLayer{.proj = file.linear("final_layer.linear")}; }),
+      pos_embed(positions(checkpoint)) {}
+
+Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width) {
+  const MmditGeometry& g = mmdit.geometry;
+  const int64_t rows = height / g.patch, columns = width / g.patch, table = g.pos_embed_max;
+  if (rows > table || columns > table)
+    throw Error(Code::bad_request, "the model's position table ends at " + std::to_string(table * g.patch * 8) +
+                                       " pixels a side; ask for a smaller picture");
+  const int64_t top = (table - rows) / 2, left = (table - columns) / 2;  // the window's place in the table: its middle
+  std::vector<float> window(static_cast<size_t>(rows * columns * g.width));
+  for (int64_t r = 0; r < rows && !op.measuring(); ++r) {
+    const int64_t first = (top + r) * table + left;
+    read_rows_f32(mmdit.pos_embed, first, first + columns, window.data() + r * columns * g.width);
+  }
+  return {.context = op.linear(embeddings, mmdit.embedders->context),
+          .pos = op.upload(window.data(), DType::f32, {rows * columns, g.width})};
+}
+
+Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled) {
+  const Embedders& w = *mmdit.embedders;
+  const auto steps = static_cast<int64_t>(timesteps.size()), b = pooled.dim(0), d = mmdit.geometry.width;
+  const int64_t half = w.time1.weight.shape.in / 2;
+  std::vector<float> waves(static_cast<size_t>(steps * 2 * half));  // cosines, then sines
+  for (int64_t s = 0; s < steps; ++s)
+    for (int64_t k = 0; k < half; ++k) {
+      const float frequency = std::exp(static_cast<float>(-std::log(10000.0)) * static_cast<float>(k) / static_cast<float>(half));
+      const float angle = timesteps[static_cast<size_t>(s)] * frequency;
+      waves[static_cast<size_t>(s * 2 * half + k)] = std::cos(angle);
+      waves[static_cast<size_t>(s * 2 * half + half + k)] = std::sin(angle);
+    }
+  Tensor temb = op.empty({steps, b, d}, DType::f32);
+
+  auto scratch = op.scope();
+  Tensor e = op.empty({steps, 2 * half});
+  op.copy(e, op.upload(waves.data(), DType::f32, {steps, 2 * half}));
+  Tensor time = op.empty({steps, d}, DType::f32), text = op.empty({b, d}, DType::f32);
+  op.linear_into(time, op.linear(e, w.time1, {.activation = Activation::silu}), w.time2);
+  op.linear_into(text, op.linear(pooled, w.pooled1, {.activation = Activation::silu}), w.pooled2);
+  for (int64_t s = 0; s < steps; ++s)
+    for (int64_t i = 0; i < b; ++i) op.copy(temb[s].rows(i, i + 1), time.rows(s, s + 1));
+  op.add(temb, text);
+  return temb;
+}
+
+Modulations modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
+  const int64_t steps = temb.dim(0), b = temb.dim(1), d = temb.dim(2);
+  const auto room = [&](const Linear& w) { return op.empty({steps, b, w.weight.shape.out}, DType::f32); };
+  // First all results, then one scratch, so that nothing but results is left afterwards.
+  Modulations out;
+  for (int64_t i = 0; i < mmdit.blocks.size(); ++i) {
+    const int64_t dual = mmdit.geometry.dual[static_cast<size_t>(i)] ? 9 : 6, text = i == mmdit.blocks.size() - 1 ? 2 : 6;
+    out.blocks.push_back({op.empty({steps, b, dual * d}, DType::f32), op.empty({steps, b, text * d}, DType::f32)});
+  }
+  out.final = room(mmdit.embedders->final_modulation);
+
+  auto scratch = op.scope();
+  Tensor silu = op.activate(temb, Activation::silu);
+  for (int64_t i = 0; i < mmdit.modulation.size(); ++i) {
+    const ModulationWeights& w = mmdit.modulation[i];
+    op.linear_into(out.blocks[static_cast<size_t>(i)].x, silu, w.x);
+    op.linear_into(out.blocks[static_cast<size_t>(i)].ctx, silu, w.ctx);
+  }
+  op.linear_into(out.final, silu, mmdit.embedders->final_modulation);
+  return out;
+}
+
+Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Modulations& modulations, int64_t step, const Conditioning& conditioning,
+                     const Tensor& latents, const MmditProbe& probe) {
+  const MmditGeometry& g = mmdit.geometry;
+  const int64_t b = latents.dim(0), height = latents.dim(2), width = latents.dim(3);
+  Tensor velocity = op.empty({b, g.out_channels, height, width}, DType::f32);
+
+  auto scratch = op.scope();
+  Tensor x = op.linear(op.patchify(latents, g.patch), mmdit.embedders->patch);  // [b, image tokens, D]
+  op.add(x, conditioning.pos);
+  Tensor ctx = op.empty({b, conditioning.context.dim(1), g.width});  // [b, text tokens, D]
+  op.copy(ctx, conditioning.context);
+  if (probe) probe("x_embed", x);
+
+  for (int64_t i = 0; i < mmdit.blocks.size(); ++i) {
+    const Modulations::Block& rows = modulations.blocks[static_cast<size_t>(i)];
+    const JointModulation m{split(rows.x[step], g.width), split(rows.ctx[step], g.width)};
+    joint_block(op, mmdit.blocks[i], m, g.heads, ctx, x);
+    if (probe) probe("block." + std::to_string(i) + ".x", x);
+    if (probe && i + 1 < mmdit.blocks.size()) probe("block." + std::to_string(i) + ".context", ctx);
+  }
+
+  const Tensor final = modulations.final[step];  // shift, then scale
+  Tensor y = op.norm_modulate(x, final.columns(0, g.width), final.columns(g.width, 2 * g.width), kEps);
+  op.copy(velocity, op.unpatchify(op.linear(y, mmdit.final_layer->proj), g.patch, g.out_channels, height, width));
+  return velocity;
+}
+
+}  // namespace fude

@@ -1,0 +1,89 @@
+// MMDiT-X, the denoiser of Stable Diffusion 3.5 (Esser et al. 2024, "Scaling Rectified Flow Transformers", fig. 2; the X is the
+// second, image-only attention of SD3.5-medium's first blocks).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "weights/blocks.h"
+#include "weights/geometry.h"
+
+namespace fude {
+
+struct Attention {
+  Linear qkv, proj;
+  Tensor norm_q, norm_k;  // RMS norm per head, [head_dim]; may be empty
+};
+
+// What one of the two streams (image, text) has in a block.
+struct Stream {
+  Attention attn;
+  std::optional<Attention> attn2;  // image stream of dual blocks
+  Linear fc1, fc2;                 // MLP
+};
+
+struct JointBlock {
+  Stream x, ctx;
+  bool last = false;  // the text stream ends here: after its keys and values nothing of it is needed
+};
+
+// adaLN-Zero: what turns the step's embedding into shifts, scales and gates. Only needed before the loop.
+struct ModulationWeights {
+  Linear x, ctx;
+};
+
+struct Embedders {
+  Linear patch;          // [D, c·p·p]
+  Linear time1, time2;
+  Linear pooled1, pooled2;
+  Linear context;
+  Linear final_modulation;
+};
+
+struct FinalLayer {
+  Linear proj;  // [p·p·c, D]
+};
+
+struct Mmdit {
+  // `resident` blocks stay in memory, the others are read at every step.
+  Mmdit(const Backend& op, const Checkpoint& checkpoint, int64_t resident);
+
+  MmditGeometry geometry;
+  Whole<Embedders> embedders;
+  Blocks<ModulationWeights> modulation;
+  Blocks<JointBlock> blocks;
+  Whole<FinalLayer> final_layer;
+  Source pos_embed;  // [1, P², D]; the window a picture needs is read from the file
+};
+
+// The modulation vectors of some steps, f32, computed before the loop: they depend on the timestep and the pooled text only.
+struct Modulations {
+  struct Block {
+    Tensor x, ctx;  // [steps, b, 6D | 9D | 2D]
+  };
+  std::vector<Block> blocks;
+  Tensor final;  // [steps, b, 2D]
+};
+
+// What stays the same over all steps of a request.
+struct Conditioning {
+  Tensor context;  // [b, text tokens, D]
+  Tensor pos;      // f32 [image tokens, D]
+};
+
+// Embeddings [b, text tokens, context_width], latents of height×width.
+Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width);
+
+// temb of every step and batch row, before its silu: f32 [steps, b, D]. pooled [b, pooled_width].
+Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled);
+Modulations modulate(Backend& op, Mmdit& mmdit, const Tensor& temb);
+
+// Called with ("x_embed" | "block.K.x" | "block.K.context", tensor) by tests that look inside.
+using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
+
+// The velocity at `step` of `modulations`. latents f32 [b, c, height, width] -> f32 of the same shape.
+Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Modulations& modulations, int64_t step, const Conditioning& conditioning,
+                     const Tensor& latents, const MmditProbe& probe = {});
+
+}  // namespace fude

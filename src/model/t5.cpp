@@ -1,0 +1,99 @@
+#include "model/t5.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+namespace fude {
+
+namespace {
+
+T5Block load_block(Loader& file, int64_t i) {
+  Loader attention = file.at("encoder.block." + std::to_string(i) + ".layer.0.");
+  Loader mlp = file.at("encoder.block." + std::to_string(i) + ".layer.1.");
+  return {.attention_norm = attention.norm("layer_norm"),
+          .mlp_norm = mlp.norm("layer_norm"),
+          .qkv = attention.linear({"SelfAttention.q", "SelfAttention.k", "SelfAttention.v"}),
+          .out = attention.linear("SelfAttention.o"),
+          .wi = mlp.linear({"DenseReluDense.wi_0", "DenseReluDense.wi_1"}),
+          .wo = mlp.linear("DenseReluDense.wo")};
+}
+
+// f32 [heads, tokens, tokens], added to the scores of every block.
+Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
+  const T5Geometry& g = t5.geometry;
+  std::vector<float> bias(static_cast<size_t>(g.heads * tokens * tokens));
+  if (!op.measuring()) {
+    std::vector<float> table(static_cast<size_t>(g.buckets * g.heads));
+    read_rows_f32(t5.relative_attention_bias, 0, g.buckets, table.data());
+    for (int64_t q = 0; q < tokens; ++q)
+      for (int64_t k = 0; k < tokens; ++k) {
+        const int64_t bucket = relative_position_bucket(k - q, g.buckets, g.max_distance);
+        for (int64_t h = 0; h < g.heads; ++h)
+          bias[static_cast<size_t>((h * tokens + q) * tokens + k)] = table[static_cast<size_t>(bucket * g.heads + h)];
+      }
+  }
+  return op.upload(bias.data(), DType::f32, {g.heads, tokens, tokens});
+}
+
+// f32 [b, tokens, d]: the residual stream stays in f32, since with trained weights it leaves f16's range.
+Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>& ids) {
+  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), d = t5.geometry.d_model;
+  std::vector<float> rows(static_cast<size_t>(b * n * d));
+  for (int64_t i = 0; i < b * n && !op.measuring(); ++i) {
+    const int64_t id = ids[static_cast<size_t>(i / n)][static_cast<size_t>(i % n)];
+    read_rows_f32(t5.token_embedding, id, id + 1, rows.data() + i * d);
+  }
+  return op.upload(rows.data(), DType::f32, {b, n, d});
+}
+
+void t5_block(Backend& op, const T5Block& w, const T5Geometry& g, const Tensor& bias, Tensor x) {
+  auto scratch = op.scope();
+  const int64_t inner = g.heads * g.d_kv;
+
+  Tensor qkv = op.linear(op.rms_norm(x, w.attention_norm.weight, g.eps), w.qkv);  // [b, tokens, 3·inner]
+  Tensor attn = op.attention(qkv.columns(0, inner), qkv.columns(inner, 2 * inner), qkv.columns(2 * inner, 3 * inner),
+                             {.heads = g.heads, .scale = 1.0f, .causal = false, .bias = bias});
+  op.linear_into(x, attn, w.out, {.accumulate = true});
+
+  Tensor h = op.linear(op.rms_norm(x, w.mlp_norm.weight, g.eps), w.wi);  // [b, tokens, 2·d_ff]
+  Tensor gated = op.activate(h.columns(0, g.d_ff), Activation::gelu_tanh);
+  op.multiply(gated, h.columns(g.d_ff, 2 * g.d_ff));
+  op.linear_into(x, gated, w.wo, {.accumulate = true});
+}
+
+}  // namespace
+
+int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {
+  const int64_t half = buckets / 2, exact = half / 2, a = std::abs(distance);
+  int64_t bucket = a;
+  if (a >= exact) {
+    const float position = std::log(static_cast<float>(a) / static_cast<float>(exact)) /
+                           static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(exact)));
+    bucket = std::min(half - 1, exact + static_cast<int64_t>(position * static_cast<float>(half - exact)));
+  }
+  return distance > 0 ? half + bucket : bucket;
+}
+
+T5::T5(const Backend& op, const Checkpoint& checkpoint)
+    : geometry(checkpoint.t5()),
+      blocks(op, checkpoint, Component::t5, geometry.layers, 0, load_block),
+      final_norm(op, checkpoint, Component::t5, [](Loader& file) { return file.norm("encoder.final_layer_norm"); }),
+      token_embedding(checkpoint.find(Component::t5, "shared.weight")),
+      relative_attention_bias(
+          checkpoint.find(Component::t5, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")) {}
+
+Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& ids) {
+  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size());
+  Tensor out = op.empty({b, n, t5.geometry.d_model});
+
+  auto scratch = op.scope();
+  Tensor bias = position_bias(op, t5, n);
+  Tensor x = embed(op, t5, ids);
+  for (int64_t i = 0; i < t5.blocks.size(); ++i) t5_block(op, t5.blocks[i], t5.geometry, bias, x);
+  op.copy(out, op.rms_norm(x, t5.final_norm->weight, t5.geometry.eps));
+  return out;
+}
+
+}  // namespace fude

@@ -1,0 +1,35 @@
+// T5 v1.1's encoder (Raffel et al. 2020; transformers' T5EncoderModel).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "weights/blocks.h"
+#include "weights/geometry.h"
+
+namespace fude {
+
+struct T5Block {
+  Norm attention_norm, mlp_norm;
+  Linear qkv, out;
+  Linear wi;  // both halves of the gated MLP, rows of wi_0 first
+  Linear wo;
+};
+
+struct T5 {
+  T5(const Backend& op, const Checkpoint& checkpoint);
+
+  T5Geometry geometry;
+  Blocks<T5Block> blocks;
+  Whole<Norm> final_norm;
+  Source token_embedding;
+  Source relative_attention_bias;  // [buckets, heads]; block 0's, shared by all
+};
+
+// ids [b][tokens], padding included: padded positions attend and are attended to. -> [b, tokens, d_model].
+Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& ids);
+
+// The bucket of a key that stands `distance` after its query (T5 paper, section 2.1; bidirectional).
+int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
+
+}  // namespace fude

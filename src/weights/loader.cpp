@@ -1,0 +1,86 @@
+#include "weights/loader.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace fude {
+
+namespace {
+
+int64_t elements(const Source& source) {
+  int64_t n = 1;
+  for (int64_t d : source.shape) n *= d;
+  return n;
+}
+
+// Several sources seen as one matrix, their rows one after the other.
+ReadRows rows_of(const std::vector<Source>& sources) {
+  return [&sources](int64_t begin, int64_t end, float* rows) {
+    int64_t first = 0;
+    for (const Source& source : sources) {
+      const int64_t count = source.shape[0], width = elements(source) / count;
+      const int64_t from = std::max(begin, first), to = std::min(end, first + count);
+      if (from < to) read_rows_f32(source, from - first, to - first, rows + (from - begin) * width);
+      first += count;
+    }
+  };
+}
+
+}  // namespace
+
+Loader Loader::at(std::string_view prefix) const {
+  Loader inner = *this;
+  inner.prefix_ += prefix;
+  return inner;
+}
+
+Linear Loader::linear(std::initializer_list<std::string> names) {
+  std::vector<Source> weights, biases;
+  for (const std::string& name : names) {
+    weights.push_back(checkpoint_.find(component_, prefix_ + name + ".weight"));
+    if (contains(name + ".bias")) biases.push_back(checkpoint_.find(component_, prefix_ + name + ".bias"));
+  }
+  WeightShape shape{.out = 0, .in = elements(weights[0]) / weights[0].shape[0]};
+  for (const Source& source : weights) shape.out += source.shape[0];
+  Linear linear;
+  void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
+  linear.weight = {memory, op_.dtype(), shape};
+  if (!memory_.is_measuring()) {
+    linear.weight = op_.pack(shape, op_.dtype(), rows_of(weights), memory);
+    for (const Source& source : weights) drop_pages(source);
+  }
+  if (!biases.empty()) {
+    linear.bias = Tensor::of(memory_.allocate(shape.out * 4), DType::f32, {shape.out});
+    if (!memory_.is_measuring()) rows_of(biases)(0, shape.out, linear.bias.as<float>());
+  }
+  return linear;
+}
+
+Conv Loader::conv(std::string_view name) {
+  const Source source = checkpoint_.find(component_, prefix_ + std::string(name) + ".weight");
+  const WeightShape shape{.out = source.shape[0], .in = source.shape[1], .kernel = source.shape[2]};
+  Conv conv;
+  void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
+  conv.weight = {memory, op_.dtype(), shape};
+  if (!memory_.is_measuring()) {
+    conv.weight = op_.pack(shape, op_.dtype(), rows_of({source}), memory);
+    drop_pages(source);
+  }
+  conv.bias = vector(std::string(name) + ".bias");
+  return conv;
+}
+
+Norm Loader::norm(std::string_view name) {
+  const std::string stem(name);
+  return {vector(stem + ".weight"), contains(stem + ".bias") ? vector(stem + ".bias") : Tensor{}};
+}
+
+Tensor Loader::vector(std::string_view name) {
+  const Source source = checkpoint_.find(component_, prefix_ + std::string(name));
+  const int64_t n = elements(source);
+  Tensor values = Tensor::of(memory_.allocate(n * 4), DType::f32, {n});
+  if (!memory_.is_measuring()) read_rows_f32(source, 0, source.shape[0], values.as<float>());
+  return values;
+}
+
+}  // namespace fude

@@ -1,0 +1,40 @@
+// Loader: turns tensors of a checkpoint into Weights, Norms and vectors in slot memory, in the form the backend likes.
+//
+// Names are the canonical ones (weights/layouts.h). On a measuring arena nothing is read: the same loading code says how many
+// bytes a slot needs.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "core/backend.h"
+#include "weights/checkpoint.h"
+
+namespace fude {
+
+class Loader {
+ public:
+  // Allocates from `memory`, which outlives what is loaded.
+  Loader(const Backend& op, const Checkpoint& checkpoint, Component component, Arena& memory)
+      : op_(op), checkpoint_(checkpoint), component_(component), memory_(memory) {}
+
+  // The same, with names that start with `prefix`.
+  Loader at(std::string_view prefix) const;
+  bool contains(std::string_view name) const { return checkpoint_.contains(component_, prefix_ + std::string(name)); }
+
+  Linear linear(std::string_view name) { return linear({std::string(name)}); }  // NAME.weight and, where it exists, NAME.bias
+  Linear linear(std::initializer_list<std::string> names);                      // several, their rows one after the other
+  Conv conv(std::string_view name);
+  Norm norm(std::string_view name);      // NAME.weight and, where it exists, NAME.bias
+  Tensor vector(std::string_view name);  // f32, flattened; the whole name
+
+ private:
+  const Backend& op_;
+  const Checkpoint& checkpoint_;
+  Component component_;
+  Arena& memory_;
+  std::string prefix_;
+};
+
+}  // namespace fude

@@ -1,0 +1,187 @@
+// The only file that calls the operating system: POSIX in one half, Win32 in the other.
+#include "weights/mapped_file.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <system_error>
+
+#include "fude/error.h"
+#include "weights/text.h"
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#endif
+
+namespace fude {
+
+namespace {
+
+[[noreturn]] void fail_to_open(const std::filesystem::path& path, const std::error_code& reason) {
+  throw Error(Code::bad_checkpoint, "cannot read " + shown(path) + ": " + reason.message() +
+                                        ". Check that the path is right and that you may read the file.");
+}
+
+struct Range {
+  size_t offset, length;
+};
+
+// The whole pages inside a range, so that neighbours on shared pages stay.
+Range pages_inside(size_t offset, size_t length, size_t page, size_t size) {
+  const size_t end = std::min(size, offset + std::min(length, size - std::min(offset, size)));
+  const size_t first = (std::min(offset, size) + page - 1) / page * page;
+  const size_t last = end == size ? size : end / page * page;  // nothing lies behind the file's last page
+  return first < last ? Range{first, last - first} : Range{0, 0};
+}
+
+// The pages that a range touches.
+Range pages_around(size_t offset, size_t length, size_t page, size_t size) {
+  const size_t begin = std::min(offset, size);
+  const size_t first = begin / page * page;
+  return {first, begin + std::min(length, size - begin) - first};
+}
+
+}  // namespace
+
+void MappedFile::check_unchanged() const {
+  const Stamp now = stamp();
+  if (now == opened_) return;
+  throw Error(Code::io, shown(path_) + " was changed while it was in use (it had " + std::to_string(opened_.size) +
+                            " bytes, now " + std::to_string(now.size) + "). Start again when the file is complete.");
+}
+
+#ifdef _WIN32
+
+namespace {
+
+std::error_code last_error() { return {static_cast<int>(GetLastError()), std::system_category()}; }
+HANDLE file_of(std::intptr_t handle) { return reinterpret_cast<HANDLE>(handle); }
+
+size_t page_size() {
+  SYSTEM_INFO info;
+  GetSystemInfo(&info);
+  return info.dwPageSize;
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  const HANDLE file =
+      CreateFileW(path.c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
+  if (file == INVALID_HANDLE_VALUE) fail_to_open(path, last_error());
+  handle_ = reinterpret_cast<std::intptr_t>(file);
+  opened_ = stamp();
+  size_ = static_cast<size_t>(opened_.size);
+  if (size_ == 0) return;
+  const HANDLE mapping = CreateFileMappingW(file, nullptr, PAGE_READONLY, 0, 0, nullptr);
+  if (mapping) {
+    data_ = static_cast<const std::byte*>(MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0));
+    CloseHandle(mapping);  // the view keeps it alive
+  }
+  if (!data_) {
+    const std::error_code reason = last_error();
+    CloseHandle(file);
+    fail_to_open(path, reason);
+  }
+}
+
+MappedFile::~MappedFile() {
+  if (data_) UnmapViewOfFile(data_);
+  CloseHandle(file_of(handle_));
+}
+
+MappedFile::Stamp MappedFile::stamp() const {
+  BY_HANDLE_FILE_INFORMATION info;
+  if (!GetFileInformationByHandle(file_of(handle_), &info)) return {};
+  return {static_cast<uint64_t>(info.nFileSizeHigh) << 32 | info.nFileSizeLow,
+          static_cast<int64_t>(static_cast<uint64_t>(info.ftLastWriteTime.dwHighDateTime) << 32 |
+                               info.ftLastWriteTime.dwLowDateTime)};
+}
+
+void MappedFile::drop(size_t offset, size_t length) const {
+  const Range range = pages_inside(offset, length, page_size(), size_);
+  // Unlocking pages that are not locked takes them out of the working set; the call reports an error and does it.
+  if (range.length > 0) VirtualUnlock(const_cast<std::byte*>(data_) + range.offset, range.length);
+}
+
+void MappedFile::will_need(size_t offset, size_t length) const {
+  const Range range = pages_around(offset, length, page_size(), size_);
+  WIN32_MEMORY_RANGE_ENTRY entry{const_cast<std::byte*>(data_) + range.offset, range.length};
+  if (range.length > 0) PrefetchVirtualMemory(GetCurrentProcess(), 1, &entry, 0);
+}
+
+#else
+
+namespace {
+
+size_t page_size() {
+  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+int file_of(std::intptr_t handle) { return static_cast<int>(handle); }
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  // A pipe would block here; without blocking it is refused below.
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) fail_to_open(path, {errno, std::generic_category()});
+  handle_ = file;
+  opened_ = stamp();
+  struct stat info;
+  std::error_code reason;
+  if (fstat(file, &info) != 0) reason = {errno, std::generic_category()};
+  else if (S_ISDIR(info.st_mode)) reason = std::make_error_code(std::errc::is_a_directory);
+  else if (!S_ISREG(info.st_mode)) reason = std::make_error_code(std::errc::invalid_seek);  // a pipe or a device
+  else if (opened_.size > std::numeric_limits<size_t>::max()) reason = std::make_error_code(std::errc::file_too_large);
+  size_ = static_cast<size_t>(opened_.size);
+  if (!reason && size_ > 0) {
+    void* data = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
+    if (data == MAP_FAILED) reason = {errno, std::generic_category()};
+    else data_ = static_cast<const std::byte*>(data);
+  }
+  if (reason) {
+    close(file);
+    fail_to_open(path, reason);
+  }
+}
+
+MappedFile::~MappedFile() {
+  if (data_) munmap(const_cast<std::byte*>(data_), size_);
+  close(file_of(handle_));
+}
+
+MappedFile::Stamp MappedFile::stamp() const {
+  struct stat info;
+  if (fstat(file_of(handle_), &info) != 0) return {};
+#ifdef __APPLE__
+  const timespec& changed = info.st_mtimespec;
+#else
+  const timespec& changed = info.st_mtim;
+#endif
+  return {static_cast<uint64_t>(info.st_size), static_cast<int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec};
+}
+
+void MappedFile::drop(size_t offset, size_t length) const {
+  const Range range = pages_inside(offset, length, page_size(), size_);
+  if (range.length > 0) madvise(const_cast<std::byte*>(data_) + range.offset, range.length, MADV_DONTNEED);
+}
+
+void MappedFile::will_need(size_t offset, size_t length) const {
+  const Range range = pages_around(offset, length, page_size(), size_);
+  if (range.length > 0) madvise(const_cast<std::byte*>(data_) + range.offset, range.length, MADV_WILLNEED);
+}
+
+#endif
+
+}  // namespace fude

@@ -1,0 +1,18 @@
+#include "weights/text.h"
+
+namespace fude {
+
+std::string shown(std::string_view name) {
+  constexpr size_t kLongest = 160;
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text = "\"";
+  for (const char c : name.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    else text += c;
+  }
+  if (name.size() > kLongest) text += "…";
+  return text + '"';
+}
+
+}  // namespace fude

@@ -1,0 +1,31 @@
+// How names from files appear in messages. A checkpoint may be hostile, so a name is shortened and its control characters
+// escaped.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace fude {
+
+// The path as UTF-8, on every platform.
+inline std::string text_of(const std::filesystem::path& path) {
+  const std::u8string text = path.u8string();
+  return {text.begin(), text.end()};
+}
+
+// In quotation marks. (Not `quoted`, which argument-dependent lookup would find in std.)
+std::string shown(std::string_view name);
+inline std::string shown(const std::string& name) { return shown(std::string_view(name)); }
+inline std::string shown(const char* name) { return shown(std::string_view(name)); }
+inline std::string shown(const std::filesystem::path& path) { return '"' + text_of(path) + '"'; }
+
+// "[2, 3]"
+template <class Shape>
+std::string text_of_shape(const Shape& shape) {
+  std::string text = "[";
+  for (const auto extent : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
+  return text + ']';
+}
+
+}  // namespace fude

@@ -1,0 +1,299 @@
+#include "weights/checkpoint.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "fude/error.h"
+#include "weights/locate.h"
+#include "weights/text.h"
+
+namespace fude {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct ComponentRow {
+  Component component;
+  std::string_view title, folder, tokenizer, option;
+};
+
+constexpr ComponentRow kRows[] = {
+    {Component::clip_l, "CLIP-L text encoder", "text_encoder", "tokenizer", "--clip-l"},
+    {Component::clip_g, "CLIP-G text encoder", "text_encoder_2", "tokenizer_2", "--clip-g"},
+    {Component::t5, "T5 text encoder", "text_encoder_3", "tokenizer_3", "--t5"},
+    {Component::transformer, "transformer", "transformer", "", "--model"},
+    {Component::vae, "VAE", "vae", "", "--vae"},
+};
+
+const ComponentRow& row_of(Component component) { return kRows[static_cast<size_t>(component)]; }
+
+bool is_folder(const fs::path& path) {
+  std::error_code unreadable;
+  return fs::is_directory(path, unreadable);
+}
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_checkpoint, message); }
+
+// Whether model_index.json names the component; [null, null] and absence both say that the model goes without it.
+bool is_listed(const Config& index, std::string_view folder) {
+  if (!index.has(folder)) return false;
+  const nlohmann::json& entry = index.at(folder);
+  return entry.is_array() && entry.size() == 2 && entry[1].is_string();
+}
+
+std::vector<const StoredTensor*> all_tensors(const Safetensors& file) {
+  std::vector<const StoredTensor*> tensors;
+  for (const StoredTensor& tensor : file.tensors()) tensors.push_back(&tensor);
+  return tensors;
+}
+
+[[noreturn]] void refuse_unrecognised(Component component, const fs::path& where) {
+  std::string signatures;
+  for (const Layout& layout : layouts())
+    if (layout.component == component && signatures.find(layout.signature) == std::string::npos)
+      signatures += (signatures.empty() ? "" : ", ") + shown(layout.signature);
+  refuse(shown(where) + " holds no " + std::string(row_of(component).title) + " of Stable Diffusion 3.5: none of the tensors " +
+         signatures + " is in it. Give another file with " + std::string(row_of(component).option) + ".");
+}
+
+void hash(uint64_t& state, const void* data, size_t size) {
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  for (size_t i = 0; i < size; ++i) state = (state ^ bytes[i]) * 0x100000001b3u;
+}
+
+constexpr uint64_t kHashStart = 0xcbf29ce484222325u;
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const CheckpointFiles& files) {
+  Checkpoint checkpoint;
+  checkpoint.path_ = files.model;
+  const std::string text = text_of(files.model);
+  std::error_code unreadable;
+  if (!fs::exists(files.model, unreadable)) {
+    if (!is_hub_id(text) || files.hub_cache.empty())
+      refuse("there is no model " + shown(files.model) + ". Check the path given with --model.");
+    checkpoint.path_ = find_in_hub_cache(files.hub_cache, text);
+  }
+  if (is_folder(checkpoint.path_)) checkpoint.open_folder(checkpoint.path_, files.no_t5 || !files.t5.empty());
+  else checkpoint.open_single_file(checkpoint.path_, files.no_t5 || !files.t5.empty());
+
+  const std::pair<Component, const fs::path&> separate[] = {{Component::clip_l, files.clip_l},
+                                                            {Component::clip_g, files.clip_g},
+                                                            {Component::t5, files.t5},
+                                                            {Component::vae, files.vae}};
+  bool any_separate = false;
+  for (const auto& [component, path] : separate) {
+    if (path.empty() || (component == Component::t5 && files.no_t5)) continue;
+    checkpoint.open_separate(component, path);
+    any_separate = true;
+  }
+  if (any_separate) checkpoint.layout_ += " with separate components";
+  if (!files.tokenizers.empty()) checkpoint.find_tokenizers(files.tokenizers);
+  checkpoint.read_geometry();
+  checkpoint.check_components_fit();
+  return checkpoint;
+}
+
+const Safetensors& Checkpoint::file(const fs::path& path) {
+  for (const auto& known : files_)
+    if (known->path() == path) return *known;
+  files_.push_back(std::make_unique<Safetensors>(Safetensors::open(path)));
+  return *files_.back();
+}
+
+void Checkpoint::open_folder(const fs::path& folder, bool no_t5) {
+  layout_ = "diffusers folder";
+  const fs::path index_path = folder / "model_index.json";
+  std::error_code unreadable;
+  if (!fs::exists(index_path, unreadable))
+    refuse(shown(folder) +
+           " is no diffusers model: it has no model_index.json. Give the folder that holds one, or a .safetensors file.");
+  const Config index = Config::read(index_path);
+  const std::string type = index.text("_class_name", "");
+  if (!type.starts_with("StableDiffusion3"))
+    index.fail("_class_name", "is " + shown(type) + "; fude draws with StableDiffusion3Pipeline");
+  for (const ComponentRow& row : kRows) {
+    if (!is_listed(index, row.folder) || (row.component == Component::t5 && no_t5)) continue;
+    const fs::path place = folder / row.folder;
+    if (!is_folder(place))
+      refuse("the model " + shown(folder) + " lists " + shown(row.folder) +
+             ", but that folder is missing. Download the model again" +
+             (row.component == Component::t5 ? ", or leave T5 out with --no-t5." : "."));
+    component_at(row.component) = place_in_folder(row.component, place);
+  }
+  schedule_ = schedule_config(Config::read_if_there(folder / "scheduler" / "scheduler_config.json"));
+  find_tokenizers(folder);
+}
+
+Checkpoint::Place Checkpoint::place_in_folder(Component component, const fs::path& folder) {
+  const WeightFiles weights = find_weights(folder);
+  std::vector<const StoredTensor*> tensors;
+  for (const fs::path& path : weights.files)
+    if (const Safetensors& shard = file(path); weights.file_of.empty()) tensors = all_tensors(shard);
+  for (const auto& [name, number] : weights.file_of) {
+    const Safetensors& shard = file(weights.files[number]);
+    tensors.push_back(shard.find(name));
+    if (!tensors.back())
+      refuse("the index of " + shown(folder) + " says that " + shown(shard.path()) + " holds " + shown(name) +
+             ", but it does not. Download the model again.");
+  }
+  auto found = ComponentTensors::recognise(component, Origin::folder, true, tensors);
+  if (!found) refuse_unrecognised(component, folder);
+  return {std::move(*found), Config::read_if_there(folder / "config.json")};
+}
+
+void Checkpoint::open_single_file(const fs::path& path, bool no_t5) {
+  layout_ = "single file";
+  const auto tensors = all_tensors(file(path));
+  for (const ComponentRow& row : kRows) {
+    if (row.component == Component::t5 && no_t5) continue;
+    const bool bare = row.component == Component::transformer;
+    if (auto found = ComponentTensors::recognise(row.component, Origin::file, bare, tensors))
+      component_at(row.component) = Place{std::move(*found), {}};
+    else if (std::any_of(tensors.begin(), tensors.end(),
+                         [&](const auto* tensor) { return has_prefix_of(row.component, tensor->name); }))
+      refuse_unrecognised(row.component, path);
+  }
+  if (!has(Component::transformer)) refuse_unrecognised(Component::transformer, path);
+}
+
+void Checkpoint::open_separate(Component component, const fs::path& path) {
+  if (is_folder(path)) {
+    component_at(component) = place_in_folder(component, path);
+    return;
+  }
+  const Safetensors& opened = file(path);
+  auto found = ComponentTensors::recognise(component, Origin::file, true, all_tensors(opened));
+  if (!found) refuse_unrecognised(component, path);
+  // The two CLIPs have the same names; ComfyUI tells them apart by depth.
+  if (component == Component::clip_l && found->blocks() > 30)
+    refuse(shown(path) + " is a CLIP-G text encoder. Give it with --clip-g, and CLIP-L with --clip-l.");
+  component_at(component) = Place{std::move(*found), {}};
+}
+
+void Checkpoint::find_tokenizers(const fs::path& folder) {
+  for (const ComponentRow& row : kRows) {
+    if (row.tokenizer.empty()) continue;
+    const std::string_view short_name = row.component == Component::t5 ? "t5" : "clip";
+    for (const std::string_view name : {row.tokenizer, short_name})
+      if (const fs::path place = folder / name; is_folder(place)) {
+        tokenizers_[static_cast<size_t>(row.component)] = place;
+        break;
+      }
+  }
+  if (std::all_of(tokenizers_.begin(), tokenizers_.end(), [](const fs::path& p) { return p.empty(); }) && folder != path_)
+    refuse("there are no tokenizers in " + shown(folder) +
+           ". Give --tokenizers a folder with tokenizer, tokenizer_2 and tokenizer_3, or with clip and t5.");
+}
+
+void Checkpoint::read_geometry() {
+  const auto read = [&](Component component, auto& geometry, auto function) {
+    if (const auto& place = component_at(component)) geometry = function(place->tensors, place->config);
+  };
+  read(Component::clip_l, clip_l_, clip_geometry);
+  read(Component::clip_g, clip_g_, clip_geometry);
+  read(Component::t5, t5_, t5_geometry);
+  read(Component::transformer, mmdit_, mmdit_geometry);
+  read(Component::vae, vae_, vae_geometry);
+}
+
+// Parts from different models load one by one and then draw noise, or worse.
+void Checkpoint::check_components_fit() const {
+  const auto check = [&](bool fits, const std::string& what, int64_t one, int64_t other) {
+    if (!fits)
+      refuse("the components of " + shown(path_) + " do not belong together: " + what + " (" + std::to_string(one) + " and " +
+             std::to_string(other) + "). Use files of one model.");
+  };
+  if (!mmdit_) return;
+  if (clip_l_ && clip_g_) {
+    check(clip_l_->hidden + clip_g_->hidden <= mmdit_->context_width,
+          "the CLIP embeddings are wider than the transformer's context", clip_l_->hidden + clip_g_->hidden,
+          mmdit_->context_width);
+    check(clip_l_->projection + clip_g_->projection == mmdit_->pooled_width,
+          "the pooled CLIP embeddings do not have the width the transformer reads", clip_l_->projection + clip_g_->projection,
+          mmdit_->pooled_width);
+  }
+  if (t5_)
+    check(t5_->d_model == mmdit_->context_width, "T5's width is not that of the transformer's context", t5_->d_model,
+          mmdit_->context_width);
+  if (vae_)
+    check(vae_->latent_channels == mmdit_->channels, "the VAE's latents do not have the transformer's channels",
+          vae_->latent_channels, mmdit_->channels);
+}
+
+const ComponentTensors& Checkpoint::tensors(Component component) const {
+  if (const auto& place = component_at(component)) return place->tensors;
+  const ComponentRow& row = row_of(component);
+  refuse("the model " + shown(path_) + " has no " + std::string(row.title) + ". Give its file with " + std::string(row.option) +
+         ".");
+}
+
+Source Checkpoint::find(Component component, std::string_view canonical) const {
+  const ComponentTensors& from = tensors(component);
+  if (auto source = from.find(canonical)) return std::move(*source);
+  std::string names;
+  for (const std::string& name : from.names_for(canonical)) names += (names.empty() ? "" : ", ") + shown(name);
+  refuse("the tensor " + (names.empty() ? shown(canonical) : names) + " of the " + std::string(row_of(component).title) +
+         " is missing in " + shown(files(component).front()) + ". The file is damaged or of another model: download it again.");
+}
+
+bool Checkpoint::contains(Component component, std::string_view canonical) const {
+  return tensors(component).contains(canonical);
+}
+
+const ClipGeometry& Checkpoint::clip(Component component) const {
+  tensors(component);
+  return component == Component::clip_l ? *clip_l_ : *clip_g_;
+}
+
+const T5Geometry& Checkpoint::t5() const { return tensors(Component::t5), *t5_; }
+const MmditGeometry& Checkpoint::mmdit() const { return tensors(Component::transformer), *mmdit_; }
+const VaeGeometry& Checkpoint::vae() const { return tensors(Component::vae), *vae_; }
+
+bool Checkpoint::has_tokenizer(Component component) const { return !tokenizers_[static_cast<size_t>(component)].empty(); }
+
+const fs::path& Checkpoint::tokenizer(Component component) const {
+  if (has_tokenizer(component)) return tokenizers_[static_cast<size_t>(component)];
+  refuse("the model " + shown(path_) + " has no tokenizer for its " + std::string(row_of(component).title) +
+         ". Give a folder with tokenizers (tokenizer, tokenizer_2 and tokenizer_3 of a diffusers model, or clip and t5) with "
+         "--tokenizers.");
+}
+
+std::vector<fs::path> Checkpoint::files(Component component) const {
+  std::vector<fs::path> paths;
+  for (const auto& file : files_) {
+    const auto& stored = tensors(component).stored();
+    const bool used =
+        std::any_of(stored.begin(), stored.end(), [&](const auto& named) { return named.tensor->file == &file->file(); });
+    if (used) paths.push_back(file->path());
+  }
+  return paths;
+}
+
+uint64_t Checkpoint::identity(Component component) const {
+  constexpr size_t kSample = 64;
+  uint64_t state = kHashStart;
+  for (const auto& [name, tensor] : tensors(component).stored()) {
+    hash(state, name.data(), name.size());
+    hash(state, tensor->type.data(), tensor->type.size());
+    hash(state, tensor->shape.data(), tensor->shape.size() * sizeof(int64_t));
+    if (tensor->file) tensor->file->check_unchanged();
+    const size_t size = std::min(kSample, tensor->bytes.size()), begin = (tensor->bytes.size() - size) / 2;
+    hash(state, tensor->bytes.data() + begin, size);
+  }
+  return state;
+}
+
+uint64_t Checkpoint::identity() const {
+  uint64_t state = kHashStart;
+  for (const Component component : kComponents) {
+    const uint64_t one = has(component) ? identity(component) : 0;
+    hash(state, &one, sizeof(one));
+  }
+  return state;
+}
+
+}  // namespace fude

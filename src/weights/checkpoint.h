@@ -1,0 +1,91 @@
+// A model on disk: which files hold which component, its sizes, and its tensors under our names.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weights/component_tensors.h"
+#include "weights/geometry.h"
+#include "weights/source.h"
+
+namespace fude {
+
+// What a person points at. Empty paths: from the model.
+struct CheckpointFiles {
+  std::filesystem::path model;  // diffusers folder, single .safetensors file, or an id ("organisation/name") in the cache
+  std::filesystem::path clip_l, clip_g, t5, vae;  // separate component files or folders
+  std::filesystem::path
+      tokenizers;  // a diffusers folder, or a folder with tokenizer/, tokenizer_2/, tokenizer_3/ or clip/, t5/
+  bool no_t5 = false;
+  std::filesystem::path hub_cache;  // root of the Hugging Face cache; the caller reads the environment
+};
+
+class Checkpoint {
+ public:
+  // Maps the files, checks headers, and configurations against the tensors. Reads no weights. Throws Error{bad_checkpoint}.
+  static Checkpoint open(const CheckpointFiles& files);
+
+  bool has(Component component) const { return component_at(component).has_value(); }
+  // Throws Error{bad_checkpoint}, which says how to provide it, when the component is absent.
+  const ComponentTensors& tensors(Component component) const;
+
+  // Throws Error{bad_checkpoint} naming file and tensor when it is absent. Sources live as long as the checkpoint.
+  Source find(Component component, std::string_view canonical) const;
+  bool contains(Component component, std::string_view canonical) const;
+
+  // Sizes; each needs its component.
+  const ClipGeometry& clip(Component component) const;  // clip_l or clip_g
+  const T5Geometry& t5() const;
+  const MmditGeometry& mmdit() const;
+  const VaeGeometry& vae() const;
+  const ScheduleConfig& schedule() const { return schedule_; }
+
+  // The folder with the tokenizer of clip_l, clip_g or t5. Throws Error{bad_checkpoint} when the model has none.
+  const std::filesystem::path& tokenizer(Component component) const;
+  bool has_tokenizer(Component component) const;
+
+  const std::filesystem::path& path() const { return path_; }  // the folder or file, after looking in the cache
+  const std::string& layout() const { return layout_; }        // "diffusers folder", "single file", …
+  const std::vector<std::unique_ptr<Safetensors>>& files() const { return files_; }
+  std::vector<std::filesystem::path> files(Component component) const;
+
+  // Tells contents apart cheaply, for caches and the PNG's `Model hash`: FNV-1a (64 bits) over the names, types and shapes of a
+  // component's stored tensors and 64 bytes from the middle of each. Not the hash of the whole file that other programs write.
+  uint64_t identity(Component component) const;
+  uint64_t identity() const;  // of all components together
+
+ private:
+  struct Place {
+    ComponentTensors tensors;
+    Config config;
+  };
+
+  void open_folder(const std::filesystem::path& folder, bool no_t5);
+  void open_single_file(const std::filesystem::path& file, bool no_t5);
+  void open_separate(Component component, const std::filesystem::path& path);
+  Place place_in_folder(Component component, const std::filesystem::path& folder);
+  const Safetensors& file(const std::filesystem::path& path);
+  void find_tokenizers(const std::filesystem::path& folder);
+  void read_geometry();
+  void check_components_fit() const;
+  std::optional<Place>& component_at(Component component) { return places_[static_cast<size_t>(component)]; }
+  const std::optional<Place>& component_at(Component component) const { return places_[static_cast<size_t>(component)]; }
+
+  std::filesystem::path path_;
+  std::string layout_;
+  std::vector<std::unique_ptr<Safetensors>> files_;
+  std::array<std::optional<Place>, std::size(kComponents)> places_;
+  std::array<std::filesystem::path, std::size(kComponents)> tokenizers_;
+  std::optional<ClipGeometry> clip_l_, clip_g_;
+  std::optional<T5Geometry> t5_;
+  std::optional<MmditGeometry> mmdit_;
+  std::optional<VaeGeometry> vae_;
+  ScheduleConfig schedule_;
+};
+
+}  // namespace fude

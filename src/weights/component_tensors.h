@@ -1,0 +1,67 @@
+// The stored tensors of one component, seen under our names through its layout.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weights/layouts.h"
+#include "weights/source.h"
+
+namespace fude {
+
+class ComponentTensors {
+ public:
+  struct Named {
+    std::string_view name;  // theirs, without the prefix
+    const StoredTensor* tensor;
+  };
+
+  // Tries every layout of the component on the tensors of a file or folder. `bare` allows names without a prefix.
+  static std::optional<ComponentTensors> recognise(Component component, Origin origin, bool bare,
+                                                   const std::vector<const StoredTensor*>& tensors);
+
+  const Layout& layout() const { return *layout_; }
+  std::string_view prefix() const { return prefix_; }
+  int64_t blocks() const { return blocks_; }
+  const std::vector<Named>& stored() const { return stored_; }  // by name
+
+  // Nothing when the checkpoint has no such tensor; Error{bad_checkpoint} when it has one that cannot be used.
+  std::optional<Source> find(std::string_view ours) const;
+  bool contains(std::string_view ours) const { return stored_for(ours).has_value(); }
+  // Whether the layout has a place for such a tensor at all.
+  bool maps(std::string_view ours) const { return !recipes(*layout_, ours, blocks_).empty(); }
+  // The stored names that would make up `ours`, for messages.
+  std::vector<std::string> names_for(std::string_view ours) const;
+
+  // Stored tensors that none of `ours` uses and that are not known to be of no use.
+  std::vector<const StoredTensor*> unexpected(const std::vector<std::string>& ours) const;
+  bool is_ignored(std::string_view theirs) const { return fude::is_ignored(*layout_, theirs); }
+
+ private:
+  struct Stored {
+    Op op;
+    std::vector<const StoredTensor*> tensors;
+    std::vector<std::string> names;
+  };
+
+  const StoredTensor* stored(std::string_view theirs) const;
+  std::optional<Stored> stored_for(std::string_view ours) const;
+  float scale_of(std::string_view theirs) const;
+
+  const Layout* layout_ = nullptr;
+  std::string_view prefix_;
+  std::vector<Named> stored_;
+  int64_t blocks_ = 0;
+};
+
+// Whether a tensor's name starts with a prefix that single files use for this component, or for any.
+bool has_prefix_of(Component component, std::string_view name);
+bool has_known_prefix(std::string_view name);
+
+// The stored name that goes beside a weight in scaled fp8 files ("X.scale_weight" of "X.weight"): the weight's name, else
+// nothing.
+std::optional<std::string> weight_described_by(std::string_view theirs);
+
+}  // namespace fude

@@ -1,0 +1,70 @@
+// The namings under which SD3.5 is published, each as one table of rows onto ours, recognised by a signature tensor.
+//
+// Ours: the transformer as Stability AI published it (fused qkv, shift before scale everywhere), the VAE as in diffusers, the
+// text encoders as in Hugging Face transformers; always without a prefix.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fude {
+
+enum class Component { clip_l, clip_g, t5, transformer, vae };
+inline constexpr Component kComponents[] = {Component::clip_l, Component::clip_g, Component::t5, Component::transformer,
+                                            Component::vae};
+
+// "clip_l" …: as in traces and JSON.
+std::string_view name_of(Component component);
+
+// How the stored tensors of a row become ours.
+enum class Op {
+  concat,       // rows one after the other; a single tensor as it is
+  swap_halves,  // (scale, shift) becomes (shift, scale)
+  squeeze,      // dimensions of 1 are left out: a 1×1 convolution is a matrix, the table of positions has no batch
+};
+
+// Patterns may hold {i} and {j} (block numbers), {last} (the last block), {last-i} (counted from the end), {s} (a word up to
+// the next dot) and, at the end, {t} (the rest).
+struct Row {
+  std::string_view ours;
+  std::array<std::string_view, 3> theirs;
+  Op op = Op::concat;
+};
+
+// Where a component was found decides whether CLIP-L's projection counts (spec: only in a folder).
+enum class Origin { folder, file };
+
+struct Layout {
+  std::string_view name;
+  Component component;
+  std::span<const Origin> origins;
+  std::span<const std::string_view> prefixes;  // tried in order
+  std::string_view signature;                  // theirs: a tensor that only this layout has
+  std::string_view blocks;                     // theirs: the pattern whose {i} counts the blocks
+  std::span<const Row> rows;                   // of several that fit, the first whose tensors all exist
+  std::span<const std::string_view> ignored;   // theirs: patterns of tensors that are of no use
+};
+
+std::span<const Layout> layouts();
+
+// One way to make a tensor of ours.
+struct Recipe {
+  Op op;
+  std::vector<std::string> names;  // theirs
+};
+
+// All ways to make `ours`, in order of preference. Empty: the layout has no such tensor.
+std::vector<Recipe> recipes(const Layout& layout, std::string_view ours, int64_t blocks);
+
+bool is_ignored(const Layout& layout, std::string_view theirs);
+// The same for tensors of a single file that stand outside every component.
+bool is_ignored_outside(std::string_view stored);
+
+// One more than the highest {i} of `pattern` among the names.
+int64_t count_blocks(std::string_view pattern, const std::vector<std::string_view>& names);
+
+}  // namespace fude

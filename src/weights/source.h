@@ -1,0 +1,39 @@
+// One logical tensor as its checkpoint stores it: row ranges of stored tensors, in order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "weights/safetensors.h"
+
+namespace fude {
+
+struct Source {
+  // Rows are those of the logical tensor: shape[0] of them, each of shape[1] · shape[2] … elements.
+  struct Part {
+    const StoredTensor* tensor = nullptr;
+    int64_t row_begin = 0, rows = 0;
+    float scale = 1;           // of ComfyUI's scaled fp8
+    bool nan_is_zero = false;  // ComfyUI's rule for the embeddings of a plain fp8 T5
+  };
+
+  std::string name;  // ours
+  std::vector<int64_t> shape;
+  std::vector<Part> parts;
+
+  int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
+  int64_t row_elements() const;
+};
+
+// Reads rows [begin, end) as f32 into `destination`, contiguous. Throws Error{io} when the file was changed meanwhile.
+void read_rows_f32(const Source& source, int64_t begin, int64_t end, float* destination);
+
+// The bytes of a part as they are stored.
+std::span<const std::byte> bytes_of(const Source& source, const Source::Part& part);
+
+// Starts reading the tensor ahead of its use; gives its pages back after it.
+void will_need(const Source& source);
+void drop_pages(const Source& source);
+
+}  // namespace fude

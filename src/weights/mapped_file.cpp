@@ -35,20 +35,16 @@ struct Range {
   size_t offset, length;
 };
 
-// The whole pages inside a range, so that neighbours on shared pages stay.
-Range pages_inside(size_t offset, size_t length, size_t page, size_t size) {
-  const size_t end = std::min(size, offset + std::min(length, size - std::min(offset, size)));
-  const size_t first = (std::min(offset, size) + page - 1) / page * page;
-  const size_t last = end == size ? size : end / page * page;  // nothing lies behind the file's last page
-  return first < last ? Range{first, last - first} : Range{0, 0};
+// The range, rounded outwards to multiples of `unit` within the file.
+Range around(size_t offset, size_t length, size_t unit, size_t size) {
+  const size_t begin = std::min(offset, size), end = begin + std::min(length, size - begin);
+  const size_t first = begin / unit * unit, last = std::min(size, (end + unit - 1) / unit * unit);
+  return begin < end ? Range{first, last - first} : Range{0, 0};
 }
 
-// The pages that a range touches.
-Range pages_around(size_t offset, size_t length, size_t page, size_t size) {
-  const size_t begin = std::min(offset, size);
-  const size_t first = begin / page * page;
-  return {first, begin + std::min(length, size - begin) - first};
-}
+// Touching one byte makes the kernel map up to a large folio around it: measured 2 MiB on Linux 6.18 with ext4, where dropping
+// only the pages inside each range left 0.7 GiB of a 16 GB model behind.
+constexpr size_t kMappedTogether = 2 << 20;
 
 }  // namespace
 
@@ -65,12 +61,6 @@ namespace {
 
 std::error_code last_error() { return {static_cast<int>(GetLastError()), std::system_category()}; }
 HANDLE file_of(std::intptr_t handle) { return reinterpret_cast<HANDLE>(handle); }
-
-size_t page_size() {
-  SYSTEM_INFO info;
-  GetSystemInfo(&info);
-  return info.dwPageSize;
-}
 
 }  // namespace
 
@@ -108,13 +98,13 @@ MappedFile::Stamp MappedFile::stamp() const {
 }
 
 void MappedFile::drop(size_t offset, size_t length) const {
-  const Range range = pages_inside(offset, length, page_size(), size_);
+  const Range range = around(offset, length, kMappedTogether, size_);
   // Unlocking pages that are not locked takes them out of the working set; the call reports an error and does it.
   if (range.length > 0) VirtualUnlock(const_cast<std::byte*>(data_) + range.offset, range.length);
 }
 
 void MappedFile::will_need(size_t offset, size_t length) const {
-  const Range range = pages_around(offset, length, page_size(), size_);
+  const Range range = around(offset, length, kMappedTogether, size_);
   WIN32_MEMORY_RANGE_ENTRY entry{const_cast<std::byte*>(data_) + range.offset, range.length};
   if (range.length > 0) PrefetchVirtualMemory(GetCurrentProcess(), 1, &entry, 0);
 }
@@ -122,11 +112,6 @@ void MappedFile::will_need(size_t offset, size_t length) const {
 #else
 
 namespace {
-
-size_t page_size() {
-  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return size;
-}
 
 int file_of(std::intptr_t handle) { return static_cast<int>(handle); }
 
@@ -173,12 +158,12 @@ MappedFile::Stamp MappedFile::stamp() const {
 }
 
 void MappedFile::drop(size_t offset, size_t length) const {
-  const Range range = pages_inside(offset, length, page_size(), size_);
+  const Range range = around(offset, length, kMappedTogether, size_);
   if (range.length > 0) madvise(const_cast<std::byte*>(data_) + range.offset, range.length, MADV_DONTNEED);
 }
 
 void MappedFile::will_need(size_t offset, size_t length) const {
-  const Range range = pages_around(offset, length, page_size(), size_);
+  const Range range = around(offset, length, kMappedTogether, size_);
   if (range.length > 0) madvise(const_cast<std::byte*>(data_) + range.offset, range.length, MADV_WILLNEED);
 }
 

@@ -20,7 +20,8 @@ class MappedFile {
   size_t size() const { return size_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  // Takes the pages that lie wholly inside the range out of the resident set; reading them again loads them again.
+  // Takes the range and the pages that the kernel mapped along with it (up to 2 MiB around) out of the resident set. Reading
+  // them again maps them again, so this is safe at any time, also beside other readers.
   void drop(size_t offset, size_t length) const;
   // Starts reading the range ahead of its use.
   void will_need(size_t offset, size_t length) const;

@@ -1,0 +1,153 @@
+#include "model/tokenizer_files.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <unordered_map>
+
+#include "fude/error.h"
+#include "model/unicode.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+// A document of 64 MiB could hold 30 million empty arrays, or nest as deep. The largest real tokenizer.json has 0.8 million
+// values.
+void check_size_of_json(std::string_view text, const std::filesystem::path& file) {
+  constexpr size_t kDeepest = 64, kMostValues = 4'000'000;
+  size_t depth = 0, values = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      else if (c == '"') in_string = false;
+      continue;
+    }
+    switch (c) {
+      case '"': in_string = true; break;
+      case '[':
+      case '{':
+        if (++depth > kDeepest) bad_tokenizer(file, "it nests deeper than any tokenizer");
+        ++values;
+        break;
+      case ']':
+      case '}':
+        if (depth > 0) --depth;
+        break;
+      case ',': ++values; break;
+      default: break;
+    }
+    if (values > kMostValues) bad_tokenizer(file, "it holds more than 4 million values");
+  }
+}
+
+}  // namespace
+
+void bad_tokenizer(const std::filesystem::path& file, std::string_view what) {
+  throw Error(Code::bad_checkpoint,
+              shown(file) + ": " + std::string(what) + "; replace it with the file of the original model");
+}
+
+std::string read_tokenizer_file(const std::filesystem::path& file) {
+  constexpr uintmax_t kLargest = 64u << 20;
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(file, failed)) bad_tokenizer(file, "there is no such file");
+  const uintmax_t size = std::filesystem::file_size(file, failed);
+  if (failed) bad_tokenizer(file, "its size cannot be read");
+  if (size > kLargest) bad_tokenizer(file, "it is larger than 64 MiB, which no tokenizer is");
+  std::string bytes(static_cast<size_t>(size), '\0');
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream.read(bytes.data(), static_cast<std::streamsize>(size))) bad_tokenizer(file, "it cannot be read");
+  return bytes;
+}
+
+nlohmann::json read_json(const std::filesystem::path& file) {
+  const std::string text = read_tokenizer_file(file);
+  check_size_of_json(text, file);
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::exception&) {
+    bad_tokenizer(file, "it is not valid JSON");
+  }
+}
+
+nlohmann::json read_json_if_present(const std::filesystem::path& file) {
+  std::error_code failed;
+  return std::filesystem::exists(file, failed) ? read_json(file) : nlohmann::json();
+}
+
+const nlohmann::json* find_member(const nlohmann::json& object, std::string_view key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+const nlohmann::json& member(const nlohmann::json& object, std::string_view key, const std::filesystem::path& file) {
+  const nlohmann::json* found = find_member(object, key);
+  if (!found) bad_tokenizer(file, "it has no " + shown(key));
+  return *found;
+}
+
+int32_t token_id(const nlohmann::json& value, const std::filesystem::path& file) {
+  if (value.is_number_integer()) {
+    const bool fits = value.is_number_unsigned() ? value.get<uint64_t>() < static_cast<uint64_t>(kMostTokens)
+                                                 : value.get<int64_t>() >= 0 && value.get<int64_t>() < kMostTokens;
+    if (fits) return value.get<int32_t>();
+  }
+  bad_tokenizer(file, "a token id is not a whole number from 0 to 1048575");
+}
+
+std::optional<std::string> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key) {
+  for (const nlohmann::json* object : {&config, &map}) {
+    const nlohmann::json* value = find_member(*object, key);
+    if (value && value->is_object()) value = find_member(*value, "content");
+    if (value && value->is_string() && !value->get_ref<const std::string&>().empty()) return value->get<std::string>();
+  }
+  return std::nullopt;
+}
+
+std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::filesystem::path& file) {
+  std::vector<AddedToken> tokens;
+  const auto flag = [](const nlohmann::json& entry, std::string_view key) {
+    const nlohmann::json* value = find_member(entry, key);
+    return value && value->is_boolean() && value->get<bool>();
+  };
+  const auto add = [&](const nlohmann::json& entry, int32_t id) {
+    const nlohmann::json& text = member(entry, "content", file);
+    if (!text.is_string() || text.get_ref<const std::string&>().empty() ||
+        text.get_ref<const std::string&>().size() > kLongestPiece) {
+      bad_tokenizer(file, "an added token is not a text of 1 to 256 bytes");
+    }
+    if (flag(entry, "single_word")) bad_tokenizer(file, "an added token is \"single_word\", which fude does not read");
+    tokens.push_back({text.get<std::string>(), id, flag(entry, "lstrip"), flag(entry, "rstrip")});
+  };
+  if (list.is_array()) {
+    for (const auto& entry : list) add(entry, token_id(member(entry, "id", file), file));
+  } else if (list.is_object()) {
+    for (const auto& [key, entry] : list.items()) {
+      int32_t id = -1;
+      const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+      if (error != std::errc() || end != key.data() + key.size()) bad_tokenizer(file, "a token id is not a whole number");
+      add(entry, token_id(id, file));
+    }
+  } else {
+    bad_tokenizer(file, "its added tokens are not a list");
+  }
+  std::vector<AddedToken> distinct;
+  merge_added(distinct, std::move(tokens));
+  return distinct;
+}
+
+void merge_added(std::vector<AddedToken>& into, std::vector<AddedToken> more) {
+  std::unordered_map<std::string, size_t> place;
+  for (size_t i = 0; i < into.size(); ++i) place.emplace(into[i].text, i);
+  for (AddedToken& token : more) {
+    const auto [at, is_new] = place.emplace(token.text, into.size());
+    if (is_new) into.push_back(std::move(token));
+    else into[at->second] = std::move(token);
+  }
+}
+
+}  // namespace fude

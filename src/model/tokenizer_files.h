@@ -1,0 +1,48 @@
+// Reading the files of a tokenizer, any of which may be hostile.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/tokens.h"
+
+namespace fude {
+
+// Ids are below this, whatever a file says; the largest vocabulary in use has a quarter as many.
+constexpr int64_t kMostTokens = 1 << 20;
+// Pieces and symbols are shorter than this, which bounds the work per character of a prompt.
+constexpr size_t kLongestPiece = 256;
+
+// Throws bad_checkpoint: "<file>: <what is wrong>; <what to do>".
+[[noreturn]] void bad_tokenizer(const std::filesystem::path& file, std::string_view what);
+
+// The bytes of a regular file of at most 64 MiB.
+std::string read_tokenizer_file(const std::filesystem::path& file);
+
+// Parses JSON whose nesting and number of values are bounded before any of it is built.
+nlohmann::json read_json(const std::filesystem::path& file);
+
+// An optional file beside a tokenizer: null when it does not exist.
+nlohmann::json read_json_if_present(const std::filesystem::path& file);
+
+// A member that must be there, or null where it need not be.
+const nlohmann::json& member(const nlohmann::json& object, std::string_view key, const std::filesystem::path& file);
+const nlohmann::json* find_member(const nlohmann::json& object, std::string_view key);
+
+// An id of a file, checked to lie in [0, kMostTokens).
+int32_t token_id(const nlohmann::json& value, const std::filesystem::path& file);
+
+// The text of "pad_token" and its like: a string or {"content": string}. Asks `config` first.
+std::optional<std::string> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key);
+
+// Entries of "added_tokens" (an array with ids) or "added_tokens_decoder" (an object keyed by id).
+std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::filesystem::path& file);
+
+// Adds the tokens whose text is new, and replaces the others.
+void merge_added(std::vector<AddedToken>& into, std::vector<AddedToken> more);
+
+}  // namespace fude

@@ -1,0 +1,34 @@
+// The few Unicode questions that the tokenizers ask, answered as Python (str.lower, unicodedata) and Rust's
+// unicode-segmentation answer them, so that our token ids equal Hugging Face's. A thin layer over utf8proc; characters newer
+// than its tables count as unassigned.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace fude::unicode {
+
+// True when the bytes are well-formed UTF-8 (no overlong forms, no surrogates). The other functions rely on it.
+bool is_utf8(std::string_view text);
+
+// The code point that starts at text[at]; moves `at` behind it.
+char32_t next(std::string_view text, size_t& at);
+
+void append(std::string& utf8, char32_t c);
+
+bool is_letter(char32_t c);       // general category L*
+bool is_number(char32_t c);       // N*
+bool is_other(char32_t c);        // C*: control, format, private use, unassigned
+bool is_white_space(char32_t c);  // the White_Space property
+
+// Canonical composition. Linear but for sorting runs of combining marks, however long a hostile run is.
+std::u32string nfc(std::u32string_view text);
+
+// Python's str.lower: simple lower case, U+0130 becomes two characters, a capital sigma that ends a word becomes ς.
+std::u32string lower(std::u32string_view text);
+
+// The end of the extended grapheme cluster that starts at text[begin].
+size_t grapheme_end(std::string_view text, size_t begin);
+
+}  // namespace fude::unicode

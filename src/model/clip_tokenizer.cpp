@@ -237,7 +237,7 @@ Tokens ClipTokenizer::encode(std::string_view utf8, int64_t length) const {
     if (id) row.push(*id, begin);
     else encode_text(utf8, begin, end, row);
   }
-  return std::move(row).finish(end_, pad_, utf8, "CLIP");
+  return std::move(row).finish(end_, pad_, utf8);
 }
 
 // Cleans the text as BERT's BasicTokenizer does and encodes its words. White space is a boundary of composition and of

@@ -34,10 +34,10 @@ std::string unknown_warning(std::vector<std::string> unknown) {
   constexpr size_t kMostNamed = 10;
   std::sort(unknown.begin(), unknown.end());
   unknown.erase(std::unique(unknown.begin(), unknown.end()), unknown.end());
-  std::string text = "T5 does not know ";
+  std::string text = "these pieces are not in the vocabulary: ";
   for (size_t i = 0; i < std::min(unknown.size(), kMostNamed); ++i) text += (i ? ", " : "") + in_quotes(unknown[i]);
   if (unknown.size() > kMostNamed) text += " and " + std::to_string(unknown.size() - kMostNamed) + " more";
-  return text + ": each is drawn as one unknown token";
+  return text + "; each is drawn as the same unknown token";
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ Tokens T5Tokenizer::encode(std::string_view utf8, int64_t length) const {
     if (id) row.push(*id, begin);
     else encode_text(utf8, begin, end, row, unknown);
   }
-  Tokens tokens = std::move(row).finish(end_, pad_, utf8, "T5");
+  Tokens tokens = std::move(row).finish(end_, pad_, utf8);
   if (!unknown.empty()) tokens.warnings.push_back(unknown_warning(std::move(unknown)));
   return tokens;
 }

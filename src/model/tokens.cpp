@@ -60,15 +60,15 @@ std::vector<AddedTokens::Part> AddedTokens::split(std::string_view text) const {
   return parts;
 }
 
-Tokens TokenRow::finish(int32_t end, int32_t pad, std::string_view prompt, std::string_view encoder) && {
+Tokens TokenRow::finish(int32_t end, int32_t pad, std::string_view prompt) && {
   Tokens tokens;
   tokens.ids = std::move(ids_);
   tokens.ids.push_back(end);
   tokens.used = static_cast<int64_t>(tokens.ids.size());
   tokens.ids.resize(length_, pad);
   if (cut_at_) {
-    tokens.warnings.push_back(std::string(encoder) + " reads " + std::to_string(length_ - prefix_ - 1) +
-                              " tokens of a prompt and this one is longer; left out: " + in_quotes(prompt.substr(*cut_at_)));
+    tokens.warnings.push_back("the prompt was cut after " + std::to_string(length_ - prefix_ - 1) + " tokens; left out: " +
+                              in_quotes(prompt.substr(*cut_at_)));
   }
   return tokens;
 }

@@ -55,7 +55,7 @@ class TokenRow {
     else if (!full()) cut_at_ = prompt_offset;
   }
   // Appends `end`, pads, and warns about what was cut.
-  Tokens finish(int32_t end, int32_t pad, std::string_view prompt, std::string_view encoder) &&;
+  Tokens finish(int32_t end, int32_t pad, std::string_view prompt) &&;
 
  private:
   std::vector<int32_t> ids_;

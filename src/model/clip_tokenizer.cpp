@@ -19,21 +19,28 @@ constexpr std::string_view kStart = "<|startoftext|>", kEnd = "<|endoftext|>";
 // 49152 - 256 - 2: transformers reads no more lines of merges.txt.
 constexpr size_t kMostMergeLines = 48894;
 
-// The vocabulary's keys stay in the document, which must outlive it.
-Vocabulary read_vocabulary(const nlohmann::json& object, const std::filesystem::path& file) {
+using Ids = std::vector<std::pair<std::string, int32_t>>;
+
+Ids read_ids_of(const nlohmann::json& object, const std::filesystem::path& file) {
   if (!object.is_object()) bad_tokenizer(file, "its vocabulary is not an object");
-  if (object.empty() || object.size() > static_cast<size_t>(kMostTokens))
+  Ids ids;
+  for (auto entry = object.begin(); entry != object.end(); ++entry)
+    ids.emplace_back(entry.key(), token_id(entry.value(), file));
+  return ids;
+}
+
+// The texts stay in `ids`, which must outlive the vocabulary.
+Vocabulary make_vocabulary(const Ids& ids, const std::filesystem::path& file) {
+  if (ids.empty() || ids.size() > static_cast<size_t>(kMostTokens))
     bad_tokenizer(file, "its vocabulary has an impossible size");
   Vocabulary vocabulary;
-  vocabulary.reserve(object.size());
-  std::vector<bool> seen;
-  for (auto entry = object.begin(); entry != object.end(); ++entry) {
-    const int32_t id = token_id(entry.value(), file);
-    if (seen.size() <= static_cast<size_t>(id)) seen.resize(static_cast<size_t>(id) + 1);
+  vocabulary.reserve(ids.size());
+  std::vector<bool> seen(static_cast<size_t>(kMostTokens));
+  for (const auto& [text, id] : ids) {
     if (seen[static_cast<size_t>(id)]) bad_tokenizer(file, "two tokens have the id " + std::to_string(id));
     seen[static_cast<size_t>(id)] = true;
-    if (entry.key().size() > 2 * kLongestPiece) bad_tokenizer(file, "a token is longer than 512 bytes");
-    vocabulary.emplace(entry.key(), id);
+    if (text.size() > 2 * kLongestPiece) bad_tokenizer(file, "a token is longer than 512 bytes");
+    if (!vocabulary.emplace(text, id).second) bad_tokenizer(file, "the token " + shown(text) + " comes twice");
   }
   return vocabulary;
 }
@@ -173,11 +180,12 @@ ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, s
   const bool is_pair = is_folder && std::filesystem::exists(file, failed);
   if (is_folder && !is_pair) file = folder_or_file / "tokenizer.json";
 
-  const nlohmann::json document = read_json(file);
+  const nlohmann::json document = is_pair ? nlohmann::json() : read_json(file);
   const nlohmann::json* model = is_pair ? nullptr : &member(document, "model", file);
   if (model && find_member(*model, "type") && *find_member(*model, "type") != "BPE")
     bad_tokenizer(file, "it is not a BPE tokenizer");
-  const Vocabulary vocabulary = read_vocabulary(model ? member(*model, "vocab", file) : document, file);
+  const Ids texts = model ? read_ids_of(member(*model, "vocab", file), file) : read_ids(file);
+  const Vocabulary vocabulary = make_vocabulary(texts, file);
   ClipTokenizer tokenizer;
   tokenizer.bpe_ = make_bpe(vocabulary, model ? read_merges_json(member(*model, "merges", file), vocabulary, file)
                                               : read_merges_file(vocabulary, folder_or_file / "merges.txt"));

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fstream>
 #include <unordered_map>
+#include <utility>
 
 #include "fude/error.h"
 #include "model/unicode.h"
@@ -11,6 +12,8 @@
 
 namespace fude {
 namespace {
+
+constexpr std::string_view kNoId = "a token id is not a whole number from 0 to 1048575";
 
 // A document of 64 MiB could hold 30 million empty arrays, or nest as deep. The largest real tokenizer.json has 0.8 million
 // values.
@@ -43,6 +46,53 @@ void check_size_of_json(std::string_view text, const std::filesystem::path& file
   }
 }
 
+// Collects the members of an object whose values are all ids.
+class IdReader : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit IdReader(const std::filesystem::path& file) : file_(file) {}
+  std::vector<std::pair<std::string, int32_t>> take() { return std::move(ids_); }
+
+  bool key(string_t& text) override {
+    key_ = std::move(text);
+    return true;
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (!is_open_) not_an_object();
+    if (value >= static_cast<uint64_t>(kMostTokens)) no_id();
+    ids_.emplace_back(std::move(key_), static_cast<int32_t>(value));
+    return true;
+  }
+  bool start_object(size_t) override {
+    if (is_open_) no_id();
+    is_open_ = true;
+    return true;
+  }
+  bool end_object() override { return true; }
+  bool start_array(size_t) override { no_id(); }
+  bool end_array() override { no_id(); }
+  bool null() override { no_id(); }
+  bool boolean(bool) override { no_id(); }
+  bool number_integer(number_integer_t) override { no_id(); }
+  bool number_float(number_float_t, const string_t&) override { no_id(); }
+  bool string(string_t&) override { no_id(); }
+  bool binary(binary_t&) override { no_id(); }
+  bool parse_error(size_t, const std::string&, const nlohmann::json::exception&) override {
+    bad_tokenizer(file_, "it is not valid JSON");
+  }
+
+ private:
+  [[noreturn]] void not_an_object() const { bad_tokenizer(file_, "its vocabulary is not an object"); }
+  [[noreturn]] void no_id() const {
+    if (!is_open_) not_an_object();
+    bad_tokenizer(file_, kNoId);
+  }
+
+  const std::filesystem::path& file_;
+  std::vector<std::pair<std::string, int32_t>> ids_;
+  std::string key_;
+  bool is_open_ = false;
+};
+
 }  // namespace
 
 void bad_tokenizer(const std::filesystem::path& file, std::string_view what) {
@@ -73,6 +123,13 @@ nlohmann::json read_json(const std::filesystem::path& file) {
   }
 }
 
+std::vector<std::pair<std::string, int32_t>> read_ids(const std::filesystem::path& file) {
+  const std::string text = read_tokenizer_file(file);
+  IdReader reader(file);
+  nlohmann::json::sax_parse(text, &reader);
+  return reader.take();
+}
+
 nlohmann::json read_json_if_present(const std::filesystem::path& file) {
   std::error_code failed;
   return std::filesystem::exists(file, failed) ? read_json(file) : nlohmann::json();
@@ -96,7 +153,7 @@ int32_t token_id(const nlohmann::json& value, const std::filesystem::path& file)
                                                  : value.get<int64_t>() >= 0 && value.get<int64_t>() < kMostTokens;
     if (fits) return value.get<int32_t>();
   }
-  bad_tokenizer(file, "a token id is not a whole number from 0 to 1048575");
+  bad_tokenizer(file, kNoId);
 }
 
 std::optional<std::string> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key) {

@@ -128,8 +128,9 @@ TEST(ClipTokenizer, RefusesBadFiles) {
   for (const char* id : {"-1", "1048576", "1000000000", "1e99", "1.5", "\"1\"", "null", "18446744073709551615"}) {
     broken_vocabulary(std::string("{\"a\": ") + id + "}", "whole number");
   }
-  broken_vocabulary(std::string(100000, '['), "deeper");
-  broken_vocabulary("[" + std::string(5'000'000, ',') + "]", "4 million");
+  broken_vocabulary("{\"a\": {\"a\": 1}}", "whole number");
+  broken_vocabulary("{\"a\": 1, \"a\": 2}", "comes twice");
+  broken_vocabulary("7", "not an object");
   broken_vocabulary("{\"" + std::string(1000, 'a') + "\": 1}", "longer");
   broken_vocabulary("{\"a\": 0, \"b\": 1, \"a</w>\": 2, \"b</w>\": 3, \"ab</w>\": 4}", "\"ab\"");
 
@@ -157,6 +158,10 @@ TEST(ClipTokenizer, RefusesBadFiles) {
   folder.remove("vocab.json");
   folder.write("tokenizer.json", json{{"model", {{"type", "WordPiece"}}}});
   EXPECT_TRUE(has(load_error(folder), "BPE"));
+  folder.write("tokenizer.json", std::string(100000, '['));
+  EXPECT_TRUE(has(load_error(folder), "deeper"));
+  folder.write("tokenizer.json", "[" + std::string(5'000'000, ',') + "]");
+  EXPECT_TRUE(has(load_error(folder), "4 million"));
   folder.write("tokenizer.json", json::array());
   EXPECT_TRUE(has(load_error(folder), "\"model\""));
 }

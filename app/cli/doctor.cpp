@@ -1,0 +1,117 @@
+// fude doctor: what was found on this machine, and what is missing.
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "console.h"
+#include "engine/file.h"
+#include "fude/fude.h"
+#include "options.h"
+#include "terminal.h"
+#include "weights/text.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CachedModel {
+  std::string id;      // stabilityai/stable-diffusion-3.5-medium
+  bool whole = false;  // a snapshot with a model index is there
+};
+
+// The Stable Diffusion 3 models in the Hugging Face cache: folders models--OWNER--NAME.
+std::vector<CachedModel> cached_models(const std::string& hub) {
+  std::vector<CachedModel> models;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_of(hub), ignored)) {
+    std::string name = text_of(entry.path().filename());
+    constexpr std::string_view kPrefix = "models--";
+    if (!name.starts_with(kPrefix) || name.find("stable-diffusion-3") == std::string::npos) continue;
+    name.erase(0, kPrefix.size());
+    if (const size_t dashes = name.find("--"); dashes != std::string::npos) name.replace(dashes, 2, "/");
+    CachedModel model{name};
+    for (const fs::directory_entry& snapshot : fs::directory_iterator(entry.path() / "snapshots", ignored)) {
+      model.whole = model.whole || fs::exists(snapshot.path() / "model_index.json", ignored);
+    }
+    models.push_back(model);
+  }
+  std::sort(models.begin(), models.end(), [](const CachedModel& a, const CachedModel& b) { return a.id < b.id; });
+  return models;
+}
+
+Json json_of(const std::vector<DeviceInfo>& found, const std::vector<CachedModel>& models) {
+  Json devices = Json::array();
+  for (const DeviceInfo& device : found) {
+    devices.push_back({{"name", device.name},
+                       {"description", device.description},
+                       {"library", device.library},
+                       {"memory_bytes", device.memory},
+                       {"free_bytes", device.free},
+                       {"fast_dtypes", device.fast_dtypes}});
+  }
+  Json cached = Json::array();
+  for (const CachedModel& model : models) cached.push_back({{"id", model.id}, {"whole", model.whole}});
+  return {{"version", version()},
+          {"libraries", libraries()},
+          {"devices", devices},
+          {"models",
+           {{"FUDE_MODEL", terminal::environment("FUDE_MODEL")},
+            {"demo", demo_model()},
+            {"hub_cache", hub_cache_folder()},
+            {"cached", cached}}}};
+}
+
+std::string row(std::string name, const std::string& value) {
+  constexpr size_t kNameColumn = 14;
+  name = "  " + name;
+  name.resize(std::max(kNameColumn, name.size() + 1), ' ');
+  return name + value + '\n';
+}
+
+std::string text_of_found(const std::vector<DeviceInfo>& found, const std::vector<CachedModel>& models) {
+  std::string text = "fude " + version() + '\n' + row("libraries", libraries()) + "\nDevices\n";
+  for (const DeviceInfo& device : found) {
+    text += row(device.name, device.description);
+    text += row("", text_of_bytes(device.memory) + " of memory, " + text_of_bytes(device.free) + " free; fast in " +
+                        device.fast_dtypes);
+  }
+  const std::string named = terminal::environment("FUDE_MODEL");
+  const std::string demo = demo_model();
+  text += "\nModels\n";
+  text += row("FUDE_MODEL", named.empty() ? "not set" : named);
+  text += row("demo", demo.empty() ? "not in this build" : demo);
+  text += row("hub cache", hub_cache_folder());
+  for (const CachedModel& model : models)
+    text += row("", model.id + (model.whole ? "" : " (no snapshot with model_index.json)"));
+  if (models.empty()) text += row("", "no Stable Diffusion 3 model in it");
+  const bool usable = std::any_of(models.begin(), models.end(), [](const CachedModel& model) { return model.whole; });
+  if (named.empty() && demo.empty()) {
+    text += usable ? "\nName a model with --model, such as --model " + models.front().id + ".\n"
+                   : "\nNo model was found. Download one once its licence is accepted, at\n"
+                     "https://huggingface.co/stabilityai/stable-diffusion-3.5-medium, and name its folder with --model.\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+int doctor_command(const Arguments& arguments) {
+  OutputOptions output;
+  Options options("doctor", "[options]", "Shows what was found on this machine: devices, libraries, models, free memory.");
+  add_output_options(options, output);
+  if (!options.parse(arguments)) return 0;
+  options.apply();
+  const std::vector<DeviceInfo> found = devices();
+  const std::vector<CachedModel> models = cached_models(hub_cache_folder());
+  print(output.json ? json_of(found, models).dump(2, ' ', false, Json::error_handler_t::replace) + '\n'
+                    : text_of_found(found, models));
+  return 0;
+}
+
+}  // namespace fude

@@ -1,0 +1,319 @@
+// fude generate: pictures from a prompt.
+#include <chrono>
+#include <cstring>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "commands.h"
+#include "console.h"
+#include "core/dtype.h"
+#include "engine/file.h"
+#include "engine/metadata.h"
+#include "engine/png.h"
+#include "engine/request.h"
+#include "fude/error.h"
+#include "fude/fude.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "terminal.h"
+#include "weights/safetensors.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kLargestPromptFile = uint64_t{1} << 20;
+constexpr uint64_t kLargestPicture = uint64_t{512} << 20;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// Everything the command line asks for.
+struct Job {
+  Request request;
+  bool random_seed = true;
+  ModelFiles files;
+  EngineOptions engine;
+  std::string out = "outputs";
+  std::string from;
+  std::string trace;
+  OutputOptions output;
+};
+
+// "-" is standard input, "@file" a file, anything else the text itself.
+std::string prompt_from(const std::string& text) {
+  std::string prompt = text;
+  if (text == "-") {
+    prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else if (text.starts_with('@')) {
+    try {
+      const std::vector<uint8_t> bytes = read_file(path_of(std::string_view(text).substr(1)), kLargestPromptFile);
+      prompt.assign(bytes.begin(), bytes.end());
+    } catch (const Error& error) {
+      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + std::string(error.what()) +
+                                         " To write a prompt that starts with @, put a space before it.");
+    }
+  } else {
+    return prompt;
+  }
+  if (prompt.starts_with("\xef\xbb\xbf")) prompt.erase(0, 3);  // a mark that Windows editors write
+  while (!prompt.empty() && (prompt.back() == '\n' || prompt.back() == '\r')) prompt.pop_back();
+  return prompt;
+}
+
+std::string choices_of_noise() {
+  std::string names;
+  for (const Noise noise : {Noise::torch_cpu, Noise::torch_cpu_f16, Noise::torch_cpu_bf16, Noise::torch_cuda}) {
+    names += (names.empty() ? "" : ", ") + std::string(name_of(noise));
+  }
+  return names;
+}
+
+std::string choices_of_sampler() {
+  std::string names;
+  for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+void declare(Options& options, Job& job) {
+  Request& request = job.request;
+  const auto side = [](const char* name, int64_t& target) {
+    return [name, &target](const std::string& text) {
+      target = integer_from(std::string("--") + name, text);
+      check_side(name, target);
+    };
+  };
+  const char* picture = "Picture";
+  options.add(picture, "prompt,--prompt,-p", "TEXT",
+              "what to draw; also without --prompt. @FILE reads a file, - reads standard input",
+              [&](const std::string& text) { request.prompt = prompt_from(text); });
+  options.add(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
+              [&](const std::string& text) { request.negative = prompt_from(text); });
+  options.add(picture, "--width,-W", "N", "pixels, a multiple of 16; default: the model's own size",
+              side("width", request.width));
+  options.add(picture, "--height,-H", "N", "pixels, a multiple of 16; default: the model's own size",
+              side("height", request.height));
+  options.add(picture, "--seed", "N", "0 to 18446744073709551615 or random (the default); picture i of several uses seed + i",
+              [&](const std::string& text) {
+                job.random_seed = text == "random";
+                if (!job.random_seed) request.seed = unsigned_from("--seed", text);
+              });
+  options.add_integer(picture, "--count,--num-images-per-prompt", "pictures, default 1", request.count);
+  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+
+  const char* sampling = "Sampling";
+  options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
+  options.add_number(sampling, "--guidance,--guidance-scale,--cfg-scale",
+                     "how closely to follow the prompt, default 7; 1 or less is off", request.guidance);
+  options.add(sampling, "--noise", "NAME",
+              "whose random numbers the picture starts from: " + choices_of_noise() + "; default torch-cpu",
+              [&](const std::string& text) {
+                const std::optional<Noise> noise = noise_from(text);
+                if (!noise)
+                  throw Error(Code::bad_request,
+                              "--noise " + shown(text) + " does not exist. Use one of: " + choices_of_noise() + ".");
+                request.noise = *noise;
+              });
+  options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
+                   request.sampler);
+  options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",
+              [&](const std::string& text) { request.shift = number_from("--shift", text); });
+
+  add_model_options(options, job.files);
+
+  const char* machine = "Machine";
+  options.add_text(machine, "--device", "NAME", "auto, " + backends() + "; default auto", job.engine.device);
+  options.add_text(machine, "--dtype", "NAME", "compute in auto, f32, bf16 or f16; default auto", job.engine.dtype);
+  options.add(machine, "--threads", "N", "CPU threads, default: the cores", [&](const std::string& text) {
+    const int64_t threads = integer_from("--threads", text);
+    if (threads < 1 || threads > 4096)
+      throw Error(Code::bad_request, "--threads must be 1 to 4096. Leave it out to use all cores.");
+    job.engine.threads = static_cast<int>(threads);
+  });
+
+  const char* result = "Result";
+  options.add_text(result, "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);
+  options.add_text(result, "--trace", "FILE", "write every stage of picture 0 as tensors to a .safetensors file", job.trace);
+  add_output_options(options, job.output);
+}
+
+// The request stored in a picture, by fude exactly or by another program as A1111 writes it.
+void take_from_picture(const std::string& picture, Job& job, const Console& console) {
+  const std::vector<uint8_t> bytes = read_file(path_of(picture), kLargestPicture);
+  Recipe recipe;
+  try {
+    const std::vector<PngText> texts = read_png_text(bytes);
+    if (const std::string_view exact = text_under(texts, kRecipeKeyword); !exact.empty()) {
+      recipe = recipe_from_json(exact);
+    } else if (const std::string_view parameters = text_under(texts, kParametersKeyword); !parameters.empty()) {
+      recipe = recipe_from(parse_parameters(parameters));
+      console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+    } else {
+      throw Error(Code::bad_request, "no request is stored in it. Give a picture as fude or A1111 saved it.");
+    }
+  } catch (const Error& error) {
+    throw Error(error.code(), "--from " + shown(picture) + ": " + error.what());
+  }
+  job.request = recipe.request;
+  job.random_seed = false;
+  job.files.no_t5 = recipe.no_t5;
+  if (!recipe.dtype.empty()) job.engine.dtype = recipe.dtype;
+}
+
+// Keeps the tensors of the trace until they can be written.
+class Trace {
+ public:
+  void add(const TraceTensor& tensor) {
+    for (const DType dtype : {DType::f32, DType::i32, DType::u8}) {
+      if (name_of(dtype) != tensor.dtype) continue;
+      int64_t size = size_of(dtype);
+      for (const int64_t extent : tensor.shape) size *= extent;
+      const auto* data = static_cast<const std::byte*>(tensor.data);
+      kept_.push_back({std::string(tensor.name), dtype, tensor.shape, {data, data + size}});
+      return;
+    }
+    throw Error(Code::bad_request,
+                "the trace cannot hold " + std::string(tensor.name) + " as " + std::string(tensor.dtype) + ".");
+  }
+
+  void write(const std::string& path) const {
+    std::vector<StoredTensor> tensors;
+    for (const Kept& kept : kept_) tensors.push_back(stored_tensor(kept.name, kept.dtype, kept.shape, kept.bytes));
+    write_safetensors(path_of(path), std::move(tensors));
+  }
+
+ private:
+  struct Kept {
+    std::string name;
+    DType dtype;
+    std::vector<int64_t> shape;
+    std::vector<std::byte> bytes;
+  };
+  std::vector<Kept> kept_;
+};
+
+Json json_from(const Bytes& bytes) { return {{"host", bytes.host}, {"device", bytes.device}}; }
+
+Json report(const Result& result, const Json& images, double save_seconds, double total_seconds, const std::string& model) {
+  const Seconds& seconds = result.seconds;
+  return {
+      {"images", images},
+      {"seconds",
+       {{"load", seconds.load},
+        {"encode", seconds.encode},
+        {"denoise", seconds.denoise},
+        {"decode", seconds.decode},
+        {"save", save_seconds},
+        {"total", total_seconds}}},
+      {"step_seconds", result.step_seconds},
+      {"peak_bytes", {{"host", terminal::peak_memory()}, {"device", result.used.device}}},
+      {"planned_bytes", json_from(result.planned)},
+      {"device", result.device},
+      {"dtype", result.dtype},
+      {"model", model},
+      {"request", json_from(result.request)},
+  };
+}
+
+void draw(Job& job, const Console& console) {
+  const Clock::time_point begin = Clock::now();
+  job.files.model = model_or_default(job.files.model);
+  job.files.hub_cache = hub_cache_folder();
+  PictureFolder folder(job.out);
+  if (!job.trace.empty()) check_writable(path_of(job.trace).parent_path());
+
+  Engine engine(job.files, job.engine);
+  const Request request = engine.complete(job.request);
+  if (job.random_seed) console.note("seed " + std::to_string(request.seed));
+
+  ProgressBar bar(console);
+  Trace trace;
+  Json images = Json::array();
+  std::vector<std::string> paths;
+  double save_seconds = 0;
+
+  Callbacks callbacks;
+  callbacks.stop = &terminal::stop_requested();
+  callbacks.progress = [&](const Progress& progress) { bar.update(progress); };
+  callbacks.warning = [&](const std::string& warning) {
+    bar.clear();
+    console.warning(warning);
+  };
+  if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };
+
+  const auto save = [&](const Image& image, const std::string& device, const std::string& dtype) {
+    const Clock::time_point save_begin = Clock::now();
+    Recipe recipe{request, engine.model_name(), engine.model_hash(), device, dtype, job.files.no_t5};
+    recipe.request.seed = image.seed;
+    recipe.request.count = 1;
+    recipe.request.width = image.width;
+    recipe.request.height = image.height;
+    const PngText texts[] = {
+        {std::string(kParametersKeyword), parameters_text(recipe)},
+        {std::string(kRecipeKeyword), json_from(recipe).dump(-1, ' ', false, Json::error_handler_t::replace)}};
+    const std::vector<uint8_t> png = encode_png(image, texts);
+    const std::string path = text_of(folder.save(png, image.seed));
+    images.push_back(
+        {{"path", path}, {"seed", image.seed}, {"width", image.width}, {"height", image.height}, {"sha256", sha256_of(png)}});
+    paths.push_back(path);
+    save_seconds += seconds_since(save_begin);
+    bar.clear();
+    if (!job.output.json) print(path + '\n');
+  };
+  callbacks.finished = [&](const Image& image) { save(image, job.engine.device, job.engine.dtype); };
+
+  try {
+    const Result result = engine.generate(request, callbacks);
+    bar.finish();
+    if (!job.trace.empty()) trace.write(job.trace);
+    const double total = seconds_since(begin);
+    if (job.output.json) {
+      print(
+          report(result, images, save_seconds, total, engine.model_name()).dump(2, ' ', false, Json::error_handler_t::replace) +
+          '\n');
+    } else {
+      const Seconds& seconds = result.seconds;
+      console.note((images.size() == 1 ? "1 picture" : std::to_string(images.size()) + " pictures") + " in " +
+                   text_of_seconds(total) + " (load " + text_of_seconds(seconds.load) + ", encode " +
+                   text_of_seconds(seconds.encode) + ", denoise " + text_of_seconds(seconds.denoise) + ", decode " +
+                   text_of_seconds(seconds.decode) + ") on " + result.device + " in " + result.dtype);
+    }
+  } catch (const Error& error) {
+    bar.clear();
+    if (error.code() != Code::cancelled) throw;
+    std::string kept = paths.empty() ? "no picture was finished" : "finished and kept:";
+    for (const std::string& path : paths) kept += ' ' + path;
+    throw Error(Code::cancelled, "stopped; " + kept + ".");
+  }
+}
+
+}  // namespace
+
+int generate_command(const Arguments& arguments) {
+  Job job;
+  Options options("generate", "PROMPT [options]", "Draws one or more pictures from a prompt and prints their paths.",
+                  "  fude generate \"a capybara in a hot spring, woodblock print\"\n"
+                  "  fude generate -p @prompt.txt --seed 42 --count 4 --steps 40\n"
+                  "  fude generate --from outputs/2026-11-22/00001-42.png --guidance 4.5\n");
+  declare(options, job);
+  if (!options.parse(arguments)) return 0;
+  terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
+  const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
+  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, job, console);
+  options.apply();
+  if (!options.given("--prompt") && !options.given("--from")) {
+    throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude generate \"a red bicycle\"");
+  }
+  if (job.random_seed) job.request.seed = std::random_device{}();
+  check_request(job.request);
+  draw(job, console);
+  return 0;
+}
+
+}  // namespace fude

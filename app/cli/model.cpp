@@ -1,0 +1,214 @@
+// fude model: what the files of a model hold, and whether they are sound.
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "commands.h"
+#include "console.h"
+#include "engine/file.h"
+#include "fude/error.h"
+#include "options.h"
+#include "terminal.h"
+#include "weights/inspect.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Row = std::vector<std::string>;
+
+constexpr int kUnsound = 4;
+
+struct Job {
+  ModelFiles files;
+  OutputOptions output;
+};
+
+// False when help was printed.
+bool parse(Options& options, Job& job, const Arguments& arguments) {
+  add_model_options(options, job.files, "model,--model");
+  add_output_options(options, job.output);
+  if (!options.parse(arguments)) return false;
+  options.apply();
+  job.files.model = model_or_default(job.files.model);
+  return true;
+}
+
+Checkpoint open(const ModelFiles& files) {
+  CheckpointFiles paths;
+  paths.model = path_of(files.model);
+  paths.clip_l = path_of(files.clip_l);
+  paths.clip_g = path_of(files.clip_g);
+  paths.t5 = path_of(files.t5);
+  paths.vae = path_of(files.vae);
+  paths.tokenizers = path_of(files.tokenizers);
+  paths.no_t5 = files.no_t5;
+  paths.hub_cache = path_of(hub_cache_folder());
+  return Checkpoint::open(paths);
+}
+
+std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
+
+std::string hexadecimal(uint64_t number) {
+  char text[24];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
+  return text;
+}
+
+// "2.24 B", "123 M"
+std::string text_of_count(int64_t count) {
+  const auto number = static_cast<double>(count);
+  char text[32];
+  if (count >= 1'000'000'000) std::snprintf(text, sizeof text, "%.2f B", number / 1e9);
+  else if (count >= 1'000'000) std::snprintf(text, sizeof text, "%.1f M", number / 1e6);
+  else if (count >= 1'000) std::snprintf(text, sizeof text, "%.1f k", number / 1e3);
+  else std::snprintf(text, sizeof text, "%lld", static_cast<long long>(count));
+  return text;
+}
+
+// Columns two spaces apart; all but the first and the last are numbers and stand to the right.
+std::string table(const std::vector<Row>& rows) {
+  std::vector<size_t> widths(rows[0].size());
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line = " ";
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string space(widths[i] - row[i].size(), ' ');
+      const bool to_the_left = i == 0 || i + 1 == row.size();
+      line += ' ' + (to_the_left ? row[i] + space : ' ' + space + row[i] + ' ');
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
+  }
+  return text;
+}
+
+std::string types_of(const ComponentReport& report) {
+  std::string types;
+  for (const auto& [type, parameters] : report.parameters_by_type) types += (types.empty() ? "" : ", ") + type;
+  return types;
+}
+
+// What the tensors say about the shape of the model, for the component where one asks first: which SD3.5 is it?
+std::string geometry_of(const Checkpoint& checkpoint) {
+  if (!checkpoint.has(Component::transformer)) return {};
+  const MmditGeometry& mmdit = checkpoint.mmdit();
+  const auto dual = std::count(mmdit.dual.begin(), mmdit.dual.end(), true);
+  return std::to_string(mmdit.layers) + " blocks of width " + std::to_string(mmdit.width) +
+         (dual > 0 ? ", " + std::to_string(dual) + " with a second attention" : "") + "; pictures up to " +
+         std::to_string(mmdit.pos_embed_max * mmdit.patch * 8) + " pixels a side";
+}
+
+Json json_of(const Inspection& inspection) {
+  Json components = Json::array();
+  for (const ComponentReport& report : inspection.components) {
+    Json files = Json::array();
+    for (const auto& file : report.files) files.push_back(text_of(file));
+    components.push_back({{"name", name_of(report.component)},
+                          {"layout", report.layout},
+                          {"parameters", report.parameters},
+                          {"parameters_by_dtype", report.parameters_by_type},
+                          {"tensors", report.tensors},
+                          {"bytes", report.bytes},
+                          {"files", files}});
+  }
+  Json absent = Json::array();
+  for (const Component component : inspection.absent) absent.push_back(name_of(component));
+  return {{"path", text_of(inspection.path)},
+          {"layout", inspection.layout},
+          {"hash", hexadecimal(inspection.identity)},
+          {"parameters", inspection.parameters},
+          {"bytes", inspection.bytes},
+          {"components", components},
+          {"absent", absent}};
+}
+
+std::string text_of_inspection(const Inspection& inspection, const std::string& geometry) {
+  std::vector<Row> rows = {{"component", "parameters", "types", "size", "tensors", "naming"}};
+  for (const ComponentReport& report : inspection.components) {
+    rows.push_back({std::string(name_of(report.component)), text_of_count(report.parameters), types_of(report),
+                    text_of_bytes(report.bytes), std::to_string(report.tensors), report.layout});
+  }
+  for (const Component component : inspection.absent)
+    rows.push_back({std::string(name_of(component)), "", "", "", "", "not there"});
+  rows.push_back({"all", text_of_count(inspection.parameters), "", text_of_bytes(inspection.bytes), "", ""});
+  return text_of(inspection.path) + "\n  " + inspection.layout + ", hash " + hexadecimal(inspection.identity) + '\n' +
+         (geometry.empty() ? "" : "  " + geometry + '\n') + '\n' + table(rows);
+}
+
+int inspect_command(const Arguments& arguments) {
+  Job job;
+  Options options("model inspect", "[MODEL] [options]",
+                  "Shows the components of a model, their sizes and types. Reads no weights.");
+  if (!parse(options, job, arguments)) return 0;
+  const Checkpoint checkpoint = open(job.files);
+  const Inspection inspection = inspect(checkpoint);
+  print(job.output.json ? dump(json_of(inspection)) : text_of_inspection(inspection, geometry_of(checkpoint)));
+  return 0;
+}
+
+int verify_command(const Arguments& arguments) {
+  Job job;
+  Options options(
+      "model verify", "[MODEL] [options]",
+      "Reads every value of a model once and looks for missing, unexpected, misshaped and non-finite tensors. Exit code 0 "
+      "when it can be drawn with, 4 when not.");
+  if (!parse(options, job, arguments)) return 0;
+  const Console console(job.output.quiet, job.output.no_color);
+  const std::atomic<bool>& stop = terminal::stop_requested();
+  const Checkpoint checkpoint = open(job.files);
+
+  const bool shows_progress = terminal::is_terminal(terminal::Stream::error) && !job.output.quiet;
+  int shown_percent = -1;
+  const std::vector<Finding> findings = verify(checkpoint, [&](int64_t done, int64_t total) {
+    if (stop) throw Error(Code::cancelled, "stopped before the end; nothing can be said about the model.");
+    const int percent = static_cast<int>(static_cast<double>(done) * 100 / static_cast<double>(std::max<int64_t>(total, 1)));
+    if (!shows_progress || percent == shown_percent) return;
+    std::fprintf(stderr, "\rread %d %% of %s", shown_percent = percent, text_of_bytes(total).c_str());
+  });
+  if (shown_percent >= 0) std::fputs("\r\x1b[K", stderr);
+
+  const bool sound =
+      std::all_of(findings.begin(), findings.end(), [](const Finding& f) { return f.kind == Finding::Kind::unexpected; });
+  if (job.output.json) {
+    Json list = Json::array();
+    for (const Finding& finding : findings) {
+      list.push_back({{"kind", name_of(finding.kind)},
+                      {"component", finding.component ? Json(name_of(*finding.component)) : Json()},
+                      {"tensor", finding.tensor},
+                      {"detail", finding.detail}});
+    }
+    print(dump({{"path", text_of(checkpoint.path())}, {"sound", sound}, {"findings", list}}));
+  } else {
+    std::string text;
+    for (const Finding& finding : findings) {
+      text += std::string(name_of(finding.kind)) + ": " +
+              (finding.component ? std::string(name_of(*finding.component)) + ' ' : "") + shown(finding.tensor) +
+              (finding.detail.empty() ? "" : " (" + finding.detail + ')') + '\n';
+    }
+    text += text_of(checkpoint.path()) +
+            (findings.empty() ? " is sound"
+             : sound          ? " is sound; what was not expected is not used"
+                              : " cannot be drawn with as it is: download it again") +
+            '\n';
+    print(text);
+  }
+  return sound ? 0 : kUnsound;
+}
+
+}  // namespace
+
+int model_command(const Arguments& arguments) {
+  return run_command("fude model", "Looks at the files of a model. Nothing is changed.",
+                     {{"inspect", "show components, sizes, types and naming", inspect_command},
+                      {"verify", "look for missing, unexpected, misshaped and non-finite tensors", verify_command}},
+                     arguments);
+}
+
+}  // namespace fude

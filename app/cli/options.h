@@ -1,0 +1,86 @@
+// The options of a command: how they are declared, parsed, explained and, when mistyped, suggested.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fude/fude.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace fude {
+
+// One command's line. Options are declared with what to do with their text, then parsed, then applied in the order of
+// declaration; what is not given keeps its value.
+class Options {
+ public:
+  // command: "generate"; usage: "PROMPT [options]"; about: what it does; examples: lines, may be empty.
+  Options(std::string command, std::string usage, std::string about, std::string examples = {});
+  ~Options();
+  Options(const Options&) = delete;
+  Options& operator=(const Options&) = delete;
+
+  // Names as CLI11 takes them ("--steps,--num-inference-steps"): the first long one is the option's name, the rest are aliases.
+  // Begins a group with the first option of a new `group`.
+  void add(std::string_view group, const std::string& names, const std::string& placeholder, const std::string& meaning,
+           std::function<void(const std::string&)> apply);
+  void add_text(std::string_view group, const std::string& names, const std::string& placeholder, const std::string& meaning,
+                std::string& target);
+  void add_integer(std::string_view group, const std::string& names, const std::string& meaning, int64_t& target);
+  void add_number(std::string_view group, const std::string& names, const std::string& meaning, double& target);
+  void add_flag(std::string_view group, const std::string& names, const std::string& meaning, bool& target);
+
+  // False when help was asked for and printed. Error{bad_request}, with a suggestion where one is near.
+  bool parse(std::vector<std::string> arguments);
+  // Runs what was declared. Error{bad_request}.
+  void apply() const;
+  // The text given for an option, before it is applied.
+  std::optional<std::string> given(const std::string& name) const;
+
+ private:
+  struct Entry {
+    CLI::Option* option;
+    std::function<void(const std::string&)> apply;
+  };
+  std::string help() const;
+  void declare(CLI::Option* option, std::string_view group, const std::string& meaning,
+               std::function<void(const std::string&)> apply);
+
+  std::string command_, usage_, about_, examples_;
+  std::vector<std::string> groups_;
+  std::vector<Entry> entries_;
+  std::unique_ptr<CLI::App> app_;
+};
+
+// The name nearest to a mistyped one, empty when none is near.
+std::string nearest_name(std::string_view typed, const std::vector<std::string>& names);
+
+// Error{bad_request} that names the option.
+int64_t integer_from(const std::string& option, const std::string& text);
+uint64_t unsigned_from(const std::string& option, const std::string& text);
+double number_from(const std::string& option, const std::string& text);
+
+// What several commands share.
+struct OutputOptions {
+  bool json = false;
+  bool quiet = false;
+  bool no_color = false;
+};
+void add_output_options(Options& options, OutputOptions& output);
+void add_model_options(Options& options, ModelFiles& files, const std::string& names = "--model");
+
+// --model when given, else FUDE_MODEL, else the demo model. Error{bad_checkpoint} that says how to get weights when there is
+// none.
+std::string model_or_default(const std::string& given);
+std::string demo_model();        // the folder; empty when this build has none
+std::string hub_cache_folder();  // root of the Hugging Face cache, as its own libraries find it
+
+}  // namespace fude

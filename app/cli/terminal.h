@@ -1,0 +1,29 @@
+// What the program asks of the operating system: its console, Ctrl-C, and its memory.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fude::terminal {
+
+enum class Stream { input, output, error };
+
+// The arguments as UTF-8; readies a Windows console for UTF-8 and colours. Called once, first.
+std::vector<std::string> arguments(int argc, char** argv);
+
+bool is_terminal(Stream stream);
+bool shows_unicode();      // of what is printed on standard error
+int width(Stream stream);  // columns; asked again each time, since windows are resized. 80 when unknown.
+
+// Becomes true at the first Ctrl-C (or request to terminate). A second one ends the process at once with exit code 130.
+const std::atomic<bool>& stop_requested();
+
+// The most memory that was resident at one time, mapped files included, in bytes; 0 when the system does not tell.
+int64_t peak_memory();
+
+// An environment variable; empty when it is not set.
+std::string environment(const char* name);
+
+}  // namespace fude::terminal

@@ -1,0 +1,106 @@
+#include "engine/file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <random>
+#include <system_error>
+
+#include "fude/error.h"
+#include "weights/text.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+namespace {
+
+// Standard streams do not promise to say why they failed, but leave errno alone where the system sets it.
+std::string reason_of(int error) { return error == 0 ? "the system gives no reason" : std::generic_category().message(error); }
+
+[[noreturn]] void fail_to_write(const fs::path& path, const std::string& reason) {
+  throw Error(Code::io, "cannot write " + shown(path) + ": " + reason +
+                            ". Free some space or choose another folder; nothing was left there.");
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  if (folder.empty() || fs::is_directory(folder, error)) return;
+  fs::create_directories(folder, error);
+  if (error && !fs::is_directory(folder)) {
+    throw Error(Code::io, "cannot make the folder " + shown(folder) + ": " + error.message() +
+                              ". Choose a folder in which you may write.");
+  }
+}
+
+// A file under a name nobody else uses, removed when it goes out of scope.
+class Draft {
+ public:
+  Draft(const fs::path& target, std::span<const uint8_t> bytes) : path_(target) {
+    char suffix[32];
+    std::random_device random;
+    std::snprintf(suffix, sizeof suffix, ".%08x%08x.part", static_cast<unsigned>(random()), static_cast<unsigned>(random()));
+    path_ += suffix;
+    errno = 0;
+    std::ofstream file(path_, std::ios::binary | std::ios::trunc);
+    if (!file) fail_to_write(target, reason_of(errno));
+    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    if (!file) {
+      const int error = errno;
+      remove();
+      fail_to_write(target, reason_of(error));
+    }
+  }
+  ~Draft() { remove(); }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+
+  const fs::path& path() const { return path_; }
+
+ private:
+  void remove() noexcept {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  fs::path path_;
+};
+
+}  // namespace
+
+std::vector<uint8_t> read_file(const fs::path& path, uint64_t limit) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  std::string reason;
+  if (!fs::exists(status)) reason = "there is no such file";
+  else if (fs::is_directory(status)) reason = "it is a folder";
+  else if (!fs::is_regular_file(status)) reason = "it is not a regular file";
+  else if (fs::file_size(path, error) > limit) reason = "it is larger than " + std::to_string(limit >> 20) + " MiB";
+  errno = 0;
+  std::ifstream file;
+  if (reason.empty()) {
+    file.open(path, std::ios::binary);
+    if (!file) reason = reason_of(errno);
+  }
+  if (!reason.empty()) {
+    throw Error(Code::io, "cannot read " + shown(path) + ": " + reason + ". Check the path and that you may read the file.");
+  }
+  std::vector<uint8_t> bytes(static_cast<size_t>(fs::file_size(path)));
+  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  return bytes;
+}
+
+void write_file(const fs::path& path, std::span<const uint8_t> bytes) {
+  make_folder(path.parent_path());
+  const Draft draft(path, bytes);
+  std::error_code error;
+  fs::rename(draft.path(), path, error);
+  if (error) fail_to_write(path, error.message());
+}
+
+void check_writable(const fs::path& folder) {
+  make_folder(folder);
+  const Draft draft(folder / "fude", {});
+}
+
+}  // namespace fude

@@ -1,0 +1,26 @@
+// Files that appear whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fude {
+
+// Text is UTF-8 on every system; Windows would take a narrow path for its own code page.
+inline std::filesystem::path path_of(std::string_view utf8) { return {std::u8string(utf8.begin(), utf8.end())}; }
+
+// The bytes of a regular file. Error{io} when it cannot be read or holds more than `limit` bytes.
+std::vector<uint8_t> read_file(const std::filesystem::path& path, uint64_t limit);
+
+// Writes to a temporary name in the same folder, then renames; makes the folder when it is missing. Whatever goes wrong (full
+// disk, folder not writable), no part of the file is left. Error{io}.
+void write_file(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+
+// Error{io} unless a file can be made in the folder, which is made when missing: asked before the work, not after it.
+void check_writable(const std::filesystem::path& folder);
+
+}  // namespace fude

@@ -1,0 +1,278 @@
+// The text follows stable-diffusion-webui: modules/processing.py create_infotext writes it, modules/infotext_utils.py
+// parse_generation_parameters reads it, with the pattern
+//   \s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)
+// which is matched by hand below: std::regex recurses for every character, and the text may be hostile.
+#include "engine/metadata.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <type_traits>
+
+#include "fude/error.h"
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kFewestFields = 3;  // in the last line, for it to be the line of fields
+constexpr std::string_view kNegativePrefix = "Negative prompt:";
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw Error(Code::bad_request,
+              "the request stored in the picture cannot be used: " + what + ". Give the request by options instead of --from.");
+}
+
+// As Python writes a float: 7.0, 4.5.
+std::string text_of_number(double number) {
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, number).ptr;
+  std::string text(buffer, end);
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string quoted_if_needed(const std::string& value) {
+  return value.find_first_of(",:\n") == std::string::npos ? value : dump(Json(value));
+}
+
+std::string display_name(std::string sampler) {
+  if (!sampler.empty() && sampler[0] >= 'a' && sampler[0] <= 'z') sampler[0] = static_cast<char>(sampler[0] - 'a' + 'A');
+  return sampler;
+}
+
+std::string lower_case(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+bool is_word(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+std::string_view strip(std::string_view text) {
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// The end of "…" starting at `at`, when a comma or the end of the line follows it; else npos.
+size_t end_of_quotes(std::string_view line, size_t at) {
+  if (at >= line.size() || line[at] != '"') return std::string_view::npos;
+  size_t i = at + 1;
+  while (i < line.size() && line[i] != '"') i += line[i] == '\\' ? 2 : 1;
+  const bool whole = i < line.size() && i > at + 1 && (i + 1 == line.size() || line[i + 1] == ',');
+  return whole ? i + 1 : std::string_view::npos;
+}
+
+std::string unquoted(std::string_view value) {
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+    const Json json = Json::parse(value, nullptr, false);
+    if (json.is_string()) return json.get<std::string>();
+  }
+  return std::string(value);
+}
+
+std::vector<std::pair<std::string, std::string>> fields_in(std::string_view line) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  size_t at = 0;
+  while (at < line.size()) {
+    if (!is_word(line[at])) {
+      ++at;
+      continue;
+    }
+    size_t colon = at;
+    while (colon < line.size() && (is_word(line[colon]) || line[colon] == ' ' || line[colon] == '-' || line[colon] == '/'))
+      ++colon;
+    if (colon == line.size() || line[colon] != ':' || colon < at + 2) {
+      at = colon + 1;  // no name ends in this run of characters, wherever in it one would start
+      continue;
+    }
+    size_t value = colon + 1;
+    while (value < line.size() && is_space(line[value])) ++value;
+    size_t end = end_of_quotes(line, value);
+    if (end == std::string_view::npos) end = std::min(line.find(',', value), line.size());
+    fields.emplace_back(line.substr(at, colon - at), unquoted(line.substr(value, end - value)));
+    at = end + 1;
+  }
+  return fields;
+}
+
+template <class Number>
+Number number_in(std::string_view name, std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) refuse(std::string(name) + " is not a number it could be");
+  return number;
+}
+
+template <class T>
+void read(const Json& json, const char* name, T& value) {
+  const auto found = json.find(name);
+  if (found == json.end() || found->is_null()) return;
+  bool fits = false;
+  if constexpr (std::is_same_v<T, bool>) fits = found->is_boolean();
+  else if constexpr (std::is_same_v<T, std::string>) fits = found->is_string();
+  else if constexpr (std::is_same_v<T, double>) fits = found->is_number();
+  else if constexpr (std::is_same_v<T, uint64_t>) fits = found->is_number_unsigned();
+  else {  // int64_t: what does not fit is stored as unsigned
+    fits = found->is_number_integer() &&
+           !(found->is_number_unsigned() && found->template get<uint64_t>() > uint64_t{std::numeric_limits<int64_t>::max()});
+  }
+  if (!fits) refuse(std::string(name) + " has a value that it cannot have");
+  value = found->template get<T>();
+}
+
+Noise noise_named(const std::string& name) {
+  const std::optional<Noise> noise = noise_from(name);
+  if (!noise) refuse("its noise has an unknown name");
+  return *noise;
+}
+
+}  // namespace
+
+std::string parameters_text(const Recipe& recipe) {
+  const Request& request = recipe.request;
+  const std::pair<const char*, std::string> fields[] = {
+      {"Steps", std::to_string(request.steps)},
+      {"Sampler", display_name(request.sampler)},
+      {"Schedule type", "Simple"},
+      {"CFG scale", text_of_number(request.guidance)},
+      {"Seed", std::to_string(request.seed)},
+      {"Size", std::to_string(request.width) + 'x' + std::to_string(request.height)},
+      {"Model hash", recipe.model_hash},
+      {"Model", recipe.model},
+      {"Noise", std::string(name_of(request.noise))},
+      {"Shift", request.shift ? text_of_number(*request.shift) : ""},
+      {"T5", recipe.no_t5 ? "off" : ""},
+      {"Dtype", recipe.dtype},
+      {"Version", "fude " + version()},
+  };
+  std::string line;
+  for (const auto& [name, value] : fields) {
+    if (!value.empty()) line += (line.empty() ? "" : ", ") + std::string(name) + ": " + quoted_if_needed(value);
+  }
+  std::string text = request.prompt + '\n';
+  if (!request.negative.empty()) text += std::string(kNegativePrefix) + ' ' + request.negative + '\n';
+  return text + line;
+}
+
+std::string_view Parameters::field(std::string_view name) const {
+  const auto found = std::find_if(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; });
+  return found == fields.end() ? std::string_view() : std::string_view(found->second);
+}
+
+Parameters parse_parameters(std::string_view text) {
+  text = strip(text);
+  Parameters parameters;
+  const size_t last_break = text.rfind('\n');
+  const std::string_view last_line = last_break == std::string_view::npos ? text : text.substr(last_break + 1);
+  parameters.fields = fields_in(last_line);
+  if (parameters.fields.size() < kFewestFields) parameters.fields.clear();
+  else text.remove_suffix(text.size() - (last_break == std::string_view::npos ? 0 : last_break));
+
+  bool in_negative = false;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = strip(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.starts_with(kNegativePrefix)) {
+      in_negative = true;
+      line = strip(line.substr(kNegativePrefix.size()));
+    }
+    std::string& part = in_negative ? parameters.negative : parameters.prompt;
+    if (!part.empty()) part += '\n';
+    part += line;
+  }
+  return parameters;
+}
+
+Recipe recipe_from(const Parameters& parameters) {
+  Recipe recipe;
+  Request& request = recipe.request;
+  request.prompt = parameters.prompt;
+  request.negative = parameters.negative;
+  const auto with = [&](std::string_view name, auto&& use) {
+    if (const std::string_view value = parameters.field(name); !value.empty()) use(name, value);
+  };
+  with("Steps", [&](auto name, auto value) { request.steps = number_in<int64_t>(name, value); });
+  with("Sampler", [&](auto, auto value) { request.sampler = lower_case(std::string(value)); });
+  with("CFG scale", [&](auto name, auto value) { request.guidance = number_in<double>(name, value); });
+  with("Seed", [&](auto name, auto value) { request.seed = number_in<uint64_t>(name, value); });
+  with("Size", [&](auto name, auto value) {
+    const size_t cross = value.find('x');
+    if (cross == std::string_view::npos) refuse("its Size is not like 512x512");
+    request.width = number_in<int64_t>(name, value.substr(0, cross));
+    request.height = number_in<int64_t>(name, value.substr(cross + 1));
+  });
+  with("Noise", [&](auto, auto value) { request.noise = noise_named(std::string(value)); });
+  with("Shift", [&](auto name, auto value) { request.shift = number_in<double>(name, value); });
+  recipe.model = parameters.field("Model");
+  recipe.model_hash = parameters.field("Model hash");
+  recipe.dtype = parameters.field("Dtype");
+  recipe.no_t5 = parameters.field("T5") == "off";
+  return recipe;
+}
+
+Json json_from(const Request& request) {
+  Json json = {
+      {"prompt", request.prompt},        {"negative", request.negative}, {"width", request.width}, {"height", request.height},
+      {"steps", request.steps},          {"guidance", request.guidance}, {"seed", request.seed},   {"count", request.count},
+      {"noise", name_of(request.noise)}, {"sampler", request.sampler},
+  };
+  if (request.shift) json["shift"] = *request.shift;
+  return json;
+}
+
+Json json_from(const Recipe& recipe) {
+  Json json = json_from(recipe.request);
+  json["t5"] = !recipe.no_t5;
+  json["model"] = recipe.model;
+  json["model_hash"] = recipe.model_hash;
+  json["device"] = recipe.device;
+  json["dtype"] = recipe.dtype;
+  json["version"] = version();
+  return json;
+}
+
+Recipe recipe_from_json(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) refuse("it is not a JSON object");
+  Recipe recipe;
+  Request& request = recipe.request;
+  read(json, "prompt", request.prompt);
+  read(json, "negative", request.negative);
+  read(json, "width", request.width);
+  read(json, "height", request.height);
+  read(json, "steps", request.steps);
+  read(json, "guidance", request.guidance);
+  read(json, "seed", request.seed);
+  read(json, "count", request.count);
+  read(json, "sampler", request.sampler);
+  std::string noise(name_of(request.noise));
+  read(json, "noise", noise);
+  request.noise = noise_named(noise);
+  double shift = 0;
+  read(json, "shift", shift);
+  if (shift != 0) request.shift = shift;
+  bool t5 = true;
+  read(json, "t5", t5);
+  recipe.no_t5 = !t5;
+  read(json, "model", recipe.model);
+  read(json, "model_hash", recipe.model_hash);
+  read(json, "device", recipe.device);
+  read(json, "dtype", recipe.dtype);
+  return recipe;
+}
+
+}  // namespace fude

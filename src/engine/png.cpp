@@ -1,0 +1,206 @@
+// Writing is libpng's work. Reading walks the chunks by hand, since libpng would want to decode the pixels between the texts: a
+// chunk is length (u32, big endian), type (4 letters), data, CRC of type and data (PNG specification, third edition, 5.3).
+#include "engine/png.h"
+
+#include <png.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <csetjmp>
+#include <new>
+#include <optional>
+
+#include "fude/error.h"
+
+namespace fude {
+namespace {
+
+constexpr size_t kLargestText = size_t{1} << 20;  // of one chunk, inflated
+constexpr size_t kLargestTextInAll = size_t{16} << 20;
+constexpr std::array<uint8_t, 8> kSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+
+// Latin-1 bytes of UTF-8 text; none when a character lies beyond U+00FF or the text is not UTF-8.
+std::optional<std::string> latin1_from(std::string_view utf8) {
+  std::string latin1;
+  latin1.reserve(utf8.size());
+  for (size_t i = 0; i < utf8.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(utf8[i]);
+    if (byte < 0x80) {
+      latin1 += utf8[i];
+      continue;
+    }
+    const unsigned next = i + 1 < utf8.size() ? static_cast<unsigned char>(utf8[i + 1]) : 0;
+    if ((byte != 0xc2 && byte != 0xc3) || (next & 0xc0) != 0x80) return std::nullopt;
+    latin1 += static_cast<char>((byte & 3) << 6 | (next & 0x3f));
+    ++i;
+  }
+  return latin1;
+}
+
+std::string utf8_from_latin1(std::string_view latin1) {
+  std::string utf8;
+  utf8.reserve(latin1.size());
+  for (const char c : latin1) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) utf8 += c;
+    else utf8 += {static_cast<char>(0xc0 | byte >> 6), static_cast<char>(0x80 | (byte & 0x3f))};
+  }
+  return utf8;
+}
+
+void append(png_structp png, png_bytep data, size_t size) {
+  auto* out = static_cast<std::vector<uint8_t>*>(png_get_io_ptr(png));
+  try {
+    out->insert(out->end(), data, data + size);
+  } catch (const std::bad_alloc&) {
+    png_error(png, "out of memory");
+  }
+}
+
+// What libpng needs, apart from the frame that its longjmp returns to: nothing with a destructor may live there.
+void write_with_libpng(png_structp png, png_infop info, const Image& image, std::vector<png_text>& texts,
+                       std::vector<uint8_t>& out) {
+  if (setjmp(png_jmpbuf(png)))
+    throw Error(Code::io, "cannot encode the picture as PNG: out of memory. Draw a smaller picture.");
+  png_set_write_fn(png, &out, append, nullptr);
+  png_set_IHDR(png, info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height), 8, PNG_COLOR_TYPE_RGB,
+               PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  if (!texts.empty()) png_set_text(png, info, texts.data(), static_cast<int>(texts.size()));
+  png_write_info(png, info);
+  for (int64_t y = 0; y < image.height; ++y) png_write_row(png, image.rgb.data() + y * image.width * 3);
+  png_write_end(png, nullptr);
+}
+
+[[noreturn]] void fail_to_read(const std::string& what) {
+  throw Error(Code::bad_request,
+              "this is not a PNG picture that fude can read: " + what + ". Give a PNG as fude or A1111 writes it.");
+}
+
+uint32_t read_u32(std::span<const uint8_t> bytes, size_t at) {
+  return uint32_t{bytes[at]} << 24 | uint32_t{bytes[at + 1]} << 16 | uint32_t{bytes[at + 2]} << 8 | uint32_t{bytes[at + 3]};
+}
+
+std::string inflate_text(std::string_view compressed) {
+  std::string text;
+  z_stream stream{};
+  if (inflateInit(&stream) != Z_OK) throw std::bad_alloc();
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(compressed.data()));
+  stream.avail_in = static_cast<uInt>(compressed.size());
+  std::array<char, 16384> piece;
+  int state = Z_OK;
+  while (state == Z_OK && text.size() <= kLargestText) {
+    stream.next_out = reinterpret_cast<Bytef*>(piece.data());
+    stream.avail_out = static_cast<uInt>(piece.size());
+    state = inflate(&stream, Z_NO_FLUSH);
+    text.append(piece.data(), piece.size() - stream.avail_out);
+  }
+  inflateEnd(&stream);
+  if (text.size() > kLargestText) fail_to_read("a text in it is larger than 1 MiB");
+  if (state != Z_STREAM_END) fail_to_read("a compressed text in it is damaged");
+  return text;
+}
+
+// Takes everything up to the next NUL, which is taken too.
+std::string_view take_field(std::string_view& data) {
+  const size_t end = data.find('\0');
+  if (end == std::string_view::npos) fail_to_read("a text in it is damaged");
+  const std::string_view field = data.substr(0, end);
+  data.remove_prefix(end + 1);
+  return field;
+}
+
+uint8_t take_byte(std::string_view& data) {
+  if (data.empty()) fail_to_read("a text in it is damaged");
+  const auto byte = static_cast<uint8_t>(data[0]);
+  data.remove_prefix(1);
+  return byte;
+}
+
+PngText text_from(std::string_view type, std::string_view data) {
+  PngText text;
+  text.keyword = utf8_from_latin1(take_field(data));
+  if (type == "tEXt") {
+    text.text = utf8_from_latin1(data);
+  } else if (type == "zTXt") {
+    if (take_byte(data) != 0) fail_to_read("a text in it is compressed in an unknown way");
+    text.text = utf8_from_latin1(inflate_text(data));
+  } else {  // iTXt
+    const bool compressed = take_byte(data) != 0;
+    if (take_byte(data) != 0 && compressed) fail_to_read("a text in it is compressed in an unknown way");
+    take_field(data);  // language
+    take_field(data);  // translated keyword
+    text.text = compressed ? inflate_text(data) : std::string(data);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<uint8_t> encode_png(const Image& image, std::span<const PngText> text) {
+  assert(image.width > 0 && image.height > 0 && image.rgb.size() == static_cast<size_t>(image.width * image.height * 3));
+  std::vector<PngText> encoded;  // owns what the chunks below point to
+  std::vector<png_text> chunks;
+  encoded.reserve(text.size());
+  for (const PngText& one : text) {
+    const std::optional<std::string> latin1 = latin1_from(one.text);
+    PngText& kept = encoded.emplace_back(PngText{one.keyword, latin1.value_or(one.text)});
+    png_text& chunk = chunks.emplace_back();
+    chunk = {};
+    chunk.compression = latin1 ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
+    chunk.key = kept.keyword.data();
+    chunk.text = kept.text.data();
+    if (latin1) chunk.text_length = kept.text.size();
+    else chunk.itxt_length = kept.text.size();
+  }
+
+  std::vector<uint8_t> out;
+  // libpng's own handler for errors prints, so one that only jumps stands in for it.
+  png_structp png = png_create_write_struct(
+      PNG_LIBPNG_VER_STRING, nullptr, [](png_structp p, png_const_charp) { png_longjmp(p, 1); },
+      [](png_structp, png_const_charp) {});
+  if (!png) throw std::bad_alloc();
+  png_infop info = png_create_info_struct(png);
+  try {
+    if (!info) throw std::bad_alloc();
+    write_with_libpng(png, info, image, chunks, out);
+  } catch (...) {
+    png_destroy_write_struct(&png, &info);
+    throw;
+  }
+  png_destroy_write_struct(&png, &info);
+  return out;
+}
+
+std::vector<PngText> read_png_text(std::span<const uint8_t> file) {
+  if (file.size() < kSignature.size() || !std::equal(kSignature.begin(), kSignature.end(), file.begin())) {
+    fail_to_read("it does not start like a PNG");
+  }
+  std::vector<PngText> texts;
+  size_t total = 0;
+  for (size_t at = kSignature.size();;) {
+    if (file.size() - at < 12) fail_to_read("it was cut off");
+    const size_t length = read_u32(file, at);
+    if (length > file.size() - at - 12) fail_to_read("it was cut off");
+    const std::string_view type(reinterpret_cast<const char*>(file.data()) + at + 4, 4);
+    const std::string_view data(reinterpret_cast<const char*>(file.data()) + at + 8, length);
+    if (type == "IEND") return texts;
+    if (type == "tEXt" || type == "zTXt" || type == "iTXt") {
+      if (length > kLargestText) fail_to_read("a text in it is larger than 1 MiB");
+      const uLong crc = crc32(crc32(0, nullptr, 0), file.data() + at + 4, static_cast<uInt>(length + 4));
+      if (crc != read_u32(file, at + 8 + length)) fail_to_read("a text in it is damaged");
+      texts.push_back(text_from(type, data));
+      total += texts.back().keyword.size() + texts.back().text.size();
+      if (total > kLargestTextInAll) fail_to_read("its texts are larger than 16 MiB");
+    }
+    at += 12 + length;
+  }
+}
+
+std::string_view text_under(std::span<const PngText> texts, std::string_view keyword) {
+  const auto found = std::find_if(texts.begin(), texts.end(), [&](const PngText& text) { return text.keyword == keyword; });
+  return found == texts.end() ? std::string_view() : std::string_view(found->text);
+}
+
+}  // namespace fude

@@ -1,0 +1,70 @@
+#include "engine/request.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "fude/error.h"
+
+namespace fude {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
+
+void check_text(const std::string& name, std::string_view text) {
+  const auto* next = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  auto left = static_cast<utf8proc_ssize_t>(text.size());
+  while (left > 0) {
+    utf8proc_int32_t character = 0;
+    const utf8proc_ssize_t used = utf8proc_iterate(next, left, &character);
+    const std::string at = "the " + name + " (byte " + std::to_string(static_cast<utf8proc_ssize_t>(text.size()) - left) + ") ";
+    if (used <= 0) refuse(at + "is not UTF-8 text. Save it as UTF-8.");
+    if (character == 0) refuse(at + "holds a zero byte. Give text.");
+    next += used;
+    left -= used;
+  }
+}
+
+void check_range(const std::string& option, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return;
+  refuse("--" + option + " is " + std::to_string(value) + ", outside " + std::to_string(least) + " to " + std::to_string(most) +
+         ". Use --" + option + " " + std::to_string(std::clamp(value, least, most)) + ".");
+}
+
+}  // namespace
+
+void check_side(const std::string& side, int64_t pixels, int64_t largest) {
+  if (pixels >= 16 && pixels <= largest && pixels % 16 == 0) return;
+  const int64_t nearest =
+      pixels >= largest ? largest / 16 * 16 : std::max<int64_t>(16, (std::max<int64_t>(pixels, 0) + 8) / 16 * 16);
+  const std::string why = pixels < 16        ? "too small: the smallest is 16"
+                          : pixels > largest ? "too large: the largest is " + std::to_string(largest)
+                                             : "not a multiple of 16";
+  refuse("--" + side + " " + std::to_string(pixels) + " is " + why + ". The nearest size that works is --" + side + " " +
+         std::to_string(nearest) + ".");
+}
+
+void check_request(const Request& request, int64_t largest_side) {
+  check_text("prompt", request.prompt);
+  check_text("negative prompt", request.negative);
+  if (request.width != 0) check_side("width", request.width, largest_side);
+  if (request.height != 0) check_side("height", request.height, largest_side);
+  check_range("steps", request.steps, 1, kMostSteps);
+  check_range("count", request.count, 1, kMostPictures);
+  if (!std::isfinite(request.guidance) || std::abs(request.guidance) > 1000) {
+    refuse("--guidance must be a number from -1000 to 1000 (1 or less turns guidance off). Use --guidance 7.");
+  }
+  if (request.shift && !(*request.shift > 0 && *request.shift <= 1000)) {
+    refuse("--shift must be above 0 and at most 1000. Leave it out to use the model's own.");
+  }
+  const std::vector<std::string>& samplers = sampler_names();
+  if (std::find(samplers.begin(), samplers.end(), request.sampler) == samplers.end()) {
+    std::string names;
+    for (const std::string& name : samplers) names += (names.empty() ? "" : ", ") + name;
+    refuse("--sampler " + request.sampler + " does not exist. Use one of: " + names + ".");
+  }
+}
+
+}  // namespace fude

@@ -1,0 +1,22 @@
+// What a request must be like whatever the model is. Engine::complete adds what depends on the model.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "fude/fude.h"
+
+namespace fude {
+
+// Pixels of one side: 384 patches of 16, as many positions as any SD3.5 has learned (medium; large has 192).
+inline constexpr int64_t kLargestSide = 384 * 16;
+inline constexpr int64_t kMostSteps = 1000;
+inline constexpr int64_t kMostPictures = 100000;  // a folder of a day numbers its files with five digits
+
+// Error{bad_request} unless `pixels` is a multiple of 16 from 16 to `largest`. `side` is "width" or "height".
+void check_side(const std::string& side, int64_t pixels, int64_t largest = kLargestSide);
+
+// Error{bad_request} that names the option. Sizes of 0 stand for the model's own.
+void check_request(const Request& request, int64_t largest_side = kLargestSide);
+
+}  // namespace fude

@@ -1,0 +1,189 @@
+#include "engine/metadata.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "engine/request.h"
+#include "fude/error.h"
+
+namespace fude {
+namespace {
+
+Recipe full_recipe() {
+  Recipe recipe;
+  recipe.request.prompt = "温泉のカピバラ, \"quoted\"\nsecond line: with, marks";
+  recipe.request.negative = "blurry\nugly";
+  recipe.request.width = 512;
+  recipe.request.height = 768;
+  recipe.request.steps = 30;
+  recipe.request.guidance = 4.5;
+  recipe.request.seed = 18446744073709551615u;
+  recipe.request.noise = Noise::torch_cpu_bf16;
+  recipe.request.shift = 2.25;
+  recipe.model = "my model: v1, \"best\"";
+  recipe.model_hash = "0123456789";
+  recipe.device = "cpu";
+  recipe.dtype = "bf16";
+  recipe.no_t5 = true;
+  return recipe;
+}
+
+std::string dump(const Recipe& recipe) { return json_from(recipe).dump(); }
+
+std::string refusal_of(const std::string& json) {
+  try {
+    recipe_from_json(json);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::bad_request);
+    return error.what();
+  }
+  return {};
+}
+
+TEST(Parameters, AreWrittenAsA1111Does) {
+  Recipe recipe;
+  recipe.request.prompt = "a cat";
+  recipe.request.width = recipe.request.height = 512;
+  recipe.request.steps = 30;
+  recipe.request.seed = 42;
+  recipe.model = "stable-diffusion-3.5-medium";
+  recipe.model_hash = "0123456789";
+  EXPECT_EQ(parameters_text(recipe),
+            "a cat\nSteps: 30, Sampler: Euler, Schedule type: Simple, CFG scale: 7.0, Seed: 42, Size: 512x512, Model hash: "
+            "0123456789, "
+            "Model: stable-diffusion-3.5-medium, Noise: torch-cpu, Version: fude " +
+                version());
+  recipe.request.negative = "dogs";
+  recipe.model = "a, b: \"c\"";
+  const std::string text = parameters_text(recipe);
+  EXPECT_NE(text.find("\nNegative prompt: dogs\nSteps: 30"), std::string::npos);
+  EXPECT_NE(text.find("Model: \"a, b: \\\"c\\\"\", Noise"), std::string::npos);
+}
+
+TEST(Parameters, ComeBack) {
+  const Recipe recipe = full_recipe();
+  const Recipe back = recipe_from(parse_parameters(parameters_text(recipe)));
+  Recipe expected = recipe;
+  expected.device = "";  // no reader of such text asks for it
+  EXPECT_EQ(dump(back), dump(expected));
+}
+
+TEST(Parameters, LastLineNeedsThreeFields) {
+  const Parameters two = parse_parameters("a cat\nSteps: 3, Seed: 4");
+  EXPECT_TRUE(two.fields.empty());
+  EXPECT_EQ(two.prompt, "a cat\nSteps: 3, Seed: 4");
+  const Parameters three =
+      parse_parameters("  a cat \n more\nNegative prompt:  dogs\nbirds\nSteps: 3, Seed: 4, CFG scale: 5\n");
+  ASSERT_EQ(three.fields.size(), 3u);
+  EXPECT_EQ(three.prompt, "a cat\nmore");
+  EXPECT_EQ(three.negative, "dogs\nbirds");
+  EXPECT_EQ(three.field("CFG scale"), "5");
+  EXPECT_EQ(three.field("Nothing"), "");
+  EXPECT_EQ(parse_parameters("Steps: 3, Seed: 4, CFG scale: 5").prompt, "");
+  EXPECT_EQ(parse_parameters("").prompt, "");
+}
+
+// Each line's fields as Python's re.findall gives them for the pattern at the head of metadata.cpp.
+TEST(Parameters, MatchThePatternOfA1111) {
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+  const auto fields = [](const std::string& line) { return parse_parameters(line + ", AA: 1, BB: 2, CC: 3").fields; };
+  const Fields tail = {{"AA", "1"}, {"BB", "2"}, {"CC", "3"}};
+  const auto expect = [&](const std::string& line, Fields expected) {
+    expected.insert(expected.end(), tail.begin(), tail.end());
+    EXPECT_EQ(fields(line), expected) << line;
+  };
+  expect("Lora hashes: \"a: 1, b: 2\"", {{"Lora hashes", "a: 1, b: 2"}});
+  expect("Path: \"a\\\\b\\\"c\"", {{"Path", "a\\b\"c"}});
+  expect("Open: \"a", {{"Open", "\"a"}});
+  expect("Empty:", {{"Empty", ""}});
+  expect("X: 1", {});               // names have two characters at least
+  expect("-Ab: 1", {{"Ab", "1"}});  // and start with a letter or digit
+  expect("A/b - c: 1: 2", {{"A/b - c", "1: 2"}});
+  expect("Quote: \"a\" b", {{"Quote", "\"a\" b"}});
+  expect("no colon, Ab: 1", {{"Ab", "1"}});
+  expect("Hires (x) upscale: 2", {{"upscale", "2"}});
+}
+
+TEST(Parameters, HostileLinesTakeLinearTime) {
+  const std::string words(size_t{1} << 20, 'a');
+  EXPECT_TRUE(parse_parameters(words).fields.empty());
+  std::string quotes;
+  for (int i = 0; i < 100000; ++i) quotes += "Ab: \"";
+  EXPECT_FALSE(parse_parameters(quotes + ", Ab: 1, Ab: 1, Ab: 1").fields.empty());
+}
+
+TEST(Recipes, ComeBackFromJson) {
+  const Recipe recipe = full_recipe();
+  EXPECT_EQ(dump(recipe_from_json(dump(recipe))), dump(recipe));
+  EXPECT_EQ(recipe_from_json(dump(recipe)).request.seed, 18446744073709551615u);
+  EXPECT_EQ(dump(recipe_from_json("{}")), dump(Recipe{}));
+  EXPECT_EQ(recipe_from_json("{\"steps\": 5, \"of a later version\": [1]}").request.steps, 5);
+}
+
+TEST(Recipes, RefuseWhatTheyCannotBe) {
+  EXPECT_NE(refusal_of("not json"), "");
+  EXPECT_NE(refusal_of("[1]"), "");
+  EXPECT_NE(refusal_of("{\"steps\": \"4\"}").find("steps"), std::string::npos);
+  EXPECT_NE(refusal_of("{\"steps\": 1e300}").find("steps"), std::string::npos);
+  EXPECT_NE(refusal_of("{\"width\": 18446744073709551615}").find("width"), std::string::npos);
+  EXPECT_NE(refusal_of("{\"seed\": -1}").find("seed"), std::string::npos);
+  EXPECT_NE(refusal_of("{\"noise\": \"pink\"}").find("noise"), std::string::npos);
+  EXPECT_NE(refusal_of("{\"prompt\": {}}").find("prompt"), std::string::npos);
+  EXPECT_NE(refusal_of(std::string(100000, '[')), "");
+  EXPECT_THROW(recipe_from(parse_parameters("cat\nSteps: many, Seed: 4, CFG scale: 5")), Error);
+  EXPECT_THROW(recipe_from(parse_parameters("cat\nSteps: 4, Seed: -4, CFG scale: 5")), Error);
+  EXPECT_THROW(recipe_from(parse_parameters("cat\nSteps: 4, Seed: 4, Size: 512")), Error);
+}
+
+std::string refusal_of(const Request& request) {
+  try {
+    check_request(request);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::bad_request);
+    return error.what();
+  }
+  return {};
+}
+
+TEST(Requests, SizesNameTheNearestThatWorks) {
+  const auto nearest = [](int64_t pixels) {
+    Request request;
+    request.width = pixels;
+    const std::string text = refusal_of(request);
+    const size_t at = text.rfind("--width ");
+    return at == std::string::npos ? "" : text.substr(at + 8);
+  };
+  EXPECT_EQ(nearest(512), "");
+  EXPECT_EQ(nearest(0), "");  // the model's own
+  EXPECT_EQ(nearest(500), "496.");
+  EXPECT_EQ(nearest(504), "512.");
+  EXPECT_EQ(nearest(1), "16.");
+  EXPECT_EQ(nearest(-16), "16.");
+  EXPECT_EQ(nearest(1000000000), "6144.");
+  EXPECT_EQ(nearest(INT64_MAX), "6144.");
+  EXPECT_EQ(nearest(INT64_MIN), "16.");
+  EXPECT_THROW(check_side("height", 0), Error);
+}
+
+TEST(Requests, RefuseWhatCannotBeDrawn) {
+  const auto refused = [](auto change) {
+    Request request;
+    change(request);
+    return !refusal_of(request).empty();
+  };
+  EXPECT_FALSE(refused([](Request&) {}));
+  EXPECT_TRUE(refused([](Request& r) { r.prompt = "\xff"; }));
+  EXPECT_TRUE(refused([](Request& r) { r.prompt = std::string("a\0b", 3); }));
+  EXPECT_TRUE(refused([](Request& r) { r.negative = "\xc3"; }));
+  EXPECT_TRUE(refused([](Request& r) { r.steps = 0; }));
+  EXPECT_TRUE(refused([](Request& r) { r.steps = 1001; }));
+  EXPECT_TRUE(refused([](Request& r) { r.count = 0; }));
+  EXPECT_TRUE(refused([](Request& r) { r.guidance = 0.0 / 0.0; }));
+  EXPECT_TRUE(refused([](Request& r) { r.shift = 0; }));
+  EXPECT_TRUE(refused([](Request& r) { r.sampler = "magic"; }));
+}
+
+}  // namespace
+}  // namespace fude

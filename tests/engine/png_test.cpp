@@ -1,0 +1,183 @@
+#include "engine/png.h"
+
+#include <gtest/gtest.h>
+#include <png.h>
+#include <zlib.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/file.h"
+#include "fude/error.h"
+
+namespace fude {
+namespace {
+
+Image gradient(int64_t width, int64_t height) {
+  Image image;
+  image.width = width;
+  image.height = height;
+  for (int64_t i = 0; i < width * height * 3; ++i) image.rgb.push_back(static_cast<uint8_t>(i * 7));
+  return image;
+}
+
+// The pixels as libpng reads them.
+std::vector<uint8_t> pixels_of(const std::vector<uint8_t>& png) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  if (!png_image_begin_read_from_memory(&image, png.data(), png.size())) return {};
+  image.format = PNG_FORMAT_RGB;
+  std::vector<uint8_t> pixels(PNG_IMAGE_SIZE(image));
+  return png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr) ? pixels : std::vector<uint8_t>();
+}
+
+void append_u32(std::vector<uint8_t>& out, uint32_t number) {
+  for (const int shift : {24, 16, 8, 0}) out.push_back(static_cast<uint8_t>(number >> shift));
+}
+
+std::vector<uint8_t> chunk(const std::string& type, const std::string& data) {
+  std::vector<uint8_t> out;
+  append_u32(out, static_cast<uint32_t>(data.size()));
+  const std::string body = type + data;
+  out.insert(out.end(), body.begin(), body.end());
+  append_u32(out, static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()))));
+  return out;
+}
+
+std::vector<uint8_t> png_of(const std::vector<std::vector<uint8_t>>& chunks) {
+  std::vector<uint8_t> out = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+  for (const auto& one : chunks) out.insert(out.end(), one.begin(), one.end());
+  const auto end = chunk("IEND", "");
+  out.insert(out.end(), end.begin(), end.end());
+  return out;
+}
+
+std::string deflated(const std::string& text) {
+  uLongf size = compressBound(text.size());
+  std::string out(size, '\0');
+  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(text.data()), text.size());
+  out.resize(size);
+  return out;
+}
+
+std::string refusal_of(const std::vector<uint8_t>& file) {
+  try {
+    read_png_text(file);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::bad_request);
+    return error.what();
+  }
+  return {};
+}
+
+std::string type_of_chunk(const std::vector<uint8_t>& png, const std::string& keyword) {
+  const std::string all(png.begin(), png.end());
+  const size_t at = all.find(keyword + '\0');
+  return at == std::string::npos ? "" : all.substr(at - 4, 4);
+}
+
+TEST(Png, KeepsPixelsAndText) {
+  const Image image = gradient(37, 5);
+  const std::vector<PngText> texts = {
+      {"parameters", "a cat\nSteps: 4"}, {"latin", "caf\xc3\xa9"}, {"fude", "{\"prompt\":\"温泉のカピバラ\"}"}};
+  const std::vector<uint8_t> png = encode_png(image, texts);
+  EXPECT_EQ(pixels_of(png), image.rgb);
+  EXPECT_EQ(read_png_text(png), texts);
+}
+
+TEST(Png, UsesPlainTextWhereLatin1Suffices) {
+  const std::vector<PngText> texts = {{"plain", "caf\xc3\xa9 \xc3\xbf"}, {"wide", "Ā"}, {"broken", "\xff"}};
+  const std::vector<uint8_t> png = encode_png(gradient(1, 1), texts);
+  EXPECT_EQ(type_of_chunk(png, "plain"), "tEXt");
+  EXPECT_EQ(type_of_chunk(png, "wide"), "iTXt");
+  EXPECT_EQ(type_of_chunk(png, "broken"), "iTXt");
+}
+
+TEST(Png, ReadsCompressedText) {
+  const std::string latin1 = "caf\xe9";
+  const std::string wide = "温泉";
+  const auto file =
+      png_of({chunk("IHDR", std::string(13, '\1')), chunk("zTXt", std::string("a\0\0", 3) + deflated(latin1)),
+              chunk("iTXt", std::string("b\0\1\0ja\0\xe3\x81\x82\0", 11) + deflated(wide)), chunk("IDAT", "never looked at")});
+  const std::vector<PngText> texts = read_png_text(file);
+  ASSERT_EQ(texts.size(), 2u);
+  EXPECT_EQ(texts[0], (PngText{"a", "caf\xc3\xa9"}));
+  EXPECT_EQ(texts[1], (PngText{"b", wide}));
+  EXPECT_EQ(text_under(texts, "b"), wide);
+  EXPECT_EQ(text_under(texts, "c"), "");
+}
+
+TEST(Png, RefusesBombs) {
+  const std::string bomb = deflated(std::string((size_t{1} << 20) + 1, 'x'));
+  ASSERT_LT(bomb.size(), 2000u);
+  EXPECT_NE(refusal_of(png_of({chunk("zTXt", std::string("a\0\0", 3) + bomb)})).find("1 MiB"), std::string::npos);
+  const std::string most = deflated(std::string(size_t{1} << 20, 'x'));
+  const std::vector<uint8_t> one = chunk("zTXt", std::string("a\0\0", 3) + most);
+  EXPECT_EQ(refusal_of(png_of({one})), "");
+  EXPECT_NE(refusal_of(png_of(std::vector<std::vector<uint8_t>>(17, one))).find("16 MiB"), std::string::npos);
+}
+
+TEST(Png, RefusesWhatIsDamaged) {
+  const std::vector<uint8_t> whole = encode_png(gradient(4, 4), std::vector<PngText>{{"fude", "{}"}, {"wide", "温泉"}});
+  EXPECT_EQ(refusal_of(whole), "");
+  for (size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_NE(refusal_of({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}), "") << size;
+  }
+  std::vector<uint8_t> flipped = whole;
+  flipped[type_of_chunk(whole, "fude").size() + std::string(whole.begin(), whole.end()).find("fude")] ^= 1;
+  EXPECT_NE(refusal_of(flipped).find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of(png_of({chunk("tEXt", "no zero byte")})).find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of(png_of({chunk("iTXt", std::string("a\0", 2))})).find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of(png_of({chunk("iTXt", std::string("a\0\1\7\0\0x", 7))})).find("unknown way"), std::string::npos);
+  EXPECT_NE(refusal_of(png_of({chunk("zTXt", std::string("a\0\0garbage", 10))})).find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of({'G', 'I', 'F', '8'}).find("does not start like a PNG"), std::string::npos);
+}
+
+class Files : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() /
+              (std::string("fude_file_test_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  size_t files() const {
+    return static_cast<size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
+  }
+  std::filesystem::path folder_;
+};
+
+TEST_F(Files, AreWrittenWhole) {
+  const std::vector<uint8_t> first = {1, 2, 3}, second = {4, 5};
+  write_file(folder_ / "a" / "b.bin", first);
+  EXPECT_EQ(read_file(folder_ / "a" / "b.bin", 3), first);
+  write_file(folder_ / "a" / "b.bin", second);
+  EXPECT_EQ(read_file(folder_ / "a" / "b.bin", 3), second);
+  EXPECT_THROW(read_file(folder_ / "a" / "b.bin", 1), Error);
+  EXPECT_THROW(read_file(folder_ / "a", 1), Error);
+  EXPECT_THROW(read_file(folder_ / "none", 1), Error);
+  check_writable(folder_ / "a");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_ / "a"), std::filesystem::directory_iterator()), 1);
+}
+
+TEST_F(Files, LeaveNothingBehindWhenTheyFail) {
+  std::filesystem::create_directories(folder_ / "taken");
+  const std::vector<uint8_t> bytes = {1};
+  try {
+    write_file(folder_ / "taken", bytes);  // a folder has the name
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::io);
+    EXPECT_NE(std::string(error.what()).find("taken"), std::string::npos);
+  }
+  EXPECT_EQ(files(), 1u);
+  std::ofstream(folder_ / "file") << "x";
+  EXPECT_THROW(write_file(folder_ / "file" / "below.bin", bytes), Error);
+  EXPECT_THROW(check_writable(folder_ / "file"), Error);
+  EXPECT_EQ(files(), 2u);
+}
+
+}  // namespace
+}  // namespace fude

@@ -27,7 +27,7 @@ constexpr ComponentRow kRows[] = {
     {Component::vae, "VAE", "vae", "", "--vae"},
 };
 
-const ComponentRow& row_of(Component component) { return kRows[static_cast<size_t>(component)]; }
+const ComponentRow& row_of(Component component) { return kRows[index_of(component)]; }
 
 bool is_folder(const fs::path& path) {
   std::error_code unreadable;
@@ -77,19 +77,20 @@ Checkpoint Checkpoint::open(const CheckpointFiles& files) {
       refuse("there is no model " + shown(files.model) + ". Check the path given with --model.");
     checkpoint.path_ = find_in_hub_cache(files.hub_cache, text);
   }
-  if (is_folder(checkpoint.path_)) checkpoint.open_folder(checkpoint.path_, files.no_t5 || !files.t5.empty());
-  else checkpoint.open_single_file(checkpoint.path_, files.no_t5 || !files.t5.empty());
+  std::array<std::filesystem::path, std::size(kComponents)> separate;
+  separate[index_of(Component::clip_l)] = files.clip_l;
+  separate[index_of(Component::clip_g)] = files.clip_g;
+  separate[index_of(Component::t5)] = files.no_t5 ? fs::path() : files.t5;
+  separate[index_of(Component::vae)] = files.vae;
+  LeftOut left_out;
+  std::transform(separate.begin(), separate.end(), left_out.begin(), [](const fs::path& path) { return !path.empty(); });
+  if (files.no_t5) left_out[index_of(Component::t5)] = true;
 
-  const std::pair<Component, const fs::path&> separate[] = {{Component::clip_l, files.clip_l},
-                                                            {Component::clip_g, files.clip_g},
-                                                            {Component::t5, files.t5},
-                                                            {Component::vae, files.vae}};
-  bool any_separate = false;
-  for (const auto& [component, path] : separate) {
-    if (path.empty() || (component == Component::t5 && files.no_t5)) continue;
-    checkpoint.open_separate(component, path);
-    any_separate = true;
-  }
+  if (is_folder(checkpoint.path_)) checkpoint.open_folder(checkpoint.path_, left_out);
+  else checkpoint.open_single_file(checkpoint.path_, left_out);
+  for (const Component component : kComponents)
+    if (const fs::path& path = separate[index_of(component)]; !path.empty()) checkpoint.open_separate(component, path);
+  const bool any_separate = std::any_of(separate.begin(), separate.end(), [](const fs::path& path) { return !path.empty(); });
   if (any_separate) checkpoint.layout_ += " with separate components";
   if (!files.tokenizers.empty()) checkpoint.find_tokenizers(files.tokenizers);
   checkpoint.read_geometry();
@@ -104,7 +105,7 @@ const Safetensors& Checkpoint::file(const fs::path& path) {
   return *files_.back();
 }
 
-void Checkpoint::open_folder(const fs::path& folder, bool no_t5) {
+void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out) {
   layout_ = "diffusers folder";
   const fs::path index_path = folder / "model_index.json";
   std::error_code unreadable;
@@ -116,7 +117,7 @@ void Checkpoint::open_folder(const fs::path& folder, bool no_t5) {
   if (!type.starts_with("StableDiffusion3"))
     index.fail("_class_name", "is " + shown(type) + "; fude draws with StableDiffusion3Pipeline");
   for (const ComponentRow& row : kRows) {
-    if (!is_listed(index, row.folder) || (row.component == Component::t5 && no_t5)) continue;
+    if (!is_listed(index, row.folder) || left_out[index_of(row.component)]) continue;
     const fs::path place = folder / row.folder;
     if (!is_folder(place))
       refuse("the model " + shown(folder) + " lists " + shown(row.folder) +
@@ -145,11 +146,11 @@ Checkpoint::Place Checkpoint::place_in_folder(Component component, const fs::pat
   return {std::move(*found), Config::read_if_there(folder / "config.json")};
 }
 
-void Checkpoint::open_single_file(const fs::path& path, bool no_t5) {
+void Checkpoint::open_single_file(const fs::path& path, const LeftOut& left_out) {
   layout_ = "single file";
   const auto tensors = all_tensors(file(path));
   for (const ComponentRow& row : kRows) {
-    if (row.component == Component::t5 && no_t5) continue;
+    if (left_out[index_of(row.component)]) continue;
     const bool bare = row.component == Component::transformer;
     if (auto found = ComponentTensors::recognise(row.component, Origin::file, bare, tensors))
       component_at(row.component) = Place{std::move(*found), {}};
@@ -180,7 +181,7 @@ void Checkpoint::find_tokenizers(const fs::path& folder) {
     const std::string_view short_name = row.component == Component::t5 ? "t5" : "clip";
     for (const std::string_view name : {row.tokenizer, short_name})
       if (const fs::path place = folder / name; is_folder(place)) {
-        tokenizers_[static_cast<size_t>(row.component)] = place;
+        tokenizers_[index_of(row.component)] = place;
         break;
       }
   }
@@ -253,10 +254,10 @@ const T5Geometry& Checkpoint::t5() const { return tensors(Component::t5), *t5_; 
 const MmditGeometry& Checkpoint::mmdit() const { return tensors(Component::transformer), *mmdit_; }
 const VaeGeometry& Checkpoint::vae() const { return tensors(Component::vae), *vae_; }
 
-bool Checkpoint::has_tokenizer(Component component) const { return !tokenizers_[static_cast<size_t>(component)].empty(); }
+bool Checkpoint::has_tokenizer(Component component) const { return !tokenizers_[index_of(component)].empty(); }
 
 const fs::path& Checkpoint::tokenizer(Component component) const {
-  if (has_tokenizer(component)) return tokenizers_[static_cast<size_t>(component)];
+  if (has_tokenizer(component)) return tokenizers_[index_of(component)];
   refuse("the model " + shown(path_) + " has no tokenizer for its " + std::string(row_of(component).title) +
          ". Give a folder with tokenizers (tokenizer, tokenizer_2 and tokenizer_3 of a diffusers model, or clip and t5) with "
          "--tokenizers.");

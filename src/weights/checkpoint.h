@@ -65,16 +65,19 @@ class Checkpoint {
     Config config;
   };
 
-  void open_folder(const std::filesystem::path& folder, bool no_t5);
-  void open_single_file(const std::filesystem::path& file, bool no_t5);
+  // Components that are not to be taken from the model: given separately, or not wanted.
+  using LeftOut = std::array<bool, std::size(kComponents)>;
+
+  void open_folder(const std::filesystem::path& folder, const LeftOut& left_out);
+  void open_single_file(const std::filesystem::path& file, const LeftOut& left_out);
   void open_separate(Component component, const std::filesystem::path& path);
   Place place_in_folder(Component component, const std::filesystem::path& folder);
   const Safetensors& file(const std::filesystem::path& path);
   void find_tokenizers(const std::filesystem::path& folder);
   void read_geometry();
   void check_components_fit() const;
-  std::optional<Place>& component_at(Component component) { return places_[static_cast<size_t>(component)]; }
-  const std::optional<Place>& component_at(Component component) const { return places_[static_cast<size_t>(component)]; }
+  std::optional<Place>& component_at(Component component) { return places_[index_of(component)]; }
+  const std::optional<Place>& component_at(Component component) const { return places_[index_of(component)]; }
 
   std::filesystem::path path_;
   std::string layout_;

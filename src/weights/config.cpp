@@ -10,7 +10,7 @@
 
 namespace fude {
 
-nlohmann::json read_json(const std::filesystem::path& path) {
+nlohmann::json read_json_object(const std::filesystem::path& path) {
   constexpr size_t kLongest = 64 << 20;  // an index of a thousand shards has less
   const MappedFile file(path);
   const auto fail = [&](const std::string& what) {
@@ -26,7 +26,7 @@ nlohmann::json read_json(const std::filesystem::path& path) {
 Config Config::read(const std::filesystem::path& path) {
   Config config;
   config.path_ = path;
-  config.values_ = std::make_shared<nlohmann::json>(read_json(path));
+  config.values_ = std::make_shared<nlohmann::json>(read_json_object(path));
   return config;
 }
 

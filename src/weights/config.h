@@ -12,7 +12,7 @@
 namespace fude {
 
 // Reads a JSON object. Throws Error{bad_checkpoint}.
-nlohmann::json read_json(const std::filesystem::path& path);
+nlohmann::json read_json_object(const std::filesystem::path& path);
 
 class Config {
  public:

@@ -1,8 +1,8 @@
 #include "weights/inspect.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+#include <utility>
 
 #include "fude/error.h"
 #include "weights/expected.h"
@@ -90,10 +90,11 @@ class Verifier {
         if (source->shape != expected.shape)
           add(Finding::Kind::misshaped, component, expected.name,
               "is " + text_of_shape(source->shape) + ", should be " + text_of_shape(expected.shape));
+        const StoredTensor* before = nullptr;  // swapped halves are parts of one tensor, which is read once
         for (const Source::Part& part : source->parts) {
+          if (part.tensor == std::exchange(before, part.tensor)) continue;
           scans_.push_back({component, expected.name, part});
           total_ += static_cast<int64_t>(part.tensor->bytes.size());
-          if (source->parts.size() > 1 && part.tensor == source->parts[0].tensor) break;  // halves of one tensor: read it once
         }
       } catch (const Error& error) {
         add(Finding::Kind::misshaped, component, expected.name, error.what());

@@ -17,6 +17,8 @@ enum class Component { clip_l, clip_g, t5, transformer, vae };
 inline constexpr Component kComponents[] = {Component::clip_l, Component::clip_g, Component::t5, Component::transformer,
                                             Component::vae};
 
+constexpr size_t index_of(Component component) { return static_cast<size_t>(component); }
+
 // "clip_l" …: as in traces and JSON.
 std::string_view name_of(Component component);
 

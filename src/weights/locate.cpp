@@ -30,7 +30,7 @@ bool is_plain_name(std::string_view name) {
 fs::path path_of(const std::string& utf8) { return fs::path(std::u8string(utf8.begin(), utf8.end())); }
 
 WeightFiles read_index(const fs::path& index) {
-  const nlohmann::json json = read_json(index);
+  const nlohmann::json json = read_json_object(index);
   const auto fail = [&](const std::string& what) {
     throw Error(Code::bad_checkpoint, "the index " + shown(index) + " " + what + ". Download the model again.");
   };

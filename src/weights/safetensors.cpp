@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "fude/error.h"
 #include "weights/stored_type.h"
@@ -212,6 +213,10 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, const std::
   const auto* text = reinterpret_cast<const char*>(header.json.data());
   if (length == 0 || *text != '{')
     refuse(where, "is not a safetensors file: its header is not JSON", "Give a .safetensors file.");
+  // The JSON parser takes a zero byte for the end of its input; what follows would pass unseen.
+  const auto zero = std::find(header.json.begin(), header.json.end(), std::byte{0});
+  if (zero != header.json.end())
+    refuse(where, "has a damaged header: it is not JSON at byte " + std::to_string(8 + (zero - header.json.begin())));
   HeaderReader reader(where);
   nlohmann::json::sax_parse(text, text + length, &reader);
 

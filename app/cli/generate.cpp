@@ -146,13 +146,13 @@ void declare(Options& options, Job& job) {
 // The request stored in a picture, by fude exactly or by another program as A1111 writes it.
 void take_from_picture(const std::string& picture, Job& job, const Console& console) {
   const std::vector<uint8_t> bytes = read_file(path_of(picture), kLargestPicture);
-  Recipe recipe;
+  Provenance provenance;
   try {
     const std::vector<PngText> texts = read_png_text(bytes);
-    if (const std::string_view exact = text_under(texts, kRecipeKeyword); !exact.empty()) {
-      recipe = recipe_from_json(exact);
+    if (const std::string_view exact = text_under(texts, kProvenanceKeyword); !exact.empty()) {
+      provenance = provenance_from_json(exact);
     } else if (const std::string_view parameters = text_under(texts, kParametersKeyword); !parameters.empty()) {
-      recipe = recipe_from(parse_parameters(parameters));
+      provenance = provenance_from(parse_parameters(parameters));
       console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
     } else {
       throw Error(Code::bad_request, "no request is stored in it. Give a picture as fude or A1111 saved it.");
@@ -160,10 +160,10 @@ void take_from_picture(const std::string& picture, Job& job, const Console& cons
   } catch (const Error& error) {
     throw Error(error.code(), "--from " + shown(picture) + ": " + error.what());
   }
-  job.request = recipe.request;
+  job.request = provenance.request;
   job.random_seed = false;
-  job.files.no_t5 = recipe.no_t5;
-  if (!recipe.dtype.empty()) job.engine.dtype = recipe.dtype;
+  job.files.no_t5 = provenance.no_t5;
+  if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
 }
 
 // Keeps the tensors of the trace until they can be written.
@@ -249,14 +249,14 @@ void draw(Job& job, const Console& console) {
 
   const auto save = [&](const Image& image, const std::string& device, const std::string& dtype) {
     const Clock::time_point save_begin = Clock::now();
-    Recipe recipe{request, engine.model_name(), engine.model_hash(), device, dtype, job.files.no_t5};
-    recipe.request.seed = image.seed;
-    recipe.request.count = 1;
-    recipe.request.width = image.width;
-    recipe.request.height = image.height;
+    Provenance provenance{request, engine.model_name(), engine.model_hash(), device, dtype, job.files.no_t5};
+    provenance.request.seed = image.seed;
+    provenance.request.count = 1;
+    provenance.request.width = image.width;
+    provenance.request.height = image.height;
     const PngText texts[] = {
-        {std::string(kParametersKeyword), parameters_text(recipe)},
-        {std::string(kRecipeKeyword), json_from(recipe).dump(-1, ' ', false, Json::error_handler_t::replace)}};
+        {std::string(kParametersKeyword), parameters_text(provenance)},
+        {std::string(kProvenanceKeyword), json_from(provenance).dump(-1, ' ', false, Json::error_handler_t::replace)}};
     const std::vector<uint8_t> png = encode_png(image, texts);
     const std::string path = text_of(folder.save(png, image.seed));
     images.push_back(

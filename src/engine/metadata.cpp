@@ -141,8 +141,8 @@ Noise noise_named(const std::string& name) {
 
 }  // namespace
 
-std::string parameters_text(const Recipe& recipe) {
-  const Request& request = recipe.request;
+std::string parameters_text(const Provenance& provenance) {
+  const Request& request = provenance.request;
   const std::pair<const char*, std::string> fields[] = {
       {"Steps", std::to_string(request.steps)},
       {"Sampler", display_name(request.sampler)},
@@ -150,12 +150,12 @@ std::string parameters_text(const Recipe& recipe) {
       {"CFG scale", text_of_number(request.guidance)},
       {"Seed", std::to_string(request.seed)},
       {"Size", std::to_string(request.width) + 'x' + std::to_string(request.height)},
-      {"Model hash", recipe.model_hash},
-      {"Model", recipe.model},
+      {"Model hash", provenance.model_hash},
+      {"Model", provenance.model},
       {"Noise", std::string(name_of(request.noise))},
       {"Shift", request.shift ? text_of_number(*request.shift) : ""},
-      {"T5", recipe.no_t5 ? "off" : ""},
-      {"Dtype", recipe.dtype},
+      {"T5", provenance.no_t5 ? "off" : ""},
+      {"Dtype", provenance.dtype},
       {"Version", "fude " + version()},
   };
   std::string line;
@@ -197,9 +197,9 @@ Parameters parse_parameters(std::string_view text) {
   return parameters;
 }
 
-Recipe recipe_from(const Parameters& parameters) {
-  Recipe recipe;
-  Request& request = recipe.request;
+Provenance provenance_from(const Parameters& parameters) {
+  Provenance provenance;
+  Request& request = provenance.request;
   request.prompt = parameters.prompt;
   request.negative = parameters.negative;
   const auto with = [&](std::string_view name, auto&& use) {
@@ -217,11 +217,11 @@ Recipe recipe_from(const Parameters& parameters) {
   });
   with("Noise", [&](auto, auto value) { request.noise = noise_named(std::string(value)); });
   with("Shift", [&](auto name, auto value) { request.shift = number_in<double>(name, value); });
-  recipe.model = parameters.field("Model");
-  recipe.model_hash = parameters.field("Model hash");
-  recipe.dtype = parameters.field("Dtype");
-  recipe.no_t5 = parameters.field("T5") == "off";
-  return recipe;
+  provenance.model = parameters.field("Model");
+  provenance.model_hash = parameters.field("Model hash");
+  provenance.dtype = parameters.field("Dtype");
+  provenance.no_t5 = parameters.field("T5") == "off";
+  return provenance;
 }
 
 Json json_from(const Request& request) {
@@ -234,22 +234,22 @@ Json json_from(const Request& request) {
   return json;
 }
 
-Json json_from(const Recipe& recipe) {
-  Json json = json_from(recipe.request);
-  json["t5"] = !recipe.no_t5;
-  json["model"] = recipe.model;
-  json["model_hash"] = recipe.model_hash;
-  json["device"] = recipe.device;
-  json["dtype"] = recipe.dtype;
+Json json_from(const Provenance& provenance) {
+  Json json = json_from(provenance.request);
+  json["t5"] = !provenance.no_t5;
+  json["model"] = provenance.model;
+  json["model_hash"] = provenance.model_hash;
+  json["device"] = provenance.device;
+  json["dtype"] = provenance.dtype;
   json["version"] = version();
   return json;
 }
 
-Recipe recipe_from_json(std::string_view text) {
+Provenance provenance_from_json(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) refuse("it is not a JSON object");
-  Recipe recipe;
-  Request& request = recipe.request;
+  Provenance provenance;
+  Request& request = provenance.request;
   read(json, "prompt", request.prompt);
   read(json, "negative", request.negative);
   read(json, "width", request.width);
@@ -267,12 +267,12 @@ Recipe recipe_from_json(std::string_view text) {
   if (shift != 0) request.shift = shift;
   bool t5 = true;
   read(json, "t5", t5);
-  recipe.no_t5 = !t5;
-  read(json, "model", recipe.model);
-  read(json, "model_hash", recipe.model_hash);
-  read(json, "device", recipe.device);
-  read(json, "dtype", recipe.dtype);
-  return recipe;
+  provenance.no_t5 = !t5;
+  read(json, "model", provenance.model);
+  read(json, "model_hash", provenance.model_hash);
+  read(json, "device", provenance.device);
+  read(json, "dtype", provenance.dtype);
+  return provenance;
 }
 
 }  // namespace fude

@@ -12,7 +12,7 @@
 namespace fude {
 
 // A request and what drew it. Every field is stored in the picture.
-struct Recipe {
+struct Provenance {
   Request request;    // count 1 and the picture's own seed
   std::string model;  // name, not a path: pictures are shown to others
   std::string model_hash;
@@ -23,10 +23,10 @@ struct Recipe {
 
 // The keywords of the two text chunks.
 inline constexpr std::string_view kParametersKeyword = "parameters";
-inline constexpr std::string_view kRecipeKeyword = "fude";
+inline constexpr std::string_view kProvenanceKeyword = "fude";
 
 // Prompt, negative prompt and one line of fields, as A1111 writes it.
-std::string parameters_text(const Recipe& recipe);
+std::string parameters_text(const Provenance& provenance);
 
 struct Parameters {
   std::string prompt;
@@ -40,13 +40,13 @@ struct Parameters {
 Parameters parse_parameters(std::string_view text);
 
 // What of a request such text tells; the rest keeps its default. Error{bad_request} when a number is none.
-Recipe recipe_from(const Parameters& parameters);
+Provenance provenance_from(const Parameters& parameters);
 
 nlohmann::ordered_json json_from(const Request& request);
-nlohmann::ordered_json json_from(const Recipe& recipe);
+nlohmann::ordered_json json_from(const Provenance& provenance);
 
 // Error{bad_request} when it is not JSON, or a field has the wrong type. Unknown fields are ignored, missing ones keep their
 // default.
-Recipe recipe_from_json(std::string_view text);
+Provenance provenance_from_json(std::string_view text);
 
 }  // namespace fude

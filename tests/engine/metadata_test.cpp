@@ -11,30 +11,30 @@
 namespace fude {
 namespace {
 
-Recipe full_recipe() {
-  Recipe recipe;
-  recipe.request.prompt = "温泉のカピバラ, \"quoted\"\nsecond line: with, marks";
-  recipe.request.negative = "blurry\nugly";
-  recipe.request.width = 512;
-  recipe.request.height = 768;
-  recipe.request.steps = 30;
-  recipe.request.guidance = 4.5;
-  recipe.request.seed = 18446744073709551615u;
-  recipe.request.noise = Noise::torch_cpu_bf16;
-  recipe.request.shift = 2.25;
-  recipe.model = "my model: v1, \"best\"";
-  recipe.model_hash = "0123456789";
-  recipe.device = "cpu";
-  recipe.dtype = "bf16";
-  recipe.no_t5 = true;
-  return recipe;
+Provenance full_provenance() {
+  Provenance provenance;
+  provenance.request.prompt = "温泉のカピバラ, \"quoted\"\nsecond line: with, marks";
+  provenance.request.negative = "blurry\nugly";
+  provenance.request.width = 512;
+  provenance.request.height = 768;
+  provenance.request.steps = 30;
+  provenance.request.guidance = 4.5;
+  provenance.request.seed = 18446744073709551615u;
+  provenance.request.noise = Noise::torch_cpu_bf16;
+  provenance.request.shift = 2.25;
+  provenance.model = "my model: v1, \"best\"";
+  provenance.model_hash = "0123456789";
+  provenance.device = "cpu";
+  provenance.dtype = "bf16";
+  provenance.no_t5 = true;
+  return provenance;
 }
 
-std::string dump(const Recipe& recipe) { return json_from(recipe).dump(); }
+std::string dump(const Provenance& provenance) { return json_from(provenance).dump(); }
 
 std::string refusal_of(const std::string& json) {
   try {
-    recipe_from_json(json);
+    provenance_from_json(json);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::bad_request);
     return error.what();
@@ -43,29 +43,29 @@ std::string refusal_of(const std::string& json) {
 }
 
 TEST(Parameters, AreWrittenAsA1111Does) {
-  Recipe recipe;
-  recipe.request.prompt = "a cat";
-  recipe.request.width = recipe.request.height = 512;
-  recipe.request.steps = 30;
-  recipe.request.seed = 42;
-  recipe.model = "stable-diffusion-3.5-medium";
-  recipe.model_hash = "0123456789";
-  EXPECT_EQ(parameters_text(recipe),
+  Provenance provenance;
+  provenance.request.prompt = "a cat";
+  provenance.request.width = provenance.request.height = 512;
+  provenance.request.steps = 30;
+  provenance.request.seed = 42;
+  provenance.model = "stable-diffusion-3.5-medium";
+  provenance.model_hash = "0123456789";
+  EXPECT_EQ(parameters_text(provenance),
             "a cat\nSteps: 30, Sampler: Euler, Schedule type: Simple, CFG scale: 7.0, Seed: 42, Size: 512x512, Model hash: "
             "0123456789, "
             "Model: stable-diffusion-3.5-medium, Noise: torch-cpu, Version: fude " +
                 version());
-  recipe.request.negative = "dogs";
-  recipe.model = "a, b: \"c\"";
-  const std::string text = parameters_text(recipe);
+  provenance.request.negative = "dogs";
+  provenance.model = "a, b: \"c\"";
+  const std::string text = parameters_text(provenance);
   EXPECT_NE(text.find("\nNegative prompt: dogs\nSteps: 30"), std::string::npos);
   EXPECT_NE(text.find("Model: \"a, b: \\\"c\\\"\", Noise"), std::string::npos);
 }
 
 TEST(Parameters, ComeBack) {
-  const Recipe recipe = full_recipe();
-  const Recipe back = recipe_from(parse_parameters(parameters_text(recipe)));
-  Recipe expected = recipe;
+  const Provenance provenance = full_provenance();
+  const Provenance back = provenance_from(parse_parameters(parameters_text(provenance)));
+  Provenance expected = provenance;
   expected.device = "";  // no reader of such text asks for it
   EXPECT_EQ(dump(back), dump(expected));
 }
@@ -114,15 +114,15 @@ TEST(Parameters, HostileLinesTakeLinearTime) {
   EXPECT_FALSE(parse_parameters(quotes + ", Ab: 1, Ab: 1, Ab: 1").fields.empty());
 }
 
-TEST(Recipes, ComeBackFromJson) {
-  const Recipe recipe = full_recipe();
-  EXPECT_EQ(dump(recipe_from_json(dump(recipe))), dump(recipe));
-  EXPECT_EQ(recipe_from_json(dump(recipe)).request.seed, 18446744073709551615u);
-  EXPECT_EQ(dump(recipe_from_json("{}")), dump(Recipe{}));
-  EXPECT_EQ(recipe_from_json("{\"steps\": 5, \"of a later version\": [1]}").request.steps, 5);
+TEST(Provenances, ComeBackFromJson) {
+  const Provenance provenance = full_provenance();
+  EXPECT_EQ(dump(provenance_from_json(dump(provenance))), dump(provenance));
+  EXPECT_EQ(provenance_from_json(dump(provenance)).request.seed, 18446744073709551615u);
+  EXPECT_EQ(dump(provenance_from_json("{}")), dump(Provenance{}));
+  EXPECT_EQ(provenance_from_json("{\"steps\": 5, \"of a later version\": [1]}").request.steps, 5);
 }
 
-TEST(Recipes, RefuseWhatTheyCannotBe) {
+TEST(Provenances, RefuseWhatTheyCannotBe) {
   EXPECT_NE(refusal_of("not json"), "");
   EXPECT_NE(refusal_of("[1]"), "");
   EXPECT_NE(refusal_of("{\"steps\": \"4\"}").find("steps"), std::string::npos);
@@ -132,9 +132,9 @@ TEST(Recipes, RefuseWhatTheyCannotBe) {
   EXPECT_NE(refusal_of("{\"noise\": \"pink\"}").find("noise"), std::string::npos);
   EXPECT_NE(refusal_of("{\"prompt\": {}}").find("prompt"), std::string::npos);
   EXPECT_NE(refusal_of(std::string(100000, '[')), "");
-  EXPECT_THROW(recipe_from(parse_parameters("cat\nSteps: many, Seed: 4, CFG scale: 5")), Error);
-  EXPECT_THROW(recipe_from(parse_parameters("cat\nSteps: 4, Seed: -4, CFG scale: 5")), Error);
-  EXPECT_THROW(recipe_from(parse_parameters("cat\nSteps: 4, Seed: 4, Size: 512")), Error);
+  EXPECT_THROW(provenance_from(parse_parameters("cat\nSteps: many, Seed: 4, CFG scale: 5")), Error);
+  EXPECT_THROW(provenance_from(parse_parameters("cat\nSteps: 4, Seed: -4, CFG scale: 5")), Error);
+  EXPECT_THROW(provenance_from(parse_parameters("cat\nSteps: 4, Seed: 4, Size: 512")), Error);
 }
 
 std::string refusal_of(const Request& request) {

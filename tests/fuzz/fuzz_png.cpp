@@ -42,15 +42,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   attempt([&] {
     for (const PngText& text : read_png_text(file)) {
       attempt([&] {
-        const Recipe recipe = recipe_from_json(text.text);
-        check_request(recipe.request);
+        const Provenance provenance = provenance_from_json(text.text);
+        check_request(provenance.request);
         // What was accepted is kept exactly.
-        if (json_from(recipe_from_json(json_from(recipe).dump())) != json_from(recipe)) __builtin_trap();
+        if (json_from(provenance_from_json(json_from(provenance).dump())) != json_from(provenance)) __builtin_trap();
       });
       attempt([&] {
-        const Recipe recipe = recipe_from(parse_parameters(text.text));
-        check_request(recipe.request);
-        parse_parameters(parameters_text(recipe));
+        const Provenance provenance = provenance_from(parse_parameters(text.text));
+        check_request(provenance.request);
+        parse_parameters(parameters_text(provenance));
       });
     }
   });

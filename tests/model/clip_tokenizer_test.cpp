@@ -23,12 +23,12 @@ const json kVocabulary = {{"!", 0},
                           {"'s</w>", 11},
                           {"1</w>", 12},
                           {"bab", 13},
-                          {"aba</w>", 14},
+                          {"aba", 14},
                           {"aa", 15},
                           {"aa</w>", 16},
                           {"<|startoftext|>", 17},
                           {"<|endoftext|>", 18}};
-const std::string kMerges = "#version: 0.2\na b</w>\na b\na ab</w>\na a\na a</w>\n' s</w>\n";
+const std::string kMerges = "#version: 0.2\nab a\na b</w>\na b\na ab</w>\na a\na a</w>\n' s</w>\n";
 
 void write_pair(const TokenizerFolder& folder) {
   folder.write("vocab.json", kVocabulary);
@@ -49,6 +49,9 @@ TEST(ClipTokenizer, MergesInTheOrderOfTheRanks) {
   EXPECT_EQ(used(tokenizer.encode("aaa")), (Ids{17, 15, 4, 18}));  // from the left
   EXPECT_EQ(used(tokenizer.encode("aaaa")), (Ids{17, 15, 16, 18}));
   EXPECT_EQ(used(tokenizer.encode("11'S")), (Ids{17, 12, 12, 11, 18}));  // numerals one by one
+  EXPECT_EQ(used(tokenizer.encode("ababb")), (Ids{17, 6, 6, 5, 18}));    // both ab, before the earlier "ab a" has a chance
+  EXPECT_EQ(used(tokenizer.encode("'ſ")), (Ids{17, 9, 18, 18, 18}));     // ſ is an s where case is ignored
+  EXPECT_EQ(used(tokenizer.encode("1\xcd\x85")), (Ids{17, 12, 18}));     // U+0345 belongs to no piece
   EXPECT_EQ(used(tokenizer.encode("é")), (Ids{17, 18, 18, 18}));         // two bytes without symbols
   EXPECT_EQ(used(tokenizer.encode("a<|endoftext|>b")), (Ids{17, 4, 18, 5, 18}));
   EXPECT_EQ(used(tokenizer.encode("<|StartOfText|>")), (Ids{17, 17, 18}));

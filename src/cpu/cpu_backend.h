@@ -17,6 +17,8 @@ class CpuBackend : public ReferenceBackend {
   ~CpuBackend() override;
 
   std::string name() const override { return "cpu"; }
+  std::string description() const;  // "2 threads, AVX2"
+  std::string library() const;      // "oneDNN 2.6.3"
   DType compute_dtype(DType wanted) const override;
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
   Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;

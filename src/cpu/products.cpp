@@ -140,6 +140,15 @@ const dnnl::convolution_forward::primitive_desc& CpuBackend::Products::conv(cons
   });
 }
 
+std::string CpuBackend::description() const {
+  return std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") + cpu::row_kernels().name;
+}
+
+std::string CpuBackend::library() const {
+  const dnnl_version_t* v = dnnl_version();
+  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+}
+
 int64_t CpuBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
   if (!is_tuned(dtype)) return ReferenceBackend::packed_bytes(shape, dtype);
   const auto& packed = shape.kernel == 1 ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);

@@ -2,6 +2,7 @@
 // second, image-only attention of SD3.5-medium's first blocks).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -48,6 +49,14 @@ struct FinalLayer {
 struct Mmdit {
   // `resident` blocks stay in memory, the others are read at every step.
   Mmdit(const Backend& op, const Checkpoint& checkpoint, int64_t resident);
+
+  // Bytes of weights at most, and in memory now. The two rings are never needed at once.
+  int64_t bytes() const {
+    return blocks.resident_bytes() + std::max(blocks.ring_bytes(), modulation.ring_bytes()) + embedders.bytes() + final_layer.bytes();
+  }
+  int64_t allocated() const {
+    return blocks.allocated() + modulation.allocated() + embedders.allocated() + final_layer.allocated();
+  }
 
   MmditGeometry geometry;
   Whole<Embedders> embedders;

@@ -37,13 +37,29 @@ class Blocks {
   }
 
   int64_t size() const { return static_cast<int64_t>(slots_.size()); }
+  bool is_resident(int64_t i) const { return slots_[static_cast<size_t>(i)].resident; }
 
-  // Bytes of weights this takes once every block has been used.
-  int64_t bytes() const {
-    int64_t total = ring_bytes_;
+  // Bytes of weights in memory once every block has been used.
+  int64_t bytes() const { return resident_bytes() + ring_bytes(); }
+  int64_t ring_bytes() const { return ring_bytes_; }
+  int64_t resident_bytes() const {
+    int64_t total = 0;
     for (int64_t i = 0; i < size(); ++i)
-      if (slots_[static_cast<size_t>(i)].resident) total += measure(i);
+      if (is_resident(i)) total += measure(i);
     return total;
+  }
+
+  // Bytes of weights in memory now.
+  int64_t allocated() const {
+    int64_t total = ring_.size();
+    for (const Slot& slot : slots_) total += slot.memory.size();
+    return total;
+  }
+
+  // Gives the streamed block's memory back until one is asked for again.
+  void release_ring() {
+    ring_ = HostBuffer();
+    in_ring_ = -1;
   }
 
   // Valid until a streamed block is asked for next. While the backend measures, the block's weights have no contents.

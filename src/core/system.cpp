@@ -1,0 +1,64 @@
+#include "core/system.h"
+
+#include <fstream>
+#include <sstream>
+
+#ifdef _WIN32
+#include <windows.h>
+#endif
+
+namespace fude {
+
+#ifdef _WIN32
+
+HostMemory host_memory() {
+  MEMORYSTATUSEX status{};
+  status.dwLength = sizeof status;
+  if (!GlobalMemoryStatusEx(&status)) return {};
+  return {static_cast<int64_t>(status.ullTotalPhys), static_cast<int64_t>(status.ullAvailPhys)};
+}
+
+std::string processor_name() {
+  char name[128];
+  DWORD size = sizeof name;
+  if (RegGetValueA(HKEY_LOCAL_MACHINE, "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString", RRF_RT_REG_SZ,
+                   nullptr, name, &size) != ERROR_SUCCESS)
+    return "processor";
+  return name;
+}
+
+#else
+
+namespace {
+
+// The text after "KEY:" in a file of such lines, as Linux keeps them under /proc.
+std::string field(const char* file, const std::string& key) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(key)) {
+      const size_t colon = line.find(':');
+      const size_t begin = line.find_first_not_of(" \t", colon + 1);
+      return colon == std::string::npos || begin == std::string::npos ? "" : line.substr(begin);
+    }
+  return "";
+}
+
+int64_t kibibytes(const std::string& key) {
+  std::istringstream text(field("/proc/meminfo", key));
+  int64_t n = 0;
+  text >> n;
+  return n * 1024;
+}
+
+}  // namespace
+
+HostMemory host_memory() { return {kibibytes("MemTotal"), kibibytes("MemAvailable")}; }
+
+std::string processor_name() {
+  const std::string name = field("/proc/cpuinfo", "model name");
+  return name.empty() ? "processor" : name;
+}
+
+#endif
+
+}  // namespace fude

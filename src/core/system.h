@@ -1,0 +1,17 @@
+// What the machine has. The only file that asks the operating system about memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace fude {
+
+struct HostMemory {
+  int64_t total = 0;      // bytes
+  int64_t available = 0;  // could be used now without pushing other programs out
+};
+
+HostMemory host_memory();
+std::string processor_name();  // "AMD EPYC …"
+
+}  // namespace fude

@@ -1,0 +1,63 @@
+#include "engine/devices.h"
+
+#include "core/system.h"
+#include "cpu/cpu_backend.h"
+#include "diffusion/samplers.h"
+#include "fude/error.h"
+
+namespace fude {
+
+std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
+  if (options.device == "auto" || options.device == "cpu") return std::make_unique<CpuBackend>(options.threads);
+  throw Error(Code::bad_request, "--device " + options.device + " does not exist here; use auto or cpu (`fude doctor` lists devices)");
+}
+
+std::vector<DeviceInfo> devices() {
+  const HostMemory memory = host_memory();
+  const CpuBackend cpu;
+  return {{.name = "cpu",
+           .description = processor_name() + ", " + cpu.description(),
+           .library = cpu.library(),
+           .memory = memory.total,
+           .free = memory.available,
+           .fast_dtypes = cpu.compute_dtype(DType::bf16) == DType::bf16 ? "f32, bf16" : "f32"}};
+}
+
+std::string version() { return FUDE_VERSION; }
+
+const std::vector<std::string>& sampler_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const Sampler& sampler : samplers()) all.push_back(sampler.name);
+    return all;
+  }();
+  return names;
+}
+
+std::string_view name_of(Noise noise) {
+  switch (noise) {
+    case Noise::torch_cpu: return "torch-cpu";
+    case Noise::torch_cpu_f16: return "torch-cpu-f16";
+    case Noise::torch_cpu_bf16: return "torch-cpu-bf16";
+    case Noise::torch_cuda: return "torch-cuda";
+  }
+  return "?";
+}
+
+std::optional<Noise> noise_from(std::string_view name) {
+  for (Noise noise : {Noise::torch_cpu, Noise::torch_cpu_f16, Noise::torch_cpu_bf16, Noise::torch_cuda})
+    if (name_of(noise) == name) return noise;
+  return std::nullopt;
+}
+
+std::string_view name_of(Stage stage) {
+  switch (stage) {
+    case Stage::load: return "load";
+    case Stage::encode: return "encode";
+    case Stage::denoise: return "denoise";
+    case Stage::decode: return "decode";
+  }
+  return "?";
+}
+
+}  // namespace fude

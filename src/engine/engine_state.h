@@ -1,0 +1,37 @@
+// What an Engine keeps between requests.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/backend.h"
+#include "engine/text.h"
+#include "fude/fude.h"
+#include "model/mmdit.h"
+#include "model/vae.h"
+
+namespace fude {
+
+struct Engine::State {
+  State(const ModelFiles& files, const EngineOptions& options);
+
+  Request complete(const Request& request) const;
+  Result generate(const Request& request, const Callbacks& callbacks);
+
+  int64_t zoom() const;  // pixels of a latent's side
+  int64_t residents(const Request& request, const TokenIds& ids);
+  int64_t measure(const Request& request, const TokenIds& ids, Result& result);
+  void draw(const Request& request, const TokenIds& ids, const Callbacks& callbacks, Result& result);
+  void decode(const Request& request, int64_t picture, const Tensor& latents, const Callbacks& callbacks, Result& result);
+
+  Checkpoint checkpoint;
+  Tokenizers tokenizers;
+  std::unique_ptr<Backend> backend;
+  DType dtype;  // of activations and packed weights
+  std::string model_name, model_hash;
+  std::optional<Mmdit> mmdit;  // made at the first request, when it is known how much memory pictures take
+  std::optional<Vae> vae;
+};
+
+}  // namespace fude

@@ -1,0 +1,92 @@
+#include "engine/text.h"
+
+#include <algorithm>
+
+#include "fude/error.h"
+#include "model/clip.h"
+#include "model/t5.h"
+
+namespace fude {
+
+namespace {
+
+// SD3.5 pads the second CLIP's prompt with `!`. A folder's config says so; a bare vocabulary cannot.
+constexpr const char* kClipGPad = "!";
+
+void check_vocabulary(const Checkpoint& checkpoint, Component component, int64_t tokenizer, int64_t encoder) {
+  if (tokenizer > encoder)
+    throw Error(Code::bad_checkpoint, "the tokenizer in \"" + checkpoint.tokenizer(component).string() + "\" has " +
+                                          std::to_string(tokenizer) + " tokens, its text encoder only " + std::to_string(encoder) +
+                                          "; they belong to different models");
+}
+
+void check_finite(Backend& op, const Tensor& x, const char* encoder) {
+  if (!op.all_finite(x))
+    throw Error(Code::non_finite, std::string("the text encoder ") + encoder +
+                                      " produced values that are not numbers; check its file with `fude model verify`");
+}
+
+}  // namespace
+
+Tokenizers::Tokenizers(const Checkpoint& checkpoint)
+    : clip_l(ClipTokenizer::load(checkpoint.tokenizer(Component::clip_l))),
+      clip_g(checkpoint.tokenizer(Component::clip_g) == checkpoint.tokenizer(Component::clip_l)
+                 ? ClipTokenizer::load(checkpoint.tokenizer(Component::clip_g), kClipGPad)
+                 : ClipTokenizer::load(checkpoint.tokenizer(Component::clip_g))) {
+  check_vocabulary(checkpoint, Component::clip_l, clip_l.vocab_size(), checkpoint.clip(Component::clip_l).vocab);
+  check_vocabulary(checkpoint, Component::clip_g, clip_g.vocab_size(), checkpoint.clip(Component::clip_g).vocab);
+  if (checkpoint.has(Component::t5)) {
+    t5 = T5Tokenizer::load(checkpoint.tokenizer(Component::t5));
+    check_vocabulary(checkpoint, Component::t5, t5->vocab_size(), checkpoint.t5().vocab);
+  }
+}
+
+TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,
+                  const std::function<void(const std::string&)>& warning) {
+  TokenIds ids;
+  const auto take = [&](std::vector<std::vector<int32_t>>& rows, Tokens tokens, const char* who) {
+    rows.push_back(std::move(tokens.ids));
+    for (const std::string& text : tokens.warnings)
+      if (warning) warning(who + (": " + text));
+  };
+  for (const std::string& prompt : prompts) {
+    take(ids.clip_l, tokenizers.clip_l.encode(prompt, kClipTokens), "CLIP");
+    // The second CLIP cuts where the first one does: one warning is enough.
+    ids.clip_g.push_back(tokenizers.clip_g.encode(prompt, kClipTokens).ids);
+    if (tokenizers.t5) take(ids.t5, tokenizers.t5->encode(prompt, kT5Tokens), "T5");
+  }
+  return ids;
+}
+
+TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, const TokenIds& ids,
+                           const std::function<void(int64_t)>& encoder_done) {
+  const auto b = static_cast<int64_t>(ids.clip_l.size());
+  const MmditGeometry& g = checkpoint.mmdit();
+  const std::vector<char> zeros(static_cast<size_t>(b * (kClipTokens + kT5Tokens) * g.context_width * size_of(op.dtype())));
+  TextEmbeddings out{.tokens = op.upload(zeros.data(), op.dtype(), {b, kClipTokens + kT5Tokens, g.context_width}),
+                     .pooled = op.empty({b, g.pooled_width})};
+  int64_t column = 0;
+  for (const auto& [component, tokens, name] : {std::tuple{Component::clip_l, &ids.clip_l, "CLIP-L"},
+                                                std::tuple{Component::clip_g, &ids.clip_g, "CLIP-G"}}) {
+    auto scratch = op.scope();
+    Clip clip(op, checkpoint, component);
+    const ClipOutput encoded = clip_forward(op, clip, *tokens);
+    check_finite(op, encoded.hidden, name);
+    const int64_t hidden = clip.geometry.hidden, pooled_at = component == Component::clip_l ? 0 : g.pooled_width - clip.geometry.projection;
+    op.copy(out.tokens.rows(0, kClipTokens).columns(column, column + hidden), encoded.hidden);
+    op.copy(out.pooled.columns(pooled_at, pooled_at + clip.geometry.projection), encoded.pooled);
+    column += hidden;
+    encoder_done(op.measuring() ? clip.blocks.bytes() + clip.ends.bytes() : clip.blocks.allocated() + clip.ends.allocated());
+  }
+  if (checkpoint.has(Component::t5)) {
+    auto scratch = op.scope();
+    T5 t5(op, checkpoint);
+    const Tensor encoded = t5_forward(op, t5, ids.t5);
+    check_finite(op, encoded, "T5");
+    op.copy(out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens), encoded);
+    encoder_done(op.measuring() ? t5.blocks.bytes() + t5.final_norm.bytes() : t5.blocks.allocated() + t5.final_norm.allocated());
+  }
+  return out;
+}
+
+}  // namespace fude

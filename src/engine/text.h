@@ -1,0 +1,44 @@
+// From prompts to what the denoiser listens to.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "model/clip_tokenizer.h"
+#include "model/t5_tokenizer.h"
+#include "weights/checkpoint.h"
+
+namespace fude {
+
+constexpr int64_t kClipTokens = 77, kT5Tokens = 256;
+
+struct Tokenizers {
+  explicit Tokenizers(const Checkpoint& checkpoint);
+
+  ClipTokenizer clip_l, clip_g;
+  std::optional<T5Tokenizer> t5;  // absent with its encoder
+};
+
+struct TokenIds {
+  std::vector<std::vector<int32_t>> clip_l, clip_g, t5;  // [prompts][tokens]; t5 empty without its encoder
+};
+
+// Warnings name what was cut from a prompt or is unknown to a tokenizer.
+TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,
+                  const std::function<void(const std::string&)>& warning);
+
+struct TextEmbeddings {
+  Tensor tokens;  // [b, 333, context_width]: both CLIPs side by side, then T5
+  Tensor pooled;  // [b, pooled_width]
+};
+
+// Runs the three encoders one after the other, each streamed from the file and gone afterwards. `encoder_done` is called after
+// each encoder with its largest memory. Error{non_finite} names the encoder.
+TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, const TokenIds& ids,
+                           const std::function<void(int64_t weight_bytes)>& encoder_done);
+
+}  // namespace fude

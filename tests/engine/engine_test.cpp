@@ -1,0 +1,136 @@
+// A whole request through the public API against diffusers: tokens, embeddings, noise, latents of each step, the picture.
+
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+struct Traced {
+  std::map<std::string, std::vector<float>> tensors;
+  Result result;
+};
+
+Traced run(const std::string& pipeline, const Request& request, const std::string& dtype = "f32") {
+  Traced traced;
+  Engine engine({.model = fixture(pipeline).string()}, {.dtype = dtype, .threads = 2});
+  Callbacks callbacks;
+  callbacks.trace = [&](const TraceTensor& t) {
+    size_t n = 1;
+    for (int64_t d : t.shape) n *= static_cast<size_t>(d);
+    std::vector<float>& values = traced.tensors[std::string(t.name)];
+    values.resize(n);
+    for (size_t i = 0; i < n; ++i) {
+      if (t.dtype == "f32") values[i] = static_cast<const float*>(t.data)[i];
+      if (t.dtype == "i32") values[i] = static_cast<float>(static_cast<const int32_t*>(t.data)[i]);
+      if (t.dtype == "u8") values[i] = static_cast<const uint8_t*>(t.data)[i];
+    }
+  };
+  traced.result = engine.generate(request, callbacks);
+  return traced;
+}
+
+class EngineGoldens : public testing::TestWithParam<std::string> {};
+
+TEST_P(EngineGoldens, SamePictureAsDiffusers) {
+  const Goldens goldens(GetParam());
+  const Request request = request_of(GetParam());
+  const Traced traced = run(GetParam(), request);
+  ASSERT_EQ(traced.result.images.size(), static_cast<size_t>(request.count));
+  for (const auto& [name, values] : traced.tensors) {
+    if (!goldens.contains(name)) continue;
+    const Golden golden = goldens[name];
+    ASSERT_GE(golden.values.size(), values.size()) << name;  // the trace has picture 0 only
+    if (name.starts_with("tokens") || name == "noise")
+      for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], golden.values[i]) << name << " at " << i;
+    else if (name != "image")
+      EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), 1e-9) << name;
+  }
+  const Golden pictures = goldens["image"];
+  size_t equal = 0, i = 0;
+  for (const Image& image : traced.result.images)
+    for (uint8_t value : image.rgb) {
+      EXPECT_NEAR(value, pictures.values[i], 1.0f);
+      equal += value == pictures.values[i++];
+    }
+  EXPECT_EQ(i, pictures.values.size());
+  EXPECT_GE(static_cast<double>(equal), 0.999 * static_cast<double>(i));
+}
+
+TEST_P(EngineGoldens, PlannedBytesAreUsedBytes) {
+  const Traced traced = run(GetParam(), request_of(GetParam()));
+  EXPECT_GT(traced.result.planned.host, 0);
+  EXPECT_EQ(traced.result.planned.host, traced.result.used.host);
+}
+
+INSTANTIATE_TEST_SUITE_P(Pipelines, EngineGoldens, testing::ValuesIn(kPipelines), [](const auto& info) { return info.param; });
+
+TEST(Engine, RepeatsARequestBitForBit) {
+  Engine engine({.model = fixture("dual").string()}, {.dtype = "f32"});
+  const Request request = request_of("dual");
+  const Result first = engine.generate(request), second = engine.generate(request);
+  EXPECT_EQ(first.images[0].rgb, second.images[0].rgb);
+  EXPECT_EQ(first.planned.host, second.planned.host);
+}
+
+TEST(Engine, EachPictureOfACountIsThatSeedsPicture) {
+  Engine engine({.model = fixture("dual").string()}, {.dtype = "f32"});
+  Request request = request_of("dual");
+  request.count = 2;
+  const Result both = engine.generate(request);
+  request.count = 1;
+  request.seed += 1;
+  EXPECT_EQ(both.images[1].rgb, engine.generate(request).images[0].rgb);
+  EXPECT_NE(both.images[0].rgb, both.images[1].rgb);
+}
+
+TEST(Engine, LongRequestsComputeModulationInParts) {
+  // 70 steps are two parts; the last step's timestep comes from the second.
+  Engine engine({.model = fixture("no_t5").string()}, {.dtype = "f32"});
+  Request request = request_of("no_t5");
+  request.steps = 70;
+  request.count = 2;
+  const Result result = engine.generate(request);
+  EXPECT_EQ(result.step_seconds.size(), 70u);
+  EXPECT_EQ(result.images.size(), 2u);
+}
+
+TEST(Engine, StopsWhenAskedAndGoesOnAfterwards) {
+  Engine engine({.model = fixture("dual").string()}, {.dtype = "f32"});
+  const Request request = request_of("dual");
+  std::atomic<bool> stop = false;
+  Callbacks callbacks;
+  callbacks.stop = &stop;
+  callbacks.progress = [&](const Progress& p) { stop = p.stage == Stage::denoise && p.step == 2; };
+  try {
+    engine.generate(request, callbacks);
+    FAIL() << "it went on to the end";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::cancelled);
+  }
+  EXPECT_EQ(engine.generate(request).images.size(), 1u);
+}
+
+TEST(Engine, BadRequestsAreNamed) {
+  Engine engine({.model = fixture("dual").string()});
+  for (const auto& [change, word] :
+       std::vector<std::pair<std::function<void(Request&)>, std::string>>{{[](Request& r) { r.width = 50; }, "width"},
+                                                                          {[](Request& r) { r.height = 1000000000; }, "height"},
+                                                                          {[](Request& r) { r.steps = 0; }, "steps"},
+                                                                          {[](Request& r) { r.count = -1; }, "count"},
+                                                                          {[](Request& r) { r.guidance = NAN; }, "guidance"},
+                                                                          {[](Request& r) { r.sampler = "magic"; }, "sampler"},
+                                                                          {[](Request& r) { r.prompt = "\xff"; }, "UTF-8"}}) {
+    Request request = request_of("dual");
+    change(request);
+    try {
+      engine.generate(request);
+      FAIL() << word;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::bad_request);
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fude::test

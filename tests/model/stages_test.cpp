@@ -1,0 +1,134 @@
+// Every stage of the model against diffusers, given diffusers' inputs of that stage.
+
+#include "diffusion/schedule.h"
+#include "model/clip.h"
+#include "model/mmdit.h"
+#include "model/t5.h"
+#include "model/vae.h"
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+constexpr double kTolerance = 1e-9;  // in f32
+
+using Ids = std::vector<std::vector<int32_t>>;
+
+class Stages : public testing::TestWithParam<std::tuple<std::string, std::string>> {
+ protected:
+  Stages() {
+    for (const Device& device : devices_under_test())
+      if (device.name == std::get<1>(GetParam())) op_ = device.backend;
+    memory_.emplace(*op_);
+    op_->use(DType::f32);
+  }
+
+  Ids ids(const std::string& name) const {
+    const Golden golden = goldens_[name];
+    const auto columns = static_cast<size_t>(golden.shape[1]);
+    return {{golden.values.end() - static_cast<std::ptrdiff_t>(columns), golden.values.end()}};  // the positive prompt
+  }
+
+  Tensor upload(const Golden& golden) {
+    const auto& s = golden.shape;
+    if (s.size() == 4) return op_->upload(golden.values.data(), DType::f32, {s[0], s[1], s[2], s[3]});
+    if (s.size() == 3) return op_->upload(golden.values.data(), DType::f32, {s[0], s[1], s[2]});
+    return op_->upload(golden.values.data(), DType::f32, {s[0], s[1]});
+  }
+
+  void expect_near(const std::string& name, const std::vector<float>& values) const {
+    if (!goldens_.contains(name)) return;  // left out of this fixture, present in another
+    const Golden golden = goldens_[name];
+    ASSERT_EQ(values.size(), golden.values.size()) << name;
+    EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), kTolerance) << name;
+  }
+  void expect_near(const std::string& name, const Tensor& x) const { expect_near(name, values_of(*op_, x)); }
+
+  // Channels last -> channels first, as the goldens have pictures.
+  std::vector<float> planes(const Tensor& x) const {
+    const std::vector<float> values = values_of(*op_, x);
+    std::vector<float> out(values.size());
+    const auto c = static_cast<size_t>(x.dim(3)), plane = values.size() / c;
+    for (size_t i = 0; i < values.size(); ++i) out[i % c * plane + i / c] = values[i];
+    return out;
+  }
+
+  std::string pipeline_ = std::get<0>(GetParam());
+  Checkpoint checkpoint_ = Checkpoint::open({.model = fixture(pipeline_)});
+  Goldens goldens_{pipeline_};
+  std::shared_ptr<Backend> op_;
+  std::optional<Memory> memory_;
+};
+
+TEST_P(Stages, TextEncoders) {
+  for (const auto& [component, name] : {std::pair{Component::clip_l, std::string("clip_l")}, {Component::clip_g, "clip_g"}}) {
+    Clip clip(*op_, checkpoint_, component);
+    const ClipOutput out = clip_forward(*op_, clip, ids("tokens." + name));
+    expect_near(name + ".hidden", out.hidden);
+    expect_near(name + ".pooled", out.pooled);
+  }
+  if (!checkpoint_.has(Component::t5)) return;
+  T5 t5(*op_, checkpoint_);
+  expect_near("t5.hidden", t5_forward(*op_, t5, ids("tokens.t5")));
+}
+
+TEST_P(Stages, Schedule) {
+  const Request request = request_of(pipeline_);
+  const Schedule schedule = make_schedule(request.steps, checkpoint_.schedule().shift, checkpoint_.schedule().train_timesteps);
+  EXPECT_EQ(schedule.sigmas, goldens_["sigmas"].values);
+  EXPECT_EQ(schedule.timesteps, goldens_["timesteps"].values);
+}
+
+TEST_P(Stages, Denoiser) {
+  const Request request = request_of(pipeline_);
+  const Golden noise = goldens_["noise"];
+  // The last picture of the request (the goldens of the text stream are of the last row), both halves of guidance.
+  const int64_t pictures = noise.shape[0];
+  const int64_t b = request.guidance > 1 ? 2 : 1, c = noise.shape[1], h = noise.shape[2], w = noise.shape[3];
+  Tensor latents = op_->empty({b, c, h, w}, DType::f32);
+  Tensor picture = upload(noise).batch(pictures - 1, pictures);
+  for (int64_t i = 0; i < b; ++i) op_->copy(latents.batch(i, i + 1), picture);
+
+  Mmdit mmdit(*op_, checkpoint_, 1);  // one block resident, the others streamed
+  const Conditioning conditioning = condition(*op_, mmdit, upload(goldens_["embeddings"]), h, w);
+  expect_near("mmdit.context", conditioning.context.batch(b - 1, b));
+  const std::vector<float> timesteps = {goldens_["timesteps"].values[0]};
+  const Tensor temb = embed_timesteps(*op_, mmdit, timesteps, upload(goldens_["pooled"]));
+  const auto compare = [&](const std::string& name, const Tensor& x, bool last_row) {
+    if (!goldens_.contains(name)) return;
+    const Golden golden = goldens_[name];
+    const size_t row = golden.values.size() / static_cast<size_t>(golden.shape[0]);
+    const std::vector<float> values = values_of(*op_, x);
+    // Goldens have all pictures, negative half first; ours is the last one.
+    for (int64_t i = last_row ? b - 1 : 0; i < b; ++i) {
+      const auto theirs = static_cast<size_t>(last_row ? 0 : i * pictures + pictures - 1);
+      EXPECT_LE(nmse(values.data() + static_cast<size_t>(i) * row, golden.values.data() + theirs * row, row), kTolerance) << name;
+    }
+  };
+  compare("mmdit.temb", temb[0], false);
+  const Modulations modulations = modulate(*op_, mmdit, temb);
+  const Tensor velocity = mmdit_forward(*op_, mmdit, modulations, 0, conditioning, latents, [&](const std::string& name, const Tensor& x) {
+    compare("mmdit." + name, x, name.ends_with("context"));
+  });
+  compare("mmdit.raw.000", velocity, false);
+}
+
+TEST_P(Stages, Decoder) {
+  const Request request = request_of(pipeline_);
+  const std::string last = std::to_string(request.steps - 1);
+  const Golden latents = goldens_["latents." + std::string(3 - last.size(), '0') + last];
+  Vae vae(*op_, checkpoint_);
+  const Tensor decoded = vae_decode(*op_, vae, upload(latents).batch(0, 1), [&](const std::string& name, const Tensor& x) {
+    expect_near("vae." + name, planes(x));
+  });
+  const Golden golden = goldens_["decoded"];
+  const std::vector<float> values = planes(decoded);
+  EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Goldens, Stages,
+                         testing::Combine(testing::ValuesIn(kPipelines), testing::Values("reference_f32", "cpu_f32")),
+                         [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
+
+}  // namespace
+}  // namespace fude::test

@@ -1,0 +1,85 @@
+// torch's random numbers, against values and fingerprints taken from torch itself (2.11.0; CPU with AVX2, and an H100).
+
+#include "core/noise.h"
+
+#include <openssl/evp.h>
+
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+// The first 16 hex digits of the SHA-256 of the values' little-endian bytes in their own dtype.
+std::string fingerprint(const std::vector<float>& values, DType dtype) {
+  std::vector<unsigned char> bytes(values.size() * static_cast<size_t>(size_of(dtype)));
+  from_f32(dtype, values.data(), bytes.data(), static_cast<int64_t>(values.size()));
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr);
+  std::string hex;
+  for (int i = 0; i < 8; ++i) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    hex += kDigits[digest[i] >> 4];
+    hex += kDigits[digest[i] & 15];
+  }
+  return hex;
+}
+
+TEST(Noise, TorchCpuF32IsBitEqual) {
+  EXPECT_EQ(fingerprint(torch_randn(Noise::torch_cpu, 0, 65536), DType::f32), "33e5e1492edd7110");
+  EXPECT_EQ(fingerprint(torch_randn(Noise::torch_cpu, 0, 262144), DType::f32), "dce02e02da56c18c");
+  EXPECT_EQ(fingerprint(torch_randn(Noise::torch_cpu, 42, 65536), DType::f32), "23c72e908d9e3fbe");
+  EXPECT_EQ(fingerprint(torch_randn(Noise::torch_cpu, 1234, 65536), DType::f32), "d347e1a605b8d6fe");
+}
+
+TEST(Noise, SeedsAreTakenModulo2To32OnTheCpu) {
+  EXPECT_EQ(torch_randn(Noise::torch_cpu, 42, 64), torch_randn(Noise::torch_cpu, (uint64_t{7} << 32) + 42, 64));
+  EXPECT_NE(torch_randn(Noise::torch_cuda, 42, 64), torch_randn(Noise::torch_cuda, (uint64_t{7} << 32) + 42, 64));
+}
+
+TEST(Noise, TheTailIsDrawnAfresh) {
+  const std::vector<float> values = torch_randn(Noise::torch_cpu, 0, 20);
+  const std::vector<float> expected = {-1.12584f, -1.15236f, -0.250579f, -0.433879f, 0.598839f, -1.555095f};
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(values[i], expected[i], 1e-5f);
+}
+
+TEST(Noise, TorchCpuNarrowTypesAreBitEqual) {
+  EXPECT_EQ(fingerprint(torch_randn(Noise::torch_cpu_f16, 0, 65536), DType::f16), "0f2399c664a8aeba");
+  EXPECT_EQ(fingerprint(torch_randn(Noise::torch_cpu_bf16, 0, 65536), DType::bf16), "81d76a59609499db");
+}
+
+TEST(Noise, TorchCudaIsWithinRoundingOfTheCard) {
+  const auto expect_near = [](const std::vector<float>& values, size_t at, std::initializer_list<float> expected) {
+    for (float e : expected) EXPECT_NEAR(values[at++], e, 2e-6f);
+  };
+  const std::vector<float> zero = torch_randn(Noise::torch_cuda, 0, 65536);
+  expect_near(zero, 0, {-0.924662f, -0.425344f, -2.643846f, 0.145184f, -0.120867f, -0.579726f, -0.622852f, -0.328387f});
+  expect_near(zero, 65535, {-0.796137f});
+  expect_near(torch_randn(Noise::torch_cuda, 42, 65536), 0, {0.194019f, 2.161374f, -0.172051f, 0.849060f, -1.924399f, 0.652985f});
+  expect_near(torch_randn(Noise::torch_cuda, 1234, 65536), 0, {-1.616490f, 0.568455f, -0.510225f, -0.911339f});
+  // Past one value for each thread of the card.
+  expect_near(torch_randn(Noise::torch_cuda, 0, 524288), 270335, {0.277412f, 0.991138f, 1.067590f});
+}
+
+TEST(DTypes, ConversionsRoundToNearestEven) {
+  for (int bits = 0; bits < 65536; ++bits) {
+    const auto b = static_cast<uint16_t>(bits);
+    if (std::isfinite(from_f16(b))) EXPECT_EQ(to_f16(from_f16(b)), b);
+    if (std::isfinite(from_bf16(b))) EXPECT_EQ(to_bf16(from_bf16(b)), b);
+  }
+  EXPECT_EQ(to_f16(65519.0f), 0x7bff);
+  EXPECT_EQ(to_f16(65520.0f), 0x7c00);
+  EXPECT_EQ(to_f16(1.0f + 0x1p-11f), 0x3c00);          // a tie goes to the even neighbour
+  EXPECT_EQ(to_f16(1.0f + 0x1.8p-10f), 0x3c02);
+  EXPECT_EQ(to_f16(0x1p-25f), 0x0000);                 // half of the smallest subnormal
+  EXPECT_EQ(to_f16(0x1.8p-25f), 0x0001);
+  EXPECT_EQ(to_bf16(1.0f + 0x1p-8f), 0x3f80);
+  EXPECT_EQ(to_bf16(1.0f + 0x1.8p-7f), 0x3f82);
+  EXPECT_TRUE(std::isnan(from_bf16(to_bf16(NAN))) && std::isnan(from_f16(to_f16(NAN))));
+  EXPECT_EQ(from_f8_e4m3(0x7e), 448.0f);
+  EXPECT_EQ(from_f8_e4m3(0x01), 0x1p-9f);
+  EXPECT_EQ(from_f8_e4m3(0x88), -0x1p-6f);
+  EXPECT_TRUE(std::isnan(from_f8_e4m3(0xff)));
+}
+
+}  // namespace
+}  // namespace fude::test

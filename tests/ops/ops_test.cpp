@@ -1,0 +1,238 @@
+// The op table: every operation on every device against the f64-accumulating reference in f32, at shapes off every tile and
+// misaligned; fused operations against their definitions; the dry run against the real run.
+
+#include <functional>
+#include <random>
+
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+// Random inputs of a case, the same for every device: the tensor a device gets is these values rounded to its dtype.
+class Inputs {
+ public:
+  explicit Inputs(Backend& op, uint32_t seed = 1) : op_(op), random_(seed) {}
+
+  Tensor tensor(std::initializer_list<int64_t> shape, float scale = 1) { return make(shape, op_.dtype(), scale); }
+  Tensor f32(std::initializer_list<int64_t> shape, float scale = 1) { return make(shape, DType::f32, scale); }
+
+  // Columns [1, 1 + last) of a wider tensor: no row is aligned.
+  Tensor misaligned(int64_t b, int64_t rows, int64_t columns) { return tensor({b, rows, columns + 3}).columns(1, 1 + columns); }
+
+  Linear linear(int64_t out, int64_t in, bool bias = true) {
+    Linear w{.weight = weight({.out = out, .in = in}), .bias = {}};
+    if (bias) w.bias = f32({out});
+    return w;
+  }
+  Conv conv(int64_t out, int64_t in, int64_t kernel) { return {.weight = weight({.out = out, .in = in, .kernel = kernel}), .bias = f32({out})}; }
+
+ private:
+  std::vector<float> values(int64_t n, float scale) {
+    std::normal_distribution<float> normal;
+    std::vector<float> v(static_cast<size_t>(n));
+    for (float& x : v) x = from_bf16(to_bf16(normal(random_) * scale));  // exact in every dtype, so that only the operation differs
+    return v;
+  }
+
+  Tensor make(std::initializer_list<int64_t> shape, DType dtype, float scale) {
+    Tensor out = op_.empty(shape, dtype);
+    if (op_.measuring()) return out;
+    const std::vector<float> v = values(out.numel(), scale);
+    from_f32(dtype, v.data(), out.data, out.numel());
+    return out;
+  }
+
+  Weight weight(const WeightShape& shape) {
+    const std::vector<float> v = values(shape.numel(), 1.0f / std::sqrt(static_cast<float>(shape.row())));
+    void* memory = op_.arena().allocate(op_.packed_bytes(shape, op_.dtype()));
+    if (op_.measuring()) return {memory, op_.dtype(), shape};
+    return op_.pack(shape, op_.dtype(), [&](int64_t begin, int64_t end, float* rows) {
+      std::copy(v.begin() + begin * shape.row(), v.begin() + end * shape.row(), rows);
+    }, memory);
+  }
+
+  Backend& op_;
+  std::mt19937 random_;
+};
+
+struct Case {
+  std::string name;
+  std::function<Tensor(Backend&, Inputs&)> run;
+  double narrow_scale = 1;  // of the tolerance in bf16 and f16
+};
+
+Tensor attention_case(Backend& op, Inputs& in, int64_t b, int64_t queries, int64_t keys, int64_t heads, int64_t head_dim, bool causal,
+                      bool bias) {
+  const int64_t d = heads * head_dim;
+  Tensor qkv = in.tensor({b, keys, 3 * d});
+  AttentionOptions options{.heads = heads, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)), .causal = causal, .bias = {}};
+  if (bias) options.bias = in.f32({heads, queries, keys});
+  return op.attention(qkv.columns(0, d).rows(keys - queries, keys), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options);
+}
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = [] {
+    std::vector<Case> t;
+    for (const auto& [m, n, k] : {std::tuple{1, 48, 64}, {333, 64, 64}, {7, 5, 3}, {17, 129, 65}, {154, 192, 128}})
+      t.push_back({"linear_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
+                   [=](Backend& op, Inputs& in) { return op.linear(in.tensor({m, k}), in.linear(n, k)); }});
+    t.push_back({"linear_no_bias", [](Backend& op, Inputs& in) { return op.linear(in.tensor({2, 9, 40}), in.linear(24, 40, false)); }});
+    for (Activation a : {Activation::silu, Activation::gelu_tanh, Activation::gelu_erf, Activation::quick_gelu}) {
+      const std::string label = std::to_string(static_cast<int>(a));
+      t.push_back({"linear_activation_" + label, [=](Backend& op, Inputs& in) {
+                     return op.linear(in.tensor({19, 32}), in.linear(40, 32), {.activation = a});
+                   }});
+      t.push_back({"activate_" + label, [=](Backend& op, Inputs& in) { return op.activate(in.misaligned(2, 5, 37), a); }});
+    }
+    t.push_back({"linear_accumulate_f32", [](Backend& op, Inputs& in) {
+                   Tensor out = in.f32({2, 11, 48});
+                   op.linear_into(out, in.tensor({2, 11, 64}), in.linear(48, 64), {.accumulate = true});
+                   return out;
+                 }});
+    t.push_back({"linear_into_row_ranges", [](Backend& op, Inputs& in) {
+                   Tensor out = in.tensor({2, 13, 24});
+                   op.linear_into(out.rows(4, 13), in.tensor({2, 12, 16}).rows(0, 9), in.linear(24, 16));
+                   return out;
+                 }});
+    t.push_back({"attention_joint", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 3, 64, false, false); }});
+    t.push_back({"attention_some_queries", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 5, 333, 2, 64, false, false); }});
+    t.push_back({"attention_causal", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 2, 64, true, false); }});
+    t.push_back({"attention_bias", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 50, 50, 2, 32, false, true); }});
+    t.push_back({"attention_one_wide_head", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 150, 150, 1, 512, false, false); }});
+    t.push_back({"attention_one_token", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 1, 1, 2, 8, false, false); }});
+    t.push_back({"layer_norm", [](Backend& op, Inputs& in) {
+                   return op.layer_norm(in.misaligned(2, 7, 65), {.weight = in.f32({65}), .bias = in.f32({65})}, 1e-5f);
+                 }});
+    t.push_back({"rms_norm_of_f32", [](Backend& op, Inputs& in) { return op.rms_norm(in.f32({2, 7, 65}, 30), in.f32({65}), 1e-6f); }});
+    t.push_back({"rms_norm_heads", [](Backend& op, Inputs& in) {
+                   Tensor qkv = in.tensor({2, 9, 3 * 64});
+                   op.rms_norm_heads(qkv.columns(64, 128), in.f32({32}), 1e-6f);
+                   return qkv;
+                 }});
+    t.push_back({"norm_modulate", [](Backend& op, Inputs& in) {
+                   Tensor m = in.f32({2, 3 * 65});
+                   return op.norm_modulate(in.tensor({2, 11, 65}), m.columns(0, 65), m.columns(130, 195), 1e-6f);
+                 }});
+    t.push_back({"group_norm", [](Backend& op, Inputs& in) {
+                   return op.group_norm(in.tensor({2, 5, 7, 24}), {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f, Activation::none);
+                 }});
+    t.push_back({"group_norm_silu", [](Backend& op, Inputs& in) {
+                   return op.group_norm(in.tensor({1, 9, 3, 32}, 5), {.weight = in.f32({32}), .bias = in.f32({32})}, 32, 1e-6f, Activation::silu);
+                 }});
+    for (const auto& [out, in_channels, kernel, stride, upsample] :
+         {std::tuple{16, 8, 3, 1, false}, {3, 32, 3, 1, false}, {24, 16, 1, 1, false}, {16, 16, 3, 2, false}, {32, 16, 3, 1, true}})
+      t.push_back({"conv2d_" + std::to_string(out) + "x" + std::to_string(in_channels) + "_k" + std::to_string(kernel) + "_s" +
+                       std::to_string(stride) + (upsample ? "_up" : ""),
+                   [=](Backend& op, Inputs& in) {
+                     return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel),
+                                      {.stride = stride, .upsample = upsample});
+                   }});
+    t.push_back({"conv2d_accumulate", [](Backend& op, Inputs& in) {
+                   Tensor out = in.tensor({2, 5, 7, 16});
+                   op.conv2d_into(out, in.tensor({2, 5, 7, 32}), in.conv(16, 32, 3), {.accumulate = true});
+                   return out;
+                 }});
+    t.push_back({"add", [](Backend& op, Inputs& in) {
+                   Tensor x = in.misaligned(2, 5, 33);
+                   op.add(x, in.f32({5, 33}));
+                   return x;
+                 }});
+    t.push_back({"multiply", [](Backend& op, Inputs& in) {
+                   Tensor x = in.tensor({2, 5, 33});
+                   op.multiply(x, in.misaligned(2, 5, 33));
+                   return x;
+                 }});
+    t.push_back({"add_gated", [](Backend& op, Inputs& in) {
+                   Tensor x = in.tensor({2, 5, 33});
+                   op.add_gated(x, in.f32({2, 99}).columns(33, 66), in.tensor({2, 5, 33}));
+                   return x;
+                 }});
+    t.push_back({"copy_casts", [](Backend& op, Inputs& in) {
+                   Tensor out = op.empty({2, 5, 33});
+                   op.copy(out, in.f32({2, 7, 33}).rows(1, 6));
+                   return out;
+                 }});
+    t.push_back({"patchify", [](Backend& op, Inputs& in) { return op.patchify(in.f32({2, 4, 6, 10}), 2); }});
+    t.push_back({"unpatchify", [](Backend& op, Inputs& in) { return op.unpatchify(in.tensor({2, 15, 16}), 2, 4, 6, 10); }});
+    t.push_back({"to_nhwc", [](Backend& op, Inputs& in) { return op.to_nhwc(in.f32({2, 16, 3, 5}), 0.65f, 0.06f); }});
+    t.push_back({"guide", [](Backend& op, Inputs& in) { return op.guide(in.f32({4, 3, 4, 5}), 7); }});
+    t.push_back({"euler_step", [](Backend& op, Inputs& in) {
+                   Tensor x = in.f32({1, 3, 4, 5});
+                   op.euler_step(x, in.f32({1, 3, 4, 5}), -0.125f);
+                   return x;
+                 }});
+    return t;
+  }();
+  return all;
+}
+
+// Squares of a few roundings of the dtype.
+double tolerance(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return 1e-11;
+    case DType::f16: return 1e-6;
+    default: return 4e-5;
+  }
+}
+
+using OpTest = testing::TestWithParam<std::tuple<Device, Case>>;
+
+TEST_P(OpTest, AgreesWithTheReference) {
+  const auto& [device, test] = GetParam();
+  ReferenceBackend reference;
+  Memory expected_memory(reference), memory(*device.backend);
+  reference.use(DType::f32);
+  device.backend->use(device.dtype);
+  Inputs expected_inputs(reference), inputs(*device.backend);
+  const std::vector<float> expected = values_of(reference, test.run(reference, expected_inputs));
+  const std::vector<float> actual = values_of(*device.backend, test.run(*device.backend, inputs));
+  ASSERT_EQ(actual.size(), expected.size());
+  EXPECT_LE(nmse(actual.data(), expected.data(), actual.size()), tolerance(device.dtype) * test.narrow_scale);
+}
+
+TEST_P(OpTest, TheDryRunAllocatesTheSameBytes) {
+  const auto& [device, test] = GetParam();
+  Backend& op = *device.backend;
+  op.use(device.dtype);
+  Arena measuring = Arena::measuring();
+  op.use(measuring);
+  Inputs nothing(op);
+  const Tensor planned = test.run(op, nothing);
+  Memory memory(op);
+  Inputs inputs(op);
+  const Tensor real = test.run(op, inputs);
+  EXPECT_EQ(measuring.peak(), memory.arena.peak());
+  EXPECT_EQ(measuring.used(), memory.arena.used());
+  EXPECT_EQ(planned.describe(), real.describe());
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, OpTest, testing::Combine(testing::ValuesIn(devices_under_test()), testing::ValuesIn(cases())),
+                         [](const auto& info) { return std::get<0>(info.param).name + "_" + std::get<1>(info.param).name; });
+
+class NotANumber : public testing::TestWithParam<Device> {};
+
+// A kernel that drops NaN would turn a broken checkpoint into a plausible picture.
+TEST_P(NotANumber, ComesThrough) {
+  Backend& op = *GetParam().backend;
+  Memory memory(op);
+  op.use(GetParam().dtype);
+  Inputs in(op);
+  for (float bad : {NAN, INFINITY}) {
+    Tensor x = op.empty({1, 4, 4, 32});
+    std::vector<float> values(static_cast<size_t>(x.numel()), 1.0f);
+    values[37] = bad;
+    from_f32(x.dtype, values.data(), x.data, x.numel());
+    const Tensor rows = x.view({1, 16, 32});
+    EXPECT_FALSE(op.all_finite(x));
+    EXPECT_FALSE(op.all_finite(op.group_norm(x, {.weight = in.f32({32}), .bias = in.f32({32})}, 8, 1e-6f, Activation::silu)));
+    EXPECT_FALSE(op.all_finite(op.layer_norm(rows, {}, 1e-6f)));
+    EXPECT_FALSE(op.all_finite(op.linear(rows, in.linear(8, 32))));
+    EXPECT_FALSE(op.all_finite(op.attention(rows, rows, rows, {.heads = 2, .scale = 1, .causal = false, .bias = {}})));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()), [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace fude::test

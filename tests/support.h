@@ -1,0 +1,116 @@
+// What tests share: fixtures, goldens and the distance between tensors.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/backend.h"
+#include "cpu/cpu_backend.h"
+#include "fude/fude.h"
+#include "reference/reference_backend.h"
+#include "weights/safetensors.h"
+
+namespace fude::test {
+
+inline const std::filesystem::path kSource = FUDE_SOURCE_DIR;
+inline std::filesystem::path fixture(const std::string& name) { return kSource / "tests" / "fixtures" / name; }
+inline const std::vector<std::string> kPipelines = {"dual", "plain", "no_t5", "odd", "turbo"};
+
+// Mean squared error over the mean square of what was expected.
+inline double nmse(const float* actual, const float* expected, size_t n) {
+  double error = 0, power = 0;
+  for (size_t i = 0; i < n; ++i) {
+    error += (static_cast<double>(actual[i]) - expected[i]) * (static_cast<double>(actual[i]) - expected[i]);
+    power += static_cast<double>(expected[i]) * expected[i];
+  }
+  return std::isfinite(error) ? error / std::max(power, 1e-30) : INFINITY;
+}
+
+struct Golden {
+  std::vector<int64_t> shape;
+  std::vector<float> values;  // numbers of any type, as f32
+};
+
+class Goldens {
+ public:
+  explicit Goldens(const std::string& pipeline) : file_(Safetensors::open(fixture(pipeline) / "goldens.safetensors")) {}
+
+  bool contains(const std::string& name) const { return file_.find(name) != nullptr; }
+  Golden operator[](const std::string& name) const {
+    const StoredTensor* tensor = file_.find(name);
+    if (!tensor) throw std::runtime_error("no golden " + name);
+    Golden golden{tensor->shape, {}};
+    int64_t n = 1;
+    for (int64_t d : tensor->shape) n *= d;
+    golden.values.resize(static_cast<size_t>(n));
+    if (tensor->dtype == DType::i32) {
+      std::vector<int32_t> ids(golden.values.size());
+      std::memcpy(ids.data(), tensor->bytes.data(), tensor->bytes.size());
+      golden.values.assign(ids.begin(), ids.end());
+    } else if (tensor->dtype == DType::u8) {
+      for (size_t i = 0; i < golden.values.size(); ++i) golden.values[i] = static_cast<float>(tensor->bytes[i]);
+    } else {
+      to_f32(*tensor->dtype, tensor->bytes.data(), golden.values.data(), n);
+    }
+    return golden;
+  }
+
+ private:
+  Safetensors file_;
+};
+
+inline Request request_of(const std::string& pipeline) {
+  std::ifstream file(fixture(pipeline) / "request.json");
+  const auto json = nlohmann::json::parse(file);
+  Request request;
+  request.prompt = json["prompt"];
+  request.negative = json["negative"];
+  request.width = json["width"];
+  request.height = json["height"];
+  request.steps = json["steps"];
+  request.guidance = json["guidance"];
+  request.seed = json["seed"];
+  request.count = json["count"];
+  return request;
+}
+
+// Every device and dtype that operations and models are tested on. A new backend joins by one line.
+struct Device {
+  std::string name;
+  std::shared_ptr<Backend> backend;
+  DType dtype;
+};
+inline std::vector<Device> devices_under_test() {
+  std::vector<Device> all = {{"reference_f32", std::make_shared<ReferenceBackend>(), DType::f32},
+                             {"reference_bf16", std::make_shared<ReferenceBackend>(), DType::bf16},
+                             {"reference_f16", std::make_shared<ReferenceBackend>(), DType::f16},
+                             {"cpu_f32", std::make_shared<CpuBackend>(2), DType::f32},
+                             {"cpu_bf16", std::make_shared<CpuBackend>(2), DType::bf16}};
+  return all;
+}
+inline void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
+
+// Arena memory for one test.
+struct Memory {
+  explicit Memory(Backend& op, int64_t bytes = int64_t{256} << 20) : buffer(bytes), arena(buffer.data(), bytes) { op.use(arena); }
+  HostBuffer buffer;
+  Arena arena;
+};
+
+inline std::vector<float> values_of(Backend& op, const Tensor& x) {
+  std::vector<char> raw(static_cast<size_t>(x.bytes()));
+  op.download(x, raw.data());
+  std::vector<float> values(static_cast<size_t>(x.numel()));
+  to_f32(x.dtype, raw.data(), values.data(), x.numel());
+  return values;
+}
+
+}  // namespace fude::test

@@ -27,14 +27,20 @@ class Checkpoint:
     """The tensors of a component's folder, one file or shards."""
 
     def __init__(self, folder):
-        self.files = {}
+        self.names = {}
         for path in sorted(folder.glob("*.safetensors")):
-            file = safe_open(path, "pt")
-            self.files |= {name: file for name in file.keys()}
+            with safe_open(path, "pt") as file:
+                self.names[path] = list(file.keys())
 
     def load(self, module, prefix, dtype, skip=()):
-        names = [name for name in self.files if name.startswith(prefix) and not name.startswith(skip)]
-        tensors = {name.removeprefix(prefix): self.files[name].get_tensor(name).to(dtype) for name in names}
+        """Fills the module with the tensors under prefix; closing the files gives their pages back."""
+        tensors = {}
+        for path, names in self.names.items():
+            with safe_open(path, "pt") as file:
+                for name in names:
+                    if name.startswith(prefix) and not name.startswith(skip):
+                        # A copy even where the dtype is the stored one, since the mapping ends here.
+                        tensors[name.removeprefix(prefix)] = file.get_tensor(name).to(dtype, copy=True)
         return module.load_state_dict(tensors, assign=True, strict=False)
 
 

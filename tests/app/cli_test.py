@@ -1,0 +1,507 @@
+#!/usr/bin/env python3
+"""The program as a person meets it: its real command line on tiny checkpoints. Standard library only.
+
+    FUDE=build/test/fude python3 tests/app/cli_test.py
+"""
+
+import concurrent.futures
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+import unittest
+import zlib
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+FIXTURES = REPOSITORY / "tests" / "fixtures"
+FUDE = os.environ.get("FUDE", str(REPOSITORY / "build" / "test" / "fude"))
+MODEL = FIXTURES / "dual"
+SMALL = ["--width", "64", "--height", "64", "--steps", "2", "--threads", "2"]
+
+# stable-diffusion-webui, modules/infotext_utils.py
+A1111_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+
+
+def png_texts(path):
+    """The text chunks, in order; every checksum is verified."""
+    data = pathlib.Path(path).read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    texts, at = {}, 8
+    while at < len(data):
+        (length,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        (crc,) = struct.unpack(">I", data[at + 8 + length : at + 12 + length])
+        assert crc == zlib.crc32(kind + body)
+        if kind == b"tEXt":
+            keyword, text = body.split(b"\0", 1)
+            texts[keyword.decode("latin-1")] = text.decode("latin-1")
+        elif kind == b"iTXt":
+            keyword, _, text = body.partition(b"\0")
+            assert text[:2] == b"\0\0"
+            texts[keyword.decode("latin-1")] = text[2:].split(b"\0", 2)[2].decode("utf-8")
+        at += 12 + length
+    return texts
+
+
+def a1111_parameters(text):
+    *lines, last = text.strip().split("\n")
+    fields = A1111_PARAMETER.findall(last)
+    assert len(fields) >= 3
+    unquoted = {name: json.loads(value) if value[:1] == '"' else value for name, value in fields}
+    return lines, unquoted
+
+
+def write_png(path, texts):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    chunks = [chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))]
+    chunks += [chunk(b"tEXt", keyword.encode() + b"\0" + text.encode("latin-1")) for keyword, text in texts.items()]
+    chunks += [chunk(b"IDAT", zlib.compress(b"\0\0\0\0")), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+class Outcome:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    def __str__(self):
+        return f"exit code {self.code}\n--- standard output\n{self.out}\n--- standard error\n{self.err}"
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fude_cli_test_"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def environment(self, **changes):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUDE", "HF_"))}
+        return {**kept, "FUDE_MODEL": str(MODEL), "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TERM": "xterm", **changes}
+
+    def run_fude(self, *arguments, stdin=None, stdout=subprocess.PIPE, **environment):
+        done = subprocess.run([FUDE, *map(str, arguments)], cwd=self.folder, env=self.environment(**environment), input=stdin,
+                              stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=300)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def generate(self, *arguments, **more):
+        return self.run_fude("generate", *SMALL, *arguments, **more)
+
+    def draw(self, *arguments, **more):
+        """Draws and gives the JSON document."""
+        outcome = self.generate("--json", *arguments, **more)
+        self.assertEqual(outcome.code, 0, outcome)
+        return json.loads(outcome.out)
+
+    def assert_refused(self, outcome, code, *words):
+        self.assertEqual(outcome.code, code, outcome)
+        self.assertEqual(outcome.out, "", outcome)
+        self.assertTrue(outcome.err.startswith("error: "), outcome)
+        for word in words:
+            self.assertIn(str(word), outcome.err)
+
+    def files(self):
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+
+
+class Usage(CommandLine):
+    def test_help_is_80_columns_wide_and_complete(self):
+        for command in [[], ["generate"], ["model"], ["model", "inspect"], ["model", "verify"], ["doctor"]]:
+            outcome = self.run_fude(*command, "--help")
+            self.assertEqual((outcome.code, outcome.err), (0, ""), outcome)
+            self.assertTrue(outcome.out.startswith("Usage: fude"), outcome)
+            for line in outcome.out.splitlines():
+                self.assertLessEqual(len(line), 80, line)
+        text = self.run_fude("generate", "--help").out
+        for option in ["--model", "--prompt", "-p", "--negative", "-n", "--negative-prompt", "-W", "-H", "--steps", "--num-inference-steps",
+                       "--guidance", "--guidance-scale", "--cfg-scale", "--seed", "--count", "--num-images-per-prompt", "--noise",
+                       "--sampler", "--shift", "--device", "--dtype", "--no-t5", "--clip-l", "--clip-g", "--t5", "--vae", "--tokenizers",
+                       "--threads", "--out", "--from", "--trace", "--json", "--quiet", "--no-color"]:
+            self.assertIn(option, text)
+
+    def test_version(self):
+        outcome = self.run_fude("--version")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertRegex(outcome.out, r"^fude \d+\.\d+\.\d+\nbackends: .*cpu.*\nlibraries: .*libpng.*\n$")
+
+    def test_mistypes_are_answered_with_a_suggestion(self):
+        self.assert_refused(self.run_fude("genrate"), 2, "genrate", "fude generate")
+        self.assert_refused(self.run_fude("model", "inspekt"), 2, "fude model inspect")
+        self.assert_refused(self.run_fude("generate", "cat", "--stpes", "3"), 2, "--stpes", "--steps")
+        self.assert_refused(self.run_fude("generate", "cat", "--guidance_scale=3"), 2, "--guidance-scale")
+        self.assert_refused(self.run_fude("generate", "cat", "--zzzzzz"), 2, "--zzzzzz", "--help")
+        self.assert_refused(self.run_fude("generate", "a", "cat"), 2, '"cat"', "quotation marks")
+        self.assert_refused(self.run_fude("generate", "cat", "--steps"), 2, "--steps", "value")
+
+    def test_bad_requests(self):
+        for arguments, words in [
+            (["--width", "0"], ["--width 0", "--width 16"]),
+            (["--width", "500"], ["--width 500", "multiple of 16", "--width 496"]),
+            (["--height", "-64"], ["--height -64", "--height 16"]),
+            (["-H", "1000000000"], ["--height 1000000000", "--height 6144"]),
+            (["-W", "99999999999999999999"], ["--width", "whole number"]),
+            (["-W", "6144"], ["--width 6144", "--width "]),  # beyond the position table of this model
+            (["--steps", "0"], ["--steps", "1 to 1000"]),
+            (["--steps", "4.5"], ["--steps", '"4.5"']),
+            (["--guidance", "nan"], ["--guidance"]),
+            (["--guidance", "much"], ["--guidance", '"much"']),
+            (["--seed", "-1"], ["--seed", '"-1"']),
+            (["--seed", "18446744073709551616"], ["--seed"]),
+            (["--count", "0"], ["--count"]),
+            (["--noise", "pink"], ["--noise", "torch-cpu-bf16"]),
+            (["--sampler", "magic"], ["--sampler magic", "euler"]),
+            (["--device", "abacus"], ["abacus"]),
+            (["--dtype", "f8"], ["f8"]),
+            (["--threads", "0"], ["--threads"]),
+            (["--prompt", "@no/such/file"], ["no/such/file"]),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.assert_refused(self.generate("cat", *arguments, "--out", self.folder / "out"), 2, *words)
+        self.assert_refused(self.generate(), 2, "no prompt")
+        (self.folder / "latin1.txt").write_bytes(b"caf\xe9")
+        self.assert_refused(self.generate("-p", "@latin1.txt"), 2, "UTF-8")
+        self.assertEqual([file for file in self.files() if file.endswith(".png")], [])
+
+    def test_models_that_are_none(self):
+        (self.folder / "empty").mkdir()
+        (self.folder / "not_a_model.safetensors").write_bytes(b"hello")
+        for model in ["nowhere", "empty", "not_a_model.safetensors", "someone/unknown-model"]:
+            with self.subTest(model=model):
+                self.assert_refused(self.generate("cat", "--model", model), 4, model.split("/")[-1])
+
+    def test_no_model_at_all_says_how_to_get_one(self):
+        if (REPOSITORY / "models" / "demo" / "model_index.json").exists():
+            self.skipTest("the demo model is there")
+        self.assert_refused(self.generate("cat", FUDE_MODEL=""), 4, "--model", "FUDE_MODEL", "https://huggingface.co/stabilityai/")
+
+
+class Pictures(CommandLine):
+    def test_json_has_the_shape_of_the_contract(self):
+        document = self.draw("a cat", "--seed", "18446744073709551615", "--count", "1")
+        self.assertEqual(set(document), {"images", "seconds", "step_seconds", "peak_bytes", "planned_bytes", "device", "dtype", "model",
+                                         "request"})
+        self.assertEqual(set(document["seconds"]), {"load", "encode", "denoise", "decode", "save", "total"})
+        self.assertEqual(set(document["peak_bytes"]), {"host", "device"})
+        self.assertEqual(set(document["planned_bytes"]), {"host", "device"})
+        self.assertGreater(document["peak_bytes"]["host"], 1 << 20)
+        self.assertGreater(document["planned_bytes"]["host"], 0)
+        self.assertEqual(len(document["step_seconds"]), 2)
+        self.assertGreater(document["seconds"]["total"], 0)
+        self.assertEqual((document["device"], document["model"]), ("cpu", "dual"))
+        self.assertIn(document["dtype"], ["f32", "bf16"])
+        (image,) = document["images"]
+        self.assertEqual(set(image), {"path", "seed", "width", "height", "sha256"})
+        self.assertEqual((image["width"], image["height"], image["seed"]), (64, 64, 18446744073709551615))
+        today = datetime.date.today().isoformat()
+        self.assertEqual(image["path"], f"outputs/{today}/00001-18446744073709551615.png")
+        self.assertEqual(hashlib.sha256((self.folder / image["path"]).read_bytes()).hexdigest(), image["sha256"])
+        self.assertEqual(document["request"]["seed"], 18446744073709551615)
+        self.assertEqual((document["request"]["steps"], document["request"]["prompt"]), (2, "a cat"))
+
+    def test_paths_are_all_that_standard_output_gets(self):
+        outcome = self.generate("a cat", "--seed", "7", "--count", "2", "--out", "my pictures")
+        self.assertEqual(outcome.code, 0, outcome)
+        today = datetime.date.today().isoformat()
+        self.assertEqual(outcome.out.splitlines(), [f"my pictures/{today}/00001-7.png", f"my pictures/{today}/00002-8.png"])
+        self.assertEqual(self.files(), sorted(outcome.out.splitlines()))
+        self.assertIn("denoise", outcome.err)
+        self.assertNotIn("\x1b", outcome.err)
+        self.assertNotIn("\r", outcome.err)
+        quiet = self.generate("a cat", "--seed", "7", "--quiet")
+        self.assertEqual((quiet.code, quiet.err), (0, ""), quiet)
+
+    def test_a_random_seed_is_printed(self):
+        outcome = self.generate("a cat", "--seed", "random")
+        (seed,) = re.findall(r"^seed (\d+)$", outcome.err, re.M)
+        self.assertLess(int(seed), 1 << 32)
+        self.assertTrue(outcome.out.strip().endswith(f"/00001-{seed}.png"), outcome)
+
+    def test_prompts_from_file_and_standard_input(self):
+        (self.folder / "prompt.txt").write_text("\ufeff温泉のカピバラ\nat night\n", encoding="utf-8")
+        for arguments, more in [(["-p", "@prompt.txt"], {}), (["-"], {"stdin": "温泉のカピバラ\nat night\n"})]:
+            document = self.draw(*arguments, **more)
+            self.assertEqual(document["request"]["prompt"], "温泉のカピバラ\nat night")
+
+    def test_aliases_mean_the_same(self):
+        document = self.draw("--prompt", "a cat", "--negative-prompt", "dogs", "--num-inference-steps", "1", "--guidance-scale", "3",
+                             "--num-images-per-prompt", "2", "--seed", "1")
+        request = document["request"]
+        self.assertEqual((request["negative"], request["steps"], request["guidance"], request["count"]), ("dogs", 1, 3, 2))
+        self.assertEqual(self.draw("a cat", "--cfg-scale", "4.5")["request"]["guidance"], 4.5)
+
+    def test_metadata_is_read_as_a1111_reads_it(self):
+        prompt = "温泉のカピバラ, 木版画: 冬\n「二行目」"
+        document = self.draw(prompt, "--negative", "ぼやけた", "--seed", "42", "--guidance", "4.5")
+        texts = png_texts(self.folder / document["images"][0]["path"])
+        lines, fields = a1111_parameters(texts["parameters"])
+        self.assertEqual("\n".join(lines), prompt + "\nNegative prompt: ぼやけた")
+        for name, value in {"Steps": "2", "Sampler": "Euler", "CFG scale": "4.5", "Seed": "42", "Size": "64x64", "Model": "dual"}.items():
+            self.assertEqual(fields[name], value)
+        self.assertTrue(fields["Version"].startswith("fude "))
+        exact = json.loads(texts["fude"])
+        self.assertEqual((exact["prompt"], exact["seed"], exact["noise"]), (prompt, 42, "torch-cpu"))
+        self.assertNotIn(str(MODEL.parent), str(texts))  # no paths of this machine
+
+    def test_from_repeats_a_picture(self):
+        document = self.draw("a cat, 温泉", "--negative", "dogs", "--seed", str(2**63 + 5), "--guidance", "4.5", "--count", "2",
+                             "--noise", "torch-cpu-bf16", "--shift", "2.5")
+        second = document["images"][1]
+        again = self.run_fude("generate", "--from", second["path"], "--json")
+        self.assertEqual(again.code, 0, again)
+        again = json.loads(again.out)["images"]
+        self.assertEqual([image["sha256"] for image in again], [second["sha256"]])
+        changed = self.run_fude("generate", "--from", second["path"], "--json", "--seed", "3", "--steps", "1", "a dog")
+        request = json.loads(changed.out)["request"]
+        self.assertEqual((request["seed"], request["steps"], request["prompt"], request["guidance"]), (3, 1, "a dog", 4.5))
+
+    def test_from_takes_what_a1111_wrote(self):
+        picture = self.folder / "a1111.png"
+        write_png(picture, {"parameters": "a cat\nNegative prompt: dogs\nSteps: 1, Sampler: Euler, Schedule type: Simple, CFG scale: 3, "
+                                          "Seed: 9, Size: 48x64, Model hash: abc, Model: other, Version: v1.10"})
+        outcome = self.run_fude("generate", "--from", picture, "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        request = json.loads(outcome.out)["request"]
+        self.assertEqual((request["prompt"], request["negative"], request["steps"], request["guidance"], request["seed"], request["width"],
+                          request["height"]), ("a cat", "dogs", 1, 3, 9, 48, 64))
+        self.assertIn("warning: ", outcome.err)
+        write_png(picture, {"parameters": "a cat\nSteps: 1, Sampler: DPM++ 2M, CFG scale: 3"})
+        unknown = self.run_fude("generate", "--from", picture)
+        self.assertEqual(unknown.code, 2, unknown)
+        self.assertIn("error: --sampler dpm++ 2m does not exist. Use one of: euler", unknown.err)
+
+    def test_from_refuses_what_holds_no_request(self):
+        plain, text = self.folder / "plain.png", self.folder / "text.png"
+        write_png(plain, {})
+        text.write_text("not a picture")
+        cut = self.folder / "cut.png"
+        cut.write_bytes(plain.read_bytes()[:20])
+        hostile = self.folder / "hostile.png"
+        write_png(hostile, {"fude": '{"steps": 1e999, "width": "x"}'})
+        for picture in [plain, text, cut, hostile]:
+            with self.subTest(picture=picture.name):
+                self.assert_refused(self.run_fude("generate", "--from", picture), 2, picture.name)
+        self.assert_refused(self.run_fude("generate", "--from", self.folder / "none.png"), 1, "none.png")
+
+    def test_trace_holds_every_stage(self):
+        outcome = self.generate("a cat", "--seed", "1", "--trace", "stages/trace.safetensors")
+        self.assertEqual(outcome.code, 0, outcome)
+        data = (self.folder / "stages/trace.safetensors").read_bytes()
+        (length,) = struct.unpack("<Q", data[:8])
+        header = json.loads(data[8 : 8 + length])
+        for name in ["tokens.clip_l", "tokens.clip_g", "tokens.t5", "embeddings", "pooled", "noise", "latents.000", "latents.001", "decoded",
+                     "image"]:
+            self.assertIn(name, header)
+        self.assertEqual((header["image"]["dtype"], header["image"]["shape"]), ("U8", [64, 64, 3]))
+        self.assertEqual(header["decoded"]["dtype"], "F32")
+
+    def test_processes_share_a_folder(self):
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            outcomes = list(pool.map(lambda i: self.generate("a cat", "--seed", str(i), "--count", "3", "--steps", "1", "--quiet"), range(4)))
+        self.assertEqual([outcome.code for outcome in outcomes], [0] * 4, "\n".join(map(str, outcomes)))
+        names = [pathlib.Path(path).name for outcome in outcomes for path in outcome.out.split()]
+        self.assertEqual(sorted(name.split("-")[0] for name in names), [f"{i:05}" for i in range(1, 13)])
+        self.assertEqual([pathlib.Path(file).name for file in self.files()], sorted(names))
+
+
+class Disk(CommandLine):
+    def assert_nothing_left(self, folder):
+        self.assertEqual([path for path in folder.rglob("*") if path.is_file()], [])
+
+    def test_a_file_in_the_way_of_the_folder(self):
+        (self.folder / "outputs").write_text("a file")
+        self.assert_refused(self.generate("a cat"), 1, "outputs")
+
+    def test_a_folder_that_may_not_be_written(self):
+        locked = "/proc/fude"  # not even root writes there
+        if os.geteuid() != 0:
+            locked = self.folder / "locked"
+            locked.mkdir(mode=0o500)
+        self.assert_refused(self.generate("a cat", "--out", locked), 1, locked)
+
+    def test_full_standard_output(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full here")
+        with open("/dev/full", "w") as full:
+            outcome = self.generate("a cat", "--seed", "1", stdout=full)
+        self.assertEqual(outcome.code, 1, outcome)
+        self.assertIn("error: cannot write to standard output", outcome.err)
+
+    @contextlib.contextmanager
+    def small_disk(self, kib):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(disk)],
+                                                       stderr=subprocess.DEVNULL).returncode == 0
+        if not mounted:
+            self.skipTest("cannot mount a small disk here")
+        try:
+            yield disk
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+
+    def test_a_full_disk(self):
+        with self.small_disk(16) as disk:
+            (disk / "filler").write_bytes(b"x" * 8192)
+            outcome = self.generate("a cat", "--seed", "1", "--out", disk / "out")
+            self.assertEqual((outcome.code, outcome.out), (1, ""), outcome)
+            self.assertRegex(outcome.err, r"(?m)^error: .*disk/out.*No space left")
+            (disk / "filler").unlink()
+            self.assert_nothing_left(disk)
+
+    def test_a_disk_too_small_for_the_trace(self):
+        with self.small_disk(64) as disk:
+            outcome = self.generate("a cat", "--seed", "1", "--trace", disk / "trace.safetensors", "--quiet")
+            self.assertEqual(outcome.code, 1, outcome)
+            self.assertIn("trace.safetensors", outcome.err)
+            self.assert_nothing_left(disk)
+
+
+class Interrupt(CommandLine):
+    def start(self, *arguments, **more):
+        return subprocess.Popen([FUDE, "generate", *SMALL, *map(str, arguments)], cwd=self.folder, env=self.environment(), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **more)
+
+    def test_keeps_what_is_finished(self):
+        process = self.start("a cat", "--seed", "1", "--count", "1000", "--out", "out")
+        first = process.stdout.readline().strip()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 130, errors)
+        paths = [first, *rest.split()]
+        self.assertLess(len(paths), 1000)
+        self.assertIn("stopped", errors)
+        self.assertIn(first, errors)
+        self.assertEqual(self.files(), sorted(paths))
+        for path in paths:
+            png_texts(self.folder / path)
+
+    def test_stops_within_the_first_picture(self):
+        process = self.start("a cat", "--seed", "1", "--steps", "1000", "--out", "out")
+        for line in process.stderr:
+            if line.startswith(("load", "encode")):
+                break
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        out, errors = process.communicate(timeout=120)
+        self.assertEqual((process.returncode, out), (130, ""), errors)
+        self.assertLess(time.monotonic() - began, 30)
+        self.assertEqual(self.files(), [])
+
+
+class Terminal(CommandLine):
+    def run_in_terminal(self, *arguments, columns=80, **environment):
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([FUDE, "generate", *SMALL, *map(str, arguments)], cwd=self.folder, env=self.environment(**environment),
+                                   stdout=subprocess.PIPE, stderr=follower)
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while piece := os.read(leader, 65536):
+                shown += piece
+        os.close(leader)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, shown)
+        return shown.decode("utf-8")
+
+    def test_the_bar(self):
+        shown = self.run_in_terminal("a cat", "--seed", "1")
+        self.assertIn("2/2", shown)
+        self.assertIn("/step", shown)
+        self.assertIn("\x1b[36m", shown)
+        self.assertIn("━", shown)
+
+    def test_the_bar_without_colours_and_unicode(self):
+        shown = self.run_in_terminal("a cat", "--seed", "1", LC_ALL="C", NO_COLOR="1")
+        self.assertNotIn("\x1b[36m", shown)
+        self.assertIn("#", shown)
+        self.assertNotIn("\x1b[36m", self.run_in_terminal("a cat", "--seed", "1", "--no-color"))
+
+    def test_no_line_is_wider_than_the_terminal(self):
+        for columns in [20, 40, 132]:
+            shown = self.run_in_terminal("a cat", "--seed", "1", columns=columns)
+            for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;]*[mK]", "", shown)):
+                if "━" in line or "─" in line:
+                    self.assertLess(len(line), columns)
+
+    def test_quiet(self):
+        self.assertEqual(self.run_in_terminal("a cat", "--seed", "1", "--quiet"), "")
+
+
+class Models(CommandLine):
+    def test_inspect(self):
+        outcome = self.run_fude("model", "inspect", MODEL, "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        document = json.loads(outcome.out)
+        self.assertEqual({component["name"] for component in document["components"]}, {"clip_l", "clip_g", "t5", "transformer", "vae"})
+        for component in document["components"]:
+            self.assertEqual(sum(component["parameters_by_dtype"].values()), component["parameters"])
+        self.assertEqual(sum(component["parameters"] for component in document["components"]), document["parameters"])
+        absent = json.loads(self.run_fude("model", "inspect", FIXTURES / "no_t5", "--json").out)["absent"]
+        self.assertEqual(absent, ["t5"])
+        text = self.run_fude("model", "inspect", "--model", MODEL)
+        self.assertEqual(text.code, 0, text)
+        self.assertRegex(text.out, r"transformer +\S+ [kMB] ")
+
+    def test_verify(self):
+        sound = self.run_fude("model", "verify", MODEL)
+        self.assertEqual((sound.code, sound.err), (0, ""), sound)
+        self.assertIn("is sound", sound.out)
+        broken = self.folder / "broken"
+        shutil.copytree(MODEL, broken)
+        weights = next((broken / "transformer").glob("*.safetensors"))
+        data = bytearray(weights.read_bytes())
+        (length,) = struct.unpack("<Q", data[:8])
+        header = json.loads(data[8 : 8 + length])
+        name, entry = next((name, entry) for name, entry in header.items() if name.endswith("attn.to_q.weight"))
+        self.assertEqual(entry["dtype"], "F16")
+        at = 8 + length + entry["data_offsets"][0]
+        data[at : at + 2] = struct.pack("<H", 0x7E00)  # NaN
+        weights.write_bytes(data)
+        outcome = self.run_fude("model", "verify", broken, "--json")
+        self.assertEqual(outcome.code, 4, outcome)
+        document = json.loads(outcome.out)
+        self.assertFalse(document["sound"])
+        self.assertEqual([(finding["kind"], finding["component"]) for finding in document["findings"]], [("non-finite", "transformer")])
+        drawn = self.generate("a cat", "--model", broken)
+        self.assertEqual((drawn.code, drawn.out), (1, ""), drawn)
+        self.assertIn("error: the transformer", drawn.err)
+        self.assertEqual([file for file in self.files() if file.endswith(".png")], [])
+
+    def test_doctor(self):
+        document = json.loads(self.run_fude("doctor", "--json").out)
+        self.assertIn("cpu", [device["name"] for device in document["devices"]])
+        self.assertEqual(document["models"]["FUDE_MODEL"], str(MODEL))
+        text = self.run_fude("doctor")
+        self.assertEqual(text.code, 0, text)
+        self.assertIn("Devices", text.out)
+
+    def test_the_hub_cache_is_found_as_its_own_libraries_find_it(self):
+        for variable, root, hub in [("HF_HUB_CACHE", "a", "a"), ("HF_HOME", "b", "b/hub"), ("XDG_CACHE_HOME", "c", "c/huggingface/hub"),
+                                    ("HOME", "d", "d/.cache/huggingface/hub")]:
+            model = self.folder / hub / "models--someone--stable-diffusion-3-tiny"
+            (model / "refs").mkdir(parents=True)
+            (model / "refs" / "main").write_text("abc")
+            (model / "snapshots").mkdir()
+            (model / "snapshots" / "abc").symlink_to(MODEL)
+            where = {"XDG_CACHE_HOME": "", variable: str(self.folder / root)}
+            cached = json.loads(self.run_fude("doctor", "--json", **where).out)["models"]["cached"]
+            self.assertEqual(cached, [{"id": "someone/stable-diffusion-3-tiny", "whole": True}])
+            outcome = self.run_fude("model", "inspect", "someone/stable-diffusion-3-tiny", **where)
+            self.assertEqual(outcome.code, 0, outcome)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -19,7 +19,7 @@ namespace fude {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Row = std::vector<std::string>;
+using TableRow = std::vector<std::string>;
 
 constexpr int kUnsound = 4;
 
@@ -71,13 +71,13 @@ std::string text_of_count(int64_t count) {
 }
 
 // Columns two spaces apart; all but the first and the last are numbers and stand to the right.
-std::string table(const std::vector<Row>& rows) {
+std::string table(const std::vector<TableRow>& rows) {
   std::vector<size_t> widths(rows[0].size());
-  for (const Row& row : rows) {
+  for (const TableRow& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
   std::string text;
-  for (const Row& row : rows) {
+  for (const TableRow& row : rows) {
     std::string line = " ";
     for (size_t i = 0; i < row.size(); ++i) {
       const std::string space(widths[i] - row[i].size(), ' ');
@@ -130,7 +130,7 @@ Json json_of(const Inspection& inspection) {
 }
 
 std::string text_of_inspection(const Inspection& inspection, const std::string& geometry) {
-  std::vector<Row> rows = {{"component", "parameters", "types", "size", "tensors", "naming"}};
+  std::vector<TableRow> rows = {{"component", "parameters", "types", "size", "tensors", "naming"}};
   for (const ComponentReport& report : inspection.components) {
     rows.push_back({std::string(name_of(report.component)), text_of_count(report.parameters), types_of(report),
                     text_of_bytes(report.bytes), std::to_string(report.tensors), report.layout});

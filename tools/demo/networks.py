@@ -375,7 +375,7 @@ class Mmdit(nn.Module):
         x = self.pos_embed.proj(latents).flatten(2).transpose(1, 2)
         top, left = (self.side - h) // 2, (self.side - w) // 2
         table = self.pos_embed.pos_embed.view(self.side, self.side, -1)
-        x = x + table[top:top + h, left:left + w].reshape(1, h * w, -1)
+        x = x + table[top:top + h, left:left + w].reshape(1, h * w, -1).to(x.dtype)
         frequency = torch.exp(-math.log(10000) * torch.arange(128, device=x.device) / 128)
         angle = timestep.float()[:, None] * frequency
         embed = lambda net, value: net["linear_2"](F.silu(net["linear_1"](value)))

@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--sprites", default="sprites.npz")
     parser.add_argument("--model", default="../../models/demo", help="diffusers folder: its tokenizers, and its weights unless --resume is given")
     parser.add_argument("--resume", help="folder with parts of a previous run")
+    parser.add_argument("--vae", help="folder with a newer VAE than that")
     parser.add_argument("--out", required=True)
     parser.add_argument("--minutes", type=float, default=7.0)
     parser.add_argument("--scenes", type=int, default=300000)
@@ -81,6 +82,9 @@ def main():
     say(f"{len(scenes)} scenes invented")
     text = Text(args.model)
     tensors, stats = weights.load(args.resume or args.model)
+    if args.vae:
+        newer, stats = weights.load(args.vae)
+        tensors.update((name, tensor) for name, tensor in newer.items() if name.startswith("vae."))
     vae = Vae().to(device, memory_format=torch.channels_last)
     vae.load_state_dict(weights.component(tensors, "vae"))
     painter = Painter(text.clip_vocabulary, text.t5_vocabulary).to(device)
@@ -122,7 +126,7 @@ def main():
         merged = {**{f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}, **ema.state_dict()}
         weights.save_parts(args.out, merged, stats)
 
-    batch_loss(SHORT).backward()
+    batch_loss(SHORT if args.short > 0 else FULL).backward()
     say("compiled")
     start, step, running, reported, saved = time.time(), 0, None, 0.0, 0.0
     while (progress := (time.time() - start) / (args.minutes * 60)) < 1:

@@ -79,11 +79,12 @@ def main():
 
     if device.type == "cuda":
         loss_of = torch.compile(loss_of)
-    start, step, reported = None, 0, 0.0
+    start, step, reported = time.time(), 0, 0.0
     while True:
         picture = pool[torch.randint(len(pool), (args.batch,), device=device)].float() / 127.5 - 1
         loss, absolute, kl = loss_of(picture.contiguous(memory_format=torch.channels_last))
-        start = start or time.time()  # after the first step: compiling is not training
+        if step == 1:
+            start = time.time()  # the first step compiles, which is not training
         progress = (time.time() - start) / (args.minutes * 60)
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1)))
@@ -93,11 +94,11 @@ def main():
         optimizer.step()
         step += 1
         if step % 50 == 0:
-            torch.cuda.synchronize() if device.type == "cuda" else None
+            loss.item()  # waits for the device, so that the clock above tells the truth
         if progress >= reported:
             print(f"vae step {step} {progress:4.0%} loss {loss:.4f} absolute {absolute:.4f} kl {kl:.2f}", flush=True)
             reported += 0.1
-        if progress >= 1:
+        if progress >= 1 and step > 1:
             break
 
     psnr, stats, pairs = measure(vae, as_arrays(held_out_scenes(args.test)), renderer, device)

@@ -106,8 +106,8 @@ void box_muller_narrow(float* d, Round rn) {
     const float u = rn(1.0f - d[j]);
     const float radius = rn(std::sqrt(rn(-2.0f * rn(std::log(u)))));
     const float theta = rn(static_cast<float>(2.0 * 3.14159265358979323846 * static_cast<double>(d[j + 8])));
-    d[j] = rn(radius * rn(std::cos(theta)));
-    d[j + 8] = rn(radius * rn(std::sin(theta)));
+    d[j] = rn(radius * rn(std::cos(theta))) + 0.0f;  // as torch adds the mean: −0 becomes +0
+    d[j + 8] = rn(radius * rn(std::sin(theta))) + 0.0f;
   }
 }
 

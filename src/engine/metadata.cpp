@@ -94,7 +94,9 @@ std::vector<std::pair<std::string, std::string>> fields_in(std::string_view line
     size_t colon = at;
     while (colon < line.size() && (is_word(line[colon]) || line[colon] == ' ' || line[colon] == '-' || line[colon] == '/'))
       ++colon;
-    if (colon == line.size() || line[colon] != ':' || colon < at + 2) {
+    size_t second = at + 1;  // the name's second character, behind all bytes of the first
+    while (second < line.size() && (static_cast<unsigned char>(line[second]) & 0xc0) == 0x80) ++second;
+    if (colon == line.size() || line[colon] != ':' || colon <= second) {
       at = colon + 1;  // no name ends in this run of characters, wherever in it one would start
       continue;
     }

@@ -60,6 +60,8 @@ TEST(Parameters, AreWrittenAsA1111Does) {
   const std::string text = parameters_text(provenance);
   EXPECT_NE(text.find("\nNegative prompt: dogs\nSteps: 30"), std::string::npos);
   EXPECT_NE(text.find("Model: \"a, b: \\\"c\\\"\", Noise"), std::string::npos);
+  provenance.model = "a:b";
+  EXPECT_NE(parameters_text(provenance).find("Model: \"a:b\", Noise"), std::string::npos);
 }
 
 TEST(Parameters, ComeBack) {
@@ -98,7 +100,9 @@ TEST(Parameters, MatchThePatternOfA1111) {
   expect("Path: \"a\\\\b\\\"c\"", {{"Path", "a\\b\"c"}});
   expect("Open: \"a", {{"Open", "\"a"}});
   expect("Empty:", {{"Empty", ""}});
-  expect("X: 1", {});               // names have two characters at least
+  expect("X: 1", {});  // names have two characters at least
+  expect("é: 1", {});
+  expect("éa: 1", {{"éa", "1"}});
   expect("-Ab: 1", {{"Ab", "1"}});  // and start with a letter or digit
   expect("A/b - c: 1: 2", {{"A/b - c", "1: 2"}});
   expect("Quote: \"a\" b", {{"Quote", "\"a\" b"}});

@@ -22,6 +22,8 @@ std::string fixed(double number, int digits) {
   return buffer;
 }
 
+std::string two_digits(int64_t number) { return (number < 10 ? "0" : "") + std::to_string(number); }
+
 }  // namespace
 
 Console::Console(bool quiet, bool no_color)
@@ -105,9 +107,9 @@ std::string text_of_seconds(double seconds) {
   if (seconds < 9.95) return fixed(seconds, seconds < 0.995 ? 2 : 1) + " s";
   const auto whole = static_cast<int64_t>(std::llround(seconds));
   if (whole < 60) return std::to_string(whole) + " s";
-  if (whole < 3600) return std::to_string(whole / 60) + " min " + std::to_string(whole % 60) + " s";
+  if (whole < 3600) return std::to_string(whole / 60) + " min " + two_digits(whole % 60) + " s";
   const int64_t minutes = (whole + 30) / 60;
-  return std::to_string(minutes / 60) + " h " + (minutes % 60 < 10 ? "0" : "") + std::to_string(minutes % 60) + " min";
+  return std::to_string(minutes / 60) + " h " + two_digits(minutes % 60) + " min";
 }
 
 std::string text_of_bytes(int64_t bytes) {

@@ -33,7 +33,7 @@ std::string wrapped(std::string_view text, int width, int indent);
 // Prints to standard output. Error{io} when it cannot be written, as on a full disk.
 void print(std::string_view text);
 
-std::string text_of_seconds(double seconds);  // "0.84 s", "34 s", "3 min 20 s", "1 h 05 min"
+std::string text_of_seconds(double seconds);  // "0.84 s", "34 s", "3 min 05 s", "1 h 05 min"
 std::string text_of_bytes(int64_t bytes);     // "512 MiB", "7.4 GiB"
 
 }  // namespace fude

@@ -67,11 +67,11 @@ Json json_of(const std::vector<DeviceInfo>& found, const std::vector<CachedModel
             {"cached", cached}}}};
 }
 
-std::string row(std::string name, const std::string& value) {
-  constexpr size_t kNameColumn = 14;
-  name = "  " + name;
-  name.resize(std::max(kNameColumn, name.size() + 1), ' ');
-  return name + value + '\n';
+std::string row(const std::string& name, const std::string& value) {
+  constexpr int kNameColumn = 14;
+  std::string line = "  " + name + ' ';
+  line.resize(std::max<size_t>(kNameColumn, line.size()), ' ');
+  return wrapped(line + value, terminal::width(terminal::Stream::output), kNameColumn) + '\n';
 }
 
 std::string text_of_found(const std::vector<DeviceInfo>& found, const std::vector<CachedModel>& models) {

@@ -101,8 +101,8 @@ std::string geometry_of(const Checkpoint& checkpoint) {
   const MmditGeometry& mmdit = checkpoint.mmdit();
   const auto dual = std::count(mmdit.dual.begin(), mmdit.dual.end(), true);
   return std::to_string(mmdit.layers) + " blocks of width " + std::to_string(mmdit.width) +
-         (dual > 0 ? ", " + std::to_string(dual) + " with a second attention" : "") + "; pictures up to " +
-         std::to_string(mmdit.pos_embed_max * mmdit.patch * 8) + " pixels a side";
+         (dual > 0 ? " (" + std::to_string(dual) + " dual)" : "") + ", pictures up to " +
+         std::to_string(mmdit.pos_embed_max * mmdit.patch) + " latents a side";
 }
 
 Json json_of(const Inspection& inspection) {

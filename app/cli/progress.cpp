@@ -9,6 +9,11 @@
 namespace fude {
 namespace {
 
+// Text and weights serve all pictures.
+bool is_of_a_picture(const Progress& progress) {
+  return progress.pictures > 1 && (progress.stage == Stage::denoise || progress.stage == Stage::decode);
+}
+
 constexpr auto kBetweenDraws = std::chrono::milliseconds(40);
 constexpr int kWidestBar = 40;
 constexpr int kNarrowestBar = 8;
@@ -104,7 +109,7 @@ std::string ProgressBar::text(int width) const {
 std::string ProgressBar::summary() const {
   std::string line(name_of(now_.stage));
   line.resize(std::max<size_t>(line.size() + 1, 9), ' ');
-  if (now_.pictures > 1 && (now_.stage == Stage::denoise || now_.stage == Stage::decode)) {
+  if (is_of_a_picture(now_)) {
     line += "picture " + std::to_string(now_.picture + 1) + '/' + std::to_string(now_.pictures) + ", ";
   }
   if (now_.stage == Stage::denoise) {

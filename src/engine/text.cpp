@@ -50,9 +50,11 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
       if (warning) warning(who + (": " + text));
   };
   for (const std::string& prompt : prompts) {
-    take(ids.clip_l, tokenizers.clip_l.encode(prompt, kClipTokens), "CLIP");
-    // The second CLIP cuts where the first one does: one warning is enough.
-    ids.clip_g.push_back(tokenizers.clip_g.encode(prompt, kClipTokens).ids);
+    Tokens first = tokenizers.clip_l.encode(prompt, kClipTokens), second = tokenizers.clip_g.encode(prompt, kClipTokens);
+    // Both nearly always say the same; only `!`, which the second counts one by one, makes it cut earlier.
+    if (!first.warnings.empty()) second.warnings.clear();
+    take(ids.clip_l, std::move(first), "CLIP");
+    take(ids.clip_g, std::move(second), "the second CLIP");
     if (tokenizers.t5) take(ids.t5, tokenizers.t5->encode(prompt, kT5Tokens), "T5");
   }
   return ids;

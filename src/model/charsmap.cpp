@@ -20,22 +20,22 @@ bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0x
 Charsmap::Charsmap(std::string_view bytes, const std::filesystem::path& file) {
   const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(bytes[i])); };
   const auto word = [&](size_t i) { return byte(i) | byte(i + 1) << 8 | byte(i + 2) << 16 | byte(i + 3) << 24; };
-  if (bytes.size() < 4) bad_tokenizer(file, "its charsmap is cut short");
+  if (bytes.size() < 4) bad_file(file, "its charsmap is cut short");
   const size_t size = word(0);
-  if (size == 0 || size % 4 != 0 || size > bytes.size() - 4) bad_tokenizer(file, "its charsmap has an impossible size");
+  if (size == 0 || size % 4 != 0 || size > bytes.size() - 4) bad_file(file, "its charsmap has an impossible size");
   units_.resize(size / 4);
   for (size_t i = 0; i < units_.size(); ++i) units_[i] = word(4 + 4 * i);
   replacements_ = bytes.substr(4 + size);
-  if (!unicode::is_utf8(replacements_)) bad_tokenizer(file, "its charsmap does not hold UTF-8");
-  if (!replacements_.empty() && replacements_.back() != '\0') bad_tokenizer(file, "its charsmap does not end with NUL");
+  if (!unicode::is_utf8(replacements_)) bad_file(file, "its charsmap does not hold UTF-8");
+  if (!replacements_.empty() && replacements_.back() != '\0') bad_file(file, "its charsmap does not end with NUL");
   // Every value that a search could reach must point at a replacement.
   for (size_t i = 0; i < units_.size(); ++i) {
     if ((units_[i] & kLeaf) || !has_leaf(units_[i])) continue;
     const size_t leaf = i ^ offset_of(units_[i]);
-    if (leaf >= units_.size()) bad_tokenizer(file, "its charsmap points outside itself");
+    if (leaf >= units_.size()) bad_file(file, "its charsmap points outside itself");
     const size_t value = units_[leaf] & ~kLeaf;
     if (value >= replacements_.size() || !starts_character(replacements_[value])) {
-      bad_tokenizer(file, "its charsmap points outside its replacements");
+      bad_file(file, "its charsmap points outside its replacements");
     }
   }
 }

@@ -22,7 +22,7 @@ constexpr size_t kMostMergeLines = 48894;
 using Ids = std::vector<std::pair<std::string, int32_t>>;
 
 Ids read_ids_of(const nlohmann::json& object, const std::filesystem::path& file) {
-  if (!object.is_object()) bad_tokenizer(file, "its vocabulary is not an object");
+  if (!object.is_object()) bad_file(file, "its vocabulary is not an object");
   Ids ids;
   for (auto entry = object.begin(); entry != object.end(); ++entry)
     ids.emplace_back(entry.key(), token_id(entry.value(), file));
@@ -32,22 +32,22 @@ Ids read_ids_of(const nlohmann::json& object, const std::filesystem::path& file)
 // The texts stay in `ids`, which must outlive the vocabulary.
 Vocabulary make_vocabulary(const Ids& ids, const std::filesystem::path& file) {
   if (ids.empty() || ids.size() > static_cast<size_t>(kMostTokens))
-    bad_tokenizer(file, "its vocabulary has an impossible size");
+    bad_file(file, "its vocabulary has an impossible size");
   Vocabulary vocabulary;
   vocabulary.reserve(ids.size());
   std::vector<bool> seen(static_cast<size_t>(kMostTokens));
   for (const auto& [text, id] : ids) {
-    if (seen[static_cast<size_t>(id)]) bad_tokenizer(file, "two tokens have the id " + std::to_string(id));
+    if (seen[static_cast<size_t>(id)]) bad_file(file, "two tokens have the id " + std::to_string(id));
     seen[static_cast<size_t>(id)] = true;
-    if (text.size() > 2 * kLongestPiece) bad_tokenizer(file, "a token is longer than 512 bytes");
-    if (!vocabulary.emplace(text, id).second) bad_tokenizer(file, "the token " + shown(text) + " comes twice");
+    if (text.size() > 2 * kLongestPiece) bad_file(file, "a token is longer than 512 bytes");
+    if (!vocabulary.emplace(text, id).second) bad_file(file, "the token " + shown(text) + " comes twice");
   }
   return vocabulary;
 }
 
 int32_t id_of(const Vocabulary& vocabulary, std::string_view token, const std::filesystem::path& file) {
   const auto found = vocabulary.find(token);
-  if (found == vocabulary.end()) bad_tokenizer(file, "the vocabulary has no " + shown(token));
+  if (found == vocabulary.end()) bad_file(file, "the vocabulary has no " + shown(token));
   return found->second;
 }
 
@@ -55,7 +55,7 @@ Bpe::Merge read_merge(std::string_view left, std::string_view right, const Vocab
                       const std::filesystem::path& file) {
   const auto symbol = [&](std::string_view text) {
     const auto found = vocabulary.find(text);
-    if (found == vocabulary.end()) bad_tokenizer(file, "a merge names " + shown(text) + ", which the vocabulary does not have");
+    if (found == vocabulary.end()) bad_file(file, "a merge names " + shown(text) + ", which the vocabulary does not have");
     return found->second;
   };
   std::string merged(left);
@@ -69,17 +69,17 @@ Bpe::Merge read_merge_line(std::string_view line, const Vocabulary& vocabulary, 
   size_t count = 0;
   for (size_t at = 0; (at = line.find_first_not_of(" \t\r", at)) != line.npos;) {
     const size_t end = std::min(line.find_first_of(" \t\r", at), line.size());
-    if (count == words.size()) bad_tokenizer(file, "a merge has more than two symbols");
+    if (count == words.size()) bad_file(file, "a merge has more than two symbols");
     words[count++] = line.substr(at, end - at);
     at = end;
   }
-  if (count != words.size()) bad_tokenizer(file, "a merge has fewer than two symbols");
+  if (count != words.size()) bad_file(file, "a merge has fewer than two symbols");
   return read_merge(words[0], words[1], vocabulary, file);
 }
 
 std::vector<Bpe::Merge> read_merges_file(const Vocabulary& vocabulary, const std::filesystem::path& file) {
-  const std::string text = read_tokenizer_file(file);
-  if (!unicode::is_utf8(text)) bad_tokenizer(file, "it is not valid UTF-8");
+  const std::string text = read_small_file(file);
+  if (!unicode::is_utf8(text)) bad_file(file, "it is not valid UTF-8");
   std::string_view rest = text;
   const size_t last = rest.find_last_not_of(" \t\r\n");
   rest = rest.substr(0, last == rest.npos ? 0 : last + 1);
@@ -97,7 +97,7 @@ std::vector<Bpe::Merge> read_merges_file(const Vocabulary& vocabulary, const std
 std::vector<Bpe::Merge> read_merges_json(const nlohmann::json& list, const Vocabulary& vocabulary,
                                          const std::filesystem::path& file) {
   if (!list.is_array() || list.size() > static_cast<size_t>(kMostTokens))
-    bad_tokenizer(file, "its merges are not a list of sensible size");
+    bad_file(file, "its merges are not a list of sensible size");
   std::vector<Bpe::Merge> merges;
   for (const auto& entry : list) {
     if (entry.is_string()) {
@@ -106,7 +106,7 @@ std::vector<Bpe::Merge> read_merges_json(const nlohmann::json& list, const Vocab
       merges.push_back(
           read_merge(entry[0].get_ref<const std::string&>(), entry[1].get_ref<const std::string&>(), vocabulary, file));
     } else {
-      bad_tokenizer(file, "a merge is not two symbols");
+      bad_file(file, "a merge is not two symbols");
     }
   }
   return merges;
@@ -183,7 +183,7 @@ ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, s
   const nlohmann::json document = is_pair ? nlohmann::json() : read_json(file);
   const nlohmann::json* model = is_pair ? nullptr : &member(document, "model", file);
   if (model && find_member(*model, "type") && *find_member(*model, "type") != "BPE")
-    bad_tokenizer(file, "it is not a BPE tokenizer");
+    bad_file(file, "it is not a BPE tokenizer");
   const Ids texts = model ? read_ids_of(member(*model, "vocab", file), file) : read_ids(file);
   const Vocabulary vocabulary = make_vocabulary(texts, file);
   ClipTokenizer tokenizer;
@@ -217,7 +217,7 @@ ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, s
   for (const AddedToken& token : added) {
     const auto known = vocabulary.find(token.text);
     if (known != vocabulary.end() && known->second != token.id) {
-      bad_tokenizer(file, "the added token " + shown(token.text) + " has another id than in the vocabulary");
+      bad_file(file, "the added token " + shown(token.text) + " has another id than in the vocabulary");
     }
     ids.emplace(token.text, token.id);
     tokenizer.vocab_size_ = std::max<int64_t>(tokenizer.vocab_size_, token.id + 1);

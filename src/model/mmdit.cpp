@@ -115,14 +115,6 @@ void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int
   if (!w.last) finish(op, w.ctx, m.ctx, ctx, attn.rows(nx, nx + nc), {});
 }
 
-// The table of positions seen as [P², D], so that its rows can be read one by one.
-Source positions(const Checkpoint& checkpoint) {
-  Source table = checkpoint.find(Component::transformer, "pos_embed");
-  if (table.shape.size() == 3) table.shape = {table.shape[1], table.shape[2]};
-  for (Source::Part& part : table.parts) part.rows = table.shape[0];
-  return table;
-}
-
 }  // namespace
 
 Mmdit::Mmdit(const Backend& op, const Checkpoint& checkpoint, int64_t resident)
@@ -133,7 +125,7 @@ Mmdit::Mmdit(const Backend& op, const Checkpoint& checkpoint, int64_t resident)
              [layers = geometry.layers](Loader& file, int64_t i) { return load_block(file, i, layers); }),
       final_layer(op, checkpoint, Component::transformer,
                   [](Loader& file) { return FinalLayer{.proj = file.linear("final_layer.linear")}; }),
-      pos_embed(positions(checkpoint)) {}
+      pos_embed(checkpoint.find(Component::transformer, "pos_embed")) {}
 
 Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width) {
   const MmditGeometry& g = mmdit.geometry;

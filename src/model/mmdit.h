@@ -63,7 +63,7 @@ struct Mmdit {
   Blocks<ModulationWeights> modulation;
   Blocks<JointBlock> blocks;
   Whole<FinalLayer> final_layer;
-  Source pos_embed;  // [1, P², D]; the window a picture needs is read from the file
+  Source pos_embed;  // [P², D]; the window a picture needs is read from the file
 };
 
 // The modulation vectors of some steps, f32, computed before the loop: they depend on the timestep and the pooled text only.

@@ -17,18 +17,18 @@ void read_normalizer(const nlohmann::json& normalizer, const std::filesystem::pa
   const nlohmann::json& type = member(normalizer, "type", file);
   if (type == "Sequence") {
     const nlohmann::json& parts = member(normalizer, "normalizers", file);
-    if (!parts.is_array()) bad_tokenizer(file, "its normalizers are not a list");
+    if (!parts.is_array()) bad_file(file, "its normalizers are not a list");
     for (const auto& part : parts) {
-      if (find_member(part, "normalizers")) bad_tokenizer(file, "its normalizers nest");
+      if (find_member(part, "normalizers")) bad_file(file, "its normalizers nest");
       read_normalizer(part, file, charsmap);
     }
   } else if (type == "Precompiled") {
     const nlohmann::json* text = find_member(normalizer, "precompiled_charsmap");
     const auto bytes = text && text->is_string() ? decode_base64(text->get_ref<const std::string&>()) : std::nullopt;
-    if (!bytes) bad_tokenizer(file, "its charsmap is not base64");
+    if (!bytes) bad_file(file, "its charsmap is not base64");
     if (!bytes->empty()) charsmap = Charsmap(*bytes, file);
   } else if (type != "Strip" && type != "Replace") {  // these two every T5 has; encode() does them
-    bad_tokenizer(file, "its normalizer is not one that T5 uses");
+    bad_file(file, "its normalizer is not one that T5 uses");
   }
 }
 
@@ -58,7 +58,7 @@ class Proto {
   std::string_view text;
 
  private:
-  [[noreturn]] void damaged() const { bad_tokenizer(file_, "it is not a sentencepiece model, or is damaged"); }
+  [[noreturn]] void damaged() const { bad_file(file_, "it is not a sentencepiece model, or is damaged"); }
   std::string_view take(uint64_t size) {
     if (size > bytes_.size()) damaged();
     const std::string_view taken = bytes_.substr(0, static_cast<size_t>(size));
@@ -90,16 +90,16 @@ class Proto {
 UnigramFile read_unigram_json(const std::filesystem::path& file) {
   const nlohmann::json document = read_json(file);
   const nlohmann::json& model = member(document, "model", file);
-  if (member(model, "type", file) != "Unigram") bad_tokenizer(file, "it is not a unigram tokenizer, as T5's is");
+  if (member(model, "type", file) != "Unigram") bad_file(file, "it is not a unigram tokenizer, as T5's is");
   if (const auto* fallback = find_member(model, "byte_fallback"); fallback && *fallback != false) {
-    bad_tokenizer(file, "it uses byte fallback, which T5 does not");
+    bad_file(file, "it uses byte fallback, which T5 does not");
   }
   UnigramFile result;
   const nlohmann::json& vocabulary = member(model, "vocab", file);
-  if (!vocabulary.is_array()) bad_tokenizer(file, "its vocabulary is not a list");
+  if (!vocabulary.is_array()) bad_file(file, "its vocabulary is not a list");
   for (const auto& entry : vocabulary) {
     if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number()) {
-      bad_tokenizer(file, "a piece of its vocabulary is not a text with a score");
+      bad_file(file, "a piece of its vocabulary is not a text with a score");
     }
     result.pieces.push_back({entry[0].get<std::string>(), entry[1].get<double>()});
   }
@@ -116,13 +116,13 @@ UnigramFile read_unigram_json(const std::filesystem::path& file) {
 
 UnigramFile read_spiece(const std::filesystem::path& file) {
   enum PieceType : uint64_t { kControl = 3, kUserDefined = 4 };
-  const std::string bytes = read_tokenizer_file(file);
+  const std::string bytes = read_small_file(file);
   UnigramFile result;
   uint64_t model_type = 1, byte_fallback = 0, unknown = 0;
   for (Proto proto(bytes, file); proto.next();) {
     if (proto.field == 1) {
       if (result.pieces.size() >= static_cast<size_t>(kMostTokens))
-        bad_tokenizer(file, "its vocabulary has an impossible size");
+        bad_file(file, "its vocabulary has an impossible size");
       std::string text;
       double score = 0;
       uint64_t type = 1;
@@ -147,33 +147,33 @@ UnigramFile read_spiece(const std::filesystem::path& file) {
       }
     }
   }
-  if (model_type != 1) bad_tokenizer(file, "it is not a unigram model, as T5's is");
-  if (byte_fallback != 0) bad_tokenizer(file, "it uses byte fallback, which T5 does not");
-  if (unknown >= result.pieces.size()) bad_tokenizer(file, "its unknown piece is not in the vocabulary");
+  if (model_type != 1) bad_file(file, "it is not a unigram model, as T5's is");
+  if (byte_fallback != 0) bad_file(file, "it uses byte fallback, which T5 does not");
+  if (unknown >= result.pieces.size()) bad_file(file, "its unknown piece is not in the vocabulary");
   result.unknown = static_cast<int32_t>(unknown);
   return result;
 }
 
 void check_pieces(const UnigramFile& model, const std::filesystem::path& file) {
   if (model.pieces.empty() || model.pieces.size() > static_cast<size_t>(kMostTokens)) {
-    bad_tokenizer(file, "its vocabulary has an impossible size");
+    bad_file(file, "its vocabulary has an impossible size");
   }
   if (static_cast<size_t>(model.unknown) >= model.pieces.size())
-    bad_tokenizer(file, "its unknown piece is not in the vocabulary");
+    bad_file(file, "its unknown piece is not in the vocabulary");
   size_t bytes = 0;
   std::vector<std::string_view> texts;
   for (const Unigram::Piece& piece : model.pieces) {
-    if (piece.text.empty() || piece.text.size() > kLongestPiece) bad_tokenizer(file, "a piece is not a text of 1 to 256 bytes");
-    if (!unicode::is_utf8(piece.text)) bad_tokenizer(file, "a piece is not valid UTF-8");
+    if (piece.text.empty() || piece.text.size() > kLongestPiece) bad_file(file, "a piece is not a text of 1 to 256 bytes");
+    if (!unicode::is_utf8(piece.text)) bad_file(file, "a piece is not valid UTF-8");
     if (!std::isfinite(piece.score))
-      bad_tokenizer(file, "the score of the piece " + shown(piece.text) + " is not a finite number");
+      bad_file(file, "the score of the piece " + shown(piece.text) + " is not a finite number");
     bytes += piece.text.size();
     texts.push_back(piece.text);
   }
-  if (bytes > (16u << 20)) bad_tokenizer(file, "its pieces add up to more than 16 MiB");
+  if (bytes > (16u << 20)) bad_file(file, "its pieces add up to more than 16 MiB");
   std::sort(texts.begin(), texts.end());
   const auto twice = std::adjacent_find(texts.begin(), texts.end());
-  if (twice != texts.end()) bad_tokenizer(file, "the piece " + shown(*twice) + " comes twice");
+  if (twice != texts.end()) bad_file(file, "the piece " + shown(*twice) + " comes twice");
 }
 
 }  // namespace fude

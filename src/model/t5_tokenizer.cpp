@@ -81,7 +81,7 @@ T5Tokenizer T5Tokenizer::load(const std::filesystem::path& folder_or_file) {
   tokenizer.vocab_size_ = static_cast<int64_t>(model.pieces.size());
   const auto special = [&](std::string_view text) {
     const int32_t id = tokenizer.unigram_.find(text);
-    if (id < 0) bad_tokenizer(file, "the vocabulary has no " + shown(text));
+    if (id < 0) bad_file(file, "the vocabulary has no " + shown(text));
     if (std::none_of(added.begin(), added.end(), [&](const AddedToken& token) { return token.text == text; })) {
       added.push_back({std::string(text), id, false, false});
     }
@@ -93,7 +93,7 @@ T5Tokenizer T5Tokenizer::load(const std::filesystem::path& folder_or_file) {
   for (const AddedToken& token : added) {
     const int32_t known = tokenizer.unigram_.find(token.text);
     if (known >= 0 && known != token.id) {
-      bad_tokenizer(file, "the added token " + shown(token.text) + " has another id than in the vocabulary");
+      bad_file(file, "the added token " + shown(token.text) + " has another id than in the vocabulary");
     }
     tokenizer.vocab_size_ = std::max<int64_t>(tokenizer.vocab_size_, token.id + 1);
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <unordered_map>
 #include <utility>
 
@@ -14,37 +13,6 @@ namespace fude {
 namespace {
 
 constexpr std::string_view kNoId = "a token id is not a whole number from 0 to 1048575";
-
-// A document of 64 MiB could hold 30 million empty arrays, or nest as deep. The largest real tokenizer.json has 0.8 million
-// values.
-void check_size_of_json(std::string_view text, const std::filesystem::path& file) {
-  constexpr size_t kDeepest = 64, kMostValues = 4'000'000;
-  size_t depth = 0, values = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
-      continue;
-    }
-    switch (c) {
-      case '"': in_string = true; break;
-      case '[':
-      case '{':
-        if (++depth > kDeepest) bad_tokenizer(file, "it nests deeper than any tokenizer");
-        ++values;
-        break;
-      case ']':
-      case '}':
-        if (depth > 0) --depth;
-        break;
-      case ',': ++values; break;
-      default: break;
-    }
-    if (values > kMostValues) bad_tokenizer(file, "it holds more than 4 million values");
-  }
-}
 
 // Collects the members of an object whose values are all ids.
 class IdReader : public nlohmann::json_sax<nlohmann::json> {
@@ -77,14 +45,14 @@ class IdReader : public nlohmann::json_sax<nlohmann::json> {
   bool string(string_t&) override { no_id(); }
   bool binary(binary_t&) override { no_id(); }
   bool parse_error(size_t, const std::string&, const nlohmann::json::exception&) override {
-    bad_tokenizer(file_, "it is not valid JSON");
+    bad_file(file_, "it is not valid JSON");
   }
 
  private:
-  [[noreturn]] void not_an_object() const { bad_tokenizer(file_, "its vocabulary is not an object"); }
+  [[noreturn]] void not_an_object() const { bad_file(file_, "its vocabulary is not an object"); }
   [[noreturn]] void no_id() const {
     if (!is_open_) not_an_object();
-    bad_tokenizer(file_, kNoId);
+    bad_file(file_, kNoId);
   }
 
   const std::filesystem::path& file_;
@@ -95,36 +63,8 @@ class IdReader : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-void bad_tokenizer(const std::filesystem::path& file, std::string_view what) {
-  throw Error(Code::bad_checkpoint,
-              shown(file) + ": " + std::string(what) + "; replace it with the file of the original model");
-}
-
-std::string read_tokenizer_file(const std::filesystem::path& file) {
-  constexpr uintmax_t kLargest = 64u << 20;
-  std::error_code failed;
-  if (!std::filesystem::is_regular_file(file, failed)) bad_tokenizer(file, "there is no such file");
-  const uintmax_t size = std::filesystem::file_size(file, failed);
-  if (failed) bad_tokenizer(file, "its size cannot be read");
-  if (size > kLargest) bad_tokenizer(file, "it is larger than 64 MiB, which no tokenizer is");
-  std::string bytes(static_cast<size_t>(size), '\0');
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream.read(bytes.data(), static_cast<std::streamsize>(size))) bad_tokenizer(file, "it cannot be read");
-  return bytes;
-}
-
-nlohmann::json read_json(const std::filesystem::path& file) {
-  const std::string text = read_tokenizer_file(file);
-  check_size_of_json(text, file);
-  try {
-    return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception&) {
-    bad_tokenizer(file, "it is not valid JSON");
-  }
-}
-
 std::vector<std::pair<std::string, int32_t>> read_ids(const std::filesystem::path& file) {
-  const std::string text = read_tokenizer_file(file);
+  const std::string text = read_small_file(file);
   IdReader reader(file);
   nlohmann::json::sax_parse(text, &reader);
   return reader.take();
@@ -143,7 +83,7 @@ const nlohmann::json* find_member(const nlohmann::json& object, std::string_view
 
 const nlohmann::json& member(const nlohmann::json& object, std::string_view key, const std::filesystem::path& file) {
   const nlohmann::json* found = find_member(object, key);
-  if (!found) bad_tokenizer(file, "it has no " + shown(key));
+  if (!found) bad_file(file, "it has no " + shown(key));
   return *found;
 }
 
@@ -153,7 +93,7 @@ int32_t token_id(const nlohmann::json& value, const std::filesystem::path& file)
                                                  : value.get<int64_t>() >= 0 && value.get<int64_t>() < kMostTokens;
     if (fits) return value.get<int32_t>();
   }
-  bad_tokenizer(file, kNoId);
+  bad_file(file, kNoId);
 }
 
 std::optional<std::string> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key) {
@@ -175,9 +115,9 @@ std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::file
     const nlohmann::json& text = member(entry, "content", file);
     if (!text.is_string() || text.get_ref<const std::string&>().empty() ||
         text.get_ref<const std::string&>().size() > kLongestPiece) {
-      bad_tokenizer(file, "an added token is not a text of 1 to 256 bytes");
+      bad_file(file, "an added token is not a text of 1 to 256 bytes");
     }
-    if (flag(entry, "single_word")) bad_tokenizer(file, "an added token is \"single_word\", which fude does not read");
+    if (flag(entry, "single_word")) bad_file(file, "an added token is \"single_word\", which fude does not read");
     tokens.push_back({text.get<std::string>(), id, flag(entry, "lstrip"), flag(entry, "rstrip")});
   };
   if (list.is_array()) {
@@ -186,11 +126,11 @@ std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::file
     for (const auto& [key, entry] : list.items()) {
       int32_t id = -1;
       const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-      if (error != std::errc() || end != key.data() + key.size()) bad_tokenizer(file, "a token id is not a whole number");
+      if (error != std::errc() || end != key.data() + key.size()) bad_file(file, "a token id is not a whole number");
       add(entry, token_id(id, file));
     }
   } else {
-    bad_tokenizer(file, "its added tokens are not a list");
+    bad_file(file, "its added tokens are not a list");
   }
   std::vector<AddedToken> distinct;
   merge_added(distinct, std::move(tokens));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/tokens.h"
+#include "weights/json_file.h"
 
 namespace fude {
 
@@ -18,16 +19,7 @@ constexpr int64_t kMostTokens = 1 << 20;
 // Pieces and symbols are shorter than this, which bounds the work per character of a prompt.
 constexpr size_t kLongestPiece = 256;
 
-// Throws bad_checkpoint: "<file>: <what is wrong>; <what to do>".
-[[noreturn]] void bad_tokenizer(const std::filesystem::path& file, std::string_view what);
-
-// The bytes of a regular file of at most 64 MiB.
-std::string read_tokenizer_file(const std::filesystem::path& file);
-
-// Parses JSON whose nesting and number of values are bounded before any of it is built.
-nlohmann::json read_json(const std::filesystem::path& file);
-
-// The members of a flat object of ids, such as vocab.json. Four times as fast as building the document.
+// The members of a JSON object whose values are all ids, such as vocab.json, read without building a document.
 std::vector<std::pair<std::string, int32_t>> read_ids(const std::filesystem::path& file);
 
 // An optional file beside a tokenizer: null when it does not exist.

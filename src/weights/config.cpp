@@ -5,21 +5,14 @@
 #include <system_error>
 
 #include "fude/error.h"
-#include "weights/mapped_file.h"
+#include "weights/json_file.h"
 #include "weights/text.h"
 
 namespace fude {
 
 nlohmann::json read_json_object(const std::filesystem::path& path) {
-  constexpr size_t kLongest = 64 << 20;  // an index of a thousand shards has less
-  const MappedFile file(path);
-  const auto fail = [&](const std::string& what) {
-    throw Error(Code::bad_checkpoint, shown(path) + " " + what + ". Download it again.");
-  };
-  if (file.size() > kLongest) fail("is too large for a JSON file of a checkpoint");
-  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-  nlohmann::json json = nlohmann::json::parse(text, text + file.size(), nullptr, false);
-  if (!json.is_object()) fail("is not a JSON object");
+  nlohmann::json json = read_json(path);
+  if (!json.is_object()) bad_file(path, "it is not a JSON object");
   return json;
 }
 

@@ -1,5 +1,7 @@
 // A whole request through the public API against diffusers: tokens, embeddings, noise, latents of each step, the picture.
 
+#include <random>
+
 #include "support.h"
 
 namespace fude::test {
@@ -69,7 +71,7 @@ TEST(Engine, RepeatsARequestBitForBit) {
   const Request request = request_of("dual");
   const Result first = engine.generate(request), second = engine.generate(request);
   EXPECT_EQ(first.images[0].rgb, second.images[0].rgb);
-  EXPECT_EQ(first.planned.host, second.planned.host);
+  EXPECT_EQ(second.planned.host, second.used.host);  // with the weights that the first request left loaded
 }
 
 TEST(Engine, EachPictureOfACountIsThatSeedsPicture) {
@@ -108,6 +110,49 @@ TEST(Engine, StopsWhenAskedAndGoesOnAfterwards) {
     EXPECT_EQ(error.code(), Code::cancelled);
   }
   EXPECT_EQ(engine.generate(request).images.size(), 1u);
+}
+
+// A copy of a fixture in which the first value of one f16 tensor is NaN.
+class BrokenModel {
+ public:
+  BrokenModel(const std::string& pipeline, const std::string& file, const std::string& tensor)
+      : folder_(std::filesystem::temp_directory_path() / ("fude_broken_" + std::to_string(std::random_device{}()))) {
+    std::filesystem::copy(fixture(pipeline), folder_, std::filesystem::copy_options::recursive);
+    std::ptrdiff_t offset = 0;
+    {
+      const Safetensors weights = Safetensors::open(folder_ / file);
+      const StoredTensor* found = weights.find(tensor);
+      if (!found || found->dtype != DType::f16) throw std::runtime_error("no f16 tensor " + tensor);
+      offset = found->bytes.data() - weights.file().bytes().data();
+    }
+    std::fstream stream(folder_ / file, std::ios::binary | std::ios::in | std::ios::out);
+    stream.seekp(offset);
+    stream.write("\x00\x7e", 2);
+  }
+  ~BrokenModel() { std::filesystem::remove_all(folder_); }
+  BrokenModel(const BrokenModel&) = delete;
+  BrokenModel& operator=(const BrokenModel&) = delete;
+  std::string path() const { return folder_.string(); }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+TEST(Engine, WeightsThatAreNotNumbersNameTheirComponent) {
+  for (const auto& [file, tensor, word] : {std::tuple{"text_encoder/model.safetensors", "text_model.encoder.layers.0.mlp.fc1.weight", "CLIP-L"},
+                                           std::tuple{"transformer/diffusion_pytorch_model.safetensors",
+                                                      "transformer_blocks.1.ff.net.2.weight", "transformer"},
+                                           std::tuple{"vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.weight", "VAE"}}) {
+    const BrokenModel model("dual", file, tensor);
+    Engine engine({.model = model.path()}, {.dtype = "f32"});
+    try {
+      engine.generate(request_of("dual"));
+      FAIL() << word << " was drawn";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::non_finite);
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+    }
+  }
 }
 
 TEST(Engine, BadRequestsAreNamed) {

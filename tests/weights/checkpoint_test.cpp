@@ -122,7 +122,7 @@ TEST(DiffusersFolder, RefusesOtherModelsAndOtherFolders) {
   write_text(folder / "m" / "model_index.json", "[]");
   EXPECT_TRUE(has(open_error(only(folder / "m")), "is not a JSON object"));
   write_text(folder / "m" / "model_index.json", "");
-  EXPECT_TRUE(has(open_error(only(folder / "m")), "is not a JSON object"));
+  EXPECT_TRUE(has(open_error(only(folder / "m")), "is not valid JSON"));
   fs::remove(folder / "m" / "model_index.json");
   EXPECT_TRUE(has(open_error(only(folder / "m")), "no model_index.json"));
   EXPECT_TRUE(has(open_error(only(folder / "nothing")), "there is no model"));

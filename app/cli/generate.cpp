@@ -42,6 +42,7 @@ struct Job {
   EngineOptions engine;
   std::string out = "outputs";
   std::string from;
+  Provenance drawn;  // of the picture named by --from
   std::string trace;
   OutputOptions output;
 };
@@ -164,6 +165,7 @@ void take_from_picture(const std::string& picture, Job& job, const Console& cons
   job.random_seed = false;
   job.files.no_t5 = provenance.no_t5;
   if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
+  job.drawn = std::move(provenance);
 }
 
 // Keeps the tensors of the trace until they can be written.
@@ -231,6 +233,10 @@ void draw(Job& job, const Console& console) {
   Engine engine(job.files, job.engine);
   const Request request = engine.complete(job.request);
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));
+  if (!job.drawn.model_hash.empty() && job.drawn.model_hash != engine.model_hash()) {
+    console.warning(shown(job.from) + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
+                    shown(engine.model_name()) + ": the picture will differ. Name the model with --model.");
+  }
 
   ProgressBar bar(console);
   Trace trace;

@@ -257,10 +257,14 @@ class Pictures(CommandLine):
         document = self.draw("a cat, 温泉", "--negative", "dogs", "--seed", str(2**63 + 5), "--guidance", "4.5", "--count", "2",
                              "--noise", "torch-cpu-bf16", "--shift", "2.5")
         second = document["images"][1]
-        again = self.run_fude("generate", "--from", second["path"], "--json")
-        self.assertEqual(again.code, 0, again)
-        again = json.loads(again.out)["images"]
+        again_outcome = self.run_fude("generate", "--from", second["path"], "--json")
+        self.assertEqual(again_outcome.code, 0, again_outcome)
+        again = json.loads(again_outcome.out)["images"]
         self.assertEqual([image["sha256"] for image in again], [second["sha256"]])
+        self.assertNotIn("drawn with the model", again_outcome.err)
+        other = self.run_fude("generate", "--from", second["path"], "--steps", "1", "--model", FIXTURES / "plain")
+        self.assertEqual(other.code, 0, other)
+        self.assertRegex(other.err, r'(?m)^warning: .*drawn with the model "dual", this is "plain"')
         changed = self.run_fude("generate", "--from", second["path"], "--json", "--seed", "3", "--steps", "1", "a dog")
         request = json.loads(changed.out)["request"]
         self.assertEqual((request["seed"], request["steps"], request["prompt"], request["guidance"]), (3, 1, "a dog", 4.5))

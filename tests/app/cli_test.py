@@ -28,7 +28,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 FUDE = os.environ.get("FUDE", str(REPOSITORY / "build" / "test" / "fude"))
 MODEL = FIXTURES / "dual"
-SMALL = ["--width", "64", "--height", "64", "--steps", "2", "--threads", "2"]
+SMALL = ["--width", "64", "--height", "64", "--steps", "2", "--threads", "1"]
 
 # stable-diffusion-webui, modules/infotext_utils.py
 A1111_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -88,7 +88,8 @@ class CommandLine(unittest.TestCase):
 
     def environment(self, **changes):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUDE", "HF_"))}
-        return {**kept, "FUDE_MODEL": str(MODEL), "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TERM": "xterm", **changes}
+        return {**kept, "FUDE_MODEL": str(MODEL), "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TERM": "xterm",
+                "OMP_WAIT_POLICY": "passive", **changes}
 
     def run_fude(self, *arguments, stdin=None, stdout=subprocess.PIPE, **environment):
         done = subprocess.run([FUDE, *map(str, arguments)], cwd=self.folder, env=self.environment(**environment), input=stdin,
@@ -257,7 +258,7 @@ class Pictures(CommandLine):
         document = self.draw("a cat, 温泉", "--negative", "dogs", "--seed", str(2**63 + 5), "--guidance", "4.5", "--count", "2",
                              "--noise", "torch-cpu-bf16", "--shift", "2.5")
         second = document["images"][1]
-        again_outcome = self.run_fude("generate", "--from", second["path"], "--json")
+        again_outcome = self.run_fude("generate", "--from", second["path"], "--json", "--threads", "1")
         self.assertEqual(again_outcome.code, 0, again_outcome)
         again = json.loads(again_outcome.out)["images"]
         self.assertEqual([image["sha256"] for image in again], [second["sha256"]])

@@ -439,7 +439,7 @@ class Terminal(CommandLine):
             shown = self.run_in_terminal("a cat", "--seed", "1", columns=columns)
             lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;]*[mK]", "", shown))
             steps = [line for line in lines if line.startswith("denoise")]
-            self.assertGreaterEqual(len(steps), 3)
+            self.assertGreaterEqual(len(steps), 2)  # the first and the last step are always drawn
             for line in lines:
                 self.assertLessEqual(len(line), columns)
 

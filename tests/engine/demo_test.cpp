@@ -1,0 +1,86 @@
+// The shipped model, prompt in, picture out: against the picture diffusers draws (tests/fixtures/demo, made by
+// tools/export_demo_reference.py), and against what the prompt says.
+
+#include <png.h>
+
+#include <cstring>
+
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+const std::filesystem::path kDemo = kSource / "models" / "demo";
+
+std::vector<uint8_t> read_rgb(const std::filesystem::path& path, int64_t width, int64_t height) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  if (!png_image_begin_read_from_file(&image, path.string().c_str())) throw std::runtime_error(image.message);
+  EXPECT_EQ(image.width, width);
+  EXPECT_EQ(image.height, height);
+  image.format = PNG_FORMAT_RGB;
+  std::vector<uint8_t> pixels(PNG_IMAGE_SIZE(image));
+  if (!png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr)) throw std::runtime_error(image.message);
+  return pixels;
+}
+
+Request park() {
+  return {.prompt = "a bright park scene with a boy and a girl sitting on a bench, between them a cute puppy",
+          .steps = 10,
+          .guidance = 5,
+          .seed = 2};
+}
+
+// Mean colour of a band of rows.
+std::array<double, 3> mean_colour(const Image& image, int64_t first, int64_t last) {
+  std::array<double, 3> sum{};
+  for (int64_t i = first * image.width; i < last * image.width; ++i)
+    for (size_t c = 0; c < 3; ++c) sum[c] += image.rgb[static_cast<size_t>(i) * 3 + c];
+  for (double& s : sum) s /= static_cast<double>((last - first) * image.width);
+  return sum;
+}
+
+TEST(Demo, DrawsWhatDiffusersDraws) {
+  Engine engine({.model = kDemo.string()}, {.dtype = "f32"});
+  const Image image = engine.generate(park()).images[0];
+  const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
+  size_t equal = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(image.rgb[i], expected[i], 1);
+    equal += image.rgb[i] == expected[i];
+  }
+  EXPECT_GE(static_cast<double>(equal), 0.999 * static_cast<double>(expected.size()));
+}
+
+TEST(Demo, DrawsNearlyTheSameInTheFastestType) {
+  Engine engine({.model = kDemo.string()}, {.dtype = "auto"});
+  const Image image = engine.generate(park()).images[0];
+  const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
+  double error = 0;
+  for (size_t i = 0; i < expected.size(); ++i) error += std::pow(static_cast<double>(image.rgb[i]) - expected[i], 2);
+  EXPECT_GE(10 * std::log10(255.0 * 255.0 * static_cast<double>(expected.size()) / std::max(error, 1e-9)), 30);
+}
+
+TEST(Demo, ShowsTheSkyOverTheMeadow) {
+  Engine engine({.model = kDemo.string()});
+  const Image image = engine.generate(park()).images[0];
+  const auto sky = mean_colour(image, 0, image.height / 8), meadow = mean_colour(image, image.height * 7 / 8, image.height);
+  EXPECT_GT(sky[2], sky[0] + 20);        // blue
+  EXPECT_GT(meadow[1], meadow[0] + 10);  // green
+  EXPECT_GT(meadow[1], meadow[2] + 20);
+}
+
+TEST(Demo, TheSeedAndThePromptMatter) {
+  Engine engine({.model = kDemo.string()});
+  Request request = park();
+  request.steps = 4;
+  const auto first = engine.generate(request).images[0].rgb;
+  request.seed = 3;
+  EXPECT_NE(engine.generate(request).images[0].rgb, first);
+  request.seed = 2;
+  request.prompt = "a red apple on a table at night";
+  EXPECT_NE(engine.generate(request).images[0].rgb, first);
+}
+
+}  // namespace
+}  // namespace fude::test

@@ -40,7 +40,7 @@ std::array<double, 3> mean_colour(const Image& image, int64_t first, int64_t las
   return sum;
 }
 
-TEST(Demo, DrawsWhatDiffusersDraws) {
+TEST(Demo, DrawsWhatDiffusersAndThePromptSay) {
   Engine engine({.model = kDemo.string()}, {.dtype = "f32"});
   const Image image = engine.generate(park()).images[0];
   const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
@@ -50,30 +50,30 @@ TEST(Demo, DrawsWhatDiffusersDraws) {
     equal += image.rgb[i] == expected[i];
   }
   EXPECT_GE(static_cast<double>(equal), 0.999 * static_cast<double>(expected.size()));
-}
 
-TEST(Demo, DrawsNearlyTheSameInTheFastestType) {
-  Engine engine({.model = kDemo.string()}, {.dtype = "auto"});
-  const Image image = engine.generate(park()).images[0];
-  const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
-  double error = 0;
-  for (size_t i = 0; i < expected.size(); ++i) error += std::pow(static_cast<double>(image.rgb[i]) - expected[i], 2);
-  EXPECT_GE(10 * std::log10(255.0 * 255.0 * static_cast<double>(expected.size()) / std::max(error, 1e-9)), 30);
-}
-
-TEST(Demo, ShowsTheSkyOverTheMeadow) {
-  Engine engine({.model = kDemo.string()});
-  const Image image = engine.generate(park()).images[0];
+  // Whatever diffusers does, the prompt asked for a bright park.
   const auto sky = mean_colour(image, 0, image.height / 8), meadow = mean_colour(image, image.height * 7 / 8, image.height);
   EXPECT_GT(sky[2], sky[0] + 20);        // blue
   EXPECT_GT(meadow[1], meadow[0] + 10);  // green
   EXPECT_GT(meadow[1], meadow[2] + 20);
 }
 
+TEST(Demo, DrawsNearlyTheSameInTheFastestType) {
+  Engine engine({.model = kDemo.string()}, {.dtype = "auto"});
+  const Result result = engine.generate(park());
+  if (result.dtype == "f32") GTEST_SKIP() << "this processor has no faster type than f32";
+  const Image& image = result.images[0];
+  const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
+  double error = 0;
+  for (size_t i = 0; i < expected.size(); ++i) error += std::pow(static_cast<double>(image.rgb[i]) - expected[i], 2);
+  EXPECT_GE(10 * std::log10(255.0 * 255.0 * static_cast<double>(expected.size()) / std::max(error, 1e-9)), 30);
+}
+
 TEST(Demo, TheSeedAndThePromptMatter) {
   Engine engine({.model = kDemo.string()});
   Request request = park();
   request.steps = 4;
+  request.width = request.height = 128;
   const auto first = engine.generate(request).images[0].rgb;
   request.seed = 3;
   EXPECT_NE(engine.generate(request).images[0].rgb, first);

@@ -272,7 +272,7 @@ void draw(Job& job, const Console& console) {
     bar.clear();
     if (!job.output.json) print(path + '\n');
   };
-  callbacks.finished = [&](const Image& image) { save(image, job.engine.device, job.engine.dtype); };
+  callbacks.finished = [&](const Image& image) { save(image, engine.device(), engine.dtype()); };
 
   try {
     const Result result = engine.generate(request, callbacks);

@@ -8,7 +8,7 @@
 
 #include "commands.h"
 #include "console.h"
-#include "engine/file.h"
+#include "engine/model_files.h"
 #include "fude/error.h"
 #include "options.h"
 #include "terminal.h"
@@ -38,17 +38,9 @@ bool parse(Options& options, Job& job, const Arguments& arguments) {
   return true;
 }
 
-Checkpoint open(const ModelFiles& files) {
-  CheckpointFiles paths;
-  paths.model = path_of(files.model);
-  paths.clip_l = path_of(files.clip_l);
-  paths.clip_g = path_of(files.clip_g);
-  paths.t5 = path_of(files.t5);
-  paths.vae = path_of(files.vae);
-  paths.tokenizers = path_of(files.tokenizers);
-  paths.no_t5 = files.no_t5;
-  paths.hub_cache = path_of(hub_cache_folder());
-  return Checkpoint::open(paths);
+Checkpoint open(ModelFiles files) {
+  files.hub_cache = hub_cache_folder();
+  return Checkpoint::open(checkpoint_files(files));
 }
 
 std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }

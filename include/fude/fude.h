@@ -135,7 +135,9 @@ class Engine {
   // The request with every default filled in, checked. Error{bad_request}.
   Request complete(const Request& request) const;
 
-  const std::string& model_name() const;  // the folder's or file's name
+  const std::string& device() const;      // what it draws on: "cpu"
+  const std::string& dtype() const;       // what it computes in: "f32", "bf16"
+  const std::string& model_name() const;  // the folder's or file's name, or the Hugging Face repository's
   const std::string& model_hash() const;  // identifies the weights: see docs
 
  private:

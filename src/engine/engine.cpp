@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <utility>
 
 #include "core/noise.h"
@@ -13,6 +12,7 @@
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/devices.h"
+#include "engine/model_files.h"
 #include "engine/request.h"
 
 namespace fude {
@@ -44,21 +44,6 @@ class Timed {
   double* total_;
   Clock clock_;
 };
-
-std::filesystem::path path_of(const std::string& utf8) { return std::filesystem::path(std::u8string(utf8.begin(), utf8.end())); }
-
-CheckpointFiles to_checkpoint_files(const ModelFiles& files) {
-  CheckpointFiles out;
-  out.model = path_of(files.model);
-  out.clip_l = path_of(files.clip_l);
-  out.clip_g = path_of(files.clip_g);
-  out.t5 = path_of(files.t5);
-  out.vae = path_of(files.vae);
-  out.tokenizers = path_of(files.tokenizers);
-  out.no_t5 = files.no_t5;
-  out.hub_cache = path_of(files.hub_cache);
-  return out;
-}
 
 DType requested_dtype(const std::string& name) {
   if (name == "f32") return DType::f32;
@@ -108,16 +93,16 @@ std::string numbered(const char* name, int64_t i) {
 }  // namespace
 
 Engine::State::State(const ModelFiles& files, const EngineOptions& options)
-    : checkpoint(Checkpoint::open(to_checkpoint_files(files))),
+    : checkpoint(Checkpoint::open(checkpoint_files(files))),
       tokenizers(checkpoint),
       backend(make_backend(options)),
       dtype(backend->compute_dtype(requested_dtype(options.dtype))) {
   backend->use(dtype);
   for (Component needed : {Component::clip_l, Component::clip_g, Component::transformer, Component::vae}) checkpoint.tensors(needed);
   vae.emplace(*backend, checkpoint);
-  const std::filesystem::path path = checkpoint.path();
-  const auto name = (path.has_filename() ? path : path.parent_path()).stem().u8string();
-  model_name.assign(name.begin(), name.end());
+  device_name = backend->name();
+  dtype_name = fude::name_of(dtype);
+  model_name = name_of_model(checkpoint.path());
   constexpr char kDigits[] = "0123456789abcdef";
   for (int shift = 60; shift >= 0; shift -= 4) model_hash += kDigits[(checkpoint.identity() >> shift) & 15];
 }
@@ -296,8 +281,8 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   const Clock clock;
   Result result;
   result.request = complete(asked);
-  result.device = backend->name();
-  result.dtype = name_of(dtype);
+  result.device = device_name;
+  result.dtype = dtype_name;
   const Request& request = result.request;
   std::vector<std::string> prompts;
   if (request.guidance > 1) prompts.push_back(request.negative);
@@ -326,6 +311,8 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 
 Result Engine::generate(const Request& request, const Callbacks& callbacks) { return state_->generate(request, callbacks); }
 Request Engine::complete(const Request& request) const { return state_->complete(request); }
+const std::string& Engine::device() const { return state_->device_name; }
+const std::string& Engine::dtype() const { return state_->dtype_name; }
 const std::string& Engine::model_name() const { return state_->model_name; }
 const std::string& Engine::model_hash() const { return state_->model_hash; }
 

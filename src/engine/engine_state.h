@@ -29,7 +29,7 @@ struct Engine::State {
   Tokenizers tokenizers;
   std::unique_ptr<Backend> backend;
   DType dtype;  // of activations and packed weights
-  std::string model_name, model_hash;
+  std::string device_name, dtype_name, model_name, model_hash;
   std::optional<Mmdit> mmdit;  // made at the first request, when it is known how much memory pictures take
   std::optional<Vae> vae;
 };

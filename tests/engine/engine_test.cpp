@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "engine/model_files.h"
 #include "support.h"
 
 namespace fude::test {
@@ -65,6 +66,18 @@ TEST_P(EngineGoldens, PlannedBytesAreUsedBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Pipelines, EngineGoldens, testing::ValuesIn(kPipelines), [](const auto& info) { return info.param; });
+
+TEST(ModelName, IsTheFoldersOrTheRepositorys) {
+  const auto root = std::filesystem::temp_directory_path() / ("fude_names_" + std::to_string(std::random_device{}()));
+  const auto snapshot = root / "models--stabilityai--stable-diffusion-3.5-medium" / "snapshots" / "0123abcd";
+  std::filesystem::create_directories(snapshot);
+  std::filesystem::create_directories(root / "stable-diffusion-3.5-large");
+  EXPECT_EQ(name_of_model(snapshot), "stable-diffusion-3.5-medium");
+  EXPECT_EQ(name_of_model(root / "stable-diffusion-3.5-large"), "stable-diffusion-3.5-large");
+  EXPECT_EQ(name_of_model(root / "stable-diffusion-3.5-large" / ""), "stable-diffusion-3.5-large");
+  EXPECT_EQ(name_of_model(root / "sd3.5_medium.safetensors"), "sd3.5_medium");
+  std::filesystem::remove_all(root);
+}
 
 TEST(Engine, RepeatsARequestBitForBit) {
   Engine engine({.model = fixture("dual").string()}, {.dtype = "f32"});

@@ -115,7 +115,7 @@ const dnnl::matmul::primitive_desc& CpuBackend::Products::linear(const LinearKey
 const dnnl::matmul::primitive_desc& CpuBackend::Products::product(const ProductKey& key) {
   return remember(products_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.ldx), out = matrix(key.m, key.n, key.out, key.ldo);
-    const auto w = matrix(key.k, key.n, key.x, key.sw0, key.sw1);
+    const memory::desc& w = packed_linear(key.k, key.n, key.x);
     return dnnl::matmul::primitive_desc({x, w, out}, attributes(Activation::none, false), engine);
   });
 }

@@ -26,9 +26,9 @@ struct CpuBackend::Products {
     Activation activation;
     auto operator<=>(const LinearKey&) const = default;
   };
-  // out[rows, n] = x[rows, k]·w[k, n], both activations; sw0, sw1: strides of w.
+  // out[m, n] = x[m, k]·w[k, n], both activations; w packed as packed_linear says.
   struct ProductKey {
-    int64_t m, n, k, ldx, sw0, sw1, ldo;
+    int64_t m, n, k, ldx, ldo;
     DType x, out;
     auto operator<=>(const ProductKey&) const = default;
   };
@@ -53,6 +53,7 @@ struct CpuBackend::Products {
     dnnl::matmul::primitive_desc scores, values;
   };
   AttentionTile attention_tile(const AttentionCall& call, int64_t rows);
+  struct AttentionPlan;
 
  private:
   dnnl::convolution_forward::primitive_desc make_conv(const ConvKey& key, const dnnl::memory::desc& weights);

@@ -91,6 +91,7 @@ const std::array<float, 256>& f8_table() {
 }  // namespace
 
 void to_f32(DType from, const void* source, float* destination, int64_t n) {
+  if (n == 0) return;  // and perhaps no memory at all
   switch (from) {
     case DType::f32: std::memcpy(destination, source, static_cast<size_t>(n) * 4); return;
     case DType::f16: convert_in<uint16_t>(source, destination, n, widen_f16); return;
@@ -106,6 +107,7 @@ void to_f32(DType from, const void* source, float* destination, int64_t n) {
 }
 
 void from_f32(DType to, const float* source, void* destination, int64_t n) {
+  if (n == 0) return;
   switch (to) {
     case DType::f32: std::memcpy(destination, source, static_cast<size_t>(n) * 4); return;
     case DType::f16: convert_out<uint16_t>(source, destination, n, to_f16); return;

@@ -71,6 +71,8 @@ const typename Map::mapped_type& remember(Map& map, const Key& key, Make make) {
   return found->second;
 }
 
+int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }
+
 // A call on row ranges of a batch is one two-dimensional product for each item.
 struct Batches {
   int64_t count, rows;
@@ -84,7 +86,7 @@ int64_t row_stride(const Tensor& t) { return t.stride[static_cast<size_t>(t.rank
 
 }  // namespace
 
-// The packed layout is asked for with one typical number of rows (pixels) and then used for all.
+// The packed layout of linears is asked for with one typical number of rows and then used for all.
 const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out, DType dtype) {
   return remember(packed_, std::tuple{out, in, int64_t{1}, dtype}, [&] {
     const int64_t rows = 512;
@@ -94,11 +96,11 @@ const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out,
   });
 }
 
+// What most sizes of picture like. Some like another: on AMX, oneDNN blocks a picture 256 or more pixels wide differently, and
+// forced into the layout of the others would fall back to loops a thousand times slower. Such calls reorder the weights first.
 const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DType dtype) {
-  return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype}, [&] {
-    const memory::desc any({s.out, s.in, s.kernel, s.kernel}, dnnl_type(dtype), tag::any);
-    return memory::desc(make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, dtype, false}, any).weights_desc());
-  });
+  return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype},
+                  [&] { return memory::desc(make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, dtype, false}).weights_desc()); });
 }
 
 const dnnl::matmul::primitive_desc& CpuBackend::Products::linear(const LinearKey& key) {
@@ -120,13 +122,14 @@ const dnnl::matmul::primitive_desc& CpuBackend::Products::product(const ProductK
   });
 }
 
-dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const ConvKey& key, const memory::desc& weights) {
+dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const ConvKey& key) {
   const int64_t before = key.stride == 2 ? 0 : key.kernel / 2;
   const int64_t height = key.height / key.stride, width = key.width / key.stride;
   // Stride 2 pads right and bottom only.
   const int64_t after = key.stride == 2 ? key.kernel - 2 : key.kernel / 2;
   const memory::desc x({key.n, key.in, key.height, key.width}, dnnl_type(key.dtype), tag::nhwc);
   const memory::desc out({key.n, key.out, height, width}, dnnl_type(key.dtype), tag::nhwc);
+  const memory::desc weights({key.out, key.in, key.kernel, key.kernel}, dnnl_type(key.dtype), tag::any);
   const memory::desc bias({key.out}, memory::data_type::f32, tag::a);
   return {{dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, x, weights, bias, out,
            {key.stride, key.stride}, {before, before}, {after, after}},
@@ -135,9 +138,7 @@ dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const 
 }
 
 const dnnl::convolution_forward::primitive_desc& CpuBackend::Products::conv(const ConvKey& key) {
-  return remember(convs_, key, [&] {
-    return make_conv(key, packed_conv({.out = key.out, .in = key.in, .kernel = key.kernel}, key.dtype));
-  });
+  return remember(convs_, key, [&] { return make_conv(key); });
 }
 
 std::string CpuBackend::description() const {
@@ -207,6 +208,23 @@ void CpuBackend::do_linear(const LinearCall& call, void* workspace) {
   products_->stream.wait();
 }
 
+// The workspace: the upsampled picture, the weights in another layout (each only where it is needed), oneDNN's scratch.
+struct CpuBackend::Products::ConvPlan {
+  ConvPlan(Products& products, const ConvCall& call)
+      : packed(products.packed_conv(call.w.weight.shape, call.x.dtype)),
+        pd(products.conv({call.x.dim(0), call.x.dim(1) * (call.options.upsample ? 2 : 1),
+                          call.x.dim(2) * (call.options.upsample ? 2 : 1), call.w.weight.shape.in, call.w.weight.shape.out,
+                          call.w.weight.shape.kernel, call.options.stride, call.x.dtype, call.options.accumulate})),
+        upsampled_bytes(call.options.upsample ? round_up(4 * call.x.bytes()) : 0),
+        reordered_bytes(pd.weights_desc() == packed ? 0 : round_up(static_cast<int64_t>(pd.weights_desc().get_size()))) {}
+
+  int64_t bytes() const { return upsampled_bytes + reordered_bytes + static_cast<int64_t>(pd.scratchpad_desc().get_size()); }
+
+  const memory::desc& packed;
+  const dnnl::convolution_forward::primitive_desc& pd;
+  int64_t upsampled_bytes, reordered_bytes;
+};
+
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
 CpuBackend::LinearCall CpuBackend::as_linear(const ConvCall& call) {
   const int64_t pixels = call.x.numel() / call.x.dim(3);
@@ -217,45 +235,44 @@ CpuBackend::LinearCall CpuBackend::as_linear(const ConvCall& call) {
 int64_t CpuBackend::workspace(const ConvCall& call) const {
   if (!is_tuned(call.x.dtype)) return 0;
   if (call.w.weight.shape.kernel == 1) return workspace(as_linear(call));
-  const int64_t zoom = call.options.upsample ? 2 : 1;
-  const WeightShape& s = call.w.weight.shape;
-  const auto& pd = products_->conv({call.x.dim(0), call.x.dim(1) * zoom, call.x.dim(2) * zoom, s.in, s.out, s.kernel,
-                                    call.options.stride, call.x.dtype, call.options.accumulate});
-  const int64_t scratch = (static_cast<int64_t>(pd.scratchpad_desc().get_size()) + 63) / 64 * 64;
-  return scratch + (call.options.upsample ? 4 * call.x.bytes() : 0);
+  return Products::ConvPlan(*products_, call).bytes();
 }
 
 void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
   if (!is_tuned(call.x.dtype)) return ReferenceBackend::do_conv2d(call, workspace);
   if (call.w.weight.shape.kernel == 1) return do_linear(as_linear(call), workspace);
-  const int64_t zoom = call.options.upsample ? 2 : 1;
-  const WeightShape& s = call.w.weight.shape;
-  const int64_t n = call.x.dim(0), height = call.x.dim(1), width = call.x.dim(2);
-  const auto& pd = products_->conv(
-      {n, height * zoom, width * zoom, s.in, s.out, s.kernel, call.options.stride, call.x.dtype, call.options.accumulate});
-  char* scratch = static_cast<char*>(workspace);
-  void* source = call.x.data;
-  if (call.options.upsample) {
-    source = scratch;
-    scratch += 4 * call.x.bytes();
-    const int64_t pixel = s.in * size_of(call.x.dtype);
-    cpu::parallel_ranges(threads_, n * height, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        char* out = static_cast<char*>(source) + row * 4 * width * pixel;
-        const char* in = static_cast<const char*>(call.x.data) + row * width * pixel;
-        for (int64_t i = 0; i < 2 * width; ++i) std::memcpy(out + i * pixel, in + i / 2 * pixel, static_cast<size_t>(pixel));
-        std::memcpy(out + 2 * width * pixel, out, static_cast<size_t>(2 * width * pixel));
-      }
-    });
-  }
+  const Products::ConvPlan plan(*products_, call);
   const dnnl::engine& engine = products_->engine;
-  dnnl::convolution_forward(pd).execute(products_->stream,
-                                        {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, source)},
-                                         {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, const_cast<void*>(call.w.weight.data))},
-                                         {DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data)},
-                                         {DNNL_ARG_DST, memory(pd.dst_desc(), engine, call.out.data)},
-                                         {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
+  char* const upsampled = static_cast<char*>(workspace);
+  char* const reordered = upsampled + plan.upsampled_bytes;
+  char* const scratch = reordered + plan.reordered_bytes;
+  if (plan.upsampled_bytes) upsample(call.x, upsampled);
+  memory weights(plan.packed, engine, const_cast<void*>(call.w.weight.data));
+  if (plan.reordered_bytes) {
+    memory liked(plan.pd.weights_desc(), engine, reordered);
+    dnnl::reorder(weights, liked).execute(products_->stream, weights, liked);
+    weights = liked;
+  }
+  dnnl::convolution_forward(plan.pd).execute(
+      products_->stream, {{DNNL_ARG_SRC, memory(plan.pd.src_desc(), engine, plan.upsampled_bytes ? upsampled : call.x.data)},
+                          {DNNL_ARG_WEIGHTS, weights},
+                          {DNNL_ARG_BIAS, memory(plan.pd.bias_desc(), engine, call.w.bias.data)},
+                          {DNNL_ARG_DST, memory(plan.pd.dst_desc(), engine, call.out.data)},
+                          {DNNL_ARG_SCRATCHPAD, memory(plan.pd.scratchpad_desc(), engine, scratch)}});
   products_->stream.wait();
+}
+
+// Each pixel twice in both directions.
+void CpuBackend::upsample(const Tensor& x, char* out) const {
+  const int64_t width = x.dim(2), pixel = x.dim(3) * size_of(x.dtype);
+  cpu::parallel_ranges(threads_, x.dim(0) * x.dim(1), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      char* const to = out + row * 4 * width * pixel;
+      const char* const from = static_cast<const char*>(x.data) + row * width * pixel;
+      for (int64_t i = 0; i < 2 * width; ++i) std::memcpy(to + i * pixel, from + i / 2 * pixel, static_cast<size_t>(pixel));
+      std::memcpy(to + 2 * width * pixel, to, static_cast<size_t>(2 * width * pixel));
+    }
+  });
 }
 
 }  // namespace fude

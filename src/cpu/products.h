@@ -54,9 +54,10 @@ struct CpuBackend::Products {
   };
   AttentionTile attention_tile(const AttentionCall& call, int64_t rows);
   struct AttentionPlan;
+  struct ConvPlan;
 
  private:
-  dnnl::convolution_forward::primitive_desc make_conv(const ConvKey& key, const dnnl::memory::desc& weights);
+  dnnl::convolution_forward::primitive_desc make_conv(const ConvKey& key);
 
   std::map<std::tuple<int64_t, int64_t, int64_t, DType>, dnnl::memory::desc> packed_;
   std::map<LinearKey, dnnl::matmul::primitive_desc> linears_;

@@ -128,6 +128,9 @@ const std::vector<Case>& cases() {
                      return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel),
                                       {.stride = stride, .upsample = upsample});
                    }});
+    t.push_back({"conv2d_wide", [](Backend& op, Inputs& in) {  // where AMX likes another layout of the weights
+                   return op.conv2d(in.tensor({1, 3, 258, 32}), in.conv(64, 32, 3));
+                 }});
     t.push_back({"conv2d_accumulate", [](Backend& op, Inputs& in) {
                    Tensor out = in.tensor({2, 5, 7, 16});
                    op.conv2d_into(out, in.tensor({2, 5, 7, 32}), in.conv(16, 32, 3), {.accumulate = true});

@@ -1,5 +1,6 @@
 #include "cpu/products.h"
 
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 #include <vector>
@@ -166,10 +167,12 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
   auto* rows = static_cast<char*>(staging.data() ? static_cast<void*>(staging.data()) : destination);
   cpu::parallel_ranges(threads_, shape.out, [&](int64_t begin, int64_t end) {
     if (dtype == DType::f32) return read(begin, end, reinterpret_cast<float*>(rows) + begin * shape.row());
-    std::vector<float> row(static_cast<size_t>(shape.row()));
-    for (int64_t r = begin; r < end; ++r) {
-      read(r, r + 1, row.data());
-      cpu::row_kernels().convert({rows + r * shape.row() * 2, true}, {row.data(), false}, shape.row());
+    constexpr int64_t kFew = 16;  // rows on their way through the cache
+    std::vector<float> values(static_cast<size_t>(kFew * shape.row()));
+    for (int64_t r = begin; r < end; r += kFew) {
+      const int64_t last = std::min(r + kFew, end);
+      read(r, last, values.data());
+      cpu::row_kernels().convert({rows + r * shape.row() * 2, true}, {values.data(), false}, (last - r) * shape.row());
     }
   });
   if (staging.data()) {

@@ -45,6 +45,7 @@ class CpuBackend : public ReferenceBackend {
 
  private:
   static LinearCall as_linear(const ConvCall& call);
+  static bool activates_apart(const LinearCall& call);
   void upsample(const Tensor& x, char* out) const;
 
   struct Products;  // oneDNN's engine, stream and the primitives made so far

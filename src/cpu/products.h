@@ -45,6 +45,7 @@ struct CpuBackend::Products {
   const dnnl::memory::desc& packed_linear(int64_t in, int64_t out, DType dtype);
   const dnnl::memory::desc& packed_conv(const WeightShape& shape, DType dtype);
   const dnnl::matmul::primitive_desc& linear(const LinearKey& key);
+  const dnnl::matmul::primitive_desc& linear(const LinearCall& call);
   const dnnl::matmul::primitive_desc& product(const ProductKey& key);
   const dnnl::convolution_forward::primitive_desc& conv(const ConvKey& key);
 

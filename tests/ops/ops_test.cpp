@@ -62,6 +62,8 @@ struct Case {
   double narrow_scale = 1;  // of the tolerance in bf16 and f16
 };
 
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
+
 Tensor attention_case(Backend& op, Inputs& in, int64_t b, int64_t queries, int64_t keys, int64_t heads, int64_t head_dim, bool causal,
                       bool bias) {
   const int64_t d = heads * head_dim;

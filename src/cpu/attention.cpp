@@ -34,7 +34,7 @@ CpuBackend::Products::AttentionTile CpuBackend::Products::attention_tile(const A
 }
 
 // The workspace: packed keys of every head, packed values of every head, then for each thread a tile's scores, its weights (the
-// scores after softmax) and the products' scratch.
+// scores after softmax; in f32 they take the scores' place) and the products' scratch.
 struct CpuBackend::Products::AttentionPlan {
   AttentionPlan(Products& products, const AttentionCall& call)
       : rows(tile_rows(call.q.dim(1), call.k.dim(1))),
@@ -44,7 +44,7 @@ struct CpuBackend::Products::AttentionPlan {
         key_bytes(bytes_of(whole.scores.weights_desc())),
         value_bytes(bytes_of(whole.values.weights_desc())),
         score_bytes(round_up(rows * call.k.dim(1) * 4)),
-        weight_bytes(round_up(rows * call.k.dim(1) * size_of(call.q.dtype))),
+        weight_bytes(call.q.dtype == DType::f32 ? 0 : round_up(rows * call.k.dim(1) * size_of(call.q.dtype))),
         scratch_bytes(std::max({bytes_of(whole.scores.scratchpad_desc()), bytes_of(whole.values.scratchpad_desc()),
                                 bytes_of(rest.scores.scratchpad_desc()), bytes_of(rest.values.scratchpad_desc())})) {}
 
@@ -91,8 +91,8 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
     const int64_t h = task / tiles, first = task % tiles * plan.rows, rows = std::min(plan.rows, queries - first);
     const auto& [scores_pd, values_pd] = rows == plan.rows ? plan.whole : plan.rest;
     char* const scores = threads_begin + thread * plan.thread_bytes();
-    char* const weights = scores + plan.score_bytes;
-    char* const scratch = weights + plan.weight_bytes;
+    char* const weights = plan.weight_bytes ? scores + plan.score_bytes : scores;
+    char* const scratch = scores + plan.score_bytes + plan.weight_bytes;
     dnnl::stream stream(engine);
     const auto multiply = [&](const dnnl::matmul::primitive_desc& pd, void* x, void* w, void* out) {
       dnnl::matmul(pd).execute(stream, {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x)},

@@ -41,12 +41,12 @@ struct CpuBackend::Products::AttentionPlan {
         whole(products.attention_tile(call, rows)),
         rest(call.q.dim(1) % rows ? products.attention_tile(call, call.q.dim(1) % rows) : whole),
         heads(call.q.dim(0) * call.options.heads),
-        key_bytes(bytes_of(whole.scores.weights_desc())),
-        value_bytes(bytes_of(whole.values.weights_desc())),
+        key_bytes(bytes_of(whole.scores.pd.weights_desc())),
+        value_bytes(bytes_of(whole.values.pd.weights_desc())),
         score_bytes(round_up(rows * call.k.dim(1) * 4)),
         weight_bytes(call.q.dtype == DType::f32 ? 0 : round_up(rows * call.k.dim(1) * size_of(call.q.dtype))),
-        scratch_bytes(std::max({bytes_of(whole.scores.scratchpad_desc()), bytes_of(whole.values.scratchpad_desc()),
-                                bytes_of(rest.scores.scratchpad_desc()), bytes_of(rest.values.scratchpad_desc())})) {}
+        scratch_bytes(std::max({bytes_of(whole.scores.pd.scratchpad_desc()), bytes_of(whole.values.pd.scratchpad_desc()),
+                                bytes_of(rest.scores.pd.scratchpad_desc()), bytes_of(rest.values.pd.scratchpad_desc())})) {}
 
   int64_t thread_bytes() const { return score_bytes + weight_bytes + scratch_bytes; }
   int64_t bytes(int threads) const { return heads * (key_bytes + value_bytes) + threads * thread_bytes(); }
@@ -81,26 +81,27 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
       memory plain(from, engine, source), packed(to, engine, destination);
       dnnl::reorder(plain, packed).execute(stream, plain, packed);
     };
-    pack({{d, keys}, type, memory::dims{1, call.k.stride[1]}}, head(call.k, h, 0), plan.whole.scores.weights_desc(),
+    pack({{d, keys}, type, memory::dims{1, call.k.stride[1]}}, head(call.k, h, 0), plan.whole.scores.pd.weights_desc(),
          packed_keys + h * plan.key_bytes);
-    pack({{keys, d}, type, memory::dims{call.v.stride[1], 1}}, head(call.v, h, 0), plan.whole.values.weights_desc(),
+    pack({{keys, d}, type, memory::dims{call.v.stride[1], 1}}, head(call.v, h, 0), plan.whole.values.pd.weights_desc(),
          packed_values + h * plan.value_bytes);
   });
 
   cpu::parallel_tasks(threads_, plan.heads * tiles, [&](int64_t task, int thread) {
     const int64_t h = task / tiles, first = task % tiles * plan.rows, rows = std::min(plan.rows, queries - first);
-    const auto& [scores_pd, values_pd] = rows == plan.rows ? plan.whole : plan.rest;
+    const auto& [scores_product, values_product] = rows == plan.rows ? plan.whole : plan.rest;
     char* const scores = threads_begin + thread * plan.thread_bytes();
     char* const weights = plan.weight_bytes ? scores + plan.score_bytes : scores;
     char* const scratch = scores + plan.score_bytes + plan.weight_bytes;
     dnnl::stream stream(engine);
-    const auto multiply = [&](const dnnl::matmul::primitive_desc& pd, void* x, void* w, void* out) {
-      dnnl::matmul(pd).execute(stream, {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x)},
-                                        {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, w)},
-                                        {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out)},
-                                        {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
+    const auto multiply = [&](const Products::Product& product, void* x, void* w, void* out) {
+      const auto& pd = product.pd;
+      product.run.execute(stream, {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x)},
+                                   {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, w)},
+                                   {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out)},
+                                   {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
     };
-    multiply(scores_pd, head(call.q, h, first), packed_keys + h * plan.key_bytes, scores);
+    multiply(scores_product, head(call.q, h, first), packed_keys + h * plan.key_bytes, scores);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t seen = call.options.causal ? first + r + 1 : keys;
       char* const row = weights + r * keys * element;
@@ -110,7 +111,7 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
                                  call.options.scale, bias_row);
       std::fill(row + seen * element, row + keys * element, char{0});
     }
-    multiply(values_pd, weights, packed_values + h * plan.value_bytes, head(call.out, h, first));
+    multiply(values_product, weights, packed_values + h * plan.value_bytes, head(call.out, h, first));
   });
 }
 

@@ -104,22 +104,22 @@ const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DTyp
                   [&] { return memory::desc(make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, dtype, false}).weights_desc()); });
 }
 
-const dnnl::matmul::primitive_desc& CpuBackend::Products::linear(const LinearKey& key) {
+const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKey& key) {
   return remember(linears_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.ldx), out = matrix(key.m, key.n, key.out, key.ldo);
     const memory::desc bias({1, key.n}, memory::data_type::f32, tag::ab);
     const memory::desc& weights = packed_linear(key.k, key.n, key.x);
     const auto attr = attributes(key.activation, key.accumulate);
-    if (key.bias) return dnnl::matmul::primitive_desc({x, weights, bias, out}, attr, engine);
-    return dnnl::matmul::primitive_desc({x, weights, out}, attr, engine);
+    if (key.bias) return Product(dnnl::matmul::primitive_desc({x, weights, bias, out}, attr, engine));
+    return Product(dnnl::matmul::primitive_desc({x, weights, out}, attr, engine));
   });
 }
 
-const dnnl::matmul::primitive_desc& CpuBackend::Products::product(const ProductKey& key) {
+const CpuBackend::Products::Product& CpuBackend::Products::product(const ProductKey& key) {
   return remember(products_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.ldx), out = matrix(key.m, key.n, key.out, key.ldo);
     const memory::desc& w = packed_linear(key.k, key.n, key.x);
-    return dnnl::matmul::primitive_desc({x, w, out}, attributes(Activation::none, false), engine);
+    return Product(dnnl::matmul::primitive_desc({x, w, out}, attributes(Activation::none, false), engine));
   });
 }
 
@@ -189,7 +189,7 @@ bool CpuBackend::activates_apart(const LinearCall& call) {
   return !has_avx512 && call.options.activation != Activation::none && !call.options.accumulate;
 }
 
-const dnnl::matmul::primitive_desc& CpuBackend::Products::linear(const LinearCall& call) {
+const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearCall& call) {
   const WeightShape& w = call.w.weight.shape;
   return linear({batches(call.x).rows, w.out, w.in, row_stride(call.x), row_stride(call.out), call.x.dtype, call.out.dtype,
                  bool(call.w.bias), call.options.accumulate,
@@ -198,13 +198,13 @@ const dnnl::matmul::primitive_desc& CpuBackend::Products::linear(const LinearCal
 
 int64_t CpuBackend::workspace(const LinearCall& call) const {
   if (!is_tuned(call.w.weight.dtype)) return 0;
-  return static_cast<int64_t>(products_->linear(call).scratchpad_desc().get_size());
+  return static_cast<int64_t>(products_->linear(call).pd.scratchpad_desc().get_size());
 }
 
 void CpuBackend::do_linear(const LinearCall& call, void* workspace) {
   const Weight& w = call.w.weight;
   if (!is_tuned(w.dtype)) return ReferenceBackend::do_linear(call, workspace);
-  const auto& pd = products_->linear(call);
+  const auto& [pd, product] = products_->linear(call);
   const dnnl::engine& engine = products_->engine;
   for (int64_t b = 0; b < batches(call.x).count; ++b) {
     std::unordered_map<int, memory> args = {
@@ -213,7 +213,7 @@ void CpuBackend::do_linear(const LinearCall& call, void* workspace) {
         {DNNL_ARG_DST, memory(pd.dst_desc(), engine, item(call.out, b).data)},
         {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, workspace)}};
     if (call.w.bias) args.emplace(DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data));
-    dnnl::matmul(pd).execute(products_->stream, args);
+    product.execute(products_->stream, args);
   }
   products_->stream.wait();
   if (activates_apart(call)) do_activate(call.out, call.out, call.options.activation);

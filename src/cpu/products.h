@@ -39,19 +39,27 @@ struct CpuBackend::Products {
     auto operator<=>(const ConvKey&) const = default;
   };
 
+  // A product and what it was made from. Making one costs as much as running a small one, so both are kept.
+  struct Product {
+    explicit Product(const dnnl::matmul::primitive_desc& made_from) : pd(made_from), run(made_from) {}
+    dnnl::matmul::primitive_desc pd;
+    dnnl::matmul run;
+  };
+
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
 
   const dnnl::memory::desc& packed_linear(int64_t in, int64_t out, DType dtype);
   const dnnl::memory::desc& packed_conv(const WeightShape& shape, DType dtype);
-  const dnnl::matmul::primitive_desc& linear(const LinearKey& key);
-  const dnnl::matmul::primitive_desc& linear(const LinearCall& call);
-  const dnnl::matmul::primitive_desc& product(const ProductKey& key);
+  const Product& linear(const LinearKey& key);
+  const Product& linear(const LinearCall& call);
+  const Product& product(const ProductKey& key);
   const dnnl::convolution_forward::primitive_desc& conv(const ConvKey& key);
 
   // Scores (f32) and weighted values of `rows` queries of one head.
   struct AttentionTile {
-    dnnl::matmul::primitive_desc scores, values;
+    const Product& scores;
+    const Product& values;
   };
   AttentionTile attention_tile(const AttentionCall& call, int64_t rows);
   struct AttentionPlan;
@@ -61,8 +69,8 @@ struct CpuBackend::Products {
   dnnl::convolution_forward::primitive_desc make_conv(const ConvKey& key);
 
   std::map<std::tuple<int64_t, int64_t, int64_t, DType>, dnnl::memory::desc> packed_;
-  std::map<LinearKey, dnnl::matmul::primitive_desc> linears_;
-  std::map<ProductKey, dnnl::matmul::primitive_desc> products_;
+  std::map<LinearKey, Product> linears_;
+  std::map<ProductKey, Product> products_;
   std::map<ConvKey, dnnl::convolution_forward::primitive_desc> convs_;
 };
 

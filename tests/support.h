@@ -100,8 +100,8 @@ inline void PrintTo(const Device& device, std::ostream* out) { *out << device.na
 
 // Arena memory for one test.
 struct Memory {
-  explicit Memory(Backend& op, int64_t bytes = int64_t{256} << 20) : buffer(bytes), arena(buffer.data(), bytes) { op.use(arena); }
-  HostBuffer buffer;
+  explicit Memory(Backend& op, int64_t bytes = int64_t{256} << 20) : buffer(op.allocate(bytes)), arena(buffer) { op.use(arena); }
+  Buffer buffer;
   Arena arena;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <limits>
 #include <new>
 #include <string>
@@ -15,18 +14,16 @@ namespace {
 constexpr std::align_val_t kPage{4096};
 }
 
-HostBuffer::HostBuffer(int64_t bytes) : size_(bytes) {
-  if (bytes == 0) return;
+Buffer host_buffer(int64_t bytes) {
+  if (bytes == 0) return {};
   auto* p = static_cast<std::byte*>(::operator new(static_cast<size_t>(bytes), kPage, std::nothrow));
   if (!p)
     throw Error(Code::out_of_memory, "the system has no " + std::to_string(bytes >> 20) +
                                          " MiB of memory left; close other programs or ask for a smaller picture");
-  memory_.reset(p);
+  return {p, bytes, [](std::byte* memory) { ::operator delete(memory, kPage); }};
 }
 
-void HostBuffer::Free::operator()(std::byte* p) const { ::operator delete(p, kPage); }
-
-Arena Arena::measuring() { return Arena(nullptr, std::numeric_limits<int64_t>::max() / 2); }
+Arena Arena::measuring() { return Arena(nullptr, std::numeric_limits<int64_t>::max() / 2, true); }
 
 void* Arena::allocate(int64_t bytes) {
   assert(bytes >= 0);
@@ -39,9 +36,6 @@ void* Arena::allocate(int64_t bytes) {
   peak_ = std::max(peak_, used_);
   // A measuring arena's addresses start at one page, so that no tensor looks empty.
   if (is_measuring()) return reinterpret_cast<void*>(static_cast<uintptr_t>(4096 + begin));
-#ifdef FUDE_POISON_ARENA
-  std::memset(memory_ + begin, 0xff, static_cast<size_t>(size));  // NaN in every float type
-#endif
   return memory_ + begin;
 }
 

@@ -1,48 +1,67 @@
 // Bump allocation. The temporaries of a block die when its Scope does; nothing else is ever freed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 namespace fude {
 
-// Page-backed host memory, aligned for every kernel. Error{out_of_memory} when the system has none.
-class HostBuffer {
+// Memory of the host or of a device, given back when it goes.
+class Buffer {
  public:
-  HostBuffer() = default;
-  explicit HostBuffer(int64_t bytes);
+  using Free = void (*)(std::byte*);
+
+  Buffer() = default;
+  Buffer(std::byte* memory, int64_t bytes, Free free) : memory_(memory, free), size_(bytes) {}
   std::byte* data() const { return memory_.get(); }
   int64_t size() const { return size_; }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte, Free> memory_;
+  std::unique_ptr<std::byte, Free> memory_{nullptr, nullptr};
   int64_t size_ = 0;
 };
 
+// Page-backed host memory, aligned for every kernel. Error{out_of_memory} when the system has none.
+Buffer host_buffer(int64_t bytes);
+
 class Arena {
  public:
-  static constexpr int64_t kAlignment = 64;
+  static constexpr int64_t kAlignment = 256;  // a cache line of every processor, and what copies of tiles on a card ask for
 
-  Arena(std::byte* memory, int64_t capacity) : memory_(memory), capacity_(capacity) {}
+  // Hands out `memory`, which outlives the arena.
+  explicit Arena(const Buffer& memory) : Arena(memory.data(), memory.size()) {}
   // Hands out addresses that must never be touched and remembers how far they went: the same calls then fit a real arena of
   // peak() bytes exactly.
   static Arena measuring();
 
   void* allocate(int64_t bytes);  // Error{out_of_memory} past the capacity
-  bool is_measuring() const { return memory_ == nullptr; }
+  bool is_measuring() const { return measuring_; }
   int64_t used() const { return used_; }
   int64_t peak() const { return peak_; }
   void rewind(int64_t mark);  // back to an earlier used()
 
+  // Runs first, then second so that it reuses nothing of what first allocated: both may be under way at once. Back to now after them.
+  template <class First, class Second>
+  void beside(First&& first, Second&& second) {
+    const int64_t mark = used_, before = std::exchange(peak_, used_);
+    first();
+    used_ = peak_;
+    second();
+    peak_ = std::max(peak_, before);
+    used_ = mark;
+  }
+
  private:
+  Arena(std::byte* memory, int64_t capacity, bool measuring = false) : memory_(memory), capacity_(capacity), measuring_(measuring) {}
+
   std::byte* memory_;
   int64_t capacity_;
   int64_t used_ = 0;
   int64_t peak_ = 0;
+  bool measuring_;
 };
 
 // Gives back what was allocated after it was made.

@@ -1,8 +1,10 @@
 #include "core/backend.h"
 
 #include <cassert>
+#include <cstring>
 #include <string>
 
+#include "core/system.h"
 #include "fude/error.h"
 
 namespace fude {
@@ -21,16 +23,42 @@ Tensor empty_like(const Backend& op, const Tensor& x, int64_t columns, DType dty
 
 }  // namespace
 
-void Backend::begin(double flops) {
-  work_.flops += flops;
+DeviceMemory Backend::device_memory() const {
+  const HostMemory host = host_memory();
+  return {host.total, host.available};
+}
+
+void Backend::poll() const {
   if (stop_ && stop_->load(std::memory_order_relaxed)) throw Error(Code::cancelled, "stopped at your request");
 }
 
+void Backend::begin(double flops) {
+  work_.flops += flops;
+  poll();
+}
+
+void* Backend::take(int64_t bytes) const {
+  void* memory = arena_->allocate(bytes);
+#ifdef FUDE_POISON_ARENA
+  if (!measuring()) poison(memory, bytes);
+#endif
+  return memory;
+}
+
+void Backend::poison(void* memory, int64_t bytes) const { std::memset(memory, 0xff, static_cast<size_t>(bytes)); }
+
 Tensor Backend::empty(std::initializer_list<int64_t> shape, DType dtype) const {
   Tensor t = Tensor::of(nullptr, dtype, shape);
-  t.data = arena_->allocate(t.bytes());
+  t.data = take(t.bytes());
   return t;
 }
+
+Tensor Backend::pack_vector(int64_t n, const float* values, void* memory) const {
+  std::memcpy(memory, values, static_cast<size_t>(n) * 4);
+  return Tensor::of(memory, DType::f32, {n});
+}
+
+void Backend::play(std::unique_ptr<Recording>&, const std::function<void()>& work) { work(); }
 
 int64_t Backend::packed_bytes(const WeightShape& shape, DType dtype) const { return shape.numel() * size_of(dtype); }
 
@@ -55,7 +83,7 @@ Tensor Backend::linear(const Tensor& x, const Linear& w, LinearOptions options) 
 void Backend::linear_into(const Tensor& out, const Tensor& x, const Linear& w, LinearOptions options) {
   assert(x.rank == out.rank && x.dim(-1) == w.weight.shape.in && out.dim(-1) == w.weight.shape.out && w.weight.shape.kernel == 1);
   assert(x.numel() / x.dim(-1) == out.numel() / out.dim(-1) && (x.rank <= 3 || x.contiguous()));
-  LinearCall call{out, x, w, options};
+  LinearCall call{out, x, w, options, {}};
   if (x.contiguous() && out.contiguous()) {
     const int64_t m = x.numel() / x.dim(-1);
     call.x = x.view({m, x.dim(-1)});
@@ -63,19 +91,35 @@ void Backend::linear_into(const Tensor& out, const Tensor& x, const Linear& w, L
   }
   begin(2.0 * static_cast<double>(x.numel()) * static_cast<double>(w.weight.shape.out));
   Scope s = scope();
-  void* memory = arena_->allocate(workspace(call));
+  void* memory = take(workspace(call));
+  if (!measuring()) do_linear(call, memory);
+}
+
+void Backend::add_gated_linear(const Tensor& x, const Tensor& gate, const Tensor& y, const Linear& w) {
+  assert(x.rank == 3 && y.rank == 3 && y.dim(-1) == w.weight.shape.in && x.dim(-1) == w.weight.shape.out);
+  assert(gate.dim(0) == x.dim(0) && gate.dim(1) == x.dim(2));
+  Scope s = scope();
+  if (!gates_linears()) return add_gated(x, gate, linear(y, w));
+  const LinearCall call{x, y, w, {}, gate};
+  begin(2.0 * static_cast<double>(y.numel()) * static_cast<double>(w.weight.shape.out));
+  void* memory = take(workspace(call));
   if (!measuring()) do_linear(call, memory);
 }
 
 Tensor Backend::attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
-  assert(q.rank == 3 && same_shape(k, v) && q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2) && q.dim(2) % options.heads == 0);
   Tensor out = empty({q.dim(0), q.dim(1), q.dim(2)}, q.dtype);
+  attention_into(out, q, k, v, options);
+  return out;
+}
+
+void Backend::attention_into(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
+  assert(q.rank == 3 && same_shape(out, q) && same_shape(k, v) && q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2) &&
+         q.dim(2) % options.heads == 0);
   begin(4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)));
   const AttentionCall call{out, q, k, v, options, q.dim(2) / options.heads};
   Scope s = scope();
-  void* memory = arena_->allocate(workspace(call));
+  void* memory = take(workspace(call));
   if (!measuring()) do_attention(call, memory);
-  return out;
 }
 
 Tensor Backend::conv2d(const Tensor& x, const Conv& w, ConvOptions options) {
@@ -91,7 +135,7 @@ void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, Con
   begin(2.0 * static_cast<double>(out.numel()) * static_cast<double>(w.weight.shape.row()));
   const ConvCall call{out, x, w, options};
   Scope s = scope();
-  void* memory = arena_->allocate(workspace(call));
+  void* memory = take(workspace(call));
   if (!measuring()) do_conv2d(call, memory);
 }
 
@@ -202,8 +246,8 @@ Tensor Backend::guide(const Tensor& v, float guidance) {
   return out;
 }
 
-void Backend::euler_step(const Tensor& latents, const Tensor& v, float dt) {
-  assert(same_shape(latents, v) && latents.dtype == DType::f32 && v.dtype == DType::f32);
+void Backend::euler_step(const Tensor& latents, const Tensor& v, const Tensor& dt) {
+  assert(same_shape(latents, v) && latents.dtype == DType::f32 && v.dtype == DType::f32 && dt.numel() == 1);
   begin(0);
   if (!measuring()) do_axpy(latents, v, dt);
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <string>
 
 #include "core/activation.h"
@@ -39,6 +40,17 @@ struct ConvOptions {
   bool accumulate = false;  // conv2d_into only: out += y
 };
 
+// Bytes of a device's memory.
+struct DeviceMemory {
+  int64_t total = 0, available = 0;
+};
+
+// Work that is done again and again, as its backend remembers it: see Backend::play.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+};
+
 // What a run cost so far.
 struct Work {
   double flops = 0;
@@ -53,6 +65,9 @@ class Backend {
   virtual DType compute_dtype(DType wanted) const = 0;
 
   // ---- memory ------------------------------------------------------------------------------------------------------------
+  virtual bool on_host() const { return true; }
+  virtual Buffer allocate(int64_t bytes) const { return host_buffer(bytes); }  // for weights and arenas. Error{out_of_memory}
+  virtual DeviceMemory device_memory() const;                                  // of the device, all of it and what is free
   void use(Arena& arena) { arena_ = &arena; }
   void use(DType activations) { dtype_ = activations; }
   void stop_when(const std::atomic<bool>* flag) { stop_ = flag; }  // polled by every operation: Error{cancelled}
@@ -70,6 +85,8 @@ class Backend {
   virtual int64_t packed_bytes(const WeightShape& shape, DType dtype) const;
   // Fills `memory` (packed_bytes of it) with the form linear and conv2d multiply by.
   virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const = 0;
+  // A bias or a norm's weight: n values of f32 into `memory` (n·4 bytes of it).
+  virtual Tensor pack_vector(int64_t n, const float* values, void* memory) const;
 
   // ---- copies ------------------------------------------------------------------------------------------------------------
   Tensor upload(const void* host, DType dtype, std::initializer_list<int64_t> shape);  // host memory, contiguous
@@ -82,8 +99,11 @@ class Backend {
   Tensor linear(const Tensor& x, const Linear& w, LinearOptions options = {});
   // The same into an existing tensor (any float dtype); with options.accumulate added to it.
   void linear_into(const Tensor& out, const Tensor& x, const Linear& w, LinearOptions options = {});
+  // x += gate·(y·Wᵀ + b); gate f32 [b, out].
+  void add_gated_linear(const Tensor& x, const Tensor& gate, const Tensor& y, const Linear& w);
   // softmax(scale·q·kᵀ + bias)·v per head; q [b, tq, d], k and v [b, tk, d], columns of a wider tensor allowed. -> [b, tq, d].
   Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
+  void attention_into(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
   // Square kernel, padding kernel/2, stride 2 pads right and bottom only (the VAE's). x NHWC -> NHWC.
   Tensor conv2d(const Tensor& x, const Conv& w, ConvOptions options = {});
   void conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, ConvOptions options = {});
@@ -101,7 +121,7 @@ class Backend {
   Tensor group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation);
   Tensor activate(const Tensor& x, Activation activation);
   void add(const Tensor& x, const Tensor& y);                             // x += y; y may be [rows, d] for every batch of x
-  void multiply(const Tensor& x, const Tensor& y);                        // x *= y
+  void multiply(const Tensor& x, const Tensor& y);                        // x *= y; columns of wider tensors allowed
   void add_gated(const Tensor& x, const Tensor& gate, const Tensor& y);   // x += gate·y; gate f32 [b, d]
 
   // ---- the ends of the model ---------------------------------------------------------------------------------------------
@@ -114,13 +134,40 @@ class Backend {
   // Guidance: v f32 [2·n, …], negative half first -> [n, …] = u + guidance·(c − u).
   Tensor guide(const Tensor& v, float guidance);
   // One step of an ordinary differential equation: latents += dt·v, both f32.
-  void euler_step(const Tensor& latents, const Tensor& v, float dt);
+  void euler_step(const Tensor& latents, const Tensor& v, const Tensor& dt);  // dt f32 [1]
+
+  // ---- how work is issued ------------------------------------------------------------------------------------------------
+  // Two pieces of work that do not read each other's results; a device may run them side by side. What they allocate is gone
+  // afterwards.
+  template <class First, class Second>
+  void parallel(First&& first, Second&& second) {
+    if (!has_branches()) {
+      const auto alone = [this](auto&& work) {
+        auto scratch = scope();
+        work();
+      };
+      alone(first);
+      alone(second);
+      return;
+    }
+    if (!measuring()) fork();
+    arena_->beside(first, [&] {
+      if (!measuring()) other_branch();
+      second();
+    });
+    if (!measuring()) join();
+  }
+
+  // Does `work`, which is the same operations on the same memory each time a recording is played: a device may remember it and
+  // replay it at once.
+  virtual void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work);
 
  protected:
   struct LinearCall {
     Tensor out, x;  // two-dimensional, or three-dimensional with strided batches
     Linear w;
     LinearOptions options;
+    Tensor gate;  // of add_gated_linear, where the device fuses it; then three-dimensional
   };
   struct AttentionCall {
     Tensor out, q, k, v;
@@ -132,6 +179,17 @@ class Backend {
     Conv w;
     ConvOptions options;
   };
+
+  // Where work is issued: fork begins the first branch of parallel, other_branch the second, join waits for both.
+  virtual bool has_branches() const { return false; }
+  virtual void fork() {}
+  virtual void other_branch() {}
+  virtual void join() {}
+  // Fills memory of the arena with NaN, so that tests notice what reads it before writing.
+  virtual void poison(void* memory, int64_t bytes) const;
+
+  // Notices cancellation; every operation does.
+  void poll() const;
 
   // Bytes of arena a call needs besides its tensors.
   virtual int64_t workspace(const LinearCall&) const { return 0; }
@@ -157,15 +215,18 @@ class Backend {
   virtual void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) = 0;
   virtual void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) = 0;
   virtual void do_guide(const Tensor& out, const Tensor& v, float guidance) = 0;
-  virtual void do_axpy(const Tensor& out, const Tensor& x, float factor) = 0;  // out += factor·x
+  virtual void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) = 0;  // out += factor·x
 
   virtual void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) = 0;
+  // Whether do_linear takes a gate; otherwise add_gated_linear is a linear and add_gated.
+  virtual bool gates_linears() const { return false; }
 
   // Fused operations; these defaults are the definitions.
   virtual void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
 
  private:
   void begin(double flops);  // counts work, notices cancellation
+  void* take(int64_t bytes) const;
 
   Arena* arena_ = nullptr;
   DType dtype_ = DType::f32;

@@ -163,17 +163,10 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
   const auto& packed = is_linear ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
   const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)
                                : memory::desc({shape.out, shape.in, shape.kernel, shape.kernel}, dnnl_type(dtype), tag::oihw);
-  HostBuffer staging(plain == packed ? 0 : shape.numel() * size_of(dtype));
+  const Buffer staging = host_buffer(plain == packed ? 0 : shape.numel() * size_of(dtype));
   auto* rows = static_cast<char*>(staging.data() ? static_cast<void*>(staging.data()) : destination);
   cpu::parallel_ranges(threads_, shape.out, [&](int64_t begin, int64_t end) {
-    if (dtype == DType::f32) return read(begin, end, reinterpret_cast<float*>(rows) + begin * shape.row());
-    constexpr int64_t kFew = 16;  // rows on their way through the cache
-    std::vector<float> values(static_cast<size_t>(kFew * shape.row()));
-    for (int64_t r = begin; r < end; r += kFew) {
-      const int64_t last = std::min(r + kFew, end);
-      read(r, last, values.data());
-      cpu::row_kernels().convert({rows + r * shape.row() * 2, true}, {values.data(), false}, (last - r) * shape.row());
-    }
+    read(begin, end, dtype, rows + begin * shape.row() * size_of(dtype));
   });
   if (staging.data()) {
     memory from(plain, products_->engine, rows), to(packed, products_->engine, destination);
@@ -240,7 +233,7 @@ struct CpuBackend::Products::ConvPlan {
 CpuBackend::LinearCall CpuBackend::as_linear(const ConvCall& call) {
   const int64_t pixels = call.x.numel() / call.x.dim(3);
   return {call.out.view({pixels, call.out.dim(3)}), call.x.view({pixels, call.x.dim(3)}), {call.w.weight, call.w.bias},
-          {.accumulate = call.options.accumulate}};
+          {.accumulate = call.options.accumulate}, {}};
 }
 
 int64_t CpuBackend::workspace(const ConvCall& call) const {

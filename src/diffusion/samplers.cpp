@@ -4,8 +4,8 @@ namespace fude {
 
 namespace {
 
-void euler(Backend& op, const Tensor& latents, const Tensor& velocity, float sigma, float next) {
-  op.euler_step(latents, velocity, next - sigma);
+void euler(Backend& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt) {
+  op.euler_step(latents, velocity, dt);
 }
 
 }  // namespace

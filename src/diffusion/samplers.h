@@ -11,8 +11,8 @@ namespace fude {
 struct Sampler {
   std::string name;        // of the command line
   std::string a1111_name;  // of the PNG's parameters text
-  // Moves latents (f32, in place) from sigma to next, given the guided velocity at sigma.
-  void (*step)(Backend& op, const Tensor& latents, const Tensor& velocity, float sigma, float next);
+  // Moves latents (f32, in place) to the next sigma, given the guided velocity; dt f32 [1], the difference of the sigmas.
+  void (*step)(Backend& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt);
 };
 
 const std::vector<Sampler>& samplers();        // the first is the default

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "core/noise.h"
-#include "core/system.h"
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/devices.h"
@@ -127,29 +126,30 @@ void Engine::State::draw(const Request& request, const TokenIds& ids, const Call
   const auto tell = [&](Stage stage, int64_t picture, int64_t step, int64_t steps) {
     if (!planning && callbacks.progress) callbacks.progress({stage, picture, request.count, step, steps});
   };
-  int64_t& weights = planning ? result.planned.host : result.used.host;
+  int64_t& weights = device_bytes(planning ? result.planned : result.used);
   const auto count_weights = [&](int64_t bytes) { weights = std::max(weights, bytes); };
   const auto weight_bytes = [&] {
-    return (planning ? mmdit->bytes() : mmdit->allocated()) + (planning ? vae->decoder.bytes() : vae->decoder.allocated());
+    return planning ? mmdit->bytes() + vae->decoder.bytes() + text->kept_bytes()
+                    : mmdit->allocated() + vae->decoder.allocated() + text->allocated();
   };
   const bool guided = request.guidance > 1;
   const int64_t height = request.height / zoom(), width = request.width / zoom(), channels = checkpoint.mmdit().channels;
 
   // Embeddings
-  TextEmbeddings text;
+  TextEmbeddings embeddings;
   {
     const auto clock = timed(result.seconds.encode);
     const int64_t encoders = checkpoint.has(Component::t5) ? 3 : 2;
     int64_t done = 0;
     tell(Stage::encode, 0, 0, encoders);
     const int64_t kept = mmdit->allocated() + vae->decoder.allocated();  // of earlier requests
-    text = encode_text(op, checkpoint, ids, [&](int64_t bytes) {
+    embeddings = encode_text(op, checkpoint, *text, ids, [&](int64_t bytes) {
       count_weights(kept + bytes);
       tell(Stage::encode, 0, ++done, encoders);
     });
   }
-  trace(op, callbacks, "embeddings", text.tokens);
-  trace(op, callbacks, "pooled", text.pooled);
+  trace(op, callbacks, "embeddings", embeddings.tokens);
+  trace(op, callbacks, "pooled", embeddings.pooled);
 
   // Weights that stay
   if (!planning) {
@@ -174,42 +174,60 @@ void Engine::State::draw(const Request& request, const TokenIds& ids, const Call
   trace(op, callbacks, "noise", latents.batch(0, 1));
 
   // Denoise, some steps at a time; decode each picture after its last step
-  const Conditioning conditioning = condition(op, *mmdit, text.tokens, height, width);
+  const Conditioning conditioning = condition(op, *mmdit, embeddings.tokens, height, width);
   const Schedule schedule = make_schedule(request.steps, *request.shift, checkpoint.schedule().train_timesteps);
   const Sampler& sampler = *find_sampler(request.sampler);
+  const int64_t b = guided ? 2 : 1;
+
+  // What changes from step to step lies at fixed addresses, so that the work of a step is the same each time.
+  Tensor x = op.empty({1, channels, height, width}, DType::f32);
+  Tensor modulation = op.empty({b, modulation_columns(mmdit->geometry)}, DType::f32);
+  Tensor dt = op.empty({1}, DType::f32);
+  const auto step_once = [&] {
+    auto scratch = op.scope();
+    Tensor velocity;
+    if (guided) {
+      Tensor both = op.empty({2, channels, height, width}, DType::f32);
+      op.copy(both.batch(0, 1), x);
+      op.copy(both.batch(1, 2), x);
+      velocity = op.guide(mmdit_forward(op, *mmdit, modulation, conditioning, both), static_cast<float>(request.guidance));
+    } else {
+      velocity = mmdit_forward(op, *mmdit, modulation, conditioning, x);
+    }
+    sampler.step(op, x, velocity, dt);
+  };
+  std::unique_ptr<Recording> recording;
+
   for (int64_t begin = 0; begin < request.steps; begin += kStepsAtOnce) {
     const int64_t end = std::min(begin + kStepsAtOnce, request.steps);
     auto chunk = op.scope();
     mmdit->blocks.release_ring();  // it and the modulation's are never needed at once
-    const Modulations modulations = [&] {
+    std::vector<float> steps_dt;
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+      steps_dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
+    const Tensor all_dt = op.upload(steps_dt.data(), DType::f32, {end - begin});
+    const Tensor modulations = [&] {
       const auto clock = timed(result.seconds.denoise);
       const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
-      return modulate(op, *mmdit, embed_timesteps(op, *mmdit, timesteps, text.pooled));
+      return modulate(op, *mmdit, embed_timesteps(op, *mmdit, timesteps, embeddings.pooled));
     }();
     count_weights(weight_bytes());
     mmdit->modulation.release_ring();
 
     for (int64_t picture = 0; picture < request.count; ++picture) {
-      const Tensor x = latents.batch(picture, picture + 1);
+      const Tensor kept = latents.batch(picture, picture + 1);
+      op.copy(x, kept);
       tell(Stage::denoise, picture, begin, request.steps);
       for (int64_t step = begin; step < end; ++step) {
         const Clock step_clock;
-        auto scratch = op.scope();
-        Tensor velocity;
-        if (guided) {
-          Tensor both = op.empty({2, channels, height, width}, DType::f32);
-          op.copy(both.batch(0, 1), x);
-          op.copy(both.batch(1, 2), x);
-          velocity = op.guide(mmdit_forward(op, *mmdit, modulations, step - begin, conditioning, both),
-                              static_cast<float>(request.guidance));
-        } else {
-          velocity = mmdit_forward(op, *mmdit, modulations, step - begin, conditioning, x);
-        }
-        if (!op.all_finite(velocity))
+        const int64_t i = step - begin;
+        op.copy(modulation, modulations.rows(i * b, (i + 1) * b));
+        op.copy(dt, all_dt.columns(i, i + 1));
+        if (mmdit->blocks.all_resident()) op.play(recording, step_once);
+        else step_once();
+        if (!op.all_finite(x))
           throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " + std::to_string(step + 1) +
                                             "; check its file with `fude model verify`");
-        const auto i = static_cast<size_t>(step);
-        sampler.step(op, x, velocity, schedule.sigmas[i], schedule.sigmas[i + 1]);
         count_weights(weight_bytes());
         if (planning) break;  // every step needs the same memory
         if (picture == 0) {
@@ -219,6 +237,7 @@ void Engine::State::draw(const Request& request, const TokenIds& ids, const Call
         result.seconds.denoise += step_clock.seconds();
         tell(Stage::denoise, picture, step + 1, request.steps);
       }
+      op.copy(kept, x);
       if (end == request.steps) decode(request, picture, x, callbacks, result);
       if (planning) return;  // every picture too
     }
@@ -251,21 +270,29 @@ void Engine::State::decode(const Request& request, int64_t picture, const Tensor
   result.images.push_back(std::move(image));
 }
 
-// Blocks that stay in memory: all, or as many as are left room for by everything else.
-int64_t Engine::State::residents(const Request& request, const TokenIds& ids) {
+// Where memory is counted: on the host, or on a device that has its own.
+int64_t& Engine::State::device_bytes(Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
+
+// Decides what stays in memory: of the transformer all, or as many blocks as are left room for by everything else; of the text
+// encoders all or nothing, and only on a device, since on the host the mapped files already keep them at hand.
+void Engine::State::place_weights(const Request& request, const TokenIds& ids) {
   constexpr int64_t kLeaveFree = int64_t{512} << 20;
-  const int64_t all = checkpoint.mmdit().layers;
+  const int64_t layers = checkpoint.mmdit().layers;
   Result plan;
+  text.emplace(*backend, checkpoint, false);
   mmdit.emplace(*backend, checkpoint, 0);
   measure(request, ids, plan);
-  const int64_t room = host_memory().available - kLeaveFree - plan.planned.host;
-  const int64_t whole = Mmdit(*backend, checkpoint, all).blocks.bytes();
-  if (room >= whole) return all;
+  const int64_t needed = device_bytes(plan.planned), available = backend->device_memory().available;
+  const int64_t room = available - kLeaveFree - needed;
   if (room < 0)
-    throw Error(Code::out_of_memory, "this picture needs about " + std::to_string((plan.planned.host + kLeaveFree) >> 20) +
-                                         " MiB of memory and " + std::to_string(host_memory().available >> 20) +
+    throw Error(Code::out_of_memory, "this picture needs about " + std::to_string((needed + kLeaveFree) >> 20) + " MiB of memory and " +
+                                         std::to_string(available >> 20) +
                                          " MiB are free; close other programs or ask for a smaller picture");
-  return static_cast<int64_t>(static_cast<double>(room) / static_cast<double>(whole) * static_cast<double>(all));
+  const int64_t whole = Mmdit(*backend, checkpoint, layers).blocks.bytes();
+  const double share = std::min(1.0, static_cast<double>(room) / static_cast<double>(whole));
+  mmdit.emplace(*backend, checkpoint, static_cast<int64_t>(share * static_cast<double>(layers)));
+  if (!backend->on_host() && room >= whole + TextEncoders(*backend, checkpoint, true).kept_bytes())
+    text.emplace(*backend, checkpoint, true);
 }
 
 // Fills result.planned; returns the bytes of arena.
@@ -273,7 +300,7 @@ int64_t Engine::State::measure(const Request& request, const TokenIds& ids, Resu
   Arena measuring = Arena::measuring();
   backend->use(measuring);
   draw(request, ids, {}, result);
-  result.planned.host += measuring.peak();
+  device_bytes(result.planned) += measuring.peak();
   return measuring.peak();
 }
 
@@ -292,14 +319,22 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
 
   backend->stop_when(callbacks.stop);
   if (!mmdit) {
-    const int64_t resident = residents(request, ids);
-    mmdit.emplace(*backend, checkpoint, resident);
+    try {
+      place_weights(request, ids);
+    } catch (...) {
+      mmdit.reset();
+      throw;
+    }
   }
-  const HostBuffer memory(measure(request, ids, result));
-  Arena arena(memory.data(), memory.size());
+  const int64_t bytes = measure(request, ids, result);
+  if (activations.size() != bytes) {
+    activations = {};  // first, since both may not fit
+    activations = backend->allocate(bytes);
+  }
+  Arena arena(activations);
   backend->use(arena);
   draw(request, ids, callbacks, result);
-  result.used.host += arena.peak();
+  device_bytes(result.used) += arena.peak();
   result.seconds.total = clock.seconds();
   return result;
 }

@@ -20,7 +20,8 @@ struct Engine::State {
   Result generate(const Request& request, const Callbacks& callbacks);
 
   int64_t zoom() const;  // pixels of a latent's side
-  int64_t residents(const Request& request, const TokenIds& ids);
+  void place_weights(const Request& request, const TokenIds& ids);
+  int64_t& device_bytes(Bytes& bytes) const;
   int64_t measure(const Request& request, const TokenIds& ids, Result& result);
   void draw(const Request& request, const TokenIds& ids, const Callbacks& callbacks, Result& result);
   void decode(const Request& request, int64_t picture, const Tensor& latents, const Callbacks& callbacks, Result& result);
@@ -30,8 +31,11 @@ struct Engine::State {
   std::unique_ptr<Backend> backend;
   DType dtype;  // of activations and packed weights
   std::string device_name, dtype_name, model_name, model_hash;
-  std::optional<Mmdit> mmdit;  // made at the first request, when it is known how much memory pictures take
+  // Made at the first request, when it is known how much memory pictures take.
+  std::optional<TextEncoders> text;
+  std::optional<Mmdit> mmdit;
   std::optional<Vae> vae;
+  Buffer activations;  // kept while requests need the same
 };
 
 }  // namespace fude

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "fude/error.h"
-#include "model/clip.h"
-#include "model/t5.h"
 
 namespace fude {
 
@@ -60,33 +58,58 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
   return ids;
 }
 
-TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, const TokenIds& ids,
+TextEncoders::TextEncoders(const Backend& op, const Checkpoint& checkpoint, bool resident)
+    : clip_l(op, checkpoint, Component::clip_l, resident), clip_g(op, checkpoint, Component::clip_g, resident) {
+  if (checkpoint.has(Component::t5)) t5.emplace(op, checkpoint, resident);
+}
+
+int64_t TextEncoders::kept_bytes() const {
+  int64_t bytes = 0;
+  for (const Clip* clip : {&clip_l, &clip_g}) bytes += clip->blocks.resident_bytes() + clip->ends.bytes();
+  if (t5) bytes += t5->blocks.resident_bytes() + t5->final_norm.bytes();
+  return bytes;
+}
+
+int64_t TextEncoders::allocated() const {
+  int64_t bytes = 0;
+  for (const Clip* clip : {&clip_l, &clip_g}) bytes += clip->blocks.allocated() + clip->ends.allocated();
+  if (t5) bytes += t5->blocks.allocated() + t5->final_norm.allocated();
+  return bytes;
+}
+
+TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
                            const std::function<void(int64_t)>& encoder_done) {
   const auto b = static_cast<int64_t>(ids.clip_l.size());
   const MmditGeometry& g = checkpoint.mmdit();
   const std::vector<char> zeros(static_cast<size_t>(b * (kClipTokens + kT5Tokens) * g.context_width * size_of(op.dtype())));
   TextEmbeddings out{.tokens = op.upload(zeros.data(), op.dtype(), {b, kClipTokens + kT5Tokens, g.context_width}),
                      .pooled = op.empty({b, g.pooled_width})};
-  int64_t column = 0;
-  for (const auto& [component, tokens, name] : {std::tuple{Component::clip_l, &ids.clip_l, "CLIP-L"},
-                                                std::tuple{Component::clip_g, &ids.clip_g, "CLIP-G"}}) {
+  const auto done = [&](auto& blocks) {
+    encoder_done(op.measuring() ? encoders.kept_bytes() + blocks.ring_bytes() : encoders.allocated());
+    blocks.release_ring();
+  };
+  *encoders.clip_l.ends, *encoders.clip_g.ends;
+  if (encoders.t5) *encoders.t5->final_norm;
+
+  int64_t column = 0, pooled_column = 0;
+  for (const auto& [clip, tokens, name] : {std::tuple{&encoders.clip_l, &ids.clip_l, "CLIP-L"},
+                                           std::tuple{&encoders.clip_g, &ids.clip_g, "CLIP-G"}}) {
     auto scratch = op.scope();
-    Clip clip(op, checkpoint, component);
-    const ClipOutput encoded = clip_forward(op, clip, *tokens);
+    const ClipOutput encoded = clip_forward(op, *clip, *tokens);
     check_finite(op, encoded.hidden, name);
-    const int64_t hidden = clip.geometry.hidden, pooled_at = component == Component::clip_l ? 0 : g.pooled_width - clip.geometry.projection;
+    const int64_t hidden = clip->geometry.hidden, pooled = clip->geometry.projection;
     op.copy(out.tokens.rows(0, kClipTokens).columns(column, column + hidden), encoded.hidden);
-    op.copy(out.pooled.columns(pooled_at, pooled_at + clip.geometry.projection), encoded.pooled);
+    op.copy(out.pooled.columns(pooled_column, pooled_column + pooled), encoded.pooled);
     column += hidden;
-    encoder_done(op.measuring() ? clip.blocks.bytes() + clip.ends.bytes() : clip.blocks.allocated() + clip.ends.allocated());
+    pooled_column += pooled;
+    done(clip->blocks);
   }
-  if (checkpoint.has(Component::t5)) {
+  if (encoders.t5) {
     auto scratch = op.scope();
-    T5 t5(op, checkpoint);
-    const Tensor encoded = t5_forward(op, t5, ids.t5);
+    const Tensor encoded = t5_forward(op, *encoders.t5, ids.t5);
     check_finite(op, encoded, "T5");
     op.copy(out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens), encoded);
-    encoder_done(op.measuring() ? t5.blocks.bytes() + t5.final_norm.bytes() : t5.blocks.allocated() + t5.final_norm.allocated());
+    done(encoders.t5->blocks);
   }
   return out;
 }

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "model/clip.h"
 #include "model/clip_tokenizer.h"
+#include "model/t5.h"
 #include "model/t5_tokenizer.h"
 #include "weights/checkpoint.h"
 
@@ -36,9 +38,20 @@ struct TextEmbeddings {
   Tensor pooled;  // [b, pooled_width]
 };
 
-// Runs the three encoders one after the other, each streamed from the file and gone afterwards. `encoder_done` is called after
-// each encoder with its largest memory. Error{non_finite} names the encoder.
-TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, const TokenIds& ids,
+struct TextEncoders {
+  // `resident`: they stay in memory; otherwise they stream from the file and little of them stays.
+  TextEncoders(const Backend& op, const Checkpoint& checkpoint, bool resident);
+
+  int64_t kept_bytes() const;  // of weights, between requests
+  int64_t allocated() const;   // of weights, now
+
+  Clip clip_l, clip_g;
+  std::optional<T5> t5;
+};
+
+// Runs the three encoders one after the other. `encoder_done` is called after each with the bytes of weights all of them took
+// while it ran. Error{non_finite} names the encoder.
+TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
                            const std::function<void(int64_t weight_bytes)>& encoder_done);
 
 }  // namespace fude

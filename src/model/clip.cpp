@@ -29,11 +29,11 @@ Tensor embed(Backend& op, const Clip& clip, const std::vector<std::vector<int32_
   const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), c = clip.geometry.hidden;
   std::vector<float> rows(static_cast<size_t>(b * n * c)), position(static_cast<size_t>(n * c));
   if (!op.measuring()) {
-    read_rows_f32(clip.position_embedding, 0, n, position.data());
+    read_rows(clip.position_embedding, 0, n, DType::f32, position.data());
     for (int64_t i = 0; i < b * n; ++i) {
       const int64_t id = ids[static_cast<size_t>(i / n)][static_cast<size_t>(i % n)];
       float* row = rows.data() + i * c;
-      read_rows_f32(clip.token_embedding, id, id + 1, row);
+      read_rows(clip.token_embedding, id, id + 1, DType::f32, row);
       for (int64_t k = 0; k < c; ++k) row[k] += position[static_cast<size_t>(i % n * c + k)];
     }
   }
@@ -54,9 +54,9 @@ void clip_block(Backend& op, const ClipBlock& w, const ClipGeometry& g, Tensor x
 
 }  // namespace
 
-Clip::Clip(const Backend& op, const Checkpoint& checkpoint, Component component)
+Clip::Clip(const Backend& op, const Checkpoint& checkpoint, Component component, bool resident)
     : geometry(checkpoint.clip(component)),
-      blocks(op, checkpoint, component, geometry.layers, 0, load_block),
+      blocks(op, checkpoint, component, geometry.layers, resident ? geometry.layers : 0, load_block),
       ends(op, checkpoint, component, load_ends),
       token_embedding(checkpoint.find(component, "text_model.embeddings.token_embedding.weight")),
       position_embedding(checkpoint.find(component, "text_model.embeddings.position_embedding.weight")) {}

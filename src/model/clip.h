@@ -21,7 +21,8 @@ struct ClipEnds {
 };
 
 struct Clip {
-  Clip(const Backend& op, const Checkpoint& checkpoint, Component component);
+  // `resident`: its blocks stay in memory; otherwise they are read at every prompt.
+  Clip(const Backend& op, const Checkpoint& checkpoint, Component component, bool resident = false);
 
   ClipGeometry geometry;
   Blocks<ClipBlock> blocks;

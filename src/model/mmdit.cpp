@@ -22,6 +22,11 @@ struct JointModulation {
   StreamModulation x, ctx;
 };
 
+// Columns of a block's modulation: three vectors for each of attention, MLP and, in dual blocks, the second attention; the text
+// stream of the last block ends after its attention's norm.
+int64_t image_columns(const MmditGeometry& g, int64_t i) { return (g.dual[static_cast<size_t>(i)] ? 9 : 6) * g.width; }
+int64_t text_columns(const MmditGeometry& g, int64_t i) { return (i == g.layers - 1 ? 2 : 6) * g.width; }
+
 StreamModulation split(const Tensor& rows, int64_t d) {  // [b, k·D]
   const auto chunk = [&](int64_t i) { return (i + 1) * d <= rows.dim(1) ? rows.columns(i * d, (i + 1) * d) : Tensor{}; };
   return {chunk(0), chunk(1), chunk(2), chunk(3), chunk(4), chunk(5), chunk(6), chunk(7), chunk(8)};
@@ -77,21 +82,21 @@ void project_qkv(Backend& op, const Attention& w, const Tensor& rows, const Tens
   op.rms_norm_heads(qkv.columns(d, 2 * d), w.norm_k, kEps);
 }
 
-// Softmax attention of the first `queries` rows over all rows of [b, rows, 3D]. -> [b, queries, D]
-Tensor attend(Backend& op, const Tensor& qkv, int64_t queries, int64_t heads) {
+// Softmax attention of the first rows of [b, rows, 3D], as many as `out` [b, queries, D] has, over all of them.
+void attend(Backend& op, const Tensor& out, const Tensor& qkv, int64_t heads) {
   const int64_t d = qkv.dim(2) / 3;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d / heads));
-  return op.attention(qkv.columns(0, d).rows(0, queries), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d),
-                      {.heads = heads, .scale = scale, .causal = false, .bias = {}});
+  op.attention_into(out, qkv.columns(0, d).rows(0, out.dim(1)), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d),
+                    {.heads = heads, .scale = scale, .causal = false, .bias = {}});
 }
 
 // What follows attention in one stream: project, gate, MLP, gate. Adds to x.
 void finish(Backend& op, const Stream& w, const StreamModulation& m, const Tensor& x, const Tensor& attn, const Tensor& attn2) {
   auto scratch = op.scope();
-  op.add_gated(x, m.gate_attn, op.linear(attn, w.attn.proj));
-  if (w.attn2) op.add_gated(x, m.gate_attn2, op.linear(attn2, w.attn2->proj));
+  op.add_gated_linear(x, m.gate_attn, attn, w.attn.proj);
+  if (w.attn2) op.add_gated_linear(x, m.gate_attn2, attn2, w.attn2->proj);
   Tensor h = op.linear(op.norm_modulate(x, m.shift_mlp, m.scale_mlp, kEps), w.fc1, {.activation = Activation::gelu_tanh});
-  op.add_gated(x, m.gate_mlp, op.linear(h, w.fc2));
+  op.add_gated_linear(x, m.gate_mlp, h, w.fc2);
 }
 
 // One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place.
@@ -99,20 +104,30 @@ void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int
   auto scratch = op.scope();  // temporaries die at }
   const int64_t b = x.dim(0), nc = ctx.dim(1), nx = x.dim(1), d = x.dim(2);
 
-  Tensor qkv = op.empty({b, nx + nc, 3 * d});  // image rows, then text rows
-  project_qkv(op, w.x.attn, op.norm_modulate(x, m.x.shift_attn, m.x.scale_attn, kEps), qkv.rows(0, nx));
-  project_qkv(op, w.ctx.attn, op.norm_modulate(ctx, m.ctx.shift_attn, m.ctx.scale_attn, kEps), qkv.rows(nx, nx + nc));
-  Tensor attn = attend(op, qkv, w.last ? nx : nx + nc, heads);  // [b, nx + nc, d]
+  Tensor attn = op.empty({b, w.last ? nx : nx + nc, d});  // image rows, then text rows
+  const auto attend_jointly = [&] {
+    Tensor qkv = op.empty({b, nx + nc, 3 * d});
+    op.parallel(
+        [&] { project_qkv(op, w.x.attn, op.norm_modulate(x, m.x.shift_attn, m.x.scale_attn, kEps), qkv.rows(0, nx)); },
+        [&] { project_qkv(op, w.ctx.attn, op.norm_modulate(ctx, m.ctx.shift_attn, m.ctx.scale_attn, kEps), qkv.rows(nx, nx + nc)); });
+    attend(op, attn, qkv, heads);
+  };
 
   Tensor attn2;  // MMDiT-X: the image also attends to itself
   if (w.x.attn2) {
-    Tensor qkv2 = op.empty({b, nx, 3 * d});
-    project_qkv(op, *w.x.attn2, op.norm_modulate(x, m.x.shift_attn2, m.x.scale_attn2, kEps), qkv2);
-    attn2 = attend(op, qkv2, nx, heads);
+    attn2 = op.empty({b, nx, d});
+    op.parallel(attend_jointly, [&] {
+      Tensor qkv2 = op.empty({b, nx, 3 * d});
+      project_qkv(op, *w.x.attn2, op.norm_modulate(x, m.x.shift_attn2, m.x.scale_attn2, kEps), qkv2);
+      attend(op, attn2, qkv2, heads);
+    });
+  } else {
+    attend_jointly();
   }
 
-  finish(op, w.x, m.x, x, attn.rows(0, nx), attn2);
-  if (!w.last) finish(op, w.ctx, m.ctx, ctx, attn.rows(nx, nx + nc), {});
+  if (w.last) return finish(op, w.x, m.x, x, attn, attn2);
+  op.parallel([&] { finish(op, w.x, m.x, x, attn.rows(0, nx), attn2); },
+              [&] { finish(op, w.ctx, m.ctx, ctx, attn.rows(nx, nx + nc), {}); });
 }
 
 }  // namespace
@@ -137,7 +152,7 @@ Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int6
   std::vector<float> window(static_cast<size_t>(rows * columns * g.width));
   for (int64_t r = 0; r < rows && !op.measuring(); ++r) {
     const int64_t first = (top + r) * table + left;
-    read_rows_f32(mmdit.pos_embed, first, first + columns, window.data() + r * columns * g.width);
+    read_rows(mmdit.pos_embed, first, first + columns, DType::f32, window.data() + r * columns * g.width);
   }
   return {.context = op.linear(embeddings, mmdit.embedders->context),
           .pos = op.upload(window.data(), DType::f32, {rows * columns, g.width})};
@@ -169,30 +184,35 @@ Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& time
   return temb;
 }
 
-Modulations modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
-  const int64_t steps = temb.dim(0), b = temb.dim(1), d = temb.dim(2);
-  const auto room = [&](const Linear& w) { return op.empty({steps, b, w.weight.shape.out}, DType::f32); };
-  // First all results, then one scratch, so that nothing but results is left afterwards.
-  Modulations out;
-  for (int64_t i = 0; i < mmdit.blocks.size(); ++i) {
-    const int64_t dual = mmdit.geometry.dual[static_cast<size_t>(i)] ? 9 : 6, text = i == mmdit.blocks.size() - 1 ? 2 : 6;
-    out.blocks.push_back({op.empty({steps, b, dual * d}, DType::f32), op.empty({steps, b, text * d}, DType::f32)});
-  }
-  out.final = room(mmdit.embedders->final_modulation);
+int64_t modulation_columns(const MmditGeometry& g) {
+  int64_t columns = 2 * g.width;  // of the final layer
+  for (int64_t i = 0; i < g.layers; ++i) columns += image_columns(g, i) + text_columns(g, i);
+  return columns;
+}
+
+Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
+  const MmditGeometry& g = mmdit.geometry;
+  const int64_t rows = temb.dim(0) * temb.dim(1);
+  Tensor out = op.empty({rows, modulation_columns(g)}, DType::f32);
 
   auto scratch = op.scope();
-  Tensor silu = op.activate(temb, Activation::silu);
-  for (int64_t i = 0; i < mmdit.modulation.size(); ++i) {
+  Tensor silu = op.activate(temb.view({rows, g.width}), Activation::silu);
+  int64_t column = 0;
+  const auto append = [&](const Linear& w) {
+    op.linear_into(out.columns(column, column + w.weight.shape.out), silu, w);
+    column += w.weight.shape.out;
+  };
+  for (int64_t i = 0; i < g.layers; ++i) {
     const ModulationWeights& w = mmdit.modulation[i];
-    op.linear_into(out.blocks[static_cast<size_t>(i)].x, silu, w.x);
-    op.linear_into(out.blocks[static_cast<size_t>(i)].ctx, silu, w.ctx);
+    append(w.x);
+    append(w.ctx);
   }
-  op.linear_into(out.final, silu, mmdit.embedders->final_modulation);
+  append(mmdit.embedders->final_modulation);
   return out;
 }
 
-Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Modulations& modulations, int64_t step, const Conditioning& conditioning,
-                     const Tensor& latents, const MmditProbe& probe) {
+Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
+                     const MmditProbe& probe) {
   const MmditGeometry& g = mmdit.geometry;
   const int64_t b = latents.dim(0), height = latents.dim(2), width = latents.dim(3);
   Tensor velocity = op.empty({b, g.out_channels, height, width}, DType::f32);
@@ -204,16 +224,20 @@ Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Modulations& modulations, 
   op.copy(ctx, conditioning.context);
   if (probe) probe("x_embed", x);
 
+  int64_t column = 0;
+  const auto take = [&](int64_t columns) {
+    column += columns;
+    return modulation.columns(column - columns, column);
+  };
   for (int64_t i = 0; i < mmdit.blocks.size(); ++i) {
-    const Modulations::Block& rows = modulations.blocks[static_cast<size_t>(i)];
-    const JointModulation m{split(rows.x[step], g.width), split(rows.ctx[step], g.width)};
+    const JointModulation m{.x = split(take(image_columns(g, i)), g.width), .ctx = split(take(text_columns(g, i)), g.width)};
     joint_block(op, mmdit.blocks[i], m, g.heads, ctx, x);
     if (probe) probe("block." + std::to_string(i) + ".x", x);
     if (probe && i + 1 < mmdit.blocks.size()) probe("block." + std::to_string(i) + ".context", ctx);
   }
 
-  const Tensor final = modulations.final[step];  // shift, then scale
-  Tensor y = op.norm_modulate(x, final.columns(0, g.width), final.columns(g.width, 2 * g.width), kEps);
+  const Tensor shift = take(g.width), scale = take(g.width);
+  Tensor y = op.norm_modulate(x, shift, scale, kEps);
   op.copy(velocity, op.unpatchify(op.linear(y, mmdit.final_layer->proj), g.patch, g.out_channels, height, width));
   return velocity;
 }

@@ -66,14 +66,6 @@ struct Mmdit {
   Source pos_embed;  // [P², D]; the window a picture needs is read from the file
 };
 
-// The modulation vectors of some steps, f32, computed before the loop: they depend on the timestep and the pooled text only.
-struct Modulations {
-  struct Block {
-    Tensor x, ctx;  // [steps, b, 6D | 9D | 2D]
-  };
-  std::vector<Block> blocks;
-  Tensor final;  // [steps, b, 2D]
-};
 
 // What stays the same over all steps of a request.
 struct Conditioning {
@@ -86,13 +78,16 @@ Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int6
 
 // temb of every step and batch row, before its silu: f32 [steps, b, D]. pooled [b, pooled_width].
 Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled);
-Modulations modulate(Backend& op, Mmdit& mmdit, const Tensor& temb);
+// The modulation vectors of some steps, computed before the loop, since they depend on the timestep and the pooled text only:
+// f32 [steps·b, modulation_columns], each row the vectors of all blocks (the image's, then the text's) and of the final layer.
+Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb);
+int64_t modulation_columns(const MmditGeometry& geometry);
 
 // Called with ("x_embed" | "block.K.x" | "block.K.context", tensor) by tests that look inside.
 using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
 
-// The velocity at `step` of `modulations`. latents f32 [b, c, height, width] -> f32 of the same shape.
-Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Modulations& modulations, int64_t step, const Conditioning& conditioning,
-                     const Tensor& latents, const MmditProbe& probe = {});
+// The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same shape.
+Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
+                     const MmditProbe& probe = {});
 
 }  // namespace fude

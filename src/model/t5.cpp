@@ -26,7 +26,7 @@ Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
   std::vector<float> bias(static_cast<size_t>(g.heads * tokens * tokens));
   if (!op.measuring()) {
     std::vector<float> table(static_cast<size_t>(g.buckets * g.heads));
-    read_rows_f32(t5.relative_attention_bias, 0, g.buckets, table.data());
+    read_rows(t5.relative_attention_bias, 0, g.buckets, DType::f32, table.data());
     for (int64_t q = 0; q < tokens; ++q)
       for (int64_t k = 0; k < tokens; ++k) {
         const int64_t bucket = relative_position_bucket(k - q, g.buckets, g.max_distance);
@@ -43,7 +43,7 @@ Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>&
   std::vector<float> rows(static_cast<size_t>(b * n * d));
   for (int64_t i = 0; i < b * n && !op.measuring(); ++i) {
     const int64_t id = ids[static_cast<size_t>(i / n)][static_cast<size_t>(i % n)];
-    read_rows_f32(t5.token_embedding, id, id + 1, rows.data() + i * d);
+    read_rows(t5.token_embedding, id, id + 1, DType::f32, rows.data() + i * d);
   }
   return op.upload(rows.data(), DType::f32, {b, n, d});
 }
@@ -76,9 +76,9 @@ int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_
   return distance > 0 ? half + bucket : bucket;
 }
 
-T5::T5(const Backend& op, const Checkpoint& checkpoint)
+T5::T5(const Backend& op, const Checkpoint& checkpoint, bool resident)
     : geometry(checkpoint.t5()),
-      blocks(op, checkpoint, Component::t5, geometry.layers, 0, load_block),
+      blocks(op, checkpoint, Component::t5, geometry.layers, resident ? geometry.layers : 0, load_block),
       final_norm(op, checkpoint, Component::t5, [](Loader& file) { return file.norm("encoder.final_layer_norm"); }),
       token_embedding(checkpoint.find(Component::t5, "shared.weight")),
       relative_attention_bias(

@@ -17,7 +17,8 @@ struct T5Block {
 };
 
 struct T5 {
-  T5(const Backend& op, const Checkpoint& checkpoint);
+  // `resident`: its blocks stay in memory; otherwise they are read at every prompt.
+  T5(const Backend& op, const Checkpoint& checkpoint, bool resident = false);
 
   T5Geometry geometry;
   Blocks<T5Block> blocks;

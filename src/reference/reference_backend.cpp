@@ -62,11 +62,7 @@ float apply(Activation activation, float x) {
 }  // namespace
 
 Weight ReferenceBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
-  std::vector<float> values(static_cast<size_t>(shape.row()));
-  for (int64_t r = 0; r < shape.out; ++r) {
-    read(r, r + 1, values.data());
-    from_f32(dtype, values.data(), static_cast<char*>(memory) + r * shape.row() * size_of(dtype), shape.row());
-  }
+  read(0, shape.out, dtype, memory);
   return {memory, dtype, shape};
 }
 
@@ -293,8 +289,8 @@ void ReferenceBackend::do_guide(const Tensor& out, const Tensor& v, float guidan
   for (int64_t i = 0; i < n; ++i) out.as<float>()[i] = negative[i] + guidance * (positive[i] - negative[i]);
 }
 
-void ReferenceBackend::do_axpy(const Tensor& out, const Tensor& x, float factor) {
-  for (int64_t i = 0; i < out.numel(); ++i) out.as<float>()[i] += factor * x.as<float>()[i];
+void ReferenceBackend::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) {
+  for (int64_t i = 0; i < out.numel(); ++i) out.as<float>()[i] += *factor.as<float>() * x.as<float>()[i];
 }
 
 }  // namespace fude

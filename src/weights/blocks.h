@@ -37,6 +37,7 @@ class Blocks {
   }
 
   int64_t size() const { return static_cast<int64_t>(slots_.size()); }
+  bool all_resident() const { return ring_bytes_ == 0; }
   bool is_resident(int64_t i) const { return slots_[static_cast<size_t>(i)].resident; }
 
   // Bytes of weights in memory once every block has been used.
@@ -58,7 +59,7 @@ class Blocks {
 
   // Gives the streamed block's memory back until one is asked for again.
   void release_ring() {
-    ring_ = HostBuffer();
+    ring_ = Buffer();
     in_ring_ = -1;
   }
 
@@ -71,13 +72,13 @@ class Blocks {
     }
     if (slot.resident) {
       if (!slot.block) {
-        slot.memory = HostBuffer(measure(i));
+        slot.memory = op_.allocate(measure(i));
         slot.block = fill(i, slot.memory);
       }
       return *slot.block;
     }
     if (in_ring_ != i) {
-      if (!ring_.data()) ring_ = HostBuffer(ring_bytes_);
+      if (!ring_.data()) ring_ = op_.allocate(ring_bytes_);
       in_ring_ = -1;  // a failed load must not leave half a block behind
       streamed_ = fill(i, ring_);
       in_ring_ = i;
@@ -88,7 +89,7 @@ class Blocks {
  private:
   struct Slot {
     bool resident = false;
-    HostBuffer memory;
+    Buffer memory;
     std::optional<T> block;
   };
 
@@ -103,8 +104,8 @@ class Blocks {
     return arena.peak();
   }
 
-  T fill(int64_t i, HostBuffer& memory) const {
-    Arena arena(memory.data(), memory.size());
+  T fill(int64_t i, const Buffer& memory) const {
+    Arena arena(memory);
     return load(i, arena);
   }
 
@@ -114,7 +115,7 @@ class Blocks {
   Load load_;
   std::vector<Slot> slots_;
   std::optional<T> streamed_, measured_;
-  HostBuffer ring_;
+  Buffer ring_;
   int64_t ring_bytes_ = 0;
   int64_t in_ring_ = -1;
 };

@@ -15,12 +15,12 @@ int64_t elements(const Source& source) {
 
 // Several sources seen as one matrix, their rows one after the other.
 ReadRows rows_of(const std::vector<Source>& sources) {
-  return [&sources](int64_t begin, int64_t end, float* rows) {
+  return [&sources](int64_t begin, int64_t end, DType as, void* rows) {
     int64_t first = 0;
     for (const Source& source : sources) {
       const int64_t count = source.shape[0], width = elements(source) / count;
       const int64_t from = std::max(begin, first), to = std::min(end, first + count);
-      if (from < to) read_rows_f32(source, from - first, to - first, rows + (from - begin) * width);
+      if (from < to) read_rows(source, from - first, to - first, as, static_cast<std::byte*>(rows) + (from - begin) * width * size_of(as));
       first += count;
     }
   };
@@ -49,10 +49,7 @@ Linear Loader::linear(std::initializer_list<std::string> names) {
     linear.weight = op_.pack(shape, op_.dtype(), rows_of(weights), memory);
     for (const Source& source : weights) drop_pages(source);
   }
-  if (!biases.empty()) {
-    linear.bias = Tensor::of(memory_.allocate(shape.out * 4), DType::f32, {shape.out});
-    if (!memory_.is_measuring()) rows_of(biases)(0, shape.out, linear.bias.as<float>());
-  }
+  if (!biases.empty()) linear.bias = vector(shape.out, rows_of(biases));
   return linear;
 }
 
@@ -77,10 +74,15 @@ Norm Loader::norm(std::string_view name) {
 
 Tensor Loader::vector(std::string_view name) {
   const Source source = checkpoint_.find(component_, prefix_ + std::string(name));
-  const int64_t n = elements(source);
-  Tensor values = Tensor::of(memory_.allocate(n * 4), DType::f32, {n});
-  if (!memory_.is_measuring()) read_rows_f32(source, 0, source.shape[0], values.as<float>());
-  return values;
+  return vector(elements(source), [&](int64_t, int64_t, DType as, void* rows) { read_rows(source, 0, source.shape[0], as, rows); });
+}
+
+Tensor Loader::vector(int64_t n, const ReadRows& read) {
+  void* memory = memory_.allocate(n * 4);
+  if (memory_.is_measuring()) return Tensor::of(memory, DType::f32, {n});
+  std::vector<float> values(static_cast<size_t>(n));
+  read(0, n, DType::f32, values.data());
+  return op_.pack_vector(n, values.data(), memory);
 }
 
 }  // namespace fude

@@ -30,6 +30,8 @@ class Loader {
   Tensor vector(std::string_view name);  // f32, flattened; the whole name
 
  private:
+  Tensor vector(int64_t n, const ReadRows& read);
+
   const Backend& op_;
   const Checkpoint& checkpoint_;
   Component component_;

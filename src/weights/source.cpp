@@ -1,7 +1,10 @@
 #include "weights/source.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstring>
+#include <span>
 
 namespace fude {
 
@@ -9,6 +12,26 @@ namespace {
 
 size_t file_offset(const MappedFile& file, std::span<const std::byte> bytes) {
   return static_cast<size_t>(bytes.data() - file.bytes().data());
+}
+
+// n elements of a part, as they are stored -> `as`.
+void convert(const Source::Part& part, const std::byte* stored, int64_t n, DType as, std::byte* out) {
+  const DType dtype = *part.tensor->dtype;
+  if (dtype == as && part.scale == 1 && !part.nan_is_zero) {
+    std::memcpy(out, stored, static_cast<size_t>(n * size_of(as)));
+    return;
+  }
+  constexpr int64_t kFew = 4096;  // in f32 on the way: they stay in the first-level cache
+  std::array<float, kFew> values;
+  for (int64_t i = 0; i < n; i += kFew) {
+    const int64_t count = std::min(kFew, n - i);
+    to_f32(dtype, stored + i * size_of(dtype), values.data(), count);
+    for (float& value : std::span(values).first(static_cast<size_t>(count))) {
+      if (part.nan_is_zero && std::isnan(value)) value = 0;
+      value *= part.scale;
+    }
+    from_f32(as, values.data(), out + i * size_of(as), count);
+  }
 }
 
 }  // namespace
@@ -25,22 +48,18 @@ std::span<const std::byte> bytes_of(const Source& source, const Source::Part& pa
                                     static_cast<size_t>(part.rows) * row_bytes);
 }
 
-void read_rows_f32(const Source& source, int64_t begin, int64_t end, float* destination) {
+void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination) {
   const int64_t width = source.row_elements();
+  auto* out = static_cast<std::byte*>(destination);
   int64_t first = 0;  // row of the source at which the part begins
   for (const Source::Part& part : source.parts) {
     const int64_t from = std::max(begin, first) - first, to = std::min(end, first + part.rows) - first;
     first += part.rows;
     if (from >= to) continue;
     if (part.tensor->file) part.tensor->file->check_unchanged();
-    const DType dtype = *part.tensor->dtype;
     const int64_t n = (to - from) * width;
-    to_f32(dtype, bytes_of(source, part).data() + from * width * size_of(dtype), destination, n);
-    if (part.scale != 1) std::for_each(destination, destination + n, [&](float& value) { value *= part.scale; });
-    if (part.nan_is_zero)
-      std::replace_if(
-          destination, destination + n, [](float value) { return std::isnan(value); }, 0.0f);
-    destination += n;
+    convert(part, bytes_of(source, part).data() + from * width * size_of(*part.tensor->dtype), n, as, out);
+    out += n * size_of(as);
   }
 }
 

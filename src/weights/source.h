@@ -26,8 +26,8 @@ struct Source {
   int64_t row_elements() const;
 };
 
-// Reads rows [begin, end) as f32 into `destination`, contiguous. Throws Error{io} when the file was changed meanwhile.
-void read_rows_f32(const Source& source, int64_t begin, int64_t end, float* destination);
+// Reads rows [begin, end) as a float dtype into `destination`, contiguous. Throws Error{io} when the file was changed meanwhile.
+void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination);
 
 // The bytes of a part as they are stored.
 std::span<const std::byte> bytes_of(const Source& source, const Source::Part& part);

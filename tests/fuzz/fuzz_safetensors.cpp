@@ -32,7 +32,7 @@ void try_geometry(const ComponentTensors& tensors, Geometry geometry) {
     for (const ExpectedTensor& e : expected_tensors(geometry(tensors, Config())))
       if (const auto source = tensors.find(e.name); source && source->shape == e.shape && source->row_elements() < 1 << 16) {
         std::vector<float> row(static_cast<size_t>(source->row_elements()));
-        if (source->rows() > 0) read_rows_f32(*source, source->rows() - 1, source->rows(), row.data());
+        if (source->rows() > 0) read_rows(*source, source->rows() - 1, source->rows(), DType::f32, row.data());
       }
   } catch (const Error&) {
   }

@@ -106,8 +106,8 @@ TEST_P(Stages, Denoiser) {
     }
   };
   compare("mmdit.temb", temb[0], false);
-  const Modulations modulations = modulate(*op_, mmdit, temb);
-  const Tensor velocity = mmdit_forward(*op_, mmdit, modulations, 0, conditioning, latents, [&](const std::string& name, const Tensor& x) {
+  const Tensor modulation = modulate(*op_, mmdit, temb);
+  const Tensor velocity = mmdit_forward(*op_, mmdit, modulation, conditioning, latents, [&](const std::string& name, const Tensor& x) {
     compare("mmdit." + name, x, name.ends_with("context"));
   });
   compare("mmdit.raw.000", velocity, false);

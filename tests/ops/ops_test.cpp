@@ -36,19 +36,20 @@ class Inputs {
   }
 
   Tensor make(std::initializer_list<int64_t> shape, DType dtype, float scale) {
-    Tensor out = op_.empty(shape, dtype);
-    if (op_.measuring()) return out;
-    const std::vector<float> v = values(out.numel(), scale);
-    from_f32(dtype, v.data(), out.data, out.numel());
-    return out;
+    int64_t n = 1;
+    for (int64_t d : shape) n *= d;
+    const std::vector<float> v = values(n, scale);
+    std::vector<char> narrow(static_cast<size_t>(n * size_of(dtype)));
+    from_f32(dtype, v.data(), narrow.data(), n);
+    return op_.upload(narrow.data(), dtype, shape);
   }
 
   Weight weight(const WeightShape& shape) {
     const std::vector<float> v = values(shape.numel(), 1.0f / std::sqrt(static_cast<float>(shape.row())));
     void* memory = op_.arena().allocate(op_.packed_bytes(shape, op_.dtype()));
     if (op_.measuring()) return {memory, op_.dtype(), shape};
-    return op_.pack(shape, op_.dtype(), [&](int64_t begin, int64_t end, float* rows) {
-      std::copy(v.begin() + begin * shape.row(), v.begin() + end * shape.row(), rows);
+    return op_.pack(shape, op_.dtype(), [&](int64_t begin, int64_t end, DType as, void* rows) {
+      from_f32(as, v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
     }, memory);
   }
 
@@ -95,6 +96,19 @@ const std::vector<Case>& cases() {
     t.push_back({"linear_into_row_ranges", [](Backend& op, Inputs& in) {
                    Tensor out = in.tensor({2, 13, 24});
                    op.linear_into(out.rows(4, 13), in.tensor({2, 12, 16}).rows(0, 9), in.linear(24, 16));
+                   return out;
+                 }});
+    t.push_back({"add_gated_linear", [](Backend& op, Inputs& in) {
+                   Tensor x = in.tensor({2, 21, 48});
+                   op.add_gated_linear(x.rows(3, 20), in.f32({2, 96}).columns(48, 96), in.tensor({2, 17, 64}), in.linear(48, 64));
+                   return x;
+                 }});
+    t.push_back({"parallel", [](Backend& op, Inputs& in) {
+                   Tensor out = op.empty({2, 30, 48});
+                   const Tensor x = in.tensor({2, 30, 64});
+                   const Linear first = in.linear(48, 64), second = in.linear(48, 64);
+                   op.parallel([&] { op.copy(out.rows(0, 13), op.linear(op.activate(x.rows(0, 13), Activation::silu), first)); },
+                               [&] { op.copy(out.rows(13, 30), op.linear(op.activate(x.rows(13, 30), Activation::silu), second)); });
                    return out;
                  }});
     t.push_back({"attention_joint", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 3, 64, false, false); }});
@@ -164,7 +178,7 @@ const std::vector<Case>& cases() {
     t.push_back({"guide", [](Backend& op, Inputs& in) { return op.guide(in.f32({4, 3, 4, 5}), 7); }});
     t.push_back({"euler_step", [](Backend& op, Inputs& in) {
                    Tensor x = in.f32({1, 3, 4, 5});
-                   op.euler_step(x, in.f32({1, 3, 4, 5}), -0.125f);
+                   op.euler_step(x, in.f32({1, 3, 4, 5}), in.f32({1}));
                    return x;
                  }});
     return t;
@@ -224,10 +238,11 @@ TEST_P(NotANumber, ComesThrough) {
   op.use(GetParam().dtype);
   Inputs in(op);
   for (float bad : {NAN, INFINITY}) {
-    Tensor x = op.empty({1, 4, 4, 32});
-    std::vector<float> values(static_cast<size_t>(x.numel()), 1.0f);
+    std::vector<float> values(4 * 4 * 32, 1.0f);
     values[37] = bad;
-    from_f32(x.dtype, values.data(), x.data, x.numel());
+    std::vector<char> narrow(values.size() * static_cast<size_t>(size_of(op.dtype())));
+    from_f32(op.dtype(), values.data(), narrow.data(), static_cast<int64_t>(values.size()));
+    const Tensor x = op.upload(narrow.data(), op.dtype(), {1, 4, 4, 32});
     const Tensor rows = x.view({1, 16, 32});
     EXPECT_FALSE(op.all_finite(x));
     EXPECT_FALSE(op.all_finite(op.group_norm(x, {.weight = in.f32({32}), .bias = in.f32({32})}, 8, 1e-6f, Activation::silu)));

@@ -19,7 +19,7 @@ std::string text_of(const std::vector<Finding>& findings) {
 std::vector<float> read(const Checkpoint& checkpoint, Component component, const std::string& name) {
   const Source source = checkpoint.find(component, name);
   std::vector<float> values(static_cast<size_t>(source.rows() * source.row_elements()));
-  read_rows_f32(source, 0, source.rows(), values.data());
+  read_rows(source, 0, source.rows(), DType::f32, values.data());
   return values;
 }
 

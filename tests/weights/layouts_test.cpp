@@ -58,7 +58,7 @@ std::vector<float> read(const ComponentTensors& tensors, const std::string& name
   const auto source = tensors.find(name);
   if (!source) throw std::out_of_range(name);
   std::vector<float> values(static_cast<size_t>(source->rows() * source->row_elements()));
-  read_rows_f32(*source, 0, source->rows(), values.data());
+  read_rows(*source, 0, source->rows(), DType::f32, values.data());
   return values;
 }
 
@@ -104,7 +104,7 @@ TEST(Layouts, RowsAreReadInAnyRange) {
     for (int64_t begin = 0; begin <= source->rows(); ++begin)
       for (int64_t end = begin; end <= source->rows(); ++end) {
         std::vector<float> rows(static_cast<size_t>((end - begin) * width));
-        read_rows_f32(*source, begin, end, rows.data());
+        read_rows(*source, begin, end, DType::f32, rows.data());
         EXPECT_EQ(rows, std::vector<float>(whole.begin() + begin * width, whole.begin() + end * width)) << name << begin << end;
       }
   }

@@ -14,6 +14,7 @@
 
 #include "core/backend.h"
 #include "cpu/cpu_backend.h"
+#include "cuda/cuda.h"
 #include "fude/fude.h"
 #include "reference/reference_backend.h"
 #include "weights/safetensors.h"
@@ -94,7 +95,16 @@ inline std::vector<Device> devices_under_test() {
                              {"reference_f16", std::make_shared<ReferenceBackend>(), DType::f16},
                              {"cpu_f32", std::make_shared<CpuBackend>(2), DType::f32},
                              {"cpu_bf16", std::make_shared<CpuBackend>(2), DType::bf16}};
+  if (why_no_cuda().empty())
+    for (const auto& [name, dtype] : {std::pair{"cuda_f32", DType::f32}, {"cuda_f16", DType::f16}, {"cuda_bf16", DType::bf16}})
+      all.push_back({name, std::shared_ptr(make_cuda_backend(0)), dtype});
   return all;
+}
+// What --device may be on this machine.
+inline std::vector<std::string> engine_devices() {
+  std::vector<std::string> names = {"cpu"};
+  if (why_no_cuda().empty()) names.push_back("cuda");
+  return names;
 }
 inline void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
 

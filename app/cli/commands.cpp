@@ -48,17 +48,15 @@ int run_command(const std::string& prefix, const std::string& about, const std::
 
 std::string libraries() {
   std::string text;
-  for (const DeviceInfo& device : devices()) {
-    if (!device.library.empty() && text.find(device.library) == std::string::npos) text += device.library + ", ";
-  }
+  for (const BackendInfo& backend : backends()) text += backend.library + ", ";
   return text + "libpng " PNG_LIBPNG_VER_STRING ", nlohmann-json " + std::to_string(NLOHMANN_JSON_VERSION_MAJOR) + '.' +
          std::to_string(NLOHMANN_JSON_VERSION_MINOR) + '.' + std::to_string(NLOHMANN_JSON_VERSION_PATCH) +
          ", CLI11 " CLI11_VERSION ", OpenSSL " OPENSSL_VERSION_STR;
 }
 
-std::string backends() {
+std::string backend_names() {
   std::string text;
-  for (const DeviceInfo& device : devices()) text += (text.empty() ? "" : ", ") + device.name;
+  for (const BackendInfo& backend : backends()) text += (text.empty() ? "" : ", ") + backend.name;
   return text;
 }
 

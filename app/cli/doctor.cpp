@@ -60,6 +60,7 @@ Json json_of(const std::vector<DeviceInfo>& found, const std::vector<CachedModel
   return {{"version", version()},
           {"libraries", libraries()},
           {"devices", devices},
+          {"no_cuda", why_no_cuda()},
           {"models",
            {{"FUDE_MODEL", terminal::environment("FUDE_MODEL")},
             {"demo", demo_model()},
@@ -81,6 +82,7 @@ std::string text_of_found(const std::vector<DeviceInfo>& found, const std::vecto
     text += row("", text_of_bytes(device.memory) + " of memory, " + text_of_bytes(device.free) + " free; fast in " +
                         device.fast_dtypes);
   }
+  if (const std::string why = why_no_cuda(); !why.empty()) text += row("no card", why);
   const std::string named = terminal::environment("FUDE_MODEL");
   const std::string demo = demo_model();
   text += "\nModels\n";

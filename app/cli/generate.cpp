@@ -129,7 +129,7 @@ void declare(Options& options, Job& job) {
   add_model_options(options, job.files);
 
   const char* machine = "Machine";
-  options.add_text(machine, "--device", "NAME", "auto, " + backends() + "; default auto", job.engine.device);
+  options.add_text(machine, "--device", "NAME", "auto, " + backend_names() + "; default auto", job.engine.device);
   options.add_text(machine, "--dtype", "NAME", "compute in auto, f32, bf16 or f16; default auto", job.engine.dtype);
   options.add(machine, "--threads", "N", "CPU threads, default: the cores", [&](const std::string& text) {
     const int64_t threads = integer_from("--threads", text);

@@ -35,7 +35,7 @@ struct ModelFiles {
 };
 
 struct EngineOptions {
-  std::string device = "auto";  // auto, cpu
+  std::string device = "auto";  // auto, cpu, cuda, cuda:1
   std::string dtype = "auto";   // auto, f32, bf16, f16
   int threads = 0;              // 0: the cores
 };
@@ -105,20 +105,28 @@ struct Result {
   Seconds seconds;
   std::vector<double> step_seconds;  // of picture 0
   Bytes planned, used;               // activations and weights that fude itself allocates, planned before and counted after
-  std::string device;                // "cpu"
+  std::string device;                // "cpu", "cuda"
   std::string dtype;                 // what was computed in: "f32", "bf16"
   Request request;                   // with the sizes that were used
 };
 
 struct DeviceInfo {
-  std::string name;         // what --device takes: "cpu"
+  std::string name;         // what --device takes: "cpu", "cuda", "cuda:1"
   std::string description;  // "AMD EPYC, 2 threads, AVX2"
   std::string library;      // "oneDNN 2.6.3"
   int64_t memory = 0;       // bytes in all
   int64_t free = 0;         // bytes available now
   std::string fast_dtypes;  // "f32" or "f32, bf16"
 };
-std::vector<DeviceInfo> devices();
+std::vector<DeviceInfo> devices();  // the one that "auto" takes first
+std::string why_no_cuda();          // when no NVIDIA card is among them: why, and what to do
+
+// What this build can draw with, whether it is there or not.
+struct BackendInfo {
+  std::string name;     // "cpu", "cuda"
+  std::string library;  // "oneDNN 2.6.3"
+};
+std::vector<BackendInfo> backends();
 
 class Engine {
  public:
@@ -135,7 +143,7 @@ class Engine {
   // The request with every default filled in, checked. Error{bad_request}.
   Request complete(const Request& request) const;
 
-  const std::string& device() const;      // what it draws on: "cpu"
+  const std::string& device() const;      // what it draws on: "cpu", "cuda"
   const std::string& dtype() const;       // what it computes in: "f32", "bf16"
   const std::string& model_name() const;  // the folder's or file's name, or the Hugging Face repository's
   const std::string& model_hash() const;  // identifies the weights: see docs

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "core/noise.h"
 #include "core/system.h"
 #include "fude/error.h"
 
@@ -66,6 +67,17 @@ Tensor Backend::upload(const void* host, DType dtype, std::initializer_list<int6
   Tensor out = empty(shape, dtype);
   if (!measuring()) do_upload(out, host);
   return out;
+}
+
+Tensor Backend::noise(Noise kind, uint64_t seed, std::initializer_list<int64_t> shape) {
+  Tensor out = empty(shape, DType::f32);
+  begin(0);
+  if (!measuring()) do_noise(out, kind, seed);
+  return out;
+}
+
+void Backend::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
+  do_upload(out, torch_randn(kind, seed, out.numel()).data());
 }
 
 void Backend::copy(const Tensor& out, const Tensor& x) {
@@ -183,7 +195,10 @@ Tensor Backend::group_norm(const Tensor& x, const Norm& norm, int64_t groups, fl
   assert(x.rank == 4 && x.contiguous() && x.dim(3) % groups == 0 && norm.weight.dim(0) == x.dim(3));
   Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
   begin(0);
-  if (!measuring()) do_group_norm(out, x, norm, groups, eps, activation);
+  const GroupNormCall call{out, x, norm, groups, eps, activation};
+  Scope s = scope();
+  void* memory = take(workspace(call));
+  if (!measuring()) do_group_norm(call, memory);
   return out;
 }
 

@@ -19,6 +19,7 @@
 #include "core/arena.h"
 #include "core/tensor.h"
 #include "core/weight.h"
+#include "fude/fude.h"
 
 namespace fude {
 
@@ -91,6 +92,8 @@ class Backend {
   // ---- copies ------------------------------------------------------------------------------------------------------------
   Tensor upload(const void* host, DType dtype, std::initializer_list<int64_t> shape);  // host memory, contiguous
   void download(const Tensor& source, void* host) { if (!measuring()) do_download(source, host); }
+  // torch.randn's values for a fresh generator of this seed: f32, contiguous, the same bits on every device (core/noise.h).
+  Tensor noise(Noise kind, uint64_t seed, std::initializer_list<int64_t> shape);
   void copy(const Tensor& out, const Tensor& x);  // strides may differ; casts between float dtypes
   bool all_finite(const Tensor& x) { return measuring() || do_all_finite(x); }
 
@@ -174,6 +177,13 @@ class Backend {
     AttentionOptions options;
     int64_t head_dim;
   };
+  struct GroupNormCall {
+    Tensor out, x;
+    Norm norm;
+    int64_t groups;
+    float eps;
+    Activation activation;
+  };
   struct ConvCall {
     Tensor out, x;
     Conv w;
@@ -195,9 +205,11 @@ class Backend {
   virtual int64_t workspace(const LinearCall&) const { return 0; }
   virtual int64_t workspace(const AttentionCall&) const { return 0; }
   virtual int64_t workspace(const ConvCall&) const { return 0; }
+  virtual int64_t workspace(const GroupNormCall&) const { return 0; }
 
   virtual void do_upload(const Tensor& out, const void* host) = 0;
   virtual void do_download(const Tensor& x, void* host) = 0;
+  virtual void do_noise(const Tensor& out, Noise kind, uint64_t seed);  // default: drawn on the host
   virtual void do_copy(const Tensor& out, const Tensor& x) = 0;
   virtual bool do_all_finite(const Tensor& x) = 0;
   virtual void do_linear(const LinearCall& call, void* workspace) = 0;
@@ -205,8 +217,7 @@ class Backend {
   virtual void do_conv2d(const ConvCall& call, void* workspace) = 0;
   virtual void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) = 0;
   virtual void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) = 0;
-  virtual void do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
-                             Activation activation) = 0;
+  virtual void do_group_norm(const GroupNormCall& call, void* workspace) = 0;
   virtual void do_activate(const Tensor& out, const Tensor& x, Activation activation) = 0;
   virtual void do_add(const Tensor& x, const Tensor& y) = 0;
   virtual void do_multiply(const Tensor& x, const Tensor& y) = 0;

@@ -101,10 +101,10 @@ void CpuBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& w
   });
 }
 
-void CpuBackend::do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
-                               Activation activation) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_group_norm(out, x, norm, groups, eps, activation);
-  const int64_t channels = x.dim(3), pixels = x.dim(1) * x.dim(2), width = channels / groups;
+void CpuBackend::do_group_norm(const GroupNormCall& call, void* workspace) {
+  const Tensor &x = call.x, &out = call.out;
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_group_norm(call, workspace);
+  const int64_t channels = x.dim(3), pixels = x.dim(1) * x.dim(2), width = channels / call.groups;
   const auto c = static_cast<size_t>(channels);
   const Rows to(out), from(x);
   for (int64_t n = 0; n < x.dim(0); ++n) {
@@ -123,7 +123,7 @@ void CpuBackend::do_group_norm(const Tensor& out, const Tensor& x, const Norm& n
       }
     });
     std::vector<float> factor(c), offset(c);
-    for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t g = 0; g < call.groups; ++g) {
       double sum = 0, squares = 0;
       for (size_t t = 0; t < static_cast<size_t>(threads_); ++t)
         for (int64_t i = g * width; i < (g + 1) * width; ++i) {
@@ -131,16 +131,16 @@ void CpuBackend::do_group_norm(const Tensor& out, const Tensor& x, const Norm& n
           squares += totals[t * 2 * c + c + static_cast<size_t>(i)];
         }
       const double count = static_cast<double>(pixels * width), mean = sum / count;
-      const double inverse = 1.0 / std::sqrt(std::max(squares / count - mean * mean, 0.0) + eps);
+      const double inverse = 1.0 / std::sqrt(std::max(squares / count - mean * mean, 0.0) + call.eps);
       for (int64_t i = g * width; i < (g + 1) * width; ++i) {
         const auto k = static_cast<size_t>(i);
-        factor[k] = static_cast<float>(inverse * norm.weight.as<float>()[i]);
-        offset[k] = static_cast<float>(norm.bias.as<float>()[i] - mean * inverse * norm.weight.as<float>()[i]);
+        factor[k] = static_cast<float>(inverse * call.norm.weight.as<float>()[i]);
+        offset[k] = static_cast<float>(call.norm.bias.as<float>()[i] - mean * inverse * call.norm.weight.as<float>()[i]);
       }
     }
     parallel_ranges(threads_, pixels, [&](int64_t begin, int64_t end) {
       for (int64_t p = n * pixels + begin; p < n * pixels + end; ++p)
-        row_kernels().affine(to[p], from[p], channels, factor.data(), offset.data(), static_cast<Curve>(activation));
+        row_kernels().affine(to[p], from[p], channels, factor.data(), offset.data(), static_cast<Curve>(call.activation));
     });
   }
 }

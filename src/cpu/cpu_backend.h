@@ -18,7 +18,7 @@ class CpuBackend : public ReferenceBackend {
 
   std::string name() const override { return "cpu"; }
   std::string description() const;  // "2 threads, AVX2"
-  std::string library() const;      // "oneDNN 2.6.3"
+  static std::string library();     // "oneDNN 2.6.3"
   DType compute_dtype(DType wanted) const override;
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
   Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
@@ -27,6 +27,7 @@ class CpuBackend : public ReferenceBackend {
   int64_t workspace(const LinearCall& call) const override;
   int64_t workspace(const AttentionCall& call) const override;
   int64_t workspace(const ConvCall& call) const override;
+  using Backend::workspace;
   void do_copy(const Tensor& out, const Tensor& x) override;
   bool do_all_finite(const Tensor& x) override;
   void do_linear(const LinearCall& call, void* workspace) override;
@@ -34,8 +35,7 @@ class CpuBackend : public ReferenceBackend {
   void do_conv2d(const ConvCall& call, void* workspace) override;
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
   void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
-  void do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
-                     Activation activation) override;
+  void do_group_norm(const GroupNormCall& call, void* workspace) override;
   void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
   void do_add(const Tensor& x, const Tensor& y) override;
   void do_multiply(const Tensor& x, const Tensor& y) override;

@@ -146,7 +146,7 @@ std::string CpuBackend::description() const {
   return std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") + cpu::row_kernels().name;
 }
 
-std::string CpuBackend::library() const {
+std::string CpuBackend::library() {
   const dnnl_version_t* v = dnnl_version();
   return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
 }

@@ -1,26 +1,45 @@
 #include "engine/devices.h"
 
+#include <charconv>
+#include <string_view>
+
 #include "core/system.h"
 #include "cpu/cpu_backend.h"
+#include "cuda/cuda.h"
 #include "diffusion/samplers.h"
 #include "fude/error.h"
 
 namespace fude {
 
 std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
-  if (options.device == "auto" || options.device == "cpu") return std::make_unique<CpuBackend>(options.threads);
-  throw Error(Code::bad_request, "--device " + options.device + " does not exist here; use auto or cpu (`fude doctor` lists devices)");
+  const std::string& device = options.device;
+  if (device == "cpu" || (device == "auto" && !why_no_cuda().empty())) return std::make_unique<CpuBackend>(options.threads);
+  if (device == "auto" || device == "cuda") return make_cuda_backend(0);
+  constexpr std::string_view kNumbered = "cuda:";
+  int index = 0;
+  const char *begin = device.data() + kNumbered.size(), *end = device.data() + device.size();
+  if (device.starts_with(kNumbered) && begin < end && std::from_chars(begin, end, index).ptr == end && index >= 0) return make_cuda_backend(index);
+  throw Error(Code::bad_request, "--device " + device + " does not exist; use auto, cpu, cuda or cuda:1 (`fude doctor` lists devices)");
 }
 
 std::vector<DeviceInfo> devices() {
   const HostMemory memory = host_memory();
   const CpuBackend cpu;
-  return {{.name = "cpu",
-           .description = processor_name() + ", " + cpu.description(),
-           .library = cpu.library(),
-           .memory = memory.total,
-           .free = memory.available,
-           .fast_dtypes = cpu.compute_dtype(DType::bf16) == DType::bf16 ? "f32, bf16" : "f32"}};
+  std::vector<DeviceInfo> all = cuda_cards();
+  all.push_back({.name = "cpu",
+                 .description = processor_name() + ", " + cpu.description(),
+                 .library = cpu.library(),
+                 .memory = memory.total,
+                 .free = memory.available,
+                 .fast_dtypes = cpu.compute_dtype(DType::bf16) == DType::bf16 ? "f32, bf16" : "f32"});
+  return all;
+}
+
+std::vector<BackendInfo> backends() {
+  std::vector<BackendInfo> all;
+  if (!cuda_library().empty()) all.push_back({"cuda", cuda_library()});
+  all.push_back({"cpu", CpuBackend::library()});
+  return all;
 }
 
 std::string version() { return FUDE_VERSION; }

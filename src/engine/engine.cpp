@@ -7,7 +7,6 @@
 #include <cmath>
 #include <utility>
 
-#include "core/noise.h"
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/devices.h"
@@ -164,12 +163,10 @@ void Engine::State::draw(const Request& request, const TokenIds& ids, const Call
   }
 
   // Noise
-  const int64_t size = channels * height * width;
   Tensor latents = op.empty({request.count, channels, height, width}, DType::f32);
-  for (int64_t i = 0; i < request.count && !planning; ++i) {
-    const std::vector<float> noise = torch_randn(request.noise, request.seed + static_cast<uint64_t>(i), size);
+  for (int64_t i = 0; i < request.count; ++i) {
     auto scratch = op.scope();
-    op.copy(latents.batch(i, i + 1), op.upload(noise.data(), DType::f32, {1, channels, height, width}));
+    op.copy(latents.batch(i, i + 1), op.noise(request.noise, request.seed + static_cast<uint64_t>(i), {1, channels, height, width}));
   }
   trace(op, callbacks, "noise", latents.batch(0, 1));
 

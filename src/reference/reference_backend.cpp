@@ -189,11 +189,11 @@ void ReferenceBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Ten
   }
 }
 
-void ReferenceBackend::do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
-                                     Activation activation) {
-  const int64_t pixels = x.dim(1) * x.dim(2), width = x.dim(3) / groups;
+void ReferenceBackend::do_group_norm(const GroupNormCall& call, void*) {
+  const Tensor &x = call.x, &out = call.out;
+  const int64_t pixels = x.dim(1) * x.dim(2), width = x.dim(3) / call.groups;
   for (int64_t n = 0; n < x.dim(0); ++n)
-    for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t g = 0; g < call.groups; ++g) {
       double mean = 0, variance = 0;
       for (int64_t p = 0; p < pixels; ++p)
         for (int64_t c = g * width; c < (g + 1) * width; ++c) mean += row(x, n * pixels + p)[c];
@@ -203,11 +203,11 @@ void ReferenceBackend::do_group_norm(const Tensor& out, const Tensor& x, const N
           const double difference = row(x, n * pixels + p)[c] - mean;
           variance += difference * difference;
         }
-      const double inverse = 1.0 / std::sqrt(variance / static_cast<double>(pixels * width) + eps);
+      const double inverse = 1.0 / std::sqrt(variance / static_cast<double>(pixels * width) + call.eps);
       for (int64_t p = 0; p < pixels; ++p)
         for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-          const double value = (row(x, n * pixels + p)[c] - mean) * inverse * norm.weight.as<float>()[c] + norm.bias.as<float>()[c];
-          row(out, n * pixels + p).set(c, apply(activation, static_cast<float>(value)));
+          const double value = (row(x, n * pixels + p)[c] - mean) * inverse * call.norm.weight.as<float>()[c] + call.norm.bias.as<float>()[c];
+          row(out, n * pixels + p).set(c, apply(call.activation, static_cast<float>(value)));
         }
     }
 }

@@ -22,8 +22,7 @@ class ReferenceBackend : public Backend {
   void do_conv2d(const ConvCall& call, void* workspace) override;
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
   void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
-  void do_group_norm(const Tensor& out, const Tensor& x, const Norm& norm, int64_t groups, float eps,
-                     Activation activation) override;
+  void do_group_norm(const GroupNormCall& call, void* workspace) override;
   void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
   void do_add(const Tensor& x, const Tensor& y) override;
   void do_multiply(const Tensor& x, const Tensor& y) override;

@@ -40,8 +40,11 @@ std::array<double, 3> mean_colour(const Image& image, int64_t first, int64_t las
   return sum;
 }
 
-TEST(Demo, DrawsWhatDiffusersAndThePromptSay) {
-  Engine engine({.model = kDemo.string()}, {.dtype = "f32"});
+class Demo : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Devices, Demo, testing::ValuesIn(engine_devices()), [](const auto& test) { return test.param; });
+
+TEST_P(Demo, DrawsWhatDiffusersAndThePromptSay) {
+  Engine engine({.model = kDemo.string()}, {.device = GetParam(), .dtype = "f32"});
   const Image image = engine.generate(park()).images[0];
   const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
   size_t equal = 0;
@@ -58,19 +61,22 @@ TEST(Demo, DrawsWhatDiffusersAndThePromptSay) {
   EXPECT_GT(meadow[1], meadow[2] + 20);
 }
 
-TEST(Demo, DrawsNearlyTheSameInTheFastestType) {
-  Engine engine({.model = kDemo.string()}, {.dtype = "auto"});
-  const Result result = engine.generate(park());
-  if (result.dtype == "f32") GTEST_SKIP() << "this processor has no faster type than f32";
-  const Image& image = result.images[0];
-  const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
-  double error = 0;
-  for (size_t i = 0; i < expected.size(); ++i) error += std::pow(static_cast<double>(image.rgb[i]) - expected[i], 2);
-  EXPECT_GE(10 * std::log10(255.0 * 255.0 * static_cast<double>(expected.size()) / std::max(error, 1e-9)), 30);
+TEST_P(Demo, DrawsNearlyTheSameInNarrowTypes) {
+  for (const auto& [dtype, decibels] : {std::pair{"bf16", 30}, {"f16", 40}}) {
+    Engine engine({.model = kDemo.string()}, {.device = GetParam(), .dtype = dtype});
+    const Result result = engine.generate(park());
+    const Image& image = result.images[0];
+    const std::vector<uint8_t> expected = read_rgb(fixture("demo") / "park.png", image.width, image.height);
+    double error = 0;
+    for (size_t i = 0; i < expected.size(); ++i) error += std::pow(static_cast<double>(image.rgb[i]) - expected[i], 2);
+    const double psnr = 10 * std::log10(255.0 * 255.0 * static_cast<double>(expected.size()) / std::max(error, 1e-9));
+    EXPECT_GE(psnr, decibels) << dtype << " asked for, " << result.dtype << " computed";
+    RecordProperty(std::string("psnr_") + dtype, std::to_string(psnr));
+  }
 }
 
-TEST(Demo, TheSeedAndThePromptMatter) {
-  Engine engine({.model = kDemo.string()});
+TEST_P(Demo, TheSeedAndThePromptMatter) {
+  Engine engine({.model = kDemo.string()}, {.device = GetParam()});
   Request request = park();
   request.steps = 4;
   request.width = request.height = 128;

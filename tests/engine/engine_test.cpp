@@ -13,9 +13,9 @@ struct Traced {
   Result result;
 };
 
-Traced run(const std::string& pipeline, const Request& request, const std::string& dtype = "f32") {
+Traced run(const std::string& pipeline, const Request& request, const std::string& device) {
   Traced traced;
-  Engine engine({.model = fixture(pipeline).string()}, {.dtype = dtype, .threads = 2});
+  Engine engine({.model = fixture(pipeline).string()}, {.device = device, .dtype = "f32", .threads = 2});
   Callbacks callbacks;
   callbacks.trace = [&](const TraceTensor& t) {
     size_t n = 1;
@@ -32,12 +32,13 @@ Traced run(const std::string& pipeline, const Request& request, const std::strin
   return traced;
 }
 
-class EngineGoldens : public testing::TestWithParam<std::string> {};
+class EngineGoldens : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
 
 TEST_P(EngineGoldens, SamePictureAsDiffusers) {
-  const Goldens goldens(GetParam());
-  const Request request = request_of(GetParam());
-  const Traced traced = run(GetParam(), request);
+  const auto& [pipeline, device] = GetParam();
+  const Goldens goldens(pipeline);
+  const Request request = request_of(pipeline);
+  const Traced traced = run(pipeline, request, device);
   ASSERT_EQ(traced.result.images.size(), static_cast<size_t>(request.count));
   for (const auto& [name, values] : traced.tensors) {
     if (!goldens.contains(name)) continue;
@@ -46,7 +47,7 @@ TEST_P(EngineGoldens, SamePictureAsDiffusers) {
     if (name.starts_with("tokens") || name == "noise")
       for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], golden.values[i]) << name << " at " << i;
     else if (name != "image")
-      EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), 1e-9) << name;
+      EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), device == "cpu" ? 1e-9 : 1e-8) << name;
   }
   const Golden pictures = goldens["image"];
   size_t equal = 0, i = 0;
@@ -60,12 +61,15 @@ TEST_P(EngineGoldens, SamePictureAsDiffusers) {
 }
 
 TEST_P(EngineGoldens, PlannedBytesAreUsedBytes) {
-  const Traced traced = run(GetParam(), request_of(GetParam()));
-  EXPECT_GT(traced.result.planned.host, 0);
+  const auto& [pipeline, device] = GetParam();
+  const Traced traced = run(pipeline, request_of(pipeline), device);
+  EXPECT_GT(traced.result.planned.host + traced.result.planned.device, 0);
   EXPECT_EQ(traced.result.planned.host, traced.result.used.host);
+  EXPECT_EQ(traced.result.planned.device, traced.result.used.device);
 }
 
-INSTANTIATE_TEST_SUITE_P(Pipelines, EngineGoldens, testing::ValuesIn(kPipelines), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Pipelines, EngineGoldens, testing::Combine(testing::ValuesIn(kPipelines), testing::ValuesIn(engine_devices())),
+                         [](const auto& test) { return std::get<0>(test.param) + "_" + std::get<1>(test.param); });
 
 TEST(ModelName, IsTheFoldersOrTheRepositorys) {
   const auto root = std::filesystem::temp_directory_path() / ("fude_names_" + std::to_string(std::random_device{}()));
@@ -79,16 +83,20 @@ TEST(ModelName, IsTheFoldersOrTheRepositorys) {
   std::filesystem::remove_all(root);
 }
 
-TEST(Engine, RepeatsARequestBitForBit) {
-  Engine engine({.model = fixture("dual").string()}, {.dtype = "f32"});
+class EngineOn : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Devices, EngineOn, testing::ValuesIn(engine_devices()), [](const auto& test) { return test.param; });
+
+TEST_P(EngineOn, RepeatsARequestBitForBit) {
+  Engine engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32"});
   const Request request = request_of("dual");
   const Result first = engine.generate(request), second = engine.generate(request);
   EXPECT_EQ(first.images[0].rgb, second.images[0].rgb);
-  EXPECT_EQ(second.planned.host, second.used.host);  // with the weights that the first request left loaded
+  EXPECT_EQ(second.planned.host, second.used.host);
+  EXPECT_EQ(second.planned.device, second.used.device);  // with the weights that the first request left loaded
 }
 
-TEST(Engine, EachPictureOfACountIsThatSeedsPicture) {
-  Engine engine({.model = fixture("dual").string()}, {.dtype = "f32"});
+TEST_P(EngineOn, EachPictureOfACountIsThatSeedsPicture) {
+  Engine engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32"});
   Request request = request_of("dual");
   request.count = 2;
   const Result both = engine.generate(request);
@@ -98,9 +106,9 @@ TEST(Engine, EachPictureOfACountIsThatSeedsPicture) {
   EXPECT_NE(both.images[0].rgb, both.images[1].rgb);
 }
 
-TEST(Engine, LongRequestsComputeModulationInParts) {
+TEST_P(EngineOn, LongRequestsComputeModulationInParts) {
   // 70 steps are two parts; the last step's timestep comes from the second.
-  Engine engine({.model = fixture("no_t5").string()}, {.dtype = "f32"});
+  Engine engine({.model = fixture("no_t5").string()}, {.device = GetParam(), .dtype = "f32"});
   Request request = request_of("no_t5");
   request.steps = 70;
   request.count = 2;
@@ -109,8 +117,8 @@ TEST(Engine, LongRequestsComputeModulationInParts) {
   EXPECT_EQ(result.images.size(), 2u);
 }
 
-TEST(Engine, StopsWhenAskedAndGoesOnAfterwards) {
-  Engine engine({.model = fixture("dual").string()}, {.dtype = "f32"});
+TEST_P(EngineOn, StopsWhenAskedAndGoesOnAfterwards) {
+  Engine engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32"});
   const Request request = request_of("dual");
   std::atomic<bool> stop = false;
   Callbacks callbacks;
@@ -151,13 +159,13 @@ class BrokenModel {
   std::filesystem::path folder_;
 };
 
-TEST(Engine, WeightsThatAreNotNumbersNameTheirComponent) {
+TEST_P(EngineOn, WeightsThatAreNotNumbersNameTheirComponent) {
   for (const auto& [file, tensor, word] : {std::tuple{"text_encoder/model.safetensors", "text_model.encoder.layers.0.mlp.fc1.weight", "CLIP-L"},
                                            std::tuple{"transformer/diffusion_pytorch_model.safetensors",
                                                       "transformer_blocks.1.ff.net.2.weight", "transformer"},
                                            std::tuple{"vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.weight", "VAE"}}) {
     const BrokenModel model("dual", file, tensor);
-    Engine engine({.model = model.path()}, {.dtype = "f32"});
+    Engine engine({.model = model.path()}, {.device = GetParam(), .dtype = "f32"});
     try {
       engine.generate(request_of("dual"));
       FAIL() << word << " was drawn";
@@ -168,8 +176,8 @@ TEST(Engine, WeightsThatAreNotNumbersNameTheirComponent) {
   }
 }
 
-TEST(Engine, BadRequestsAreNamed) {
-  Engine engine({.model = fixture("dual").string()});
+TEST_P(EngineOn, BadRequestsAreNamed) {
+  Engine engine({.model = fixture("dual").string()}, {.device = GetParam()});
   for (const auto& [change, word] :
        std::vector<std::pair<std::function<void(Request&)>, std::string>>{{[](Request& r) { r.width = 50; }, "width"},
                                                                           {[](Request& r) { r.height = 1000000000; }, "height"},

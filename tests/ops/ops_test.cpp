@@ -227,7 +227,7 @@ TEST_P(OpTest, TheDryRunAllocatesTheSameBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, OpTest, testing::Combine(testing::ValuesIn(devices_under_test()), testing::ValuesIn(cases())),
-                         [](const auto& info) { return std::get<0>(info.param).name + "_" + std::get<1>(info.param).name; });
+                         [](const auto& test) { return std::get<0>(test.param).name + "_" + std::get<1>(test.param).name; });
 
 class NotANumber : public testing::TestWithParam<Device> {};
 
@@ -252,7 +252,7 @@ TEST_P(NotANumber, ComesThrough) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace fude::test

@@ -1,0 +1,261 @@
+// Attention for heads of 64 on tensor cores through mma.sync (sm_75 and later): out = softmax(scale·q·kᵀ + bias)·v, flash style.
+//
+// A block owns 128 queries of one head and walks over tiles of keys. Each warp keeps 32 queries, their 32×64 scores and their
+// output in registers, so scores never leave them; two row tiles share every key fragment read from shared memory. Softmax
+// runs online in base 2 with the scale folded in: a new row maximum rescales what was summed before. Keys and values pass
+// through a ring of shared tiles filled by asynchronous copies. Limit: tensor cores, then the exponentials.
+#include "cuda/attention_kernels.h"
+#include "cuda/attention_tile.cuh"
+
+namespace fude::cuda {
+namespace {
+
+template <int kRowTiles_, int kWarps_, int kKeys_, int kStages_, int kBlocks_>
+struct MmaShape {
+  static constexpr int kRowTiles = kRowTiles_, kWarps = kWarps_, kKeys = kKeys_, kStages = kStages_, kBlocks = kBlocks_;
+  static constexpr int kThreads = kWarps * 32, kRows = kWarps * kRowTiles * 16;
+  static constexpr int kSlot = 2 * kKeys * kTileColumns;  // elements of one key tile and its value tile
+  static constexpr int kQueryTile = kRows * kTileColumns;
+  // The queries lie in the slot that is filled last: they are in registers by then.
+  static constexpr int kSharedBytes = 2 * ((kStages - 1) * kSlot + (kSlot > kQueryTile ? kSlot : kQueryTile));
+};
+
+// Rows and columns of the scores that a thread holds: s[r][c][2·h + e] is query r·16 + 8·h + lane/4, key c·8 + lane%4·2 + e.
+template <class Shape>
+struct Scores {
+  float s[Shape::kRowTiles][Shape::kKeys / 8][4];
+};
+
+template <class Shape>
+struct Softmax {
+  float max[Shape::kRowTiles][2], sum[Shape::kRowTiles][2];  // sums are this lane's share
+
+  __device__ Softmax() {
+    for (int r = 0; r < Shape::kRowTiles; ++r) {
+      for (int h = 0; h < 2; ++h) max[r][h] = -INFINITY, sum[r][h] = 0;
+    }
+  }
+
+  // Scores become weights relative to the maximum; where that must rise, what was summed follows. A row whose scores are all −∞ or
+  // hold NaN turns to NaN by itself, as it must; masked keys cannot cause it, for key 0 is never masked.
+  __device__ void update(Scores<Shape>& scores, float (&o)[Shape::kRowTiles][8][4], float scale) {
+    float highest[Shape::kRowTiles][2];
+    bool rises = false;
+#pragma unroll
+    for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        highest[r][h] = max[r][h];
+#pragma unroll
+        for (int c = 0; c < Shape::kKeys / 8; ++c) {
+          highest[r][h] = fmaxf(highest[r][h], fmaxf(scores.s[r][c][2 * h], scores.s[r][c][2 * h + 1]));
+        }
+        highest[r][h] = quad_max(highest[r][h]);
+        rises |= highest[r][h] * scale > max[r][h] * scale + kSlack;
+      }
+    }
+    if (__any_sync(0xffffffffu, rises)) raise(highest, o, scale);
+#pragma unroll
+    for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const float shift = max[r][h] * scale;
+#pragma unroll
+        for (int c = 0; c < Shape::kKeys / 8; ++c) {
+#pragma unroll
+          for (int e = 2 * h; e < 2 * h + 2; ++e) {
+            scores.s[r][c][e] = exp2_fast(fmaf(scores.s[r][c][e], scale, -shift));
+            sum[r][h] += scores.s[r][c][e];
+          }
+        }
+      }
+    }
+  }
+
+  __device__ void raise(const float (&highest)[Shape::kRowTiles][2], float (&o)[Shape::kRowTiles][8][4], float scale) {
+#pragma unroll
+    for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        const float factor = exp2_fast((max[r][h] - highest[r][h]) * scale);
+        max[r][h] = highest[r][h];
+        sum[r][h] *= factor;
+#pragma unroll
+        for (int c = 0; c < 8; ++c) o[r][c][2 * h] *= factor, o[r][c][2 * h + 1] *= factor;
+      }
+    }
+  }
+};
+
+// f(score, row, key) for every score of this thread.
+template <class Shape, class F>
+__device__ inline void for_each_score(Scores<Shape>& scores, int first_row, int first_key, F&& f) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+#pragma unroll
+  for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+    for (int c = 0; c < Shape::kKeys / 8; ++c) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        f(scores.s[r][c][e], first_row + r * 16 + e / 2 * 8 + lane / 4, first_key + c * 8 + lane % 4 * 2 + e % 2);
+      }
+    }
+  }
+}
+
+template <class Shape, class T>
+__device__ inline void multiply_keys(Scores<Shape>& scores, const uint32_t (&q)[Shape::kRowTiles][4][4], const T* keys) {
+#pragma unroll
+  for (int c = 0; c < Shape::kKeys / 16; ++c) {
+#pragma unroll
+    for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) scores.s[r][2 * c][e] = scores.s[r][2 * c + 1][e] = 0;
+    }
+#pragma unroll
+    for (int step = 0; step < 4; ++step) {
+      uint32_t b[4];
+      load_b(b, keys, c * 16, step);
+#pragma unroll
+      for (int r = 0; r < Shape::kRowTiles; ++r) {
+        multiply_add<T>(scores.s[r][2 * c], q[r][step], b[0], b[1]);
+        multiply_add<T>(scores.s[r][2 * c + 1], q[r][step], b[2], b[3]);
+      }
+    }
+  }
+}
+
+template <class Shape, class T>
+__device__ inline void multiply_values(float (&o)[Shape::kRowTiles][8][4], const Scores<Shape>& weights, const T* values) {
+#pragma unroll
+  for (int step = 0; step < Shape::kKeys / 16; ++step) {
+    uint32_t a[Shape::kRowTiles][4];
+#pragma unroll
+    for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const float(&w)[4] = weights.s[r][2 * step + e / 2];
+        a[r][e] = pack<T>(w[e % 2 * 2], w[e % 2 * 2 + 1]);
+      }
+    }
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      uint32_t b[4];
+      load_b_transposed(b, values, step * 16, c);
+#pragma unroll
+      for (int r = 0; r < Shape::kRowTiles; ++r) {
+        multiply_add<T>(o[r][2 * c], a[r], b[0], b[1]);
+        multiply_add<T>(o[r][2 * c + 1], a[r], b[2], b[3]);
+      }
+    }
+  }
+}
+
+template <class T, class Shape, bool kCausal, bool kBias>
+__global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma_kernel(const AttentionCall<T> call) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  T* const ring = reinterpret_cast<T*>(shared);
+  T* const query_tile = ring + (Shape::kStages - 1) * Shape::kSlot;
+
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const int first_query = static_cast<int>(blockIdx.x) * Shape::kRows, warp_row = warp * Shape::kRowTiles * 16;
+  const int head = static_cast<int>(blockIdx.y), batch = static_cast<int>(blockIdx.z);
+  const T* const keys = call.k.at(batch, 0, head * 64);
+  const T* const values = call.v.at(batch, 0, head * 64);
+  const int visible = kCausal ? min(call.keys, first_query + Shape::kRows) : call.keys;
+  const int tiles = (visible + Shape::kKeys - 1) / Shape::kKeys;
+
+  const auto load = [&](int tile) {
+    if (tile < tiles) {
+      T* const slot = ring + tile % Shape::kStages * Shape::kSlot;
+      load_tile<Shape::kKeys, Shape::kThreads>(slot, keys, call.k.row_stride, tile * Shape::kKeys, call.keys);
+      load_tile<Shape::kKeys, Shape::kThreads>(slot + Shape::kSlot / 2, values, call.v.row_stride, tile * Shape::kKeys, call.keys);
+    }
+    commit_copies();
+  };
+
+  load_tile<Shape::kRows, Shape::kThreads>(query_tile, call.q.at(batch, 0, head * 64), call.q.row_stride, first_query, call.queries);
+  commit_copies();
+  for (int tile = 0; tile < Shape::kStages - 1; ++tile) load(tile);
+  wait_copies<Shape::kStages - 1>();
+  __syncthreads();
+  uint32_t q[Shape::kRowTiles][4][4];
+#pragma unroll
+  for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+    for (int step = 0; step < 4; ++step) load_a(q[r][step], query_tile, warp_row + r * 16, step);
+  }
+
+  float o[Shape::kRowTiles][8][4] = {};
+  Softmax<Shape> softmax;
+  const float scale = kBias ? 1.0f : call.scale * kLog2E;
+  for (int tile = 0; tile < tiles; ++tile) {
+    wait_copies<Shape::kStages - 2>();
+    __syncthreads();
+    load(tile + Shape::kStages - 1);
+
+    const T* const slot = ring + tile % Shape::kStages * Shape::kSlot;
+    Scores<Shape> scores;
+    multiply_keys<Shape>(scores, q, slot);
+
+    const int first_key = tile * Shape::kKeys, first_row = first_query + warp_row;
+    if constexpr (kBias) {
+      const float* const bias = call.bias + static_cast<int64_t>(head) * call.queries * call.keys;
+      for_each_score(scores, first_row, first_key, [&](float& s, int row, int key) {
+        const bool inside = row < call.queries && key < call.keys;
+        s = kLog2E * fmaf(s, call.scale, inside ? bias[static_cast<int64_t>(row) * call.keys + key] : 0.0f);
+      });
+    }
+    if (first_key + Shape::kKeys > call.keys || (kCausal && first_key + Shape::kKeys > first_row + 1)) {
+      for_each_score(scores, first_row, first_key, [&](float& s, int row, int key) {
+        if (key >= call.keys || (kCausal && key > row)) s = -INFINITY;
+      });
+    }
+    softmax.update(scores, o, scale);
+    multiply_values<Shape>(o, scores, slot + Shape::kSlot / 2);
+  }
+
+#pragma unroll
+  for (int r = 0; r < Shape::kRowTiles; ++r) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const float inverse = 1.0f / quad_sum(softmax.sum[r][h]);
+      const int row = first_query + warp_row + r * 16 + h * 8 + lane / 4;
+      if (row >= call.queries) continue;
+      T* const out = call.out.at(batch, row, head * 64 + lane % 4 * 2);
+#pragma unroll
+      for (int c = 0; c < 8; ++c) {
+        *reinterpret_cast<uint32_t*>(out + c * 8) = pack<T>(o[r][c][2 * h] * inverse, o[r][c][2 * h + 1] * inverse);
+      }
+    }
+  }
+}
+
+template <class T, class Shape, bool kCausal, bool kBias>
+void launch_mma(cudaStream_t stream, const AttentionArgs& args) {
+  const auto kernel = attention_mma_kernel<T, Shape, kCausal, kBias>;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes), "preparing attention");
+  const dim3 grid(ceil_div(args.q.rows, Shape::kRows), static_cast<unsigned>(args.heads), static_cast<unsigned>(args.q.batches));
+  kernel<<<grid, Shape::kThreads, Shape::kSharedBytes, stream>>>(AttentionCall<T>(args));
+  check(cudaGetLastError(), "attention");
+}
+
+}  // namespace
+
+bool attention_mma_takes(const Card& card, const AttentionArgs& args) {
+  return args.head_dim == 64 && attention_is_aligned(card, args);
+}
+
+void attention_mma(const Card&, cudaStream_t stream, const AttentionArgs& args) {
+  using Large = MmaShape<2, 4, 64, 2, 2>;
+  using Small = MmaShape<1, 4, 64, 2, 2>;  // text encoders: few rows, and registers left for the bias
+  const auto launch = [&](auto zero) {
+    using T = decltype(zero);
+    if (args.causal) args.bias ? launch_mma<T, Small, true, true>(stream, args) : launch_mma<T, Small, true, false>(stream, args);
+    else args.bias ? launch_mma<T, Small, false, true>(stream, args) : launch_mma<T, Large, false, false>(stream, args);
+  };
+  if (args.q.dtype == DType::f16) launch(__half{});
+  else launch(__nv_bfloat16{});
+}
+
+}  // namespace fude::cuda

@@ -1,0 +1,373 @@
+#include "cuda/cuda_backend.h"
+
+#include <cassert>
+#include <vector>
+
+#include "cuda/cuda.h"
+#include "cuda/elementwise.h"
+#include "cuda/norm.h"
+#include "fude/error.h"
+
+namespace fude {
+
+namespace {
+
+using cuda::check;
+
+// A card, made current before anything is made on it.
+int selected(int index) {
+  if (const std::string why = why_no_cuda(); !why.empty()) throw Error(Code::device, why);
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "counting cards");
+  if (index >= count)
+    throw Error(Code::device, "--device cuda:" + std::to_string(index) + " does not exist; " +
+                                  (count == 1 ? "the only card is cuda" : "cards are cuda to cuda:" + std::to_string(count - 1)));
+  check(cudaSetDevice(index), "starting");
+  return index;
+}
+
+cuda::Matrix matrix(const Tensor& t) {
+  const bool batched = t.rank == 3;
+  return {t.data, t.dtype, batched ? t.dim(0) : 1, t.dim(-2), t.dim(-1), batched ? t.stride[0] : 0,
+          t.stride[static_cast<size_t>(t.rank - 2)]};
+}
+
+}  // namespace
+
+CudaBackend::CudaBackend(int index)
+    : index_(selected(index)),
+      card_(cuda::card_of(index)),
+      staging_(std::make_unique<cuda::Staging>(index)),
+      copied_(cuda::make_event()),
+      computed_(cuda::make_event()),
+      found_(cuda::device_buffer(sizeof(int))),
+      found_on_host_(cuda::pinned_buffer(sizeof(int))) {
+  branches_.emplace_back();
+}
+
+std::string CudaBackend::name() const { return index_ == 0 ? "cuda" : "cuda:" + std::to_string(index_); }
+
+DType CudaBackend::compute_dtype(DType wanted) const {
+  return wanted == DType::bf16 && card_.capability < 80 ? DType::f16 : wanted;
+}
+
+Buffer CudaBackend::allocate(int64_t bytes) const {
+  check(cudaSetDevice(index_), "taking memory");
+  return cuda::device_buffer(bytes);
+}
+
+DeviceMemory CudaBackend::device_memory() const {
+  size_t available = 0, total = 0;
+  check(cudaSetDevice(index_), "asking for its memory");
+  check(cudaMemGetInfo(&available, &total), "asking for its memory");
+  return {static_cast<int64_t>(total), static_cast<int64_t>(available)};
+}
+
+// ---- weights ---------------------------------------------------------------------------------------------------------------
+
+int64_t CudaBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
+  return (shape.kernel == 1 ? shape.numel() : cuda::conv_packed_elements(shape, dtype)) * size_of(dtype);
+}
+
+Weight CudaBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
+  begin_copies();
+  if (shape.kernel == 1) {
+    staging_->copy(memory, shape.out, shape.row() * size_of(dtype),
+                   [&](int64_t begin, int64_t end, void* host) { read(begin, end, dtype, host); });
+  } else {
+    std::vector<float> rows(static_cast<size_t>(shape.numel()));
+    std::vector<float> packed(static_cast<size_t>(cuda::conv_packed_elements(shape, dtype)));
+    read(0, shape.out, DType::f32, rows.data());
+    cuda::pack_conv(shape, dtype, rows.data(), packed.data());
+    staging_->copy(memory, static_cast<int64_t>(packed.size()), size_of(dtype), [&](int64_t begin, int64_t end, void* host) {
+      from_f32(dtype, packed.data() + begin, host, end - begin);
+    });
+  }
+  return {memory, dtype, shape};
+}
+
+Tensor CudaBackend::pack_vector(int64_t n, const float* values, void* memory) const {
+  begin_copies();
+  check(cudaMemcpyAsync(memory, values, static_cast<size_t>(n) * sizeof(float), cudaMemcpyHostToDevice, staging_->stream()),
+        "copying weights to it");
+  return Tensor::of(memory, DType::f32, {n});
+}
+
+// Memory that weights are copied to may have served work issued before.
+void CudaBackend::begin_copies() const {
+  if (copies_pending_) return;  // no work was issued since
+  check(cudaSetDevice(index_), "copying weights to it");
+  check(cudaEventRecord(computed_, branches_[0].stream), "copying weights to it");
+  check(cudaStreamWaitEvent(staging_->stream(), computed_), "copying weights to it");
+  copies_pending_ = true;
+}
+
+// ---- how work is issued ----------------------------------------------------------------------------------------------------
+
+cudaStream_t CudaBackend::stream() const {
+  check(cudaSetDevice(index_), "starting work");
+  const cudaStream_t now = branches_[issuing_.back()].stream;
+  if (copies_pending_) {
+    check(cudaEventRecord(copied_, staging_->stream()), "waiting for weights");
+    check(cudaStreamWaitEvent(branches_[0].stream, copied_), "waiting for weights");
+    if (now != branches_[0].stream) check(cudaStreamWaitEvent(now, copied_), "waiting for weights");
+    copies_pending_ = false;
+  }
+  return now;
+}
+
+void CudaBackend::fork() {
+  const cudaStream_t trunk = stream();
+  if (opened_ == branches_.size()) branches_.emplace_back();
+  const size_t child = opened_++;
+  check(cudaEventRecord(branches_[child].forked, trunk), "branching");
+  check(cudaStreamWaitEvent(branches_[child].stream, branches_[child].forked), "branching");
+  forked_.push_back(child);
+}
+
+void CudaBackend::other_branch() { issuing_.push_back(forked_.back()); }
+
+void CudaBackend::join() {
+  const Branch& child = branches_[forked_.back()];
+  check(cudaEventRecord(child.ended, child.stream), "joining branches");
+  issuing_.pop_back();
+  forked_.pop_back();
+  --opened_;
+  check(cudaStreamWaitEvent(stream(), child.ended), "joining branches");
+}
+
+namespace {
+
+struct Graph : Recording {
+  ~Graph() override {
+    if (executable) static_cast<void>(cudaGraphExecDestroy(executable));
+  }
+  cudaGraphExec_t executable = nullptr;
+};
+
+}  // namespace
+
+// The first time work is done as it comes, so that every kernel it needs is loaded; the second time it is recorded.
+void CudaBackend::play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
+  if (measuring()) return work();
+  if (!recording) {
+    work();
+    recording = std::make_unique<Graph>();
+    return;
+  }
+  poll();
+  auto& graph = static_cast<Graph&>(*recording);
+  const cudaStream_t trunk = stream();
+  if (!graph.executable) {
+    cudaGraph_t recorded = nullptr;
+    check(cudaStreamBeginCapture(trunk, cudaStreamCaptureModeThreadLocal), "recording a step");
+    try {
+      work();
+    } catch (...) {
+      static_cast<void>(cudaStreamEndCapture(trunk, &recorded));
+      if (recorded) static_cast<void>(cudaGraphDestroy(recorded));
+      static_cast<void>(cudaGetLastError());
+      issuing_ = {0};
+      forked_.clear();
+      opened_ = 1;
+      throw;
+    }
+    check(cudaStreamEndCapture(trunk, &recorded), "recording a step");
+    const cudaError_t made = cudaGraphInstantiate(&graph.executable, recorded, 0);
+    static_cast<void>(cudaGraphDestroy(recorded));
+    check(made, "recording a step");
+  }
+  check(cudaGraphLaunch(graph.executable, trunk), "replaying a step");
+}
+
+void CudaBackend::poison(void* memory, int64_t bytes) const {
+  check(cudaMemsetAsync(memory, 0xff, static_cast<size_t>(bytes), stream()), "clearing memory");
+}
+
+// ---- copies ----------------------------------------------------------------------------------------------------------------
+
+void CudaBackend::do_upload(const Tensor& out, const void* host) {
+  // From pageable memory: the driver has read it when this returns.
+  check(cudaMemcpyAsync(out.data, host, static_cast<size_t>(out.bytes()), cudaMemcpyHostToDevice, stream()), "copying to it");
+}
+
+void CudaBackend::do_download(const Tensor& x, void* host) {
+  const int64_t size = size_of(x.dtype), row = x.dim(-1) * size;
+  const auto at = [&](int i) { return static_cast<size_t>(x.rank - i); };  // i-th dimension from the last
+  const int64_t rows = x.rank > 1 ? x.shape[at(2)] : 1, pitch = x.rank > 1 ? x.stride[at(2)] * size : row;
+  int64_t done = 0;
+  for (int64_t i = 0; i < (x.rank > 3 ? x.shape[at(4)] : 1); ++i)
+    for (int64_t j = 0; j < (x.rank > 2 ? x.shape[at(3)] : 1); ++j, done += rows * row) {
+      const int64_t offset = (x.rank > 3 ? i * x.stride[at(4)] : 0) + (x.rank > 2 ? j * x.stride[at(3)] : 0);
+      check(cudaMemcpy2DAsync(static_cast<char*>(host) + done, static_cast<size_t>(row), static_cast<char*>(x.data) + offset * size,
+                              static_cast<size_t>(pitch), static_cast<size_t>(row), static_cast<size_t>(rows), cudaMemcpyDeviceToHost,
+                              stream()),
+            "copying from it");
+    }
+  check(cudaStreamSynchronize(stream()), "working");
+}
+
+bool CudaBackend::do_all_finite(const Tensor& x) {
+  auto* found = reinterpret_cast<int*>(found_.data());
+  const auto* on_host = reinterpret_cast<const volatile int*>(found_on_host_.data());
+  check(cudaMemsetAsync(found, 0, sizeof(int), stream()), "looking for values that are not numbers");
+  cuda::find_non_finite(stream(), x, found);
+  check(cudaMemcpyAsync(found_on_host_.data(), found, sizeof(int), cudaMemcpyDeviceToHost, stream()), "copying from it");
+  check(cudaStreamSynchronize(stream()), "working");
+  return *on_host == 0;
+}
+
+void CudaBackend::do_copy(const Tensor& out, const Tensor& x) { cuda::copy(stream(), out, x); }
+
+void CudaBackend::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
+  if (kind == Noise::torch_cuda) cuda::torch_cuda_noise(card_, stream(), out, seed);
+  else Backend::do_noise(out, kind, seed);
+}
+
+// ---- products --------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+cuda::LinearArgs arguments(const Tensor& out, const Tensor& x, const Linear& w, const LinearOptions& options, const Tensor& gate) {
+  assert(x.dtype == w.weight.dtype);
+  return {.out = matrix(out), .x = matrix(x), .weight = w.weight.data, .bias = w.bias.as<float>(), .gate = gate.as<float>(),
+          .gate_stride = gate ? gate.stride[0] : 0, .activation = options.activation, .accumulate = options.accumulate || gate};
+}
+
+cuda::AttentionArgs arguments(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
+  return {.out = matrix(out), .q = matrix(q), .k = matrix(k), .v = matrix(v), .heads = options.heads, .head_dim = q.dim(2) / options.heads,
+          .scale = options.scale, .causal = options.causal, .bias = options.bias.as<float>()};
+}
+
+cuda::ConvArgs arguments(const Tensor& out, const Tensor& x, const Conv& w, const ConvOptions& options) {
+  return {.out = out.data, .x = x.data, .dtype = x.dtype, .n = x.dim(0), .height = x.dim(1), .width = x.dim(2), .shape = w.weight.shape,
+          .weight = w.weight.data, .bias = w.bias.as<float>(), .stride = options.stride, .upsample = options.upsample,
+          .accumulate = options.accumulate};
+}
+
+// A 1×1 convolution is a linear over pixels, and its weight is packed as one.
+cuda::LinearArgs as_linear(const Tensor& out, const Tensor& x, const Conv& w, const ConvOptions& options) {
+  const int64_t pixels = x.numel() / x.dim(3);
+  return arguments(out.view({pixels, out.dim(3)}), x.view({pixels, x.dim(3)}), {w.weight, w.bias}, {.accumulate = options.accumulate}, {});
+}
+
+}  // namespace
+
+int64_t CudaBackend::workspace(const LinearCall& c) const {
+  return cuda::linear_workspace(card_, arguments(c.out, c.x, c.w, c.options, c.gate));
+}
+
+void CudaBackend::do_linear(const LinearCall& c, void* memory) {
+  cuda::linear(card_, stream(), arguments(c.out, c.x, c.w, c.options, c.gate), memory);
+}
+
+int64_t CudaBackend::workspace(const AttentionCall& c) const {
+  return cuda::attention_workspace(card_, arguments(c.out, c.q, c.k, c.v, c.options));
+}
+
+void CudaBackend::do_attention(const AttentionCall& c, void* memory) {
+  cuda::attention(card_, stream(), arguments(c.out, c.q, c.k, c.v, c.options), memory);
+}
+
+int64_t CudaBackend::workspace(const ConvCall& c) const {
+  if (c.w.weight.shape.kernel == 1) return cuda::linear_workspace(card_, as_linear(c.out, c.x, c.w, c.options));
+  return cuda::conv_workspace(card_, arguments(c.out, c.x, c.w, c.options));
+}
+
+void CudaBackend::do_conv2d(const ConvCall& c, void* memory) {
+  if (c.w.weight.shape.kernel == 1) cuda::linear(card_, stream(), as_linear(c.out, c.x, c.w, c.options), memory);
+  else cuda::conv2d(card_, stream(), arguments(c.out, c.x, c.w, c.options), memory);
+}
+
+// ---- norms, elementwise ----------------------------------------------------------------------------------------------------
+
+void CudaBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
+  cuda::layer_norm(stream(), out, x, norm, eps);
+}
+
+void CudaBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
+  cuda::rms_norm(stream(), out, x, weight, eps);
+}
+
+void CudaBackend::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
+  cuda::norm_modulate(stream(), out, x, shift, scale, eps);
+}
+
+int64_t CudaBackend::workspace(const GroupNormCall& c) const { return cuda::group_norm_workspace(card_, c.x, c.groups); }
+
+void CudaBackend::do_group_norm(const GroupNormCall& c, void* memory) {
+  cuda::group_norm(card_, stream(), c.out, c.x, c.norm, c.groups, c.eps, c.activation, memory);
+}
+
+void CudaBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
+  cuda::activate(stream(), out, x, activation);
+}
+
+void CudaBackend::do_add(const Tensor& x, const Tensor& y) { cuda::add(stream(), x, y); }
+void CudaBackend::do_multiply(const Tensor& x, const Tensor& y) { cuda::multiply(stream(), x, y); }
+void CudaBackend::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) { cuda::add_gated(stream(), x, gate, y); }
+
+void CudaBackend::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
+  cuda::modulate(stream(), out, x, shift, scale);
+}
+
+void CudaBackend::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) { cuda::patchify(stream(), out, latents, patch); }
+void CudaBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) { cuda::unpatchify(stream(), out, tokens, patch); }
+
+void CudaBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
+  cuda::to_nhwc(stream(), out, latents, scale, shift);
+}
+
+void CudaBackend::do_guide(const Tensor& out, const Tensor& v, float guidance) { cuda::guide(stream(), out, v, guidance); }
+void CudaBackend::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) { cuda::axpy(stream(), out, x, factor); }
+
+// ---- cards -----------------------------------------------------------------------------------------------------------------
+
+std::unique_ptr<Backend> make_cuda_backend(int index) { return std::make_unique<CudaBackend>(index); }
+
+std::string cuda_library() {
+  int runtime = 0;
+  check(cudaRuntimeGetVersion(&runtime), "asking for CUDA's version");
+  return "CUDA " + cuda::version_text(runtime);
+}
+
+std::string why_no_cuda() {
+  int driver = 0, count = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
+    return "no NVIDIA driver was found; install the one for your card, or use --device cpu";
+  const cudaError_t result = cudaGetDeviceCount(&count);
+  static_cast<void>(cudaGetLastError());  // so that the next call does not report it again
+  if (result == cudaErrorInsufficientDriver)
+    return "the NVIDIA driver is too old: it knows CUDA " + cuda::version_text(driver) + ", this build needs " + cuda_library() +
+           "; update the driver, or use --device cpu";
+  if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0))
+    return "the NVIDIA driver sees no card (CUDA_VISIBLE_DEVICES may hide it); use --device cpu";
+  if (result != cudaSuccess)
+    return std::string("the NVIDIA driver answered ") + cudaGetErrorName(result) + " (" + cudaGetErrorString(result) + "); use --device cpu";
+  return "";
+}
+
+std::vector<DeviceInfo> cuda_cards() {
+  std::vector<DeviceInfo> cards;
+  if (!why_no_cuda().empty()) return cards;
+  int count = 0, driver = 0;
+  check(cudaGetDeviceCount(&count), "counting cards");
+  check(cudaDriverGetVersion(&driver), "asking for its driver");
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, i), "asking what it is");
+    size_t available = 0, total = 0;
+    check(cudaSetDevice(i), "starting");
+    check(cudaMemGetInfo(&available, &total), "asking for its memory");
+    cards.push_back({.name = i == 0 ? "cuda" : "cuda:" + std::to_string(i),
+                     .description = std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
+                                    std::to_string(properties.minor),
+                     .library = cuda_library() + ", driver for CUDA " + cuda::version_text(driver),
+                     .memory = static_cast<int64_t>(total),
+                     .free = static_cast<int64_t>(available),
+                     .fast_dtypes = properties.major >= 8 ? "bf16, f16" : "f16"});
+  }
+  return cards;
+}
+
+}  // namespace fude

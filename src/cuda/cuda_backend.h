@@ -1,0 +1,91 @@
+// The backend of one NVIDIA card. f16 and bf16 with f32 sums (f32 for parity), weights row by row as checkpoints have them.
+//
+// Operations are launched on a stream and return at once. Branches of parallel() run on streams of their own; what play() is given
+// becomes a CUDA graph at its second call. Weights are copied by a stream and threads of their own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "cuda/device.h"
+#include "cuda/staging.h"
+
+namespace fude {
+
+class CudaBackend : public Backend {
+ public:
+  // The index-th card that CUDA shows. Error{device}.
+  explicit CudaBackend(int index);
+
+  std::string name() const override;
+  bool on_host() const override { return false; }
+  DType compute_dtype(DType wanted) const override;  // bf16 becomes f16 on cards without it
+  Buffer allocate(int64_t bytes) const override;
+  DeviceMemory device_memory() const override;
+
+  int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
+  Tensor pack_vector(int64_t n, const float* values, void* memory) const override;
+
+  void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) override;
+
+ protected:
+  bool has_branches() const override { return true; }
+  void fork() override;
+  void other_branch() override;
+  void join() override;
+  void poison(void* memory, int64_t bytes) const override;
+  bool gates_linears() const override { return true; }
+
+  int64_t workspace(const LinearCall& call) const override;
+  int64_t workspace(const AttentionCall& call) const override;
+  int64_t workspace(const ConvCall& call) const override;
+  int64_t workspace(const GroupNormCall& call) const override;
+  void do_upload(const Tensor& out, const void* host) override;
+  void do_download(const Tensor& x, void* host) override;
+  void do_noise(const Tensor& out, Noise kind, uint64_t seed) override;
+  void do_copy(const Tensor& out, const Tensor& x) override;
+  bool do_all_finite(const Tensor& x) override;
+  void do_linear(const LinearCall& call, void* workspace) override;
+  void do_attention(const AttentionCall& call, void* workspace) override;
+  void do_conv2d(const ConvCall& call, void* workspace) override;
+  void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
+  void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
+  void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) override;
+  void do_group_norm(const GroupNormCall& call, void* workspace) override;
+  void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
+  void do_add(const Tensor& x, const Tensor& y) override;
+  void do_multiply(const Tensor& x, const Tensor& y) override;
+  void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) override;
+  void do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) override;
+  void do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) override;
+  void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) override;
+  void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
+  void do_guide(const Tensor& out, const Tensor& v, float guidance) override;
+  void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
+
+ private:
+  // A stream of work and the events that order it; branches[0] is the trunk.
+  struct Branch {
+    cuda::Stream stream = cuda::make_stream();
+    cuda::Event forked = cuda::make_event(), ended = cuda::make_event();
+  };
+
+  cudaStream_t stream() const;  // of the branch that work is issued to now, behind the weights it needs
+  void begin_copies() const;    // weights may now be overwritten
+
+  int index_;
+  cuda::Card card_;
+  std::vector<Branch> branches_;
+  std::vector<size_t> issuing_ = {0};  // the branch that work goes to, and those it will go back to
+  std::vector<size_t> forked_;         // the second branch of every open parallel()
+  size_t opened_ = 1;                  // branches in use
+  std::unique_ptr<cuda::Staging> staging_;
+  cuda::Event copied_, computed_;
+  mutable bool copies_pending_ = false;
+  Buffer found_, found_on_host_;  // one int: whether something was not finite
+};
+
+}  // namespace fude

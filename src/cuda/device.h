@@ -1,0 +1,46 @@
+// A card and what is owned on it: streams, events, memory.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "core/arena.h"
+#include "cuda/kernels.h"
+
+namespace fude::cuda {
+
+std::string version_text(int version);  // 13000 -> "13.0"
+
+Card card_of(int index);
+Buffer device_buffer(int64_t bytes);  // of the current card. Error{out_of_memory}
+Buffer pinned_buffer(int64_t bytes);  // of the host, for copies that run by themselves. Error{out_of_memory}
+
+// A stream or an event, destroyed when it goes. Errors while destroying are those of a card that is lost, reported before.
+template <class Handle, cudaError_t (*kDestroy)(Handle)>
+class Owned {
+ public:
+  Owned() = default;
+  explicit Owned(Handle handle) : handle_(handle) {}
+  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Owned& operator=(Owned&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Owned() {
+    if (handle_) static_cast<void>(kDestroy(handle_));
+  }
+  operator Handle() const { return handle_; }
+
+ private:
+  Handle handle_ = nullptr;
+};
+using Stream = Owned<cudaStream_t, cudaStreamDestroy>;
+using Event = Owned<cudaEvent_t, cudaEventDestroy>;
+
+Stream make_stream();
+Event make_event();
+
+}  // namespace fude::cuda

@@ -1,0 +1,45 @@
+// Element types inside kernels: conversion to and from f32, and the activations.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "core/activation.h"
+#include "core/dtype.h"
+
+namespace fude::cuda {
+
+__device__ inline float to_float(float x) { return x; }
+__device__ inline float to_float(__half x) { return __half2float(x); }
+__device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+
+template <class T>
+__device__ inline T from_float(float x);
+template <>
+__device__ inline float from_float<float>(float x) { return x; }
+template <>
+__device__ inline __half from_float<__half>(float x) { return __float2half_rn(x); }
+template <>
+__device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) { return __float2bfloat16_rn(x); }
+
+__device__ inline float activate(Activation activation, float x) {
+  switch (activation) {
+    case Activation::none: return x;
+    case Activation::silu: return x / (1.0f + __expf(-x));
+    // tanh(u) = 1 − 2/(1 + e²ᵘ), so the curve is x·sigmoid(2u): one exponential, and no overflow turns into NaN.
+    case Activation::gelu_tanh: return x / (1.0f + __expf(-1.5957691216057308f * (x + 0.044715f * x * x * x)));
+    case Activation::gelu_erf: return 0.5f * x * (1.0f + erff(x * 0.7071067811865476f));
+    case Activation::quick_gelu: return x / (1.0f + __expf(-1.702f * x));
+  }
+  return x;
+}
+
+// Calls f with a value of the element type of t: with_type(t, [&](auto zero) { using T = decltype(zero); … }).
+template <class F>
+void with_type(DType t, F&& f) {
+  if (t == DType::f32) f(float{});
+  else if (t == DType::f16) f(__half{});
+  else f(__nv_bfloat16{});
+}
+
+}  // namespace fude::cuda

@@ -1,0 +1,31 @@
+// Operations on single elements, on the card. Tensors as Backend's operations have them; launched on a stream.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "core/activation.h"
+#include "core/tensor.h"
+#include "cuda/kernels.h"
+
+namespace fude::cuda {
+
+void copy(cudaStream_t stream, const Tensor& out, const Tensor& x);  // strides and float dtypes may differ
+void activate(cudaStream_t stream, const Tensor& out, const Tensor& x, Activation activation);
+void add(cudaStream_t stream, const Tensor& x, const Tensor& y);
+void multiply(cudaStream_t stream, const Tensor& x, const Tensor& y);
+void add_gated(cudaStream_t stream, const Tensor& x, const Tensor& gate, const Tensor& y);
+void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale);
+void axpy(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factor);
+void guide(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance);
+void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int64_t patch);
+void unpatchify(cudaStream_t stream, const Tensor& out, const Tensor& tokens, int64_t patch);
+void to_nhwc(cudaStream_t stream, const Tensor& out, const Tensor& latents, float scale, float shift);
+
+// Sets *found when an element of x is not finite; leaves it alone otherwise.
+void find_non_finite(cudaStream_t stream, const Tensor& x, int* found);
+
+// torch.randn's values for a fresh CUDA generator of this seed on this card, f32, bit for bit.
+// Source: ATen/native/cuda/DistributionTemplates.h.
+void torch_cuda_noise(const Card& card, cudaStream_t stream, const Tensor& out, uint64_t seed);  // noise.cu
+
+}  // namespace fude::cuda

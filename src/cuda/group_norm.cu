@@ -1,0 +1,150 @@
+// GroupNorm over all pixels of a picture, then optionally silu. x NHWC.
+// Three passes: sums of every channel over pieces of the picture; factor and offset of every channel; y = silu(x·factor + offset).
+// x is read twice and y written once, so memory is the limit. The pieces depend on the shape and the card only, and their sums
+// are added in one order: the same picture gives the same bits.
+#include <algorithm>
+
+#include "cuda/norm.h"
+#include "cuda/rows.cuh"
+
+namespace fude::cuda {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int64_t kPixelsInF32 = 64;  // a thread's sums go over to f64 after this many
+
+int64_t pieces(const Card& card, const Tensor& x) {
+  const int64_t pixels = x.dim(1) * x.dim(2);
+  return std::clamp<int64_t>(pixels / 64, 1, 4 * card.multiprocessors);
+}
+
+// Sums and sums of squares of each channel over one piece: sums [batch, piece, 2, channels]. Threads stand side by side along the
+// channels, `vector` each, and in rows along the pixels.
+template <class T, int vector>
+__global__ void __launch_bounds__(kThreads) sums_kernel(float* sums, const T* x, int64_t pixels, int channels, int64_t pieces) {
+  extern __shared__ float shared[];  // [rows of threads][2][channels]
+  const int columns = channels / vector, lines = max(1, static_cast<int>(blockDim.x) / columns);
+  const int64_t piece = blockIdx.x, batch = blockIdx.y;
+  const int64_t begin = piece * pixels / pieces, end = (piece + 1) * pixels / pieces;
+  for (int column = threadIdx.x % columns; column < columns; column += blockDim.x) {
+    const int line = columns >= static_cast<int>(blockDim.x) ? 0 : static_cast<int>(threadIdx.x) / columns;
+    if (line >= lines) break;
+    double sum[vector] = {}, squares[vector] = {};
+    for (int64_t first = begin + line; first < end; first += kPixelsInF32 * lines) {
+      float s[vector] = {}, q[vector] = {};
+      const int64_t last = min(end, first + kPixelsInF32 * lines);
+#pragma unroll 4
+      for (int64_t p = first; p < last; p += lines) {
+        float v[vector];
+        load(v, x + (batch * pixels + p) * channels + column * vector);
+#pragma unroll
+        for (int i = 0; i < vector; ++i) {
+          s[i] += v[i];
+          q[i] += v[i] * v[i];
+        }
+      }
+      for (int i = 0; i < vector; ++i) {
+        sum[i] += s[i];
+        squares[i] += q[i];
+      }
+    }
+    for (int i = 0; i < vector; ++i) {
+      shared[(line * 2 + 0) * channels + column * vector + i] = static_cast<float>(sum[i]);
+      shared[(line * 2 + 1) * channels + column * vector + i] = static_cast<float>(squares[i]);
+    }
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < 2 * channels; i += blockDim.x) {
+    double total = 0;
+    for (int line = 0; line < lines; ++line) total += shared[line * 2 * channels + i];
+    sums[(batch * pieces + piece) * 2 * channels + i] = static_cast<float>(total);
+  }
+}
+
+// One block for each group of each picture: factor and offset of its channels, [batch, 2, channels].
+__global__ void __launch_bounds__(kThreads) factors_kernel(float* factors, const float* sums, const float* weight, const float* bias,
+                                                           int64_t pixels, int channels, int64_t pieces, int groups, float eps) {
+  __shared__ double shared[2][kThreads];
+  const int group = blockIdx.x, width = channels / groups;
+  const int64_t batch = blockIdx.y;
+  double sum[2] = {};
+  for (int64_t i = threadIdx.x; i < pieces * width; i += kThreads)
+    for (int k = 0; k < 2; ++k)
+      sum[k] += sums[((batch * pieces + i / width) * 2 + k) * channels + group * width + i % width];
+  for (int k = 0; k < 2; ++k) shared[k][threadIdx.x] = sum[k];
+  for (int step = kThreads / 2; step > 0; step /= 2) {
+    __syncthreads();
+    if (threadIdx.x < step)
+      for (auto& column : shared) column[threadIdx.x] += column[threadIdx.x + step];
+  }
+  __syncthreads();
+  const double count = static_cast<double>(pixels * width), mean = shared[0][0] / count;
+  const double variance = shared[1][0] / count - mean * mean;
+  const double inverse = 1.0 / sqrt((variance < 0 ? 0 : variance) + eps);  // NaN stays NaN
+  for (int i = threadIdx.x; i < width; i += kThreads) {
+    const int channel = group * width + i;
+    factors[(batch * 2 + 0) * channels + channel] = static_cast<float>(inverse * weight[channel]);
+    factors[(batch * 2 + 1) * channels + channel] = static_cast<float>(bias[channel] - mean * inverse * weight[channel]);
+  }
+}
+
+template <class T, int vector>
+__global__ void __launch_bounds__(kThreads) apply_kernel(T* out, const T* x, const float* factors, int64_t vectors, int64_t picture,
+                                                         int channels, Activation activation) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < vectors; i += step) {
+    const int64_t at = i * vector;
+    const float* factor = factors + at / picture * 2 * channels + at % channels;
+    float v[vector], f[vector], o[vector];
+    load(v, x + at);
+    load(f, factor);
+    load(o, factor + channels);
+#pragma unroll
+    for (int k = 0; k < vector; ++k) {
+      v[k] = v[k] * f[k] + o[k];
+      if (activation == Activation::silu) v[k] = activate(Activation::silu, v[k]);
+    }
+    store(out + at, v);
+  }
+}
+
+template <class T, int vector>
+void launch(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, int64_t groups, float eps,
+            Activation activation, float* workspace) {
+  const int64_t batches = x.dim(0), pixels = x.dim(1) * x.dim(2), channels = x.dim(3), count = pieces(card, x);
+  const int c = static_cast<int>(channels);
+  const int64_t lines = std::max<int64_t>(1, kThreads / (channels / vector));
+  float* sums = workspace;
+  float* factors = workspace + batches * count * 2 * channels;
+  const dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(batches));
+  sums_kernel<T, vector><<<grid, kThreads, static_cast<size_t>(lines * 2 * channels) * sizeof(float), stream>>>(
+      sums, x.as<T>(), pixels, c, count);
+  factors_kernel<<<dim3(static_cast<unsigned>(groups), static_cast<unsigned>(batches)), kThreads, 0, stream>>>(
+      factors, sums, w.weight.as<float>(), w.bias.as<float>(), pixels, c, count, static_cast<int>(groups), eps);
+  const int64_t vectors = x.numel() / vector;
+  const int64_t blocks = std::min<int64_t>((vectors + kThreads - 1) / kThreads, 16 * card.multiprocessors);
+  apply_kernel<T, vector><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors, vectors,
+                                                                                  pixels * channels, c, activation);
+  check(cudaGetLastError(), "normalising groups");
+}
+
+}  // namespace
+
+int64_t group_norm_workspace(const Card& card, const Tensor& x, int64_t) {
+  return x.dim(0) * (pieces(card, x) + 1) * 2 * x.dim(3) * static_cast<int64_t>(sizeof(float));
+}
+
+void group_norm(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, int64_t groups, float eps,
+                Activation activation, void* workspace) {
+  with_type(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int kVector = 16 / sizeof(T);
+    const bool vectors = x.dim(3) % kVector == 0;
+    auto* memory = static_cast<float*>(workspace);
+    if (vectors) launch<T, kVector>(card, stream, out, x, w, groups, eps, activation, memory);
+    else launch<T, 1>(card, stream, out, x, w, groups, eps, activation, memory);
+  });
+}
+
+}  // namespace fude::cuda

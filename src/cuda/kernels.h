@@ -1,0 +1,87 @@
+// What the kernel files offer the CUDA backend. Everything is launched on a stream and returns at once; a launch that fails is
+// Error{device}. Which kernel runs is a pure function of the arguments and the card.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <string>
+
+#include "core/activation.h"
+#include "core/dtype.h"
+#include "core/weight.h"
+
+namespace fude::cuda {
+
+// What a kernel's choice may depend on.
+struct Card {
+  int capability = 0;  // 75, 80, 86, 89, 90, 120 …
+  int multiprocessors = 0;
+  int shared_bytes = 0;      // of one block, opted in
+  int resident_threads = 0;  // of one multiprocessor
+};
+
+// Rows of a batch: element (b, r, c) is at data[b·batch_stride + r·row_stride + c].
+struct Matrix {
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  int64_t batches = 1, rows = 0, columns = 0;
+  int64_t batch_stride = 0, row_stride = 0;  // in elements
+};
+
+// ---- linear.cu -------------------------------------------------------------------------------------------------------------
+
+// y = activation(x·Wᵀ + bias), then out = y, out += y, or out += gate·y.
+// x f32, f16 or bf16; W of x's dtype, [out.columns, x.columns] row by row; out of x's dtype or f32; sums in f32.
+struct LinearArgs {
+  Matrix out, x;
+  const void* weight = nullptr;
+  const float* bias = nullptr;  // [out.columns] or none
+  const float* gate = nullptr;  // [batches, out.columns] or none; implies accumulate
+  int64_t gate_stride = 0;
+  Activation activation = Activation::none;
+  bool accumulate = false;
+};
+int64_t linear_workspace(const Card& card, const LinearArgs& args);
+void linear(const Card& card, cudaStream_t stream, const LinearArgs& args, void* workspace);
+
+// ---- conv.cu ---------------------------------------------------------------------------------------------------------------
+
+// NHWC convolution, square kernel of 1 or 3, padding kernel/2; stride 2 pads right and bottom only; upsample reads x as if every
+// pixel were doubled in both directions first. out = y + bias, or out += y + bias.
+struct ConvArgs {
+  void* out = nullptr;
+  const void* x = nullptr;  // [n, height, width, in]
+  DType dtype = DType::f32;  // of x, weight and out
+  int64_t n = 0, height = 0, width = 0;
+  WeightShape shape;
+  const void* weight = nullptr;  // as packed by pack_conv
+  const float* bias = nullptr;
+  int64_t stride = 1;
+  bool upsample = false, accumulate = false;
+};
+int64_t conv_packed_elements(const WeightShape& shape, DType dtype);
+// Host memory to host memory: [out, in, kernel, kernel] f32 rows -> the packed order, f32; converted and copied by the caller.
+void pack_conv(const WeightShape& shape, DType dtype, const float* weight, float* packed);
+int64_t conv_workspace(const Card& card, const ConvArgs& args);
+void conv2d(const Card& card, cudaStream_t stream, const ConvArgs& args, void* workspace);
+
+// ---- attention.cu ----------------------------------------------------------------------------------------------------------
+
+// softmax(scale·q·kᵀ + bias)·v per head. Heads are neighbouring ranges of head_dim columns.
+struct AttentionArgs {
+  Matrix out, q, k, v;  // one dtype
+  int64_t heads = 1, head_dim = 64;
+  float scale = 1;
+  bool causal = false;          // query i sees keys 0..i
+  const float* bias = nullptr;  // f32 [heads, queries, keys] or none
+};
+int64_t attention_workspace(const Card& card, const AttentionArgs& args);
+void attention(const Card& card, cudaStream_t stream, const AttentionArgs& args, void* workspace);
+
+// ---- shared ----------------------------------------------------------------------------------------------------------------
+
+// Error{device} or Error{out_of_memory} that says what was being done.
+void check(cudaError_t result, const char* doing);
+
+}  // namespace fude::cuda

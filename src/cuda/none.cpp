@@ -1,0 +1,12 @@
+// Stands for the CUDA backend in a build without it.
+#include "cuda/cuda.h"
+#include "fude/error.h"
+
+namespace fude {
+
+std::string cuda_library() { return ""; }
+std::string why_no_cuda() { return "this build has no CUDA; build with `cmake --preset cuda` to draw on an NVIDIA card"; }
+std::vector<DeviceInfo> cuda_cards() { return {}; }
+std::unique_ptr<Backend> make_cuda_backend(int) { throw Error(Code::device, why_no_cuda()); }
+
+}  // namespace fude

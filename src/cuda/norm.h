@@ -1,0 +1,21 @@
+// Norms on the card. Tensors as Backend's operations have them; launched on a stream.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "core/tensor.h"
+#include "cuda/kernels.h"
+
+namespace fude::cuda {
+
+// norm.cu
+void layer_norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, float eps);
+void rms_norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& weight, float eps);  // out may be x
+void norm_modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
+
+// group_norm.cu
+int64_t group_norm_workspace(const Card& card, const Tensor& x, int64_t groups);
+void group_norm(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, int64_t groups, float eps,
+                Activation activation, void* workspace);
+
+}  // namespace fude::cuda

@@ -1,0 +1,109 @@
+// What every product does with a finished sum: bias, activation, and then a store, an addition or a gated addition.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/elements.cuh"
+#include "cuda/kernels.h"
+
+namespace fude::cuda {
+
+template <int kCount>
+__device__ void activate(Activation activation, float (&v)[kCount]) {
+  auto all = [&](Activation known) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) v[i] = activate(known, v[i]);
+  };
+  switch (activation) {
+    case Activation::none: break;
+    case Activation::silu: all(Activation::silu); break;
+    case Activation::gelu_tanh: all(Activation::gelu_tanh); break;
+    case Activation::gelu_erf: all(Activation::gelu_erf); break;
+    case Activation::quick_gelu: all(Activation::quick_gelu); break;
+  }
+}
+
+// kCount neighbouring elements as f32, of which `count` exist; 16 bytes at a time where `vectors` says that they are aligned.
+template <int kCount, class E>
+__device__ void load_elements(const E* from, int count, bool vectors, float (&v)[kCount]) {
+  constexpr int kVector = 16 / sizeof(E) < kCount ? 16 / sizeof(E) : kCount;
+  struct alignas(kVector * sizeof(E)) Vector { E e[kVector]; };
+  if (vectors) {
+#pragma unroll
+    for (int i = 0; i < kCount; i += kVector) {
+      const Vector part = *reinterpret_cast<const Vector*>(from + i);
+#pragma unroll
+      for (int j = 0; j < kVector; ++j) v[i + j] = to_float(part.e[j]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) v[i] = i < count ? to_float(from[i]) : 0.0f;
+  }
+}
+
+template <int kCount, class E>
+__device__ void store_elements(E* to, int count, bool vectors, const float (&v)[kCount]) {
+  constexpr int kVector = 16 / sizeof(E) < kCount ? 16 / sizeof(E) : kCount;
+  struct alignas(kVector * sizeof(E)) Vector { E e[kVector]; };
+  if (vectors) {
+#pragma unroll
+    for (int i = 0; i < kCount; i += kVector) {
+      Vector part;
+#pragma unroll
+      for (int j = 0; j < kVector; ++j) part.e[j] = from_float<E>(v[i + j]);
+      *reinterpret_cast<Vector*>(to + i) = part;
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i)
+      if (i < count) to[i] = from_float<E>(v[i]);
+  }
+}
+
+// The result's rows, counted through all batches, and what happens on the way there.
+struct Output {
+  void* data;
+  const float *bias, *gate;
+  int64_t batch_stride, row_stride, gate_stride;
+  int rows, batch_rows, columns;  // rows of all batches, of one batch
+  Activation activation;
+  bool f32, accumulate;  // f32: whatever the operands are
+  bool vectors;          // every row, the bias and the gates begin at 16-byte boundaries
+
+  // The sums v of columns n … n + kCount − 1 of row m; those outside are dropped.
+  template <class T, int kCount>
+  __device__ void finish(int m, int n, float (&v)[kCount]) const {
+    if (m >= rows || n >= columns) return;
+    const int batch = m / batch_rows, count = columns - n;
+    const bool whole = vectors && count >= kCount;
+    float other[kCount];
+    if (bias) {
+      load_elements(bias + n, count, whole, other);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) v[i] += other[i];
+    }
+    activate(activation, v);
+    if (gate) {
+      load_elements(gate + batch * gate_stride + n, count, whole, other);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) v[i] *= other[i];
+    }
+    const int64_t at = batch * batch_stride + (m - batch * batch_rows) * row_stride + n;
+    if (f32) deliver(static_cast<float*>(data) + at, count, whole, v);
+    else deliver(static_cast<T*>(data) + at, count, whole, v);
+  }
+
+ private:
+  template <int kCount, class E>
+  __device__ void deliver(E* to, int count, bool whole, float (&v)[kCount]) const {
+    if (accumulate) {
+      float before[kCount];
+      load_elements(to, count, whole, before);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) v[i] += before[i];
+    }
+    store_elements(to, count, whole, v);
+  }
+};
+
+}  // namespace fude::cuda

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "core/noise.h"
 #include "core/system.h"
@@ -93,29 +94,50 @@ Tensor Backend::linear(const Tensor& x, const Linear& w, LinearOptions options) 
 }
 
 void Backend::linear_into(const Tensor& out, const Tensor& x, const Linear& w, LinearOptions options) {
-  assert(x.rank == out.rank && x.dim(-1) == w.weight.shape.in && out.dim(-1) == w.weight.shape.out && w.weight.shape.kernel == 1);
-  assert(x.numel() / x.dim(-1) == out.numel() / out.dim(-1) && (x.rank <= 3 || x.contiguous()));
-  LinearCall call{out, x, w, options, {}};
-  if (x.contiguous() && out.contiguous()) {
-    const int64_t m = x.numel() / x.dim(-1);
-    call.x = x.view({m, x.dim(-1)});
-    call.out = out.view({m, out.dim(-1)});
-  }
-  begin(2.0 * static_cast<double>(x.numel()) * static_cast<double>(w.weight.shape.out));
-  Scope s = scope();
-  void* memory = take(workspace(call));
-  if (!measuring()) do_linear(call, memory);
+  linears({{out, x, w, options, {}}});
 }
 
-void Backend::add_gated_linear(const Tensor& x, const Tensor& gate, const Tensor& y, const Linear& w) {
-  assert(x.rank == 3 && y.rank == 3 && y.dim(-1) == w.weight.shape.in && x.dim(-1) == w.weight.shape.out);
-  assert(gate.dim(0) == x.dim(0) && gate.dim(1) == x.dim(2));
+void Backend::linears(std::vector<LinearCall> calls) {
+  // What the device does not fuse is done here, by its definition.
+  struct Rest {
+    Tensor x, gate, y;  // x += gate·y
+    Tensor out;         // whose heads are normalised
+    HeadNorms norms;
+  };
+  std::vector<Rest> rests;
   Scope s = scope();
-  if (!gates_linears()) return add_gated(x, gate, linear(y, w));
-  const LinearCall call{x, y, w, {}, gate};
-  begin(2.0 * static_cast<double>(y.numel()) * static_cast<double>(w.weight.shape.out));
-  void* memory = take(workspace(call));
-  if (!measuring()) do_linear(call, memory);
+  double flops = 0;
+  for (LinearCall& call : calls) {
+    const WeightShape& w = call.w.weight.shape;
+    assert(call.x.rank == call.out.rank && call.x.dim(-1) == w.in && call.out.dim(-1) == w.out && w.kernel == 1);
+    assert(call.x.numel() / w.in == call.out.numel() / w.out && (call.x.rank <= 3 || call.x.contiguous()));
+    flops += 2.0 * static_cast<double>(call.x.numel()) * static_cast<double>(w.out);
+    Rest rest;
+    if (call.gate && !gates_linears()) {
+      rest = {.x = call.out, .gate = std::exchange(call.gate, {}), .y = empty({call.out.dim(0), call.out.dim(1), w.out}), .out = {}, .norms = {}};
+      call.out = rest.y;
+    }
+    if (call.options.norms.query && !norms_heads(call)) {
+      rest.out = call.out;
+      rest.norms = std::exchange(call.options.norms, {});
+    }
+    rests.push_back(rest);
+    if (!call.gate && call.x.contiguous() && call.out.contiguous()) {
+      const int64_t rows = call.x.numel() / w.in;
+      call.x = call.x.view({rows, w.in});
+      call.out = call.out.view({rows, w.out});
+    }
+  }
+  begin(flops);
+  void* memory = take(workspace(calls));
+  if (!measuring()) do_linears(calls, memory);
+  for (const Rest& rest : rests) {
+    if (rest.gate) add_gated(rest.x, rest.gate, rest.y);
+    if (!rest.norms.query) continue;
+    const int64_t d = rest.out.dim(-1) / 3;
+    rms_norm_heads(rest.out.columns(0, d), rest.norms.query, rest.norms.eps);
+    rms_norm_heads(rest.out.columns(d, 2 * d), rest.norms.key, rest.norms.eps);
+  }
 }
 
 Tensor Backend::attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {

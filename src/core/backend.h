@@ -14,6 +14,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/activation.h"
 #include "core/arena.h"
@@ -23,9 +24,24 @@
 
 namespace fude {
 
+// RMS norms of attention's queries and keys, head by head: of the first and the second third of a product's columns.
+struct HeadNorms {
+  Tensor query, key;  // [head_dim] each; may be empty
+  float eps = 0;
+};
+
 struct LinearOptions {
   Activation activation = Activation::none;  // applied after the bias
   bool accumulate = false;                   // linear_into only: out += y, after the activation
+  HeadNorms norms;                           // applied after the bias
+};
+
+// One of several products: out = y, or out += y, or, with a gate (f32 [b, out], three-dimensional out), out += gate·y.
+struct LinearCall {
+  Tensor out, x;
+  Linear w;
+  LinearOptions options;
+  Tensor gate;
 };
 
 struct AttentionOptions {
@@ -102,8 +118,8 @@ class Backend {
   Tensor linear(const Tensor& x, const Linear& w, LinearOptions options = {});
   // The same into an existing tensor (any float dtype); with options.accumulate added to it.
   void linear_into(const Tensor& out, const Tensor& x, const Linear& w, LinearOptions options = {});
-  // x += gate·(y·Wᵀ + b); gate f32 [b, out].
-  void add_gated_linear(const Tensor& x, const Tensor& gate, const Tensor& y, const Linear& w);
+  // Products that do not depend on each other; a device may do them at once.
+  void linears(std::vector<LinearCall> calls);
   // softmax(scale·q·kᵀ + bias)·v per head; q [b, tq, d], k and v [b, tk, d], columns of a wider tensor allowed. -> [b, tq, d].
   Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
   void attention_into(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
@@ -166,12 +182,6 @@ class Backend {
   virtual void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work);
 
  protected:
-  struct LinearCall {
-    Tensor out, x;  // two-dimensional, or three-dimensional with strided batches
-    Linear w;
-    LinearOptions options;
-    Tensor gate;  // of add_gated_linear, where the device fuses it; then three-dimensional
-  };
   struct AttentionCall {
     Tensor out, q, k, v;
     AttentionOptions options;
@@ -202,7 +212,7 @@ class Backend {
   void poll() const;
 
   // Bytes of arena a call needs besides its tensors.
-  virtual int64_t workspace(const LinearCall&) const { return 0; }
+  virtual int64_t workspace(const std::vector<LinearCall>&) const { return 0; }
   virtual int64_t workspace(const AttentionCall&) const { return 0; }
   virtual int64_t workspace(const ConvCall&) const { return 0; }
   virtual int64_t workspace(const GroupNormCall&) const { return 0; }
@@ -212,7 +222,10 @@ class Backend {
   virtual void do_noise(const Tensor& out, Noise kind, uint64_t seed);  // default: drawn on the host
   virtual void do_copy(const Tensor& out, const Tensor& x) = 0;
   virtual bool do_all_finite(const Tensor& x) = 0;
-  virtual void do_linear(const LinearCall& call, void* workspace) = 0;
+  // Tensors are two-dimensional, or three-dimensional with strided batches. Gates and norms only where the two below say so.
+  virtual void do_linears(const std::vector<LinearCall>& calls, void* workspace) = 0;
+  virtual bool gates_linears() const { return false; }
+  virtual bool norms_heads(const LinearCall&) const { return false; }
   virtual void do_attention(const AttentionCall& call, void* workspace) = 0;
   virtual void do_conv2d(const ConvCall& call, void* workspace) = 0;
   virtual void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) = 0;
@@ -229,8 +242,6 @@ class Backend {
   virtual void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) = 0;  // out += factor·x
 
   virtual void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) = 0;
-  // Whether do_linear takes a gate; otherwise add_gated_linear is a linear and add_gated.
-  virtual bool gates_linears() const { return false; }
 
   // Fused operations; these defaults are the definitions.
   virtual void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);

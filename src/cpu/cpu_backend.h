@@ -24,13 +24,13 @@ class CpuBackend : public ReferenceBackend {
   Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
 
  protected:
-  int64_t workspace(const LinearCall& call) const override;
+  int64_t workspace(const std::vector<LinearCall>& calls) const override;
   int64_t workspace(const AttentionCall& call) const override;
   int64_t workspace(const ConvCall& call) const override;
   using Backend::workspace;
   void do_copy(const Tensor& out, const Tensor& x) override;
   bool do_all_finite(const Tensor& x) override;
-  void do_linear(const LinearCall& call, void* workspace) override;
+  void do_linears(const std::vector<LinearCall>& calls, void* workspace) override;
   void do_attention(const AttentionCall& call, void* workspace) override;
   void do_conv2d(const ConvCall& call, void* workspace) override;
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
@@ -46,6 +46,8 @@ class CpuBackend : public ReferenceBackend {
  private:
   static LinearCall as_linear(const ConvCall& call);
   static bool activates_apart(const LinearCall& call);
+  int64_t linear_workspace(const LinearCall& call) const;
+  void linear(const LinearCall& call, void* workspace);
   void upsample(const Tensor& x, char* out) const;
 
   struct Products;  // oneDNN's engine, stream and the primitives made so far

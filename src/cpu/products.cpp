@@ -189,14 +189,24 @@ const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearCa
                  activates_apart(call) ? Activation::none : call.options.activation});
 }
 
-int64_t CpuBackend::workspace(const LinearCall& call) const {
+int64_t CpuBackend::workspace(const std::vector<LinearCall>& calls) const {
+  int64_t most = 0;
+  for (const LinearCall& call : calls) most = std::max(most, linear_workspace(call));
+  return most;
+}
+
+void CpuBackend::do_linears(const std::vector<LinearCall>& calls, void* workspace) {
+  for (const LinearCall& call : calls) linear(call, workspace);
+}
+
+int64_t CpuBackend::linear_workspace(const LinearCall& call) const {
   if (!is_tuned(call.w.weight.dtype)) return 0;
   return static_cast<int64_t>(products_->linear(call).pd.scratchpad_desc().get_size());
 }
 
-void CpuBackend::do_linear(const LinearCall& call, void* workspace) {
+void CpuBackend::linear(const LinearCall& call, void* workspace) {
   const Weight& w = call.w.weight;
-  if (!is_tuned(w.dtype)) return ReferenceBackend::do_linear(call, workspace);
+  if (!is_tuned(w.dtype)) return ReferenceBackend::do_linears({call}, workspace);
   const auto& [pd, product] = products_->linear(call);
   const dnnl::engine& engine = products_->engine;
   for (int64_t b = 0; b < batches(call.x).count; ++b) {
@@ -230,7 +240,7 @@ struct CpuBackend::Products::ConvPlan {
 };
 
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
-CpuBackend::LinearCall CpuBackend::as_linear(const ConvCall& call) {
+LinearCall CpuBackend::as_linear(const ConvCall& call) {
   const int64_t pixels = call.x.numel() / call.x.dim(3);
   return {call.out.view({pixels, call.out.dim(3)}), call.x.view({pixels, call.x.dim(3)}), {call.w.weight, call.w.bias},
           {.accumulate = call.options.accumulate}, {}};
@@ -238,13 +248,13 @@ CpuBackend::LinearCall CpuBackend::as_linear(const ConvCall& call) {
 
 int64_t CpuBackend::workspace(const ConvCall& call) const {
   if (!is_tuned(call.x.dtype)) return 0;
-  if (call.w.weight.shape.kernel == 1) return workspace(as_linear(call));
+  if (call.w.weight.shape.kernel == 1) return linear_workspace(as_linear(call));
   return Products::ConvPlan(*products_, call).bytes();
 }
 
 void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
   if (!is_tuned(call.x.dtype)) return ReferenceBackend::do_conv2d(call, workspace);
-  if (call.w.weight.shape.kernel == 1) return do_linear(as_linear(call), workspace);
+  if (call.w.weight.shape.kernel == 1) return linear(as_linear(call), workspace);
   const Products::ConvPlan plan(*products_, call);
   const dnnl::engine& engine = products_->engine;
   char* const upsampled = static_cast<char*>(workspace);

@@ -80,9 +80,11 @@ void conv2d_of(const Card& card, cudaStream_t stream, const ConvArgs& args, cons
   if constexpr (std::is_same_v<T, float>) {
     simt_product<T, ConvPixels<T, kSimtRows, kUpsample>, MatrixRows<T, kSimtRows>>(stream, pictures, weight, out);
   } else {
-    with_tile(card, out.rows, out.columns, [&](auto tile) {
+    const ProductSize size{out.rows, out.columns, weight.k};
+    const Problem<T, ConvOperand<T>> problem{pictures, weight, out};
+    with_tile(card, &size, 1, false, [&](auto tile) {
       using Tile = decltype(tile);
-      product<T, Tile, ConvPixels<T, Tile::kRowsA, kUpsample>>(card, stream, pictures, weight, out);
+      product<T, Tile, ConvPixels<T, Tile::kRowsA, kUpsample>, 1>(card, stream, &problem, 1);
     });
   }
 }

@@ -228,10 +228,19 @@ void CudaBackend::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
 
 namespace {
 
-cuda::LinearArgs arguments(const Tensor& out, const Tensor& x, const Linear& w, const LinearOptions& options, const Tensor& gate) {
-  assert(x.dtype == w.weight.dtype);
-  return {.out = matrix(out), .x = matrix(x), .weight = w.weight.data, .bias = w.bias.as<float>(), .gate = gate.as<float>(),
-          .gate_stride = gate ? gate.stride[0] : 0, .activation = options.activation, .accumulate = options.accumulate || gate};
+cuda::LinearArgs arguments(const LinearCall& c) {
+  assert(c.x.dtype == c.w.weight.dtype);
+  const HeadNorms& norms = c.options.norms;
+  return {.out = matrix(c.out), .x = matrix(c.x), .weight = c.w.weight.data, .bias = c.w.bias.as<float>(), .gate = c.gate.as<float>(),
+          .gate_stride = c.gate ? c.gate.stride[0] : 0, .activation = c.options.activation, .accumulate = c.options.accumulate || c.gate,
+          .norms = {.query = norms.query.as<float>(), .key = norms.key.as<float>(), .head_dim = norms.query ? norms.query.dim(0) : 0,
+                    .eps = norms.eps}};
+}
+
+std::vector<cuda::LinearArgs> arguments(const std::vector<LinearCall>& calls) {
+  std::vector<cuda::LinearArgs> all;
+  for (const LinearCall& call : calls) all.push_back(arguments(call));
+  return all;
 }
 
 cuda::AttentionArgs arguments(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
@@ -248,17 +257,22 @@ cuda::ConvArgs arguments(const Tensor& out, const Tensor& x, const Conv& w, cons
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
 cuda::LinearArgs as_linear(const Tensor& out, const Tensor& x, const Conv& w, const ConvOptions& options) {
   const int64_t pixels = x.numel() / x.dim(3);
-  return arguments(out.view({pixels, out.dim(3)}), x.view({pixels, x.dim(3)}), {w.weight, w.bias}, {.accumulate = options.accumulate}, {});
+  return arguments(LinearCall{out.view({pixels, out.dim(3)}), x.view({pixels, x.dim(3)}), {w.weight, w.bias},
+                              {.accumulate = options.accumulate}, {}});
 }
 
 }  // namespace
 
-int64_t CudaBackend::workspace(const LinearCall& c) const {
-  return cuda::linear_workspace(card_, arguments(c.out, c.x, c.w, c.options, c.gate));
+bool CudaBackend::norms_heads(const LinearCall& call) const { return cuda::linear_norms_heads(card_, arguments(call)); }
+
+int64_t CudaBackend::workspace(const std::vector<LinearCall>& calls) const {
+  const std::vector<cuda::LinearArgs> args = arguments(calls);
+  return cuda::linears_workspace(card_, args.data(), static_cast<int>(args.size()));
 }
 
-void CudaBackend::do_linear(const LinearCall& c, void* memory) {
-  cuda::linear(card_, stream(), arguments(c.out, c.x, c.w, c.options, c.gate), memory);
+void CudaBackend::do_linears(const std::vector<LinearCall>& calls, void* memory) {
+  const std::vector<cuda::LinearArgs> args = arguments(calls);
+  cuda::linears(card_, stream(), args.data(), static_cast<int>(args.size()), memory);
 }
 
 int64_t CudaBackend::workspace(const AttentionCall& c) const {

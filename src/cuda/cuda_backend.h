@@ -38,8 +38,9 @@ class CudaBackend : public Backend {
   void join() override;
   void poison(void* memory, int64_t bytes) const override;
   bool gates_linears() const override { return true; }
+  bool norms_heads(const LinearCall& call) const override;
 
-  int64_t workspace(const LinearCall& call) const override;
+  int64_t workspace(const std::vector<LinearCall>& calls) const override;
   int64_t workspace(const AttentionCall& call) const override;
   int64_t workspace(const ConvCall& call) const override;
   int64_t workspace(const GroupNormCall& call) const override;
@@ -48,7 +49,7 @@ class CudaBackend : public Backend {
   void do_noise(const Tensor& out, Noise kind, uint64_t seed) override;
   void do_copy(const Tensor& out, const Tensor& x) override;
   bool do_all_finite(const Tensor& x) override;
-  void do_linear(const LinearCall& call, void* workspace) override;
+  void do_linears(const std::vector<LinearCall>& calls, void* workspace) override;
   void do_attention(const AttentionCall& call, void* workspace) override;
   void do_conv2d(const ConvCall& call, void* workspace) override;
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;

@@ -24,7 +24,7 @@ Card card_of(int index) {
     check(cudaDeviceGetAttribute(&value, attribute, index), "asking what the card can do");
     return value;
   };
-  card.capability = 10 * read(cudaDevAttrComputeCapabilityMajor) + read(cudaDevAttrComputeCapabilityMinor);
+  card.capability = compiled_for();
   card.multiprocessors = read(cudaDevAttrMultiProcessorCount);
   card.shared_bytes = read(cudaDevAttrMaxSharedMemoryPerBlockOptin);
   card.resident_threads = read(cudaDevAttrMaxThreadsPerMultiProcessor);

@@ -14,7 +14,8 @@ namespace fude::cuda {
 
 std::string version_text(int version);  // 13000 -> "13.0"
 
-Card card_of(int index);
+Card card_of(int index);  // which is the current one
+int compiled_for();         // 75, 80 … of the code that the current card runs; compiled_for.cu
 Buffer device_buffer(int64_t bytes);  // of the current card. Error{out_of_memory}
 Buffer pinned_buffer(int64_t bytes);  // of the host, for copies that run by themselves. Error{out_of_memory}
 

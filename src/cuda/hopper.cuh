@@ -22,8 +22,9 @@ __device__ inline uint32_t rank_in_cluster() {
   asm volatile("mov.u32 %0, %%cluster_ctarank;\n" : "=r"(rank));
   return rank;
 }
+// Waits for all threads of the cluster; orders no memory but published barriers.
 __device__ inline void sync_cluster() {
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;\n" ::: "memory");
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;\nbarrier.cluster.wait.aligned;\n" ::: "memory");
 }
 
 // ---- barriers ----------------------------------------------------------------------------------------------------------
@@ -88,6 +89,23 @@ __device__ inline void copy_box_to_all(void* shared, const CUtensorMap* map, int
       " [%0], [%1, {%3, %4, %5}], [%2], %6;\n" ::"r"(shared_address(shared)),
       "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1), "r"(c2), "h"(mask)
       : "memory");
+}
+
+// ---- additions to global memory, done by the L2 cache: nothing waits for what was there ------------------------------------
+
+__device__ inline void add_to(float* out, float x, float y) {
+  asm volatile("red.relaxed.gpu.global.add.v2.f32 [%0], {%1, %2};\n" ::"l"(out), "f"(x), "f"(y) : "memory");
+}
+// Eight neighbours in four registers.
+__device__ inline void add_to(__half* out, const uint32_t (&r)[4]) {
+  asm volatile("red.relaxed.gpu.global.add.noftz.v4.f16x2 [%0], {%1, %2, %3, %4};\n" ::"l"(out), "r"(r[0]), "r"(r[1]), "r"(r[2]),
+               "r"(r[3])
+               : "memory");
+}
+__device__ inline void add_to(__nv_bfloat16* out, const uint32_t (&r)[4]) {
+  asm volatile("red.relaxed.gpu.global.add.noftz.v4.bf16x2 [%0], {%1, %2, %3, %4};\n" ::"l"(out), "r"(r[0]), "r"(r[1]), "r"(r[2]),
+               "r"(r[3])
+               : "memory");
 }
 
 // ---- registers of a warpgroup ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ namespace fude::cuda {
 
 // What a kernel's choice may depend on.
 struct Card {
-  int capability = 0;  // 75, 80, 86, 89, 90, 120 …
+  int capability = 0;  // that its code was compiled for: 75, 80, 86, 89, 90 (with wgmma), 120 …
   int multiprocessors = 0;
   int shared_bytes = 0;      // of one block, opted in
   int resident_threads = 0;  // of one multiprocessor
@@ -31,6 +31,14 @@ struct Matrix {
 
 // ---- linear.cu -------------------------------------------------------------------------------------------------------------
 
+// RMS norms of queries and keys: the first third of the output's columns is normalised in heads of head_dim columns with one
+// weight, the second third with another; the rest stays. After the bias, before anything is rounded.
+struct HeadNorms {
+  const float *query = nullptr, *key = nullptr;  // [head_dim] each, or none
+  int64_t head_dim = 64;
+  float eps = 0;
+};
+
 // y = activation(x·Wᵀ + bias), then out = y, out += y, or out += gate·y.
 // x f32, f16 or bf16; W of x's dtype, [out.columns, x.columns] row by row; out of x's dtype or f32; sums in f32.
 struct LinearArgs {
@@ -41,9 +49,17 @@ struct LinearArgs {
   int64_t gate_stride = 0;
   Activation activation = Activation::none;
   bool accumulate = false;
+  HeadNorms norms;  // only where linear_norms_heads says so
 };
 int64_t linear_workspace(const Card& card, const LinearArgs& args);
 void linear(const Card& card, cudaStream_t stream, const LinearArgs& args, void* workspace);
+
+// Whether linear() can do these args' head norms itself.
+bool linear_norms_heads(const Card& card, const LinearArgs& args);
+
+// Independent products, side by side where the card likes that; no one reads or writes what another one writes.
+int64_t linears_workspace(const Card& card, const LinearArgs* args, int count);
+void linears(const Card& card, cudaStream_t stream, const LinearArgs* args, int count, void* workspace);
 
 // ---- conv.cu ---------------------------------------------------------------------------------------------------------------
 

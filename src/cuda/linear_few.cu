@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kThreads)
     const int m = i / (kOutputs / 2), n = i % (kOutputs / 2) * 2;
     float v[2] = {};
     for (int part = 0; part < kWarps; ++part) v[0] += parts[part][m][n], v[1] += parts[part][m][n + 1];
-    out.finish<T>(m, first + n, v);
+    out.finish<T, 1>(0, m, first + n, v);
   }
 }
 

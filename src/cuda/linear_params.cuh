@@ -39,6 +39,9 @@ inline Output output(const LinearArgs& args) {
   out.activation = args.activation;
   out.f32 = m.dtype == DType::f32;
   out.accumulate = args.accumulate || args.gate;
+  out.norm_query = args.norms.query;
+  out.norm_key = args.norms.key;
+  out.norm_eps = args.norms.eps;
   out.vectors = aligned(m) && aligned(args.bias) && aligned(args.gate) && args.gate_stride % 4 == 0;
   return out;
 }

@@ -21,6 +21,7 @@ namespace fude::cuda {
 namespace {
 
 constexpr int kSlice = 64;  // elements of K in a stage: the 128 bytes of a swizzled row
+constexpr int kHeadColumns = 64;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kWarpgroup;
 constexpr int kSharedBytes = 227 * 1024;
@@ -41,6 +42,9 @@ struct Product {
   bool activated;           // y·sigmoid(−(linear·y + cubic·y³)/log2 e)
   float linear, cubic;
   bool wide, accumulate;    // out is f32; out is added to
+  const float* norms[2];    // of the heads in the first and the second third of the columns, or none
+  int third;                // of the columns
+  float eps;
 };
 struct Group {
   Product products[kMaxLinearGroup];
@@ -151,23 +155,15 @@ __device__ inline void transpose(uint32_t (&r)[4]) {
 }
 
 template <class T>
-struct Pair;
-template <>
-struct Pair<__half> {
-  static __device__ uint32_t pack(float x, float y) {
+__device__ inline uint32_t pack(float x, float y) {
+  if constexpr (std::is_same_v<T, __half>) {
     const __half2 pair = __floats2half2_rn(x, y);
     return reinterpret_cast<const uint32_t&>(pair);
-  }
-  static __device__ float2 unpack(uint32_t bits) { return __half22float2(reinterpret_cast<const __half2&>(bits)); }
-};
-template <>
-struct Pair<__nv_bfloat16> {
-  static __device__ uint32_t pack(float x, float y) {
+  } else {
     const __nv_bfloat162 pair = __floats2bfloat162_rn(x, y);
     return reinterpret_cast<const uint32_t&>(pair);
   }
-  static __device__ float2 unpack(uint32_t bits) { return __bfloat1622float2(reinterpret_cast<const __nv_bfloat162&>(bits)); }
-};
+}
 
 // f(j, values) for each pair of columns of a row of `columns` f32; what lies past `count` is 0.
 template <int columns, class F>
@@ -184,28 +180,46 @@ __device__ inline void activate_all(const Product& p, float (&c)[size]) {
     c[i] *= reciprocal_approximate(1.0f + exp2_approximate(c[i] * (p.linear + p.cubic * c[i] * c[i])));
 }
 
+// RMS norm of heads of 64 columns, each of which four lanes hold for two rows.
+template <int size>
+__device__ inline void normalise_heads(const Product& p, float (&c)[size], int column) {
+  constexpr int kOfHead = kHeadColumns / 2;  // of a thread's sums
+#pragma unroll
+  for (int head = 0; head < size / kOfHead; head++) {
+    const int first = column + head * kHeadColumns;
+    const float* weight = first < p.third ? p.norms[0] : first < 2 * p.third ? p.norms[1] : nullptr;
+    if (!weight) continue;
+    float scale[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      float squares = 0;
+#pragma unroll
+      for (int i = head * kOfHead + 2 * h; i < (head + 1) * kOfHead; i += 4) squares += c[i] * c[i] + c[i + 1] * c[i + 1];
+      squares += __shfl_xor_sync(~0u, squares, 1);
+      squares += __shfl_xor_sync(~0u, squares, 2);
+      scale[h] = rsqrtf(squares / kHeadColumns + p.eps);
+    }
+    for_pairs<kHeadColumns>(weight + 2 * (threadIdx.x % 4), kHeadColumns, [&](int j, float2 w) {
+      float* pairs = &c[head * kOfHead + 4 * j];
+      pairs[0] *= scale[0] * w.x, pairs[1] *= scale[0] * w.y;
+      pairs[2] *= scale[1] * w.x, pairs[3] *= scale[1] * w.y;
+    });
+  }
+}
+
 // Each lane writes pairs of f32: four lanes fill a 32-byte sector.
 template <bool accumulate, int size>
 __device__ inline void store_wide(const float (&c)[size], float* out, int64_t row_stride, int rows, int columns) {
-  constexpr int kTogether = 8;  // loads under way at one time
   out += 2 * (threadIdx.x % 4);
 #pragma unroll
   for (int h = 0; h < 2; h++, out += 8 * row_stride) {
     const int valid = 8 * h < rows ? columns : 0;
 #pragma unroll
-    for (int first = 0; first < size / 4; first += kTogether) {
-      float2 old[kTogether] = {};
-      if constexpr (accumulate) {
-#pragma unroll
-        for (int i = 0; i < kTogether; i++)
-          if (8 * (first + i) < valid) old[i] = *reinterpret_cast<const float2*>(out + 8 * (first + i));
-      }
-#pragma unroll
-      for (int i = 0; i < kTogether; i++) {
-        const int j = first + i;
-        if (8 * j < valid)
-          *reinterpret_cast<float2*>(out + 8 * j) = make_float2(old[i].x + c[4 * j + 2 * h], old[i].y + c[4 * j + 2 * h + 1]);
-      }
+    for (int j = 0; j < size / 4; j++) {
+      const float x = c[4 * j + 2 * h], y = c[4 * j + 2 * h + 1];
+      if (8 * j >= valid) continue;
+      if constexpr (accumulate) add_to(out + 8 * j, x, y);
+      else *reinterpret_cast<float2*>(out + 8 * j) = make_float2(x, y);
     }
   }
 }
@@ -213,33 +227,20 @@ __device__ inline void store_wide(const float (&c)[size], float* out, int64_t ro
 // Four lanes exchange their pairs so that each holds eight neighbouring columns: 16-byte accesses, 64 bytes of a row together.
 template <bool accumulate, class T, int size>
 __device__ inline void store_narrow(const float (&c)[size], T* out, int64_t row_stride, int rows, int columns) {
-  constexpr int kTogether = 2;
   const int first_column = 8 * (threadIdx.x % 4);
   out += first_column;
 #pragma unroll
   for (int h = 0; h < 2; h++, out += 8 * row_stride) {
     const int valid = 8 * h < rows ? columns - first_column : 0;
 #pragma unroll
-    for (int first = 0; first < size / 16; first += kTogether) {
-      uint4 old[kTogether] = {};
-      if constexpr (accumulate) {
+    for (int i = 0; i < size / 16; i++) {
+      uint32_t r[4];
 #pragma unroll
-        for (int i = 0; i < kTogether; i++)
-          if (32 * (first + i) < valid) old[i] = *reinterpret_cast<const uint4*>(out + 32 * (first + i));
-      }
-#pragma unroll
-      for (int i = 0; i < kTogether; i++) {
-        uint32_t r[4] = {old[i].x, old[i].y, old[i].z, old[i].w};
-        if constexpr (accumulate) transpose(r);
-#pragma unroll
-        for (int j = 0; j < 4; j++) {
-          const float* sum = &c[16 * (first + i) + 4 * j + 2 * h];
-          const float2 before = accumulate ? Pair<T>::unpack(r[j]) : make_float2(0, 0);
-          r[j] = Pair<T>::pack(before.x + sum[0], before.y + sum[1]);
-        }
-        transpose(r);
-        if (32 * (first + i) < valid) *reinterpret_cast<uint4*>(out + 32 * (first + i)) = make_uint4(r[0], r[1], r[2], r[3]);
-      }
+      for (int j = 0; j < 4; j++) r[j] = pack<T>(c[16 * i + 4 * j + 2 * h], c[16 * i + 4 * j + 2 * h + 1]);
+      transpose(r);
+      if (32 * i >= valid) continue;
+      if constexpr (accumulate) add_to(out + 32 * i, r);
+      else *reinterpret_cast<uint4*>(out + 32 * i) = make_uint4(r[0], r[1], r[2], r[3]);
     }
   }
 }
@@ -249,6 +250,7 @@ template <class T, int size>
 __device__ inline void finish(const Product& p, float (&c)[size], int batch, int row, int column) {
   const int lane = threadIdx.x % kWarp;
   const int columns = p.columns - column;  // from the tile's first on
+  if (p.norms[0] || p.norms[1]) normalise_heads(p, c, column);
   if (p.activated) activate_all(p, c);
   if (p.gate && batch < p.batches) {
     for_pairs<2 * size>(p.gate + batch * p.gate_stride + column + 2 * (lane % 4), columns, [&](int j, float2 gate) {
@@ -356,6 +358,10 @@ __global__ void __launch_bounds__(kThreads, 1) linear_group_kernel(const __grid_
   const int rank = Tiling::cluster > 1 ? rank_in_cluster() : 0;
   const int first = blockIdx.x / Tiling::cluster, step = gridDim.x / Tiling::cluster;
   if (threadIdx.x == 0) {
+    for (int i = 0; i == 0 || group.products[i - 1].end < group.tiles; i++) {
+      prefetch_map(&group.products[i].x);
+      prefetch_map(&group.products[i].weight);
+    }
     constexpr int kReaders = (Tiling::alternate ? 1 : kConsumers) * Tiling::cluster;
     for (int stage = 0; stage < Tiling::stages; stage++) {
       init(&ring.full[stage], 1);
@@ -445,6 +451,10 @@ Product describe(const LinearArgs& args, int tile_rows, int tile_columns, int cl
   p.activated = args.activation != Activation::none;
   p.linear = linear;
   p.cubic = cubic;
+  p.norms[0] = args.norms.query;
+  p.norms[1] = args.norms.key;
+  p.third = p.columns / 3;
+  p.eps = args.norms.eps;
   p.wide = out.dtype == DType::f32;
   p.accumulate = args.accumulate || args.gate;
   return p;
@@ -485,6 +495,10 @@ bool linear_sm90_takes(const Card& card, const LinearArgs& args) {
          aligned(x.data) && aligned(out.data) && aligned(args.weight) && aligned(args.bias) && aligned(args.gate) &&
          x.columns % 8 == 0 && out.columns % 8 == 0 && x.row_stride % 8 == 0 && x.batch_stride % 8 == 0 &&
          whole(out.row_stride, out.dtype) && whole(out.batch_stride, out.dtype) && args.gate_stride % 4 == 0;
+}
+
+bool linear_sm90_norms_heads(const Card& card, const LinearArgs& args) {
+  return linear_sm90_takes(card, args) && args.norms.head_dim == kHeadColumns && args.out.columns % (3 * kHeadColumns) == 0;
 }
 
 void linear_sm90(const Card& card, cudaStream_t stream, const LinearArgs& args) { linear_group_sm90(card, stream, &args, 1); }

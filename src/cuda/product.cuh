@@ -42,10 +42,29 @@ __device__ inline int swizzled(int row, int chunk) {
   return (row * kChunks + (chunk ^ (kChunks == 8 ? row & 7 : row >> 1 & 3))) * 8;
 }
 
-// Blocks that run together should read few different rows and columns: eight row tiles by all columns, one after the other.
-__device__ inline void tile_position(int block, int tiles_m, int tiles_n, int* m, int* n) {
-  constexpr int kGroup = 8;
-  const int group = block / (kGroup * tiles_n), within = block - group * kGroup * tiles_n;
+// One product: out = a·bᵀ, its sums over k cut into `parts` where that is needed to keep the card busy.
+template <class T, class Left>
+struct Problem {
+  Left a;
+  MatrixOperand<T> b;
+  Output out;
+  int parts = 1;
+};
+
+// Several products that run side by side in one launch, block after block.
+template <class T, class Left, int kMost>
+struct Problems {
+  Problem<T, Left> list[kMost];
+  int end[kMost];  // the first block after each one's
+};
+
+__host__ __device__ constexpr int tiles_along(int size, int tile) { return (size + tile - 1) / tile; }
+
+// Blocks that run together should read few different rows and columns: about 2048 rows by all columns, one after the other.
+template <class Tile>
+__device__ void tile_position(int index, int tiles_m, int tiles_n, int* m, int* n) {
+  constexpr int kGroup = 2048 / Tile::kM;
+  const int group = index / (kGroup * tiles_n), within = index - group * kGroup * tiles_n;
   const int height = min(kGroup, tiles_m - group * kGroup);
   *m = group * kGroup + within % height;
   *n = within / height;
@@ -73,34 +92,42 @@ struct WarpSums {
   }
 
   // Hands the sums to `out`, eight neighbouring columns at a time: 16 rows after the other through this warp's part of shared memory.
-  __device__ void finish(const Output& out, float* staging, int m, int n) {
+  __device__ void finish(const Output& out, float* staging, int part, int m, int n) {
     constexpr int kLanes = Tile::kWarpN / 8, kPitch = Tile::kStagingColumns;
     const int lane = threadIdx.x % 32;
-#pragma unroll
+#pragma unroll 1  // the code for what happens to a sum is long enough once
     for (int i = 0; i < kTilesM; ++i) {
 #pragma unroll
-      for (int j = 0; j < kTilesN; ++j) {
-        float* to = staging + lane / 4 * kPitch + j * 8 + lane % 4 * 2;
-        *reinterpret_cast<float2*>(to) = make_float2(sum[i][j][0], sum[i][j][1]);
-        *reinterpret_cast<float2*>(to + 8 * kPitch) = make_float2(sum[i][j][2], sum[i][j][3]);
-      }
+      for (int t = 0; t < kTilesM; ++t)
+        if (t == i) put(staging, sum[t]);
       __syncwarp();
 #pragma unroll 1
       for (int row = lane / kLanes; row < 16; row += 32 / kLanes) {
         const int column = lane % kLanes * 8;
         float v[8];
         load_elements(staging + row * kPitch + column, 8, true, v);
-        out.finish<T>(m + i * 16 + row, n + column, v);
+        out.finish<T, kLanes>(part, m + i * 16 + row, n + column, v);
       }
       __syncwarp();
     }
   }
+
+ private:
+  __device__ static void put(float* staging, const float (&row)[kTilesN][4]) {
+    constexpr int kPitch = Tile::kStagingColumns;
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int j = 0; j < kTilesN; ++j) {
+      float* to = staging + lane / 4 * kPitch + j * 8 + lane % 4 * 2;
+      *reinterpret_cast<float2*>(to) = make_float2(row[j][0], row[j][1]);
+      *reinterpret_cast<float2*>(to + 8 * kPitch) = make_float2(row[j][2], row[j][3]);
+    }
+  }
 };
 
-template <class T, class Tile, class A>
+template <class T, class Tile, class A, int kMost>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    product_kernel(const __grid_constant__ typename A::Params a, const __grid_constant__ MatrixOperand<T> b,
-                   const __grid_constant__ Output out) {
+    product_kernel(const __grid_constant__ Problems<T, typename A::Params, kMost> problems) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
   constexpr int kStages = kSynchronousStages;
 #else
@@ -109,12 +136,21 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   extern __shared__ __align__(128) unsigned char memory[];
   T* const ring = reinterpret_cast<T*>(memory);
   const int thread = threadIdx.x, lane = thread % 32, warp_m = thread / 32 % Tile::kWarpsM, warp_n = thread / 32 / Tile::kWarpsM;
-  int tile_m, tile_n;
-  tile_position(blockIdx.x, (out.rows + Tile::kM - 1) / Tile::kM, (out.columns + Tile::kN - 1) / Tile::kN, &tile_m, &tile_n);
 
-  const int row = thread / Tile::kChunks, chunk = thread % Tile::kChunks, steps = (b.k + Tile::kK - 1) / Tile::kK;
-  A from_a(a, tile_m * Tile::kM + row, Tile::kStep, chunk * 8);
-  MatrixRows<T, Tile::kRowsB> from_b(b, tile_n * Tile::kN + row, Tile::kStep, chunk * 8);
+  int which = 0;
+  while (kMost > 1 && blockIdx.x >= problems.end[which]) ++which;
+  const Problem<T, typename A::Params>& problem = problems.list[which];
+  const Output& out = problem.out;
+  const int tiles_m = tiles_along(out.rows, Tile::kM), tiles_n = tiles_along(out.columns, Tile::kN);
+  const int block = blockIdx.x - (which > 0 ? problems.end[which - 1] : 0), part = block / (tiles_m * tiles_n);
+  int tile_m, tile_n;
+  tile_position<Tile>(block - part * tiles_m * tiles_n, tiles_m, tiles_n, &tile_m, &tile_n);
+  const int all_steps = tiles_along(problem.b.k, Tile::kK), first_step = part * all_steps / problem.parts;
+  const int steps = (part + 1) * all_steps / problem.parts - first_step;
+
+  const int row = thread / Tile::kChunks, chunk = thread % Tile::kChunks, first_k = first_step * Tile::kK + chunk * 8;
+  A from_a(problem.a, tile_m * Tile::kM + row, Tile::kStep, first_k);
+  MatrixRows<T, Tile::kRowsB> from_b(problem.b, tile_n * Tile::kN + row, Tile::kStep, first_k);
   T* const bring_to = ring + swizzled<Tile::kChunks>(row, chunk);
   int brought = 0, free_stage = 0;
   auto bring = [&] {
@@ -161,16 +197,23 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   wait_copies<0>();
   __syncthreads();
   float* const staging = reinterpret_cast<float*>(memory) + thread / 32 * 16 * Tile::kStagingColumns;
-  sums.finish(out, staging, tile_m * Tile::kM + warp_m * Tile::kWarpM, tile_n * Tile::kN + warp_n * Tile::kWarpN);
+  sums.finish(out, staging, part, tile_m * Tile::kM + warp_m * Tile::kWarpM, tile_n * Tile::kN + warp_n * Tile::kWarpN);
 }
 
-template <class T, class Tile, class A>
-void product(const Card& card, cudaStream_t stream, const typename A::Params& a, const MatrixOperand<T>& b, const Output& out) {
+template <class T, class Tile, class A, int kMost>
+void product(const Card& card, cudaStream_t stream, const Problem<T, typename A::Params>* list, int count) {
+  Problems<T, typename A::Params, kMost> problems{};
+  int blocks = 0;
+  for (int i = 0; i < count; ++i) {
+    const Output& out = list[i].out;
+    blocks += tiles_along(out.rows, Tile::kM) * tiles_along(out.columns, Tile::kN) * list[i].parts;
+    problems.list[i] = list[i];
+    problems.end[i] = blocks;
+  }
   const int shared = Tile::shared_bytes(card.capability);
-  const auto kernel = product_kernel<T, Tile, A>;
+  const auto kernel = product_kernel<T, Tile, A, kMost>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared), "preparing a matrix product");
-  const int64_t tiles = int64_t{(out.rows + Tile::kM - 1) / Tile::kM} * ((out.columns + Tile::kN - 1) / Tile::kN);
-  kernel<<<static_cast<unsigned>(tiles), Tile::kThreads, shared, stream>>>(a, b, out);
+  kernel<<<blocks, Tile::kThreads, shared, stream>>>(problems);
   check(cudaGetLastError(), "starting a matrix product");
 }
 

@@ -65,15 +65,20 @@ struct Output {
   void* data;
   const float *bias, *gate;
   int64_t batch_stride, row_stride, gate_stride;
-  int rows, batch_rows, columns;  // rows of all batches, of one batch
+  int64_t part_stride;                 // between sums over different parts of k
+  int rows, batch_rows, columns;       // rows of all batches, of one batch
+  const float *norm_query, *norm_key;  // of heads of kHeadDim columns in the first and the second third, or none
+  float norm_eps;
   Activation activation;
   bool f32, accumulate;  // f32: whatever the operands are
   bool vectors;          // every row, the bias and the gates begin at 16-byte boundaries
 
-  // The sums v of columns n … n + kCount − 1 of row m; those outside are dropped.
-  template <class T, int kCount>
-  __device__ void finish(int m, int n, float (&v)[kCount]) const {
-    if (m >= rows || n >= columns) return;
+  static constexpr int kHeadDim = 64;
+
+  // The sums v of columns n … n + kCount − 1 of row m; those outside are dropped. kLanes neighbouring lanes have neighbouring columns
+  // of one row, and all lanes of a warp come here together if they hold whole heads.
+  template <class T, int kLanes, int kCount>
+  __device__ void finish(int part, int m, int n, float (&v)[kCount]) const {
     const int batch = m / batch_rows, count = columns - n;
     const bool whole = vectors && count >= kCount;
     float other[kCount];
@@ -82,18 +87,36 @@ struct Output {
 #pragma unroll
       for (int i = 0; i < kCount; ++i) v[i] += other[i];
     }
+    if constexpr (kLanes * kCount == kHeadDim)
+      if (norm_query) norm_head<kLanes>(n, v);
+    if (m >= rows || n >= columns) return;
     activate(activation, v);
     if (gate) {
       load_elements(gate + batch * gate_stride + n, count, whole, other);
 #pragma unroll
       for (int i = 0; i < kCount; ++i) v[i] *= other[i];
     }
-    const int64_t at = batch * batch_stride + (m - batch * batch_rows) * row_stride + n;
+    const int64_t at = part * part_stride + batch * batch_stride + (m - batch * batch_rows) * row_stride + n;
     if (f32) deliver(static_cast<float*>(data) + at, count, whole, v);
     else deliver(static_cast<T*>(data) + at, count, whole, v);
   }
 
  private:
+  template <int kLanes, int kCount>
+  __device__ void norm_head(int n, float (&v)[kCount]) const {
+    const int third = columns / 3;
+    if (n >= 2 * third) return;
+    float squares = 0, weight[kCount];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) squares += v[i] * v[i];
+#pragma unroll
+    for (int lane = 1; lane < kLanes; lane *= 2) squares += __shfl_xor_sync(0xffffffff, squares, lane);
+    const float scale = rsqrtf(squares / kHeadDim + norm_eps);
+    load_elements((n < third ? norm_query : norm_key) + n % kHeadDim, kCount, true, weight);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) v[i] *= scale * weight[i];
+  }
+
   template <int kCount, class E>
   __device__ void deliver(E* to, int count, bool whole, float (&v)[kCount]) const {
     if (accumulate) {

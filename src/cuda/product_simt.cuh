@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(kSimtThreads)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float v[4] = {sum[i][half * 4], sum[i][half * 4 + 1], sum[i][half * 4 + 2], sum[i][half * 4 + 3]};
-      out.finish<T>(first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4, v);
+      out.finish<T, 1>(0, first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4, v);
     }
 }
 

@@ -1,7 +1,8 @@
-// Which tile a product gets: the one that the shape and the card's number of multiprocessors let finish first.
+// Which tile products get: the one with which the card finishes them first.
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 
 #include "cuda/product.cuh"
 
@@ -9,25 +10,49 @@ namespace fude::cuda {
 
 using WideTile = ProductTile<128, 256, 32, 2, 4, 4>;
 using SquareTile = ProductTile<128, 128, 32, 2, 2, 4, 2>;
-using SmallTile = ProductTile<64, 64, 64, 2, 2, 3, 2>;
-using NarrowTile = ProductTile<128, 32, 64, 4, 1, 3, 2>;
+using FlatTile = ProductTile<64, 128, 64, 2, 2, 4, 2>;
+using SmallTile = ProductTile<64, 64, 64, 2, 2, 6, 2>;
+using NarrowTile = ProductTile<128, 16, 64, 4, 1, 4, 2>;
 
-// The time of a product in steps of one sum on a busy multiprocessor; `rate` is how fast one is with this tile, compared to the others.
+struct ProductSize {
+  int rows, columns, k;
+};
+
+// Blocks that one multiprocessor holds at once.
 template <class Tile>
-double cost(const Card& card, int64_t rows, int64_t columns, double rate) {
-  const int64_t tiles = (rows + Tile::kM - 1) / Tile::kM * ((columns + Tile::kN - 1) / Tile::kN);
-  const int64_t turns = (tiles + card.multiprocessors - 1) / card.multiprocessors;
-  return static_cast<double>(turns) * Tile::kM * Tile::kN / rate;
+int blocks_at_once(const Card& card) {
+  constexpr int kReserved = 1024;  // shared memory that every block costs besides its own
+  return std::min(Tile::kBlocks, (card.shared_bytes + kReserved) / (Tile::shared_bytes(card.capability) + kReserved));
 }
 
-// Calls f with a value of the tile's type.
+// Time of products side by side, in sums of one multiprocessor at full speed. `rate` is the tile's part of that speed if as many
+// blocks share a multiprocessor as it holds; `alone` if one has it for itself.
+template <class Tile>
+double cost(const Card& card, const ProductSize* sizes, int count, double rate, double alone) {
+  int64_t tiles = 0;
+  double k = 0;
+  for (int i = 0; i < count; ++i) {
+    const int64_t own = int64_t{tiles_along(sizes[i].rows, Tile::kM)} * tiles_along(sizes[i].columns, Tile::kN);
+    tiles += own;
+    k += static_cast<double>(own) * sizes[i].k;
+  }
+  const int at_once = blocks_at_once<Tile>(card);
+  const int64_t turns = (tiles + card.multiprocessors - 1) / card.multiprocessors, rest = turns % at_once;
+  const double rest_rate = rest == 1 ? alone : rate;
+  return Tile::kM * Tile::kN * k / static_cast<double>(tiles) *
+         (static_cast<double>(turns - rest) / rate + static_cast<double>(rest) / rest_rate);
+}
+
+// Calls f with a value of the tile's type. `heads`: each warp must hold whole heads of 64 columns.
 template <class F>
-void with_tile(const Card& card, int64_t rows, int64_t columns, F&& f) {
-  const double wide = cost<WideTile>(card, rows, columns, 1.0), square = cost<SquareTile>(card, rows, columns, 0.95);
-  const double small = cost<SmallTile>(card, rows, columns, 0.6), narrow = cost<NarrowTile>(card, rows, columns, 0.5);
-  const double best = std::min({wide, square, small, narrow});
+void with_tile(const Card& card, const ProductSize* sizes, int count, bool heads, F&& f) {
+  const double wide = cost<WideTile>(card, sizes, count, 1.0, 1.0), square = cost<SquareTile>(card, sizes, count, 0.95, 0.75);
+  const double flat = cost<FlatTile>(card, sizes, count, 0.75, 0.55);
+  const double small = cost<SmallTile>(card, sizes, count, 0.6, 0.4), narrow = cost<NarrowTile>(card, sizes, count, 0.3, 0.3);
+  const double best = heads ? std::min({wide, square, flat}) : std::min({wide, square, flat, small, narrow});
   if (best == wide) f(WideTile{});
   else if (best == square) f(SquareTile{});
+  else if (best == flat) f(FlatTile{});
   else if (best == small) f(SmallTile{});
   else f(NarrowTile{});
 }

@@ -37,14 +37,6 @@ __device__ inline void wait(uint64_t* barrier, uint32_t parity) {
       : "memory");
 }
 
-// Barriers among warps by number; 0 is __syncthreads.
-__device__ inline void sync_threads(int number, int threads) {
-  asm volatile("bar.sync %0, %1;\n" ::"r"(number), "r"(threads) : "memory");
-}
-__device__ inline void arrive_threads(int number, int threads) {
-  asm volatile("bar.arrive %0, %1;\n" ::"r"(number), "r"(threads) : "memory");
-}
-
 // ---- copies ----------------------------------------------------------------------------------------------------------------
 
 // The map's box at (column, row, batch) to shared memory; its bytes are counted by the barrier. Zeros outside of the tensor.
@@ -90,23 +82,44 @@ __device__ inline void pin(float (&c)[n]) {
   for (int i = 0; i < n; ++i) asm volatile("" : "+f"(c[i])::"memory");
 }
 
-// c[64×64] += a[64×16]·b[16×64]; a in registers, b transposed.
-#define FUDE_WGMMA_64(type)                                                                                                      \
-  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type                                                       \
-               " {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23,"  \
-               " %24, %25, %26, %27, %28, %29, %30, %31}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"                               \
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]), "+f"(c[4]), "+f"(c[5]), "+f"(c[6]), "+f"(c[7]), "+f"(c[8]),      \
-                 "+f"(c[9]), "+f"(c[10]), "+f"(c[11]), "+f"(c[12]), "+f"(c[13]), "+f"(c[14]), "+f"(c[15]), "+f"(c[16]),           \
-                 "+f"(c[17]), "+f"(c[18]), "+f"(c[19]), "+f"(c[20]), "+f"(c[21]), "+f"(c[22]), "+f"(c[23]), "+f"(c[24]),          \
-                 "+f"(c[25]), "+f"(c[26]), "+f"(c[27]), "+f"(c[28]), "+f"(c[29]), "+f"(c[30]), "+f"(c[31])                        \
+#define FUDE_SUMS_8(i) \
+  "+f"(c[i]), "+f"(c[i + 1]), "+f"(c[i + 2]), "+f"(c[i + 3]), "+f"(c[i + 4]), "+f"(c[i + 5]), "+f"(c[i + 6]), "+f"(c[i + 7])
+#define FUDE_SUMS_32(i) FUDE_SUMS_8(i), FUDE_SUMS_8(i + 8), FUDE_SUMS_8(i + 16), FUDE_SUMS_8(i + 24)
+
+// c[64×128] (+)= a[64×16]·b[128×16]ᵀ, both in shared memory.
+#define FUDE_WGMMA_128(type)                                                                                                    \
+  asm volatile("{\n.reg .pred adds;\nsetp.ne.b32 adds, %66, 0;\n"                                                               \
+               "wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type " "                                                 \
+               "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, "               \
+               "%21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, "                \
+               "%40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, "                \
+               "%59, %60, %61, %62, %63}, "                                                                                     \
+               "%64, %65, adds, 1, 1, 0, 0;\n}\n"                                                                               \
+               : FUDE_SUMS_32(0), FUDE_SUMS_32(32)                                                                              \
+               : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)))
+template <class T>
+__device__ inline void multiply_rows(float (&c)[64], uint64_t a, uint64_t b, bool accumulate) {
+  if constexpr (std::is_same_v<T, __half>) FUDE_WGMMA_128("f16");
+  else FUDE_WGMMA_128("bf16");
+}
+
+// c[64×64] += a[64×16]·b[16×64]; a in registers.
+#define FUDE_WGMMA_64(type)                                                                                                     \
+  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type " "                                                  \
+               "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, "               \
+               "%21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "                                                       \
+               "{%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"                                                                       \
+               : FUDE_SUMS_32(0)                                                                                                \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
 template <class T>
 __device__ inline void multiply_columns(float (&c)[32], const uint32_t (&a)[4], uint64_t b) {
   if constexpr (std::is_same_v<T, __half>) FUDE_WGMMA_64("f16");
   else FUDE_WGMMA_64("bf16");
 }
+
 #undef FUDE_WGMMA_64
+#undef FUDE_WGMMA_128
+#undef FUDE_SUMS_32
+#undef FUDE_SUMS_8
 
 }  // namespace fude::cuda::sm90
-
-#include "/work/main/.cuda_work/attention/wgmma_gen.cuh"

@@ -73,13 +73,14 @@ Embedders load_embedders(Loader& file) {
           .final_modulation = file.linear("final_layer.adaLN_modulation.1")};
 }
 
-// Queries, keys and values of normalised rows, RMS-normalised per head, into their place among all rows: [b, rows, 3D].
-void project_qkv(Backend& op, const Attention& w, const Tensor& rows, const Tensor& qkv) {
-  op.linear_into(qkv, rows, w.qkv);
-  if (!w.norm_q) return;
-  const int64_t d = qkv.dim(2) / 3;
-  op.rms_norm_heads(qkv.columns(0, d), w.norm_q, kEps);
-  op.rms_norm_heads(qkv.columns(d, 2 * d), w.norm_k, kEps);
+// Queries, keys and values of normalised rows [b, rows, D], RMS-normalised per head, into their place among all rows.
+LinearCall project_qkv(const Attention& w, const Tensor& rows, const Tensor& qkv) {
+  return {.out = qkv, .x = rows, .w = w.qkv, .options = {.norms = {w.norm_q, w.norm_k, kEps}}, .gate = {}};
+}
+
+// x += gate·projection(y)
+LinearCall add_gated(const Tensor& x, const Tensor& gate, const Tensor& y, const Linear& projection) {
+  return {.out = x, .x = y, .w = projection, .options = {}, .gate = gate};
 }
 
 // Softmax attention of the first rows of [b, rows, 3D], as many as `out` [b, queries, D] has, over all of them.
@@ -90,44 +91,41 @@ void attend(Backend& op, const Tensor& out, const Tensor& qkv, int64_t heads) {
                     {.heads = heads, .scale = scale, .causal = false, .bias = {}});
 }
 
-// What follows attention in one stream: project, gate, MLP, gate. Adds to x.
-void finish(Backend& op, const Stream& w, const StreamModulation& m, const Tensor& x, const Tensor& attn, const Tensor& attn2) {
-  auto scratch = op.scope();
-  op.add_gated_linear(x, m.gate_attn, attn, w.attn.proj);
-  if (w.attn2) op.add_gated_linear(x, m.gate_attn2, attn2, w.attn2->proj);
-  Tensor h = op.linear(op.norm_modulate(x, m.shift_mlp, m.scale_mlp, kEps), w.fc1, {.activation = Activation::gelu_tanh});
-  op.add_gated_linear(x, m.gate_mlp, h, w.fc2);
-}
-
-// One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place.
+// One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place; what is alike in both is done side by side.
 void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int64_t heads, const Tensor& ctx, const Tensor& x) {
   auto scratch = op.scope();  // temporaries die at }
   const int64_t b = x.dim(0), nc = ctx.dim(1), nx = x.dim(1), d = x.dim(2);
+  const bool dual = w.x.attn2.has_value();  // MMDiT-X: the image also attends to itself
 
   Tensor attn = op.empty({b, w.last ? nx : nx + nc, d});  // image rows, then text rows
-  const auto attend_jointly = [&] {
-    Tensor qkv = op.empty({b, nx + nc, 3 * d});
-    op.parallel(
-        [&] { project_qkv(op, w.x.attn, op.norm_modulate(x, m.x.shift_attn, m.x.scale_attn, kEps), qkv.rows(0, nx)); },
-        [&] { project_qkv(op, w.ctx.attn, op.norm_modulate(ctx, m.ctx.shift_attn, m.ctx.scale_attn, kEps), qkv.rows(nx, nx + nc)); });
-    attend(op, attn, qkv, heads);
-  };
-
-  Tensor attn2;  // MMDiT-X: the image also attends to itself
-  if (w.x.attn2) {
-    attn2 = op.empty({b, nx, d});
-    op.parallel(attend_jointly, [&] {
-      Tensor qkv2 = op.empty({b, nx, 3 * d});
-      project_qkv(op, *w.x.attn2, op.norm_modulate(x, m.x.shift_attn2, m.x.scale_attn2, kEps), qkv2);
-      attend(op, attn2, qkv2, heads);
-    });
-  } else {
-    attend_jointly();
+  Tensor attn2 = dual ? op.empty({b, nx, d}) : Tensor{};
+  {
+    auto projections = op.scope();
+    Tensor qkv = op.empty({b, nx + nc, 3 * d}), qkv2 = dual ? op.empty({b, nx, 3 * d}) : Tensor{};
+    std::vector<LinearCall> project = {
+        project_qkv(w.x.attn, op.norm_modulate(x, m.x.shift_attn, m.x.scale_attn, kEps), qkv.rows(0, nx)),
+        project_qkv(w.ctx.attn, op.norm_modulate(ctx, m.ctx.shift_attn, m.ctx.scale_attn, kEps), qkv.rows(nx, nx + nc))};
+    if (dual) project.push_back(project_qkv(*w.x.attn2, op.norm_modulate(x, m.x.shift_attn2, m.x.scale_attn2, kEps), qkv2));
+    op.linears(project);
+    op.parallel([&] { attend(op, attn, qkv, heads); }, [&] { if (dual) attend(op, attn2, qkv2, heads); });
   }
 
-  if (w.last) return finish(op, w.x, m.x, x, attn, attn2);
-  op.parallel([&] { finish(op, w.x, m.x, x, attn.rows(0, nx), attn2); },
-              [&] { finish(op, w.ctx, m.ctx, ctx, attn.rows(nx, nx + nc), {}); });
+  std::vector<LinearCall> out = {add_gated(x, m.x.gate_attn, attn.rows(0, nx), w.x.attn.proj)};
+  if (!w.last) out.push_back(add_gated(ctx, m.ctx.gate_attn, attn.rows(nx, nx + nc), w.ctx.attn.proj));
+  op.linears(out);
+  if (dual) op.linears({add_gated(x, m.x.gate_attn2, attn2, w.x.attn2->proj)});
+
+  const LinearOptions gelu = {.activation = Activation::gelu_tanh};
+  Tensor h = op.empty({b, nx, w.x.fc1.weight.shape.out}), h_ctx;
+  std::vector<LinearCall> fc1 = {{h, op.norm_modulate(x, m.x.shift_mlp, m.x.scale_mlp, kEps), w.x.fc1, gelu, {}}};
+  std::vector<LinearCall> fc2 = {add_gated(x, m.x.gate_mlp, h, w.x.fc2)};
+  if (!w.last) {
+    h_ctx = op.empty({b, nc, w.ctx.fc1.weight.shape.out});
+    fc1.push_back({h_ctx, op.norm_modulate(ctx, m.ctx.shift_mlp, m.ctx.scale_mlp, kEps), w.ctx.fc1, gelu, {}});
+    fc2.push_back(add_gated(ctx, m.ctx.gate_mlp, h_ctx, w.ctx.fc2));
+  }
+  op.linears(fc1);
+  op.linears(fc2);
 }
 
 }  // namespace

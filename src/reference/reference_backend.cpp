@@ -94,7 +94,11 @@ bool ReferenceBackend::do_all_finite(const Tensor& x) {
   return true;
 }
 
-void ReferenceBackend::do_linear(const LinearCall& call, void*) {
+void ReferenceBackend::do_linears(const std::vector<LinearCall>& calls, void*) {
+  for (const LinearCall& call : calls) linear(call);
+}
+
+void ReferenceBackend::linear(const LinearCall& call) {
   const Weight& w = call.w.weight;
   for (int64_t r = 0; r < row_count(call.x); ++r) {
     const Row x = row(call.x, r), y = row(call.out, r);

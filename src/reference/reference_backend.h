@@ -17,7 +17,7 @@ class ReferenceBackend : public Backend {
   void do_download(const Tensor& x, void* host) override;
   void do_copy(const Tensor& out, const Tensor& x) override;
   bool do_all_finite(const Tensor& x) override;
-  void do_linear(const LinearCall& call, void* workspace) override;
+  void do_linears(const std::vector<LinearCall>& calls, void* workspace) override;
   void do_attention(const AttentionCall& call, void* workspace) override;
   void do_conv2d(const ConvCall& call, void* workspace) override;
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
@@ -33,6 +33,9 @@ class ReferenceBackend : public Backend {
   void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
   void do_guide(const Tensor& out, const Tensor& v, float guidance) override;
   void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
+
+ private:
+  static void linear(const LinearCall& call);
 };
 
 }  // namespace fude

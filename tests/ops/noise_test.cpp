@@ -63,8 +63,8 @@ TEST(Noise, TorchCudaIsWithinRoundingOfTheCard) {
 TEST(DTypes, ConversionsRoundToNearestEven) {
   for (int bits = 0; bits < 65536; ++bits) {
     const auto b = static_cast<uint16_t>(bits);
-    if (std::isfinite(from_f16(b))) EXPECT_EQ(to_f16(from_f16(b)), b);
-    if (std::isfinite(from_bf16(b))) EXPECT_EQ(to_bf16(from_bf16(b)), b);
+    if (std::isfinite(from_f16(b))) { EXPECT_EQ(to_f16(from_f16(b)), b); }
+    if (std::isfinite(from_bf16(b))) { EXPECT_EQ(to_bf16(from_bf16(b)), b); }
   }
   EXPECT_EQ(to_f16(65519.0f), 0x7bff);
   EXPECT_EQ(to_f16(65520.0f), 0x7c00);

@@ -98,10 +98,19 @@ const std::vector<Case>& cases() {
                    op.linear_into(out.rows(4, 13), in.tensor({2, 12, 16}).rows(0, 9), in.linear(24, 16));
                    return out;
                  }});
-    t.push_back({"add_gated_linear", [](Backend& op, Inputs& in) {
+    t.push_back({"linear_gated", [](Backend& op, Inputs& in) {
                    Tensor x = in.tensor({2, 21, 48});
-                   op.add_gated_linear(x.rows(3, 20), in.f32({2, 96}).columns(48, 96), in.tensor({2, 17, 64}), in.linear(48, 64));
+                   op.linears({{x.rows(3, 20), in.tensor({2, 17, 64}), in.linear(48, 64), {}, in.f32({2, 96}).columns(48, 96)}});
                    return x;
+                 }});
+    t.push_back({"linears_side_by_side", [](Backend& op, Inputs& in) {  // as a block with two attentions projects
+                   Tensor rows = op.empty({2, 89, 3 * 128});
+                   const auto call = [&](const Tensor& out) {
+                     const Tensor query = in.f32({64}), key = in.f32({64});
+                     return LinearCall{out, in.tensor({2, out.dim(1), 72}), in.linear(3 * 128, 72), {.norms = {query, key, 1e-6f}}, {}};
+                   };
+                   op.linears({call(rows.rows(0, 39)), call(rows.rows(39, 50)), call(rows.rows(50, 89))});
+                   return rows;
                  }});
     t.push_back({"parallel", [](Backend& op, Inputs& in) {
                    Tensor out = op.empty({2, 30, 48});

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Draws with diffusers from a checkpoint folder of any size and writes the trace that `fude generate --trace` writes.
 
-T5 and the transformer hold one block at a time: its weights are read from the mapped file and cast when the block
-runs. The arithmetic is that of transformers and diffusers in the chosen dtype, and medium in f32 fits into 8 GB.
+On the CPU, T5 and the transformer hold one block at a time: its weights are read from the mapped file and cast when the
+block runs, so that medium in f32 fits into 8 GB. On a card every component is loaded whole, one after the other. The
+arithmetic is that of transformers and diffusers in the chosen dtype; products in f32 are not rounded to TF32.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
 
 PRODUCTS = {torch.nn.functional.linear, torch.conv2d, torch.matmul}
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
 class Checkpoint:
@@ -65,7 +66,9 @@ def stream_blocks(model, blocks, prefix, folder, dtype):
     return model.eval()
 
 
-def streamed_t5(folder, dtype):
+def load_t5(folder, dtype, device):
+    if device.type != "cpu":
+        return T5EncoderModel.from_pretrained(folder, dtype=dtype).to(device).eval()
     with torch.device("meta"):
         model = T5EncoderModel(T5Config.from_pretrained(folder))
     stream_blocks(model, model.encoder.block, "encoder.block.", folder, dtype)
@@ -73,7 +76,13 @@ def streamed_t5(folder, dtype):
     return model
 
 
-def streamed_transformer(folder, dtype):
+def load_clip(folder, dtype, device):
+    return CLIPTextModelWithProjection.from_pretrained(folder, dtype=dtype).to(device)
+
+
+def load_transformer(folder, dtype, device):
+    if device.type != "cpu":
+        return SD3Transformer2DModel.from_pretrained(folder, torch_dtype=dtype).to(device).eval()
     with torch.device("meta"):
         model = SD3Transformer2DModel.from_config(SD3Transformer2DModel.load_config(folder))
     return stream_blocks(model, model.transformer_blocks, "transformer_blocks.", folder, dtype)
@@ -97,6 +106,7 @@ def timed(what):
     start = time.monotonic()
     yield
     gc.collect()
+    torch.cuda.empty_cache()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{what}: {time.monotonic() - start:.1f} s, peak {peak:.1f} GiB", file=sys.stderr)
 
@@ -115,21 +125,22 @@ def encode(options, dtype):
     has_t5 = json.loads((folder / "model_index.json").read_text())["text_encoder_3"][0] is not None
     # Without T5 the pipeline asks the transformer for the width of the zeros that stand for it.
     third = (
-        dict(text_encoder_3=streamed_t5(folder / "text_encoder_3", dtype),
+        dict(text_encoder_3=load_t5(folder / "text_encoder_3", dtype, options.device),
              tokenizer_3=T5TokenizerFast.from_pretrained(folder / "tokenizer_3"))
-        if has_t5 else dict(transformer=streamed_transformer(folder / "transformer", dtype))
+        if has_t5 else dict(transformer=load_transformer(folder / "transformer", dtype, options.device))
     )
     pipe = make_pipeline(
         options,
-        text_encoder=CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder", dtype=dtype),
-        text_encoder_2=CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder_2", dtype=dtype),
+        text_encoder=load_clip(folder / "text_encoder", dtype, options.device),
+        text_encoder_2=load_clip(folder / "text_encoder_2", dtype, options.device),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
         **third,
     )
     guided = options.guidance > 1
     prompt, negative, pooled, negative_pooled = pipe.encode_prompt(
-        options.prompt, None, None, negative_prompt=options.negative, do_classifier_free_guidance=guided
+        options.prompt, None, None, device=options.device, negative_prompt=options.negative,
+        do_classifier_free_guidance=guided,
     )
     if not guided:
         return {"embeddings": prompt, "pooled": pooled}
@@ -137,10 +148,11 @@ def encode(options, dtype):
 
 
 def denoise(options, dtype, text, noise):
-    pipe = make_pipeline(options, transformer=streamed_transformer(options.model / "transformer", dtype))
+    pipe = make_pipeline(options, transformer=load_transformer(options.model / "transformer", dtype, options.device))
     shape = (1, 16, options.height // 8, options.width // 8)
     if noise is None:
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(options.seed), dtype=dtype)
+    noise = noise.to(options.device)
     trace = {"noise": noise}
     started = time.monotonic()
 
@@ -160,7 +172,7 @@ def denoise(options, dtype, text, noise):
 
 
 def decode(options, dtype, latents):
-    vae = AutoencoderKL.from_pretrained(options.model / "vae", torch_dtype=dtype)
+    vae = AutoencoderKL.from_pretrained(options.model / "vae", torch_dtype=dtype).to(options.device)
     pipe = make_pipeline(options, vae=vae)
     decoded = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor, return_dict=False)[0]
     image = pipe.image_processor.postprocess(decoded, output_type="np")[0]
@@ -180,13 +192,16 @@ def main():
     parser.add_argument("--guidance", type=float, default=7.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dtype", choices=DTYPES, default="f32")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1 …")
     parser.add_argument("--embeddings", type=Path, help="trace whose embeddings to use instead of encoding the prompt")
     parser.add_argument("--noise", type=Path, help="trace whose noise to use instead of drawing it from the seed")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     dtype = DTYPES[options.dtype]
-    native = dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    on_card = options.device.type != "cpu"
+    native = on_card or dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     with contextlib.nullcontext() if native else WideProducts():
         run(options, dtype)
 
@@ -194,7 +209,7 @@ def main():
 def run(options, dtype):
     if options.embeddings:
         stored = load_file(options.embeddings)
-        text = {name: stored[name].to(dtype) for name in ("embeddings", "pooled")}
+        text = {name: stored[name].to(options.device, dtype) for name in ("embeddings", "pooled")}
     else:
         with timed("encode"):
             text = encode(options, dtype)
@@ -203,6 +218,7 @@ def run(options, dtype):
         trace = text | denoise(options, dtype, text, noise)
     with timed("decode"):
         trace |= decode(options, dtype, trace[f"latents.{options.steps - 1:03}"])
+    trace = {name: t.cpu() for name, t in trace.items()}
     save_file({name: (t.float() if t.is_floating_point() else t).contiguous() for name, t in trace.items()}, options.out)
 
 

@@ -39,6 +39,12 @@ int64_t largest_number_in(const fs::path& folder) {
   return largest;
 }
 
+bool is_used(const fs::path& folder, int64_t number) {
+  for (const fs::directory_entry& file : fs::directory_iterator(folder))
+    if (number_of(file.path()) == number) return true;
+  return false;
+}
+
 std::string digits_of(int64_t number) {
   char text[24];
   std::snprintf(text, sizeof text, "%05lld", static_cast<long long>(number));
@@ -77,7 +83,7 @@ PictureFolder::PictureFolder(const std::string& root) : folder_(path_of(root) / 
 fs::path PictureFolder::save(std::span<const uint8_t> png, uint64_t seed) {
   for (int64_t number = largest_number_in(folder_) + 1;; ++number) {
     const Reservation reservation(folder_, number);
-    if (!reservation.mine() || largest_number_in(folder_) >= number) continue;
+    if (!reservation.mine() || is_used(folder_, number)) continue;
     const fs::path path = folder_ / (digits_of(number) + '-' + std::to_string(seed) + ".png");
     write_file(path, png);
     return path;

@@ -84,22 +84,13 @@ std::string choices_of_sampler() {
 
 void declare(Options& options, Job& job) {
   Request& request = job.request;
-  const auto side = [](const char* name, int64_t& target) {
-    return [name, &target](const std::string& text) {
-      target = integer_from(std::string("--") + name, text);
-      check_side(name, target);
-    };
-  };
   const char* picture = "Picture";
   options.add(picture, "prompt,--prompt,-p", "TEXT",
               "what to draw; also without --prompt. @FILE reads a file, - reads standard input",
               [&](const std::string& text) { request.prompt = prompt_from(text); });
   options.add(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
               [&](const std::string& text) { request.negative = prompt_from(text); });
-  options.add(picture, "--width,-W", "N", "pixels, a multiple of 16; default: the model's own size",
-              side("width", request.width));
-  options.add(picture, "--height,-H", "N", "pixels, a multiple of 16; default: the model's own size",
-              side("height", request.height));
+  add_size_options(options, picture, "the model's own size", request.width, request.height);
   options.add(picture, "--seed", "N", "0 to 18446744073709551615 or random (the default); picture i of several uses seed + i",
               [&](const std::string& text) {
                 job.random_seed = text == "random";
@@ -128,15 +119,7 @@ void declare(Options& options, Job& job) {
 
   add_model_options(options, job.files);
 
-  const char* machine = "Machine";
-  options.add_text(machine, "--device", "NAME", "auto, " + backend_names() + "; default auto", job.engine.device);
-  options.add_text(machine, "--dtype", "NAME", "compute in auto, f32, bf16 or f16; default auto", job.engine.dtype);
-  options.add(machine, "--threads", "N", "CPU threads, default: the cores", [&](const std::string& text) {
-    const int64_t threads = integer_from("--threads", text);
-    if (threads < 1 || threads > 4096)
-      throw Error(Code::bad_request, "--threads must be 1 to 4096. Leave it out to use all cores.");
-    job.engine.threads = static_cast<int>(threads);
-  });
+  add_machine_options(options, job.engine);
 
   const char* result = "Result";
   options.add_text(result, "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);

@@ -6,8 +6,10 @@
 #include <filesystem>
 #include <numeric>
 
+#include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "engine/request.h"
 #include "fude/error.h"
 #include "terminal.h"
 #include "weights/text.h"
@@ -227,6 +229,28 @@ void add_model_options(Options& options, ModelFiles& files, const std::string& n
   options.add_text(group, "--vae", "FILE", "VAE from its own file", files.vae);
   options.add_text(group, "--tokenizers", "FOLDER", "tokenizer, tokenizer_2 and tokenizer_3 from this folder",
                    files.tokenizers);
+}
+
+void add_machine_options(Options& options, EngineOptions& engine) {
+  const char* group = "Machine";
+  options.add_text(group, "--device", "NAME", "auto, " + backend_names() + "; default auto", engine.device);
+  options.add_text(group, "--dtype", "NAME", "compute in auto, f32, bf16 or f16; default auto", engine.dtype);
+  options.add(group, "--threads", "N", "CPU threads, default: the cores", [&engine](const std::string& text) {
+    const int64_t threads = integer_from("--threads", text);
+    if (threads < 1 || threads > 4096) refuse("--threads must be 1 to 4096. Leave it out to use all cores.");
+    engine.threads = static_cast<int>(threads);
+  });
+}
+
+void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
+  const auto side = [&](const std::string& name, const std::string& names, int64_t& target) {
+    options.add(group, names, "N", "pixels, a multiple of 16; default: " + usual, [name, &target](const std::string& text) {
+      target = integer_from("--" + name, text);
+      check_side(name, target);
+    });
+  };
+  side("width", "--width,-W", width);
+  side("height", "--height,-H", height);
 }
 
 std::string model_or_default(const std::string& given) {

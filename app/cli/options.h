@@ -76,6 +76,8 @@ struct OutputOptions {
 };
 void add_output_options(Options& options, OutputOptions& output);
 void add_model_options(Options& options, ModelFiles& files, const std::string& names = "--model");
+void add_machine_options(Options& options, EngineOptions& engine);
+void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height);
 
 // --model when given, else FUDE_MODEL, else the demo model. Error{bad_checkpoint} that says how to get weights when there is
 // none.

@@ -128,6 +128,60 @@ struct BackendInfo {
 };
 std::vector<BackendInfo> backends();
 
+// How long something takes, and what is done in that time.
+struct Timing {
+  std::string name;    // "qkv, norms, image"
+  std::string shape;   // "2048x4608x1536"
+  double seconds = 0;  // the median
+  double flops = 0;    // of products
+  double bytes = 0;    // read and written, where memory is the limit; else 0
+};
+
+// The best that was measured, a second; 0: not measured.
+struct BenchPeaks {
+  double flops = 0;   // of products
+  double bytes = 0;   // of the device's memory, read and written
+  double upload = 0;  // bytes from the host's memory to a card's
+};
+
+struct BenchOptions {
+  int64_t width = 0, height = 0;  // pixels, multiples of 16; 0: 512, or the model's own size where that is smaller
+  int64_t steps = 4;              // of the request
+};
+
+struct BenchProgress {
+  std::string what;  // is timed now
+  int64_t done = 0, of = 0;
+};
+
+// All optional.
+struct BenchCallbacks {
+  std::function<void(const BenchProgress&)> progress;
+  const std::atomic<bool>* stop = nullptr;  // set it to true: Error{cancelled}
+};
+
+// The same request twice by one Engine: the first time it loads the weights.
+struct BenchRequest {
+  std::string model;
+  int64_t steps = 0;
+  Timing encode, forward, decode;  // of the second time; forward: one step with guidance, the median of both
+  Seconds first, again;
+  Bytes planned;
+};
+
+struct BenchReport {
+  DeviceInfo device;
+  std::string dtype;              // what was computed in
+  int64_t width = 0, height = 0;  // pixels
+  BenchPeaks peaks;
+  std::vector<Timing> ops;        // SD3.5-medium's shapes with guidance, whatever the model
+  std::optional<BenchRequest> request;
+};
+
+// Times this machine: the operations with random numbers, then a request where `files` names a model. Error: as of an Engine.
+BenchReport bench(const ModelFiles& files, const EngineOptions& options = {}, const BenchOptions& asked = {},
+                  const BenchCallbacks& callbacks = {});
+
 class Engine {
  public:
   // Opens the checkpoint (headers and tokenizers only). Error: bad_checkpoint, bad_request.

@@ -22,16 +22,29 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
   throw Error(Code::bad_request, "--device " + device + " does not exist; use auto, cpu, cuda or cuda:1 (`fude doctor` lists devices)");
 }
 
-std::vector<DeviceInfo> devices() {
+DType requested_dtype(const std::string& name) {
+  if (name == "f32") return DType::f32;
+  if (name == "f16") return DType::f16;
+  if (name == "bf16" || name == "auto") return DType::bf16;
+  throw Error(Code::bad_request, "--dtype " + name + " does not exist; use auto, f32, bf16 or f16");
+}
+
+DeviceInfo device_info(const std::string& name, int threads) {
+  for (const DeviceInfo& card : cuda_cards())
+    if (card.name == name) return card;
   const HostMemory memory = host_memory();
-  const CpuBackend cpu;
+  const CpuBackend cpu(threads);
+  return {.name = "cpu",
+          .description = processor_name() + ", " + cpu.description(),
+          .library = cpu.library(),
+          .memory = memory.total,
+          .free = memory.available,
+          .fast_dtypes = cpu.compute_dtype(DType::bf16) == DType::bf16 ? "f32, bf16" : "f32"};
+}
+
+std::vector<DeviceInfo> devices() {
   std::vector<DeviceInfo> all = cuda_cards();
-  all.push_back({.name = "cpu",
-                 .description = processor_name() + ", " + cpu.description(),
-                 .library = cpu.library(),
-                 .memory = memory.total,
-                 .free = memory.available,
-                 .fast_dtypes = cpu.compute_dtype(DType::bf16) == DType::bf16 ? "f32, bf16" : "f32"});
+  all.push_back(device_info("cpu", 0));
   return all;
 }
 

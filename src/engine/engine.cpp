@@ -43,13 +43,6 @@ class Timed {
   Clock clock_;
 };
 
-DType requested_dtype(const std::string& name) {
-  if (name == "f32") return DType::f32;
-  if (name == "f16") return DType::f16;
-  if (name == "bf16" || name == "auto") return DType::bf16;
-  throw Error(Code::bad_request, "--dtype " + name + " does not exist; use auto, f32, bf16 or f16");
-}
-
 // Pixels f32 HWC, −1…1 -> bytes, rounding half to even as torch and numpy do.
 Image to_image(const std::vector<float>& pixels, int64_t width, int64_t height, uint64_t seed) {
   Image image{.width = width, .height = height, .rgb = std::vector<uint8_t>(pixels.size()), .seed = seed};

@@ -118,7 +118,7 @@ class CommandLine(unittest.TestCase):
 
 class Usage(CommandLine):
     def test_help_is_80_columns_wide_and_complete(self):
-        for command in [[], ["generate"], ["model"], ["model", "inspect"], ["model", "verify"], ["doctor"]]:
+        for command in [[], ["generate"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["doctor"]]:
             outcome = self.run_fude(*command, "--help")
             self.assertEqual((outcome.code, outcome.err), (0, ""), outcome)
             self.assertTrue(outcome.out.startswith("Usage: fude"), outcome)
@@ -512,6 +512,25 @@ class Models(CommandLine):
             self.assertEqual(cached, [{"id": "someone/stable-diffusion-3-tiny", "whole": True}])
             outcome = self.run_fude("model", "inspect", "someone/stable-diffusion-3-tiny", **where)
             self.assertEqual(outcome.code, 0, outcome)
+
+
+class Bench(CommandLine):
+    def test_bench_reports_rates_beside_the_measured_peaks(self):
+        outcome = self.run_fude("bench", "-W", "64", "-H", "64", "--steps", "3", "--threads", "1", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        report = json.loads(outcome.out)
+        self.assertEqual((report["width"], report["height"], report["dtype"]), (64, 64, "f32"))
+        peaks = report["peaks"]
+        for row in [*report["ops"], report["forward"], report["request"]["encode"], report["request"]["decode"]]:
+            with self.subTest(row=row["name"]):
+                unit = "bytes" if "bytes" in row else "flops"
+                self.assertAlmostEqual(row[f"{unit}_per_second"] * row["seconds"], row[unit], delta=1e-6 * row[unit])
+                self.assertAlmostEqual(row["share_of_peak"] * peaks[f"{unit}_per_second"], row[f"{unit}_per_second"],
+                                       delta=1e-6 * row[f"{unit}_per_second"])
+        # 32 rows of the image (guidance, 4 by 4 patches of 16 pixels), 1536 into 4608 columns
+        self.assertEqual(next(row["flops"] for row in report["ops"] if row["shape"] == "32x4608x1536"), 2 * 32 * 4608 * 1536)
+        self.assert_refused(self.run_fude("bench", "-W", "63"), 2, "--width 63", "64")
+        self.assert_refused(self.run_fude("bench", "--device", "abacus"), 2, "abacus")
 
 
 if __name__ == "__main__":

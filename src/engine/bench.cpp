@@ -1,0 +1,136 @@
+// fude::bench: the operations first, on a backend of their own, then a request of the model, as anybody draws it.
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "engine/bench_ops.h"
+#include "engine/devices.h"
+#include "engine/model_files.h"
+#include "engine/request.h"
+#include "engine/text.h"
+#include "fude/fude.h"
+#include "model/mmdit.h"
+#include "model/vae.h"
+
+namespace fude {
+
+namespace {
+
+constexpr int64_t kUsualSide = 512;
+constexpr const char* kPrompt = "a lighthouse on a cliff at night, waves, woodblock print";
+// A card does the first step as it comes and records the second; those after it are what a long request consists of.
+constexpr size_t kUnusualSteps = 2;
+
+// What a part of a request computes.
+struct StageFlops {
+  double encode = 0, step = 0, decode = 0;
+};
+
+// Counted by running the parts on a measuring arena: no weights are read.
+StageFlops count_flops(Backend& op, const ModelFiles& files, const Request& request) {
+  const Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
+  const TokenIds ids = tokenize(Tokenizers(checkpoint), {request.negative, request.prompt}, {});
+  TextEncoders text(op, checkpoint, false);
+  Mmdit mmdit(op, checkpoint, 0);
+  Vae vae(op, checkpoint);
+  const MmditGeometry& g = checkpoint.mmdit();
+  const int64_t zoom = int64_t{1} << (checkpoint.vae().block_out_channels.size() - 1);
+  const int64_t height = request.height / zoom, width = request.width / zoom;
+
+  Arena measuring = Arena::measuring();
+  op.use(measuring);
+  double before = op.work().flops;
+  const auto since = [&] { return op.work().flops - std::exchange(before, op.work().flops); };
+  StageFlops flops;
+  const TextEmbeddings embeddings = encode_text(op, checkpoint, text, ids, [](int64_t) {});
+  flops.encode = since();
+  const Conditioning conditioning = condition(op, mmdit, embeddings.tokens, height, width);
+  const Tensor modulation = op.empty({2, modulation_columns(g)}, DType::f32);
+  since();
+  mmdit_forward(op, mmdit, modulation, conditioning, op.empty({2, g.channels, height, width}, DType::f32));
+  flops.step = since();
+  vae_decode(op, vae, op.empty({1, g.channels, height, width}, DType::f32));
+  flops.decode = since();
+  return flops;
+}
+
+// Of every request alike, those that are usual in a long one.
+double step_seconds(const std::vector<Result>& results) {
+  std::vector<double> seconds;
+  for (const Result& result : results) {
+    const size_t unusual = std::min(kUnusualSteps, result.step_seconds.size() - 1);
+    seconds.insert(seconds.end(), result.step_seconds.begin() + static_cast<std::ptrdiff_t>(unusual), result.step_seconds.end());
+  }
+  return median(std::move(seconds));
+}
+
+BenchRequest bench_request(Engine& engine, const Request& request, const StageFlops& flops, const BenchCallbacks& callbacks,
+                           int64_t done, int64_t of) {
+  BenchRequest report;
+  std::vector<Result> results;
+  for (const char* name : {"request, first: ", "request, again: "}) {
+    Callbacks inner;
+    inner.stop = callbacks.stop;
+    inner.progress = [&](const Progress& now) {
+      if (!callbacks.progress) return;
+      callbacks.progress({name + std::string(name_of(now.stage)) + ' ' + std::to_string(now.step) + '/' + std::to_string(now.steps), done, of});
+    };
+    results.push_back(engine.generate(request, inner));
+    ++done;
+  }
+  const Seconds &first = results[0].seconds, &again = results[1].seconds;
+  const std::string size = std::to_string(request.width) + 'x' + std::to_string(request.height);
+  report.model = engine.model_name();
+  report.steps = request.steps;
+  report.encode = {.name = "encode", .shape = "2 prompts", .seconds = again.encode, .flops = flops.encode};
+  report.forward = {.name = "step", .shape = size + ", with guidance", .seconds = step_seconds(results), .flops = flops.step};
+  report.decode = {.name = "decode", .shape = size, .seconds = again.decode, .flops = flops.decode};
+  report.first = first;
+  report.again = again;
+  report.planned = results[1].planned;
+  return report;
+}
+
+}  // namespace
+
+BenchReport bench(const ModelFiles& files, const EngineOptions& options, const BenchOptions& asked, const BenchCallbacks& callbacks) {
+  BenchReport report{.width = kUsualSide, .height = kUsualSide};
+  for (const auto& [side, given, target] : {std::tuple{"width", asked.width, &report.width}, std::tuple{"height", asked.height, &report.height}}) {
+    if (given == 0) continue;
+    check_side(side, given);
+    *target = given;
+  }
+  std::optional<Engine> engine;
+  Request request;
+  if (!files.model.empty()) {
+    engine.emplace(files, options);
+    const Request usual = engine->complete({});
+    if (asked.width == 0) report.width = std::min(report.width, usual.width);
+    if (asked.height == 0) report.height = std::min(report.height, usual.height);
+    request = engine->complete({.prompt = kPrompt, .width = report.width, .height = report.height, .steps = asked.steps});
+  }
+
+  const int64_t requests = engine ? 2 : 0;
+  int64_t of = requests;
+  StageFlops flops;
+  {
+    const std::unique_ptr<Backend> backend = make_backend(options);
+    const DType dtype = backend->compute_dtype(requested_dtype(options.dtype));
+    backend->use(dtype);
+    backend->stop_when(callbacks.stop);
+    report.device = device_info(backend->name(), options.threads);
+    report.dtype = name_of(dtype);
+    if (engine) flops = count_flops(*backend, files, request);
+    OpsReport ops = bench_ops(*backend, report.width, report.height, [&](const std::string& name, int64_t done, int64_t ops_of) {
+      of = ops_of + requests;
+      if (callbacks.progress) callbacks.progress({name, done, of});
+    });
+    report.peaks = ops.peaks;
+    report.ops = std::move(ops.ops);
+  }
+  if (engine) report.request = bench_request(*engine, request, flops, callbacks, of - requests, of);
+  return report;
+}
+
+}  // namespace fude

@@ -196,7 +196,7 @@ Json report(const Result& result, const Json& images, double save_seconds, doubl
         {"decode", seconds.decode},
         {"save", save_seconds},
         {"total", total_seconds}}},
-      {"step_seconds", result.step_seconds},
+      {"step_seconds", result.images.front().step_seconds},
       {"peak_bytes", {{"host", terminal::peak_memory()}, {"device", result.used.device}}},
       {"planned_bytes", json_from(result.planned)},
       {"device", result.device},

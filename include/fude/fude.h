@@ -38,6 +38,8 @@ struct EngineOptions {
   std::string device = "auto";  // auto, cpu, cuda, cuda:1
   std::string dtype = "auto";   // auto, f32, bf16, f16
   int threads = 0;              // 0: the cores
+  // Folders where embeddings of prompts are kept, so that a prompt is encoded once: read from all, written to each.
+  std::vector<std::string> embeddings;
 };
 
 // Whose random numbers the first latents are: the same bits as torch.randn for the same seed.
@@ -45,6 +47,19 @@ enum class Noise { torch_cpu, torch_cpu_f16, torch_cpu_bf16, torch_cuda };
 std::string_view name_of(Noise noise);                     // "torch-cpu", "torch-cpu-f16" …
 std::optional<Noise> noise_from(std::string_view name);
 const std::vector<std::string>& sampler_names();           // the first is the default
+
+// Noise that is moved from the seed's towards another seed's, along the sphere both lie on.
+struct Variation {
+  uint64_t seed = 0;   // the other's; picture i of a request uses seed + i, and its own seed is the request's
+  double amount = 0;   // 0: the request's own noise, 1: the other's
+};
+
+// A smaller picture that is drawn first. Its latents are enlarged, noised again and drawn to the end at the request's size.
+struct Draft {
+  int64_t width = 0, height = 0;  // pixels, multiples of 16
+  int64_t steps = 28;
+  double strength = 0.6;          // above 0, at most 1: the part of the request's steps, its last, that the larger picture is drawn with
+};
 
 struct Request {
   std::string prompt;
@@ -57,12 +72,49 @@ struct Request {
   Noise noise = Noise::torch_cpu;
   std::string sampler = "euler";
   std::optional<double> shift;    // of the schedule; empty: the checkpoint's
+  std::optional<Variation> variation;
+  std::optional<Draft> draft;
+  // Pictures that are drawn at once; bytes depend on it, on a picture's place among them not. 0: as many as is faster and fits.
+  // A batch that has fewer pictures left is filled up with pictures that are thrown away.
+  int64_t batch = 1;
 };
 
+struct Size {
+  int64_t width = 0, height = 0;  // pixels
+  bool operator==(const Size&) const = default;
+};
+
+// Requests that differ from one in the values listed; an empty list leaves what the request has.
+struct Grid {
+  Request request;
+  std::vector<std::string> prompts, negatives, samplers;
+  std::vector<Size> sizes;
+  std::vector<double> shifts, guidances;
+  std::vector<int64_t> steps;
+  std::vector<uint64_t> seeds;
+};
+// Every combination; the last list changes fastest.
+std::vector<Request> requests_of(const Grid& grid);
+
+struct Seconds {
+  double load = 0, encode = 0, denoise = 0, decode = 0, total = 0;
+};
+
+struct Bytes {
+  int64_t host = 0, device = 0;
+};
+
+// A picture and how it came about.
 struct Image {
   int64_t width = 0, height = 0;
-  std::vector<uint8_t> rgb;  // rows top to bottom, 3 bytes a pixel
+  std::vector<uint8_t> rgb;          // rows top to bottom, 3 bytes a pixel
   uint64_t seed = 0;
+  int64_t request = 0;               // of several requests: whose it is
+  int64_t batch = 1;                 // pictures that were drawn at once
+  Seconds seconds;                   // its own: load and encode where it waited for them, a share of a batch's denoise
+  std::vector<double> step_seconds;  // of the whole batch
+  Bytes planned, used;
+  std::vector<float> noise, latents;  // f32 [channels, height/8, width/8]: what it began as, and what was decoded
 };
 
 enum class Stage { load, encode, denoise, decode };
@@ -71,7 +123,7 @@ std::string_view name_of(Stage stage);
 // Where a request is. Within load and encode, step counts blocks; within denoise, steps of this picture.
 struct Progress {
   Stage stage = Stage::load;
-  int64_t picture = 0, pictures = 1;
+  int64_t picture = 0, pictures = 1;  // of all requests
   int64_t step = 0, steps = 0;  // finished so far, and of how many
 };
 
@@ -92,18 +144,9 @@ struct Callbacks {
   const std::atomic<bool>* stop = nullptr;            // set it to true: Error{cancelled} within a block's time
 };
 
-struct Seconds {
-  double load = 0, encode = 0, denoise = 0, decode = 0, total = 0;
-};
-
-struct Bytes {
-  int64_t host = 0, device = 0;
-};
-
 struct Result {
   std::vector<Image> images;
   Seconds seconds;
-  std::vector<double> step_seconds;  // of picture 0
   Bytes planned, used;               // activations and weights that fude itself allocates, planned before and counted after
   std::string device;                // "cpu", "cuda"
   std::string dtype;                 // what was computed in: "f32", "bf16"
@@ -193,6 +236,10 @@ class Engine {
   // Draws request.count pictures. Error: bad_request, out_of_memory, bad_checkpoint, io, non_finite, cancelled. The engine stays
   // usable after an error.
   Result generate(const Request& request, const Callbacks& callbacks = {});
+
+  // Draws requests one after the other; weights stay, and each prompt is encoded once. What was finished before an error went
+  // to callbacks.finished.
+  std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks = {});
 
   // The request with every default filled in, checked. Error{bad_request}.
   Request complete(const Request& request) const;

@@ -59,8 +59,9 @@ StageFlops count_flops(Backend& op, const ModelFiles& files, const Request& requ
 double step_seconds(const std::vector<Result>& results) {
   std::vector<double> seconds;
   for (const Result& result : results) {
-    const size_t unusual = std::min(kUnusualSteps, result.step_seconds.size() - 1);
-    seconds.insert(seconds.end(), result.step_seconds.begin() + static_cast<std::ptrdiff_t>(unusual), result.step_seconds.end());
+    const std::vector<double>& steps = result.images.front().step_seconds;
+    const size_t unusual = std::min(kUnusualSteps, steps.size() - 1);
+    seconds.insert(seconds.end(), steps.begin() + static_cast<std::ptrdiff_t>(unusual), steps.end());
   }
   return median(std::move(seconds));
 }

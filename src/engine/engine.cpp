@@ -187,6 +187,7 @@ void Engine::State::draw(const Request& request, const TokenIds& ids, const Call
     sampler.step(op, x, velocity, dt);
   };
   std::unique_ptr<Recording> recording;
+  std::vector<std::vector<double>> step_seconds(static_cast<size_t>(request.count));
 
   for (int64_t begin = 0; begin < request.steps; begin += kStepsAtOnce) {
     const int64_t end = std::min(begin + kStepsAtOnce, request.steps);
@@ -220,22 +221,21 @@ void Engine::State::draw(const Request& request, const TokenIds& ids, const Call
                                             "; check its file with `fude model verify`");
         count_weights(weight_bytes());
         if (planning) break;  // every step needs the same memory
-        if (picture == 0) {
-          result.step_seconds.push_back(step_clock.seconds());
-          trace(op, callbacks, numbered("latents.", step), x);
-        }
-        result.seconds.denoise += step_clock.seconds();
+        if (picture == 0) trace(op, callbacks, numbered("latents.", step), x);
+        const double seconds = step_clock.seconds();
+        step_seconds[static_cast<size_t>(picture)].push_back(seconds);
+        result.seconds.denoise += seconds;
         tell(Stage::denoise, picture, step + 1, request.steps);
       }
       op.copy(kept, x);
-      if (end == request.steps) decode(request, picture, x, callbacks, result);
+      if (end == request.steps) decode(request, picture, x, std::move(step_seconds[static_cast<size_t>(picture)]), callbacks, result);
       if (planning) return;  // every picture too
     }
   }
 }
 
-void Engine::State::decode(const Request& request, int64_t picture, const Tensor& latents, const Callbacks& callbacks,
-                           Result& result) {
+void Engine::State::decode(const Request& request, int64_t picture, const Tensor& latents, std::vector<double> step_seconds,
+                           const Callbacks& callbacks, Result& result) {
   Backend& op = *backend;
   const Clock clock;
   if (callbacks.progress && !op.measuring()) callbacks.progress({Stage::decode, picture, request.count, 0, 1});
@@ -247,6 +247,7 @@ void Engine::State::decode(const Request& request, int64_t picture, const Tensor
   std::vector<float> pixels(static_cast<size_t>(decoded.numel()));
   op.download(decoded, pixels.data());
   Image image = to_image(pixels, request.width, request.height, request.seed + static_cast<uint64_t>(picture));
+  image.step_seconds = std::move(step_seconds);
   result.seconds.decode += clock.seconds();
   if (picture == 0 && callbacks.trace) {
     std::vector<float> planes(pixels.size());  // CHW, as diffusers has it
@@ -335,6 +336,11 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
 Result Engine::generate(const Request& request, const Callbacks& callbacks) { return state_->generate(request, callbacks); }
+std::vector<Result> Engine::generate(const std::vector<Request>& requests, const Callbacks& callbacks) {
+  std::vector<Result> results;
+  for (const Request& request : requests) results.push_back(state_->generate(request, callbacks));
+  return results;
+}
 Request Engine::complete(const Request& request) const { return state_->complete(request); }
 const std::string& Engine::device() const { return state_->device_name; }
 const std::string& Engine::dtype() const { return state_->dtype_name; }

@@ -24,7 +24,8 @@ struct Engine::State {
   int64_t& device_bytes(Bytes& bytes) const;
   int64_t measure(const Request& request, const TokenIds& ids, Result& result);
   void draw(const Request& request, const TokenIds& ids, const Callbacks& callbacks, Result& result);
-  void decode(const Request& request, int64_t picture, const Tensor& latents, const Callbacks& callbacks, Result& result);
+  void decode(const Request& request, int64_t picture, const Tensor& latents, std::vector<double> step_seconds,
+              const Callbacks& callbacks, Result& result);
 
   Checkpoint checkpoint;
   Tokenizers tokenizers;

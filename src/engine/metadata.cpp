@@ -135,10 +135,34 @@ void read(const Json& json, const char* name, T& value) {
   value = found->template get<T>();
 }
 
+std::string text_of_size(int64_t width, int64_t height) { return std::to_string(width) + 'x' + std::to_string(height); }
+
+void read_size(std::string_view name, std::string_view text, int64_t& width, int64_t& height) {
+  const size_t cross = text.find('x');
+  if (cross == std::string_view::npos) refuse("its " + std::string(name) + " is not like 512x512");
+  width = number_in<int64_t>(name, text.substr(0, cross));
+  height = number_in<int64_t>(name, text.substr(cross + 1));
+}
+
+// A part of the request that is there or not: an object with fields of its own.
+template <class Part, class Fields>
+void read_part(const Json& json, const char* name, std::optional<Part>& part, const Fields& fields) {
+  const auto found = json.find(name);
+  if (found == json.end() || found->is_null()) return;
+  if (!found->is_object()) refuse(std::string(name) + " is not an object");
+  fields(*found, part.emplace());
+}
+
 Noise noise_named(const std::string& name) {
   const std::optional<Noise> noise = noise_from(name);
   if (!noise) refuse("its noise has an unknown name");
   return *noise;
+}
+
+Json object_from(std::string_view text) {
+  Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) refuse("it is not a JSON object");
+  return json;
 }
 
 }  // namespace
@@ -151,11 +175,17 @@ std::string parameters_text(const Provenance& provenance) {
       {"Schedule type", "Simple"},
       {"CFG scale", text_of_number(request.guidance)},
       {"Seed", std::to_string(request.seed)},
-      {"Size", std::to_string(request.width) + 'x' + std::to_string(request.height)},
+      {"Size", text_of_size(request.width, request.height)},
       {"Model hash", provenance.model_hash},
       {"Model", provenance.model},
       {"Noise", std::string(name_of(request.noise))},
       {"Shift", request.shift ? text_of_number(*request.shift) : ""},
+      {"Variation seed", request.variation ? std::to_string(request.variation->seed) : ""},
+      {"Variation seed strength", request.variation ? text_of_number(request.variation->amount) : ""},
+      {"Denoising strength", request.draft ? text_of_number(request.draft->strength) : ""},
+      {"Draft size", request.draft ? text_of_size(request.draft->width, request.draft->height) : ""},
+      {"Draft steps", request.draft ? std::to_string(request.draft->steps) : ""},
+      {"Batch size", request.batch != 1 ? std::to_string(request.batch) : ""},
       {"T5", provenance.no_t5 ? "off" : ""},
       {"Dtype", provenance.dtype},
       {"Version", "fude " + version()},
@@ -211,14 +241,18 @@ Provenance provenance_from(const Parameters& parameters) {
   with("Sampler", [&](auto, auto value) { request.sampler = lower_case(std::string(value)); });
   with("CFG scale", [&](auto name, auto value) { request.guidance = number_in<double>(name, value); });
   with("Seed", [&](auto name, auto value) { request.seed = number_in<uint64_t>(name, value); });
-  with("Size", [&](auto name, auto value) {
-    const size_t cross = value.find('x');
-    if (cross == std::string_view::npos) refuse("its Size is not like 512x512");
-    request.width = number_in<int64_t>(name, value.substr(0, cross));
-    request.height = number_in<int64_t>(name, value.substr(cross + 1));
-  });
+  with("Size", [&](auto name, auto value) { read_size(name, value, request.width, request.height); });
   with("Noise", [&](auto, auto value) { request.noise = noise_named(std::string(value)); });
   with("Shift", [&](auto name, auto value) { request.shift = number_in<double>(name, value); });
+  with("Variation seed", [&](auto name, auto value) { request.variation.emplace().seed = number_in<uint64_t>(name, value); });
+  if (request.variation)
+    with("Variation seed strength", [&](auto name, auto value) { request.variation->amount = number_in<double>(name, value); });
+  with("Draft size", [&](auto name, auto value) { read_size(name, value, request.draft.emplace().width, request.draft->height); });
+  if (request.draft) {
+    with("Draft steps", [&](auto name, auto value) { request.draft->steps = number_in<int64_t>(name, value); });
+    with("Denoising strength", [&](auto name, auto value) { request.draft->strength = number_in<double>(name, value); });
+  }
+  with("Batch size", [&](auto name, auto value) { request.batch = number_in<int64_t>(name, value); });
   provenance.model = parameters.field("Model");
   provenance.model_hash = parameters.field("Model hash");
   provenance.dtype = parameters.field("Dtype");
@@ -233,6 +267,10 @@ Json json_from(const Request& request) {
       {"noise", name_of(request.noise)}, {"sampler", request.sampler},
   };
   if (request.shift) json["shift"] = *request.shift;
+  if (request.variation) json["variation"] = {{"seed", request.variation->seed}, {"amount", request.variation->amount}};
+  if (const std::optional<Draft>& draft = request.draft)
+    json["draft"] = {{"width", draft->width}, {"height", draft->height}, {"steps", draft->steps}, {"strength", draft->strength}};
+  if (request.batch != 1) json["batch"] = request.batch;
   return json;
 }
 
@@ -247,9 +285,57 @@ Json json_from(const Provenance& provenance) {
   return json;
 }
 
+Json json_from(const Making& making) {
+  const Seconds& seconds = making.seconds;
+  const auto bytes = [](const Bytes& b) { return Json{{"host", b.host}, {"device", b.device}}; };
+  return {{"created", making.created},
+          {"seconds",
+           {{"load", seconds.load},
+            {"encode", seconds.encode},
+            {"denoise", seconds.denoise},
+            {"decode", seconds.decode},
+            {"total", seconds.total}}},
+          {"step_seconds", making.step_seconds},
+          {"planned_bytes", bytes(making.planned)},
+          {"used_bytes", bytes(making.used)},
+          {"peak_host_bytes", making.peak_host},
+          {"version", making.version},
+          {"libraries", making.libraries}};
+}
+
+Making making_from_json(std::string_view text) {
+  const Json json = object_from(text);
+  Making making;
+  const auto part = [&](const char* name) {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_object() ? *found : Json::object();
+  };
+  read(json, "created", making.created);
+  const Json seconds = part("seconds");
+  read(seconds, "load", making.seconds.load);
+  read(seconds, "encode", making.seconds.encode);
+  read(seconds, "denoise", making.seconds.denoise);
+  read(seconds, "decode", making.seconds.decode);
+  read(seconds, "total", making.seconds.total);
+  if (const auto steps = json.find("step_seconds"); steps != json.end() && steps->is_array()) {
+    for (const Json& step : *steps) {
+      if (!step.is_number()) refuse("step_seconds has a value that it cannot have");
+      making.step_seconds.push_back(step.get<double>());
+    }
+  }
+  for (const auto& [name, bytes] : {std::pair{"planned_bytes", &making.planned}, std::pair{"used_bytes", &making.used}}) {
+    const Json both = part(name);
+    read(both, "host", bytes->host);
+    read(both, "device", bytes->device);
+  }
+  read(json, "peak_host_bytes", making.peak_host);
+  read(json, "version", making.version);
+  read(json, "libraries", making.libraries);
+  return making;
+}
+
 Provenance provenance_from_json(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) refuse("it is not a JSON object");
+  const Json json = object_from(text);
   Provenance provenance;
   Request& request = provenance.request;
   read(json, "prompt", request.prompt);
@@ -267,6 +353,17 @@ Provenance provenance_from_json(std::string_view text) {
   double shift = 0;
   read(json, "shift", shift);
   if (shift != 0) request.shift = shift;
+  read_part(json, "variation", request.variation, [](const Json& part, Variation& variation) {
+    read(part, "seed", variation.seed);
+    read(part, "amount", variation.amount);
+  });
+  read_part(json, "draft", request.draft, [](const Json& part, Draft& draft) {
+    read(part, "width", draft.width);
+    read(part, "height", draft.height);
+    read(part, "steps", draft.steps);
+    read(part, "strength", draft.strength);
+  });
+  read(json, "batch", request.batch);
   bool t5 = true;
   read(json, "t5", t5);
   provenance.no_t5 = !t5;

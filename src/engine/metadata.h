@@ -13,7 +13,7 @@ namespace fude {
 
 // A request and what drew it. Every field is stored in the picture.
 struct Provenance {
-  Request request;    // count 1 and the picture's own seed
+  Request request;    // count 1, the picture's own seed and the batch it was drawn in
   std::string model;  // name, not a path: pictures are shown to others
   std::string model_hash;
   std::string device;
@@ -21,9 +21,20 @@ struct Provenance {
   bool no_t5 = false;
 };
 
-// The keywords of the two text chunks.
+// What drawing it cost, and with which libraries. Not part of what repeats a picture.
+struct Making {
+  std::string created;               // "2026-11-24T22:51:07", local time
+  Seconds seconds;
+  std::vector<double> step_seconds;  // of its batch
+  Bytes planned, used;
+  int64_t peak_host = 0;             // bytes resident in the process
+  std::string version, libraries;    // of fude; "oneDNN 2.6.3"
+};
+
+// The keywords of the text chunks.
 inline constexpr std::string_view kParametersKeyword = "parameters";
 inline constexpr std::string_view kProvenanceKeyword = "fude";
+inline constexpr std::string_view kMakingKeyword = "fude-making";
 
 // Prompt, negative prompt and one line of fields, as A1111 writes it.
 std::string parameters_text(const Provenance& provenance);
@@ -45,8 +56,11 @@ Provenance provenance_from(const Parameters& parameters);
 nlohmann::ordered_json json_from(const Request& request);
 nlohmann::ordered_json json_from(const Provenance& provenance);
 
+nlohmann::ordered_json json_from(const Making& making);
+
 // Error{bad_request} when it is not JSON, or a field has the wrong type. Unknown fields are ignored, missing ones keep their
 // default.
 Provenance provenance_from_json(std::string_view text);
+Making making_from_json(std::string_view text);
 
 }  // namespace fude

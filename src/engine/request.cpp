@@ -59,6 +59,18 @@ void check_request(const Request& request, int64_t largest_side) {
   if (request.shift && !(*request.shift > 0 && *request.shift <= 1000)) {
     refuse("--shift must be above 0 and at most 1000. Leave it out to use the model's own.");
   }
+  check_range("batch", request.batch, 0, kMostPictures);
+  if (request.variation && !(request.variation->amount >= 0 && request.variation->amount <= 1)) {
+    refuse("--amount must be from 0 (the same noise) to 1 (another picture). Use --amount 0.15.");
+  }
+  if (const std::optional<Draft>& draft = request.draft) {
+    check_side("draft width", draft->width, largest_side);
+    check_side("draft height", draft->height, largest_side);
+    check_range("draft steps", draft->steps, 1, kMostSteps);
+    if (!(draft->strength > 0 && draft->strength <= 1)) {
+      refuse("--strength must be above 0 (nothing is redrawn) and at most 1 (all is). Use --strength 0.5.");
+    }
+  }
   const std::vector<std::string>& samplers = sampler_names();
   if (std::find(samplers.begin(), samplers.end(), request.sampler) == samplers.end()) {
     std::string names;

@@ -22,6 +22,9 @@ Provenance full_provenance() {
   provenance.request.seed = 18446744073709551615u;
   provenance.request.noise = Noise::torch_cpu_bf16;
   provenance.request.shift = 2.25;
+  provenance.request.variation = {.seed = 17, .amount = 0.25};
+  provenance.request.draft = {.width = 256, .height = 384, .steps = 12, .strength = 0.4};
+  provenance.request.batch = 4;
   provenance.model = "my model: v1, \"best\"";
   provenance.model_hash = "0123456789";
   provenance.device = "cpu";

@@ -25,14 +25,14 @@ struct SavedPicture {
 // {"path", "seed", "width", "height", "sha256", "id"}; id is null when the history could not keep it.
 nlohmann::ordered_json json_from(const SavedPicture& picture);
 
-// Saves the pictures of one command. What the history cannot keep (a folder that is read only, a full disk, a database of a newer
+// Saves the pictures of one command. What the history cannot keep (a read-only folder, a full disk, a database of a newer
 // version) costs a warning, never a picture.
 class PictureSaver {
  public:
-  // kind: "generate", "sweep", "gacha", "refine". session: the folder of a sweep or a gacha, under which `last_session` of the
-  // history finds it.
-  PictureSaver(const Engine& engine, const ModelFiles& files, const Console& console, std::string kind,
-               std::filesystem::path session = {});
+  // files, options: what the engine was made of. kind: "generate", "sweep", "gacha", "refine". session: the folder of a sweep
+  // or a gacha, which History::last_session finds again.
+  PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, const Console& console,
+               std::string kind, std::filesystem::path session = {});
   ~PictureSaver();
   PictureSaver(const PictureSaver&) = delete;
   PictureSaver& operator=(const PictureSaver&) = delete;

@@ -12,13 +12,13 @@
 #include "core/dtype.h"
 #include "engine/file.h"
 #include "engine/metadata.h"
-#include "engine/png.h"
 #include "engine/request.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
+#include "saving.h"
 #include "terminal.h"
 #include "weights/safetensors.h"
 #include "weights/text.h"
@@ -30,7 +30,6 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kLargestPromptFile = uint64_t{1} << 20;
-constexpr uint64_t kLargestPicture = uint64_t{512} << 20;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -127,28 +126,14 @@ void declare(Options& options, Job& job) {
   add_output_options(options, job.output);
 }
 
-// The request stored in a picture, by fude exactly or by another program as A1111 writes it.
 void take_from_picture(const std::string& picture, Job& job, const Console& console) {
-  const std::vector<uint8_t> bytes = read_file(path_of(picture), kLargestPicture);
-  Provenance provenance;
-  try {
-    const std::vector<PngText> texts = read_png_text(bytes);
-    if (const std::string_view exact = text_under(texts, kProvenanceKeyword); !exact.empty()) {
-      provenance = provenance_from_json(exact);
-    } else if (const std::string_view parameters = text_under(texts, kParametersKeyword); !parameters.empty()) {
-      provenance = provenance_from(parse_parameters(parameters));
-      console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
-    } else {
-      throw Error(Code::bad_request, "no request is stored in it. Give a picture as fude or A1111 saved it.");
-    }
-  } catch (const Error& error) {
-    throw Error(error.code(), "--from " + shown(picture) + ": " + error.what());
-  }
-  job.request = provenance.request;
+  StoredPicture stored = read_picture(path_of(picture));
+  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+  job.request = stored.provenance.request;
   job.random_seed = false;
-  job.files.no_t5 = provenance.no_t5;
-  if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
-  job.drawn = std::move(provenance);
+  job.files.no_t5 = stored.provenance.no_t5;
+  if (!stored.provenance.dtype.empty()) job.engine.dtype = stored.provenance.dtype;
+  job.drawn = std::move(stored.provenance);
 }
 
 // Keeps the tensors of the trace until they can be written.
@@ -215,6 +200,7 @@ void draw(Job& job, const Console& console) {
 
   Engine engine(job.files, job.engine);
   const Request request = engine.complete(job.request);
+  PictureSaver saver(engine, job.files, job.engine, console, "generate");
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));
   if (!job.drawn.model_hash.empty() && job.drawn.model_hash != engine.model_hash()) {
     console.warning(shown(job.from) + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
@@ -236,26 +222,15 @@ void draw(Job& job, const Console& console) {
   };
   if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };
 
-  const auto save = [&](const Image& image, const std::string& device, const std::string& dtype) {
+  callbacks.finished = [&](const Image& image) {
     const Clock::time_point save_begin = Clock::now();
-    Provenance provenance{request, engine.model_name(), engine.model_hash(), device, dtype, job.files.no_t5};
-    provenance.request.seed = image.seed;
-    provenance.request.count = 1;
-    provenance.request.width = image.width;
-    provenance.request.height = image.height;
-    const PngText texts[] = {
-        {std::string(kParametersKeyword), parameters_text(provenance)},
-        {std::string(kProvenanceKeyword), json_from(provenance).dump(-1, ' ', false, Json::error_handler_t::replace)}};
-    const std::vector<uint8_t> png = encode_png(image, texts);
-    const std::string path = text_of(folder.save(png, image.seed));
-    images.push_back(
-        {{"path", path}, {"seed", image.seed}, {"width", image.width}, {"height", image.height}, {"sha256", sha256_of(png)}});
-    paths.push_back(path);
-    save_seconds += seconds_since(save_begin);
     bar.clear();
-    if (!job.output.json) print(path + '\n');
+    const SavedPicture saved = saver.save(image, request, folder, static_cast<int64_t>(paths.size()));
+    images.push_back(json_from(saved));
+    paths.push_back(text_of(saved.path));
+    save_seconds += seconds_since(save_begin);
+    if (!job.output.json) print(paths.back() + '\n');
   };
-  callbacks.finished = [&](const Image& image) { save(image, engine.device(), engine.dtype()); };
 
   try {
     const Result result = engine.generate(request, callbacks);

@@ -284,4 +284,22 @@ std::string hub_cache_folder() {
   return {};
 }
 
+std::filesystem::path home_folder() {
+  const std::pair<const char*, const char*> places[] = {
+      // a variable, and the folder below what it names
+      {"FUDE_HOME", ""},
+      {"XDG_DATA_HOME", "fude"},
+      {"LOCALAPPDATA", "fude"},
+      {"HOME", ".local/share/fude"},
+  };
+  for (const auto& [variable, below] : places) {
+    const std::string named = terminal::environment(variable);
+    if (!named.empty()) return std::filesystem::absolute(path_of(named) / below);
+  }
+  throw Error(Code::io,
+              "there is no folder for fude's own files: neither FUDE_HOME nor HOME is set. Name a folder in FUDE_HOME.");
+}
+
+std::filesystem::path history_file() { return home_folder() / "history.sqlite3"; }
+
 }  // namespace fude

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -84,5 +85,9 @@ void add_size_options(Options& options, std::string_view group, const std::strin
 std::string model_or_default(const std::string& given);
 std::string demo_model();        // the folder; empty when this build has none
 std::string hub_cache_folder();  // root of the Hugging Face cache, as its own libraries find it
+
+// What fude keeps for itself: FUDE_HOME, else the user's folder for such data. Error{io} when there is none.
+std::filesystem::path home_folder();
+std::filesystem::path history_file();
 
 }  // namespace fude

@@ -22,6 +22,23 @@ std::string fixed(double number, int digits) {
   return buffer;
 }
 
+struct Character {
+  std::string_view bytes;
+  int columns = 1;  // also of a byte that is no UTF-8
+  bool is_control = false;
+};
+
+Character take_character(std::string_view& utf8) {
+  utf8proc_int32_t code = 0;
+  const utf8proc_ssize_t used = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
+                                                 static_cast<utf8proc_ssize_t>(utf8.size()), &code);
+  Character character{utf8.substr(0, used > 0 ? static_cast<size_t>(used) : 1)};
+  if (used > 0) character.columns = utf8proc_charwidth(code);
+  if (used > 0) character.is_control = utf8proc_category(code) == UTF8PROC_CATEGORY_CC;
+  utf8.remove_prefix(character.bytes.size());
+  return character;
+}
+
 std::string two_digits(int64_t number) { return (number < 10 ? "0" : "") + std::to_string(number); }
 
 }  // namespace
@@ -52,18 +69,29 @@ void Console::note(std::string_view message) const {
 }
 
 int columns_of(std::string_view utf8) {
-  const auto* next = reinterpret_cast<const utf8proc_uint8_t*>(utf8.data());
-  auto left = static_cast<utf8proc_ssize_t>(utf8.size());
   int columns = 0;
-  while (left > 0) {
-    utf8proc_int32_t character = 0;
-    utf8proc_ssize_t used = utf8proc_iterate(next, left, &character);
-    if (used <= 0) used = 1, ++columns;
-    else columns += utf8proc_charwidth(character);
-    next += used;
-    left -= used;
-  }
+  while (!utf8.empty()) columns += take_character(utf8).columns;
   return columns;
+}
+
+std::string one_line(std::string_view utf8) {
+  std::string line;
+  while (!utf8.empty()) {
+    const Character character = take_character(utf8);
+    line += character.is_control ? " " : character.bytes;
+  }
+  return line;
+}
+
+std::string shortened(std::string_view utf8, int columns) {
+  if (columns_of(utf8) <= columns) return std::string(utf8);
+  std::string text;
+  for (int left = columns - 1;;) {  // one is the mark's
+    const Character character = take_character(utf8);
+    left -= character.columns;
+    if (left < 0) return text + "…";
+    text += character.bytes;
+  }
 }
 
 std::string wrapped(std::string_view text, int width, int indent) {

@@ -15,6 +15,7 @@
 #include "engine/request.h"
 #include "fude/error.h"
 #include "fude/fude.h"
+#include "history.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
@@ -41,7 +42,8 @@ struct Job {
   EngineOptions engine;
   std::string out = "outputs";
   std::string from;
-  Provenance drawn;  // of the picture named by --from
+  std::string source;  // what is drawn again, as messages name it
+  Provenance drawn;    // of that
   std::string trace;
   OutputOptions output;
 };
@@ -126,14 +128,21 @@ void declare(Options& options, Job& job) {
   add_output_options(options, job.output);
 }
 
-void take_from_picture(const std::string& picture, Job& job, const Console& console) {
-  StoredPicture stored = read_picture(path_of(picture));
-  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
-  job.request = stored.provenance.request;
+// Begins with a request that was drawn before; options change it.
+void draw_again(const Provenance& provenance, std::string source, Job& job) {
+  job.request = provenance.request;
   job.random_seed = false;
-  job.files.no_t5 = stored.provenance.no_t5;
-  if (!stored.provenance.dtype.empty()) job.engine.dtype = stored.provenance.dtype;
-  job.drawn = std::move(stored.provenance);
+  job.files.no_t5 = provenance.no_t5;
+  if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
+  job.drawn = provenance;
+  job.source = std::move(source);
+}
+
+// The request stored in a picture, by fude exactly or by another program as A1111 writes it.
+void take_from_picture(const std::string& picture, Job& job, const Console& console) {
+  const StoredPicture stored = read_picture(path_of(picture));
+  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+  draw_again(stored.provenance, shown(picture), job);
 }
 
 // Keeps the tensors of the trace until they can be written.
@@ -203,7 +212,7 @@ void draw(Job& job, const Console& console) {
   PictureSaver saver(engine, job.files, job.engine, console, "generate");
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));
   if (!job.drawn.model_hash.empty() && job.drawn.model_hash != engine.model_hash()) {
-    console.warning(shown(job.from) + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
+    console.warning(job.source + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
                     shown(engine.model_name()) + ": the picture will differ. Name the model with --model.");
   }
 
@@ -274,6 +283,29 @@ int generate_command(const Arguments& arguments) {
   if (!options.given("--prompt") && !options.given("--from")) {
     throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude generate \"a red bicycle\"");
   }
+  if (job.random_seed) job.request.seed = std::random_device{}();
+  check_request(job.request);
+  draw(job, console);
+  return 0;
+}
+
+int history_run_command(const Arguments& arguments) {
+  Job job;
+  std::string id;
+  Options options("history run", "ID [options]",
+                  "Draws the request of an entry again, with the same model, and prints the new picture's path. Options change "
+                  "the request.",
+                  "  fude history run 41\n"
+                  "  fude history run 41 --steps 50 --seed random\n");
+  add_entry_option(options, id);
+  declare(options, job);
+  if (!options.parse(arguments)) return 0;
+  terminal::stop_requested();
+  const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
+  const HistoryEntry entry = entry_named(options.given("--id").value_or(""));
+  take_engine(entry, options, job.files, job.engine);
+  draw_again(entry.provenance, "entry " + std::to_string(entry.id), job);
+  options.apply();
   if (job.random_seed) job.request.seed = std::random_device{}();
   check_request(job.request);
   draw(job, console);

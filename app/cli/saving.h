@@ -15,6 +15,8 @@
 
 namespace fude {
 
+inline constexpr uint64_t kLargestPicture = uint64_t{512} << 20;  // bytes of a file that is read
+
 struct SavedPicture {
   std::filesystem::path path;
   uint64_t seed = 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include "diffusion/samplers.h"
@@ -26,14 +25,6 @@ class Clock {
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-// Pixels f32 HWC, −1…1 -> bytes, rounding half to even as torch and numpy do.
-std::vector<uint8_t> to_bytes(const std::vector<float>& pixels) {
-  std::vector<uint8_t> rgb(pixels.size());
-  for (size_t i = 0; i < pixels.size(); ++i)
-    rgb[i] = static_cast<uint8_t>(std::nearbyint(std::clamp(0.5f * pixels[i] + 0.5f, 0.0f, 1.0f) * 255.0f));
-  return rgb;
-}
 
 std::string numbered(const char* name, int64_t i) {
   const std::string digits = std::to_string(i);
@@ -346,17 +337,18 @@ class Engine::State::Drawing {
     tell(Stage::decode, picture, 0, 1);
     auto scratch = op_.scope();
     const Tensor decoded = vae_decode(op_, *s_.vae, latents);
+    const Tensor bytes = op_.to_bytes(decoded);
     if (planning()) return;
     if (!op_.all_finite(decoded))
       throw Error(Code::non_finite, "the VAE produced values that are not numbers; check its file with `fude model verify`");
-    std::vector<float> pixels(static_cast<size_t>(decoded.numel()));
-    op_.download(decoded, pixels.data());
+    std::vector<uint8_t> rgb(static_cast<size_t>(bytes.numel()));
+    op_.download(bytes, rgb.data());
 
     Picture& drawn = at(picture);
     const bool varies_noise = request_.variation.has_value();
     Image image{.width = request_.width,
                 .height = request_.height,
-                .rgb = to_bytes(pixels),
+                .rgb = std::move(rgb),
                 .seed = request_.seed + (varies_noise ? 0 : static_cast<uint64_t>(picture)),
                 .request = s_.request,
                 .batch = drawn.batch,
@@ -372,7 +364,7 @@ class Engine::State::Drawing {
     if (picture == 0) {
       image.seconds.load = result_.seconds.load;
       image.seconds.encode = result_.seconds.encode;
-      if (callbacks_.trace) trace_picture(image, pixels);
+      if (callbacks_.trace) trace_picture(image, values_of(decoded));
     }
     const Seconds& own = image.seconds;
     image.seconds.total = own.load + own.encode + own.denoise + own.decode;

@@ -98,6 +98,8 @@ void declare(Options& options, Job& job) {
                 if (!job.random_seed) request.seed = unsigned_from("--seed", text);
               });
   options.add_integer(picture, "--count,--num-images-per-prompt", "pictures, default 1", request.count);
+  options.add_integer(picture, "--batch", "pictures drawn at once, default 1; 0: as many as is faster and fits. A picture's last bits depend on it",
+                      request.batch);
   options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
 
   const char* sampling = "Sampling";
@@ -179,7 +181,7 @@ class Trace {
 
 Json json_from(const Bytes& bytes) { return {{"host", bytes.host}, {"device", bytes.device}}; }
 
-Json report(const Result& result, const Json& images, double save_seconds, double total_seconds, const std::string& model) {
+Json report(const Result& result, const Json& images, const std::vector<double>& step_seconds, double save_seconds, double total_seconds, const std::string& model) {
   const Seconds& seconds = result.seconds;
   return {
       {"images", images},
@@ -190,7 +192,7 @@ Json report(const Result& result, const Json& images, double save_seconds, doubl
         {"decode", seconds.decode},
         {"save", save_seconds},
         {"total", total_seconds}}},
-      {"step_seconds", result.images.front().step_seconds},
+      {"step_seconds", step_seconds},
       {"peak_bytes", {{"host", terminal::peak_memory()}, {"device", result.used.device}}},
       {"planned_bytes", json_from(result.planned)},
       {"device", result.device},
@@ -202,6 +204,9 @@ Json report(const Result& result, const Json& images, double save_seconds, doubl
 
 void draw(Job& job, const Console& console) {
   const Clock::time_point begin = Clock::now();
+  if (job.random_seed) job.request.seed = std::random_device{}();
+  if (job.request.count > 1) job.request.place = 0;  // of a picture that was drawn in a batch
+  check_request(job.request);
   job.files.model = model_or_default(job.files.model);
   job.files.hub_cache = hub_cache_folder();
   PictureFolder folder(job.out);
@@ -221,6 +226,7 @@ void draw(Job& job, const Console& console) {
   Json images = Json::array();
   std::vector<std::string> paths;
   double save_seconds = 0;
+  std::vector<double> step_seconds;  // of picture 0
 
   Callbacks callbacks;
   callbacks.stop = &terminal::stop_requested();
@@ -233,6 +239,7 @@ void draw(Job& job, const Console& console) {
 
   callbacks.finished = [&](const Image& image) {
     const Clock::time_point save_begin = Clock::now();
+    if (paths.empty()) step_seconds = image.step_seconds;
     bar.clear();
     const SavedPicture saved = saver.save(image, request, folder, static_cast<int64_t>(paths.size()));
     images.push_back(json_from(saved));
@@ -248,7 +255,7 @@ void draw(Job& job, const Console& console) {
     const double total = seconds_since(begin);
     if (job.output.json) {
       print(
-          report(result, images, save_seconds, total, engine.model_name()).dump(2, ' ', false, Json::error_handler_t::replace) +
+          report(result, images, step_seconds, save_seconds, total, engine.model_name()).dump(2, ' ', false, Json::error_handler_t::replace) +
           '\n');
     } else {
       const Seconds& seconds = result.seconds;
@@ -283,8 +290,6 @@ int generate_command(const Arguments& arguments) {
   if (!options.given("--prompt") && !options.given("--from")) {
     throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude generate \"a red bicycle\"");
   }
-  if (job.random_seed) job.request.seed = std::random_device{}();
-  check_request(job.request);
   draw(job, console);
   return 0;
 }
@@ -306,8 +311,6 @@ int history_run_command(const Arguments& arguments) {
   take_engine(entry, options, job.files, job.engine);
   draw_again(entry.provenance, "entry " + std::to_string(entry.id), job);
   options.apply();
-  if (job.random_seed) job.request.seed = std::random_device{}();
-  check_request(job.request);
   draw(job, console);
   return 0;
 }

@@ -178,7 +178,8 @@ std::string description_of(const HistoryEntry& entry) {
   if (const std::optional<Draft>& draft = request.draft)
     line("draft", text_of_size(draft->width, draft->height) + " in " + std::to_string(draft->steps) + " steps, strength " +
                       text_of_number(draft->strength));
-  if (request.batch > 1) line("batch", std::to_string(request.batch) + " pictures at once");
+  if (request.batch > 1)
+    line("batch", std::to_string(request.batch) + " pictures at once, this in place " + std::to_string(request.place));
   line("model", model + (no_t5 ? " without T5" : "") + ", hash " + model_hash);
   line("at", entry.files.model);
   line("device", device + " in " + dtype + (entry.threads > 0 ? ", " + std::to_string(entry.threads) + " threads" : ""));

@@ -44,6 +44,7 @@ Request request_of(const Image& image, const Request& drawn, int64_t picture) {
   Request request = drawn;
   request.count = 1;
   request.batch = image.batch;
+  request.place = image.place;
   request.width = image.width;
   request.height = image.height;
   if (request.variation) request.variation->seed += static_cast<uint64_t>(picture);

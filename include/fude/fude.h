@@ -59,6 +59,7 @@ struct Draft {
   int64_t width = 0, height = 0;  // pixels, multiples of 16
   int64_t steps = 28;
   double strength = 0.6;          // above 0, at most 1: the part of the request's steps, its last, that the larger picture is drawn with
+  int64_t batch = 1, place = 0;   // as the request's
 };
 
 struct Request {
@@ -74,9 +75,9 @@ struct Request {
   std::optional<double> shift;    // of the schedule; empty: the checkpoint's
   std::optional<Variation> variation;
   std::optional<Draft> draft;
-  // Pictures that are drawn at once; bytes depend on it, on a picture's place among them not. 0: as many as is faster and fits.
-  // A batch that has fewer pictures left is filled up with pictures that are thrown away.
-  int64_t batch = 1;
+  // Pictures that are drawn at once; 0: as many as is faster and fits. A batch with fewer pictures left is filled up with ones that
+  // are thrown away. A picture's last bits depend on the size of its batch and on its place there; `place` puts a single one there.
+  int64_t batch = 1, place = 0;
 };
 
 struct Size {
@@ -110,7 +111,7 @@ struct Image {
   std::vector<uint8_t> rgb;          // rows top to bottom, 3 bytes a pixel
   uint64_t seed = 0;
   int64_t request = 0;               // of several requests: whose it is
-  int64_t batch = 1;                 // pictures that were drawn at once
+  int64_t batch = 1, place = 0;      // pictures that were drawn at once, and which of them it was
   Seconds seconds;                   // its own: load and encode where it waited for them, a share of a batch's denoise
   std::vector<double> step_seconds;  // of the whole batch
   Bytes planned, used;
@@ -138,7 +139,7 @@ struct TraceTensor {
 // All optional. Calls come from the thread that called generate.
 struct Callbacks {
   std::function<void(const Progress&)> progress;
-  std::function<void(const Image&)> finished;         // each picture as soon as it is done
+  std::function<void(const Image&)> finished;         // each picture as soon as it is done; results then hold no pictures
   std::function<void(const std::string&)> warning;    // e.g. what was cut from a prompt that is too long
   std::function<void(const TraceTensor&)> trace;      // every stage of picture 0
   const std::atomic<bool>* stop = nullptr;            // set it to true: Error{cancelled} within a block's time
@@ -240,6 +241,9 @@ class Engine {
   // Draws requests one after the other; weights stay, and each prompt is encoded once. What was finished before an error went
   // to callbacks.finished.
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks = {});
+
+  // Latents of a picture (Image::latents) that `request` drew. A request whose draft is that picture goes on from them.
+  void remember(const Request& request, const std::vector<float>& latents);
 
   // The request with every default filled in, checked. Error{bad_request}.
   Request complete(const Request& request) const;

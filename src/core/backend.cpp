@@ -275,6 +275,14 @@ Tensor Backend::to_nhwc(const Tensor& latents, float scale, float shift) {
   return out;
 }
 
+Tensor Backend::to_bytes(const Tensor& pixels) {
+  assert(pixels.rank == 4 && pixels.dtype == DType::f32 && pixels.contiguous());
+  Tensor out = empty({pixels.dim(0), pixels.dim(1), pixels.dim(2), pixels.dim(3)}, DType::u8);
+  begin(0);
+  if (!measuring()) do_to_bytes(out, pixels);
+  return out;
+}
+
 Tensor Backend::guide(const Tensor& v, float guidance) {
   assert(v.rank == 4 && v.dim(0) % 2 == 0 && v.dtype == DType::f32);
   Tensor out = empty({v.dim(0) / 2, v.dim(1), v.dim(2), v.dim(3)}, DType::f32);

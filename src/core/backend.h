@@ -81,6 +81,9 @@ class Backend {
   // The dtype activations and packed weights get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no faster type.
   virtual DType compute_dtype(DType wanted) const = 0;
 
+  // Rows of a product from which on more rows at once are no faster.
+  virtual int64_t rows_of_full_speed() const { return 0; }
+
   // ---- memory ------------------------------------------------------------------------------------------------------------
   virtual bool on_host() const { return true; }
   virtual Buffer allocate(int64_t bytes) const { return host_buffer(bytes); }  // for weights and arenas. Error{out_of_memory}
@@ -150,6 +153,8 @@ class Backend {
   Tensor unpatchify(const Tensor& tokens, int64_t patch, int64_t channels, int64_t height, int64_t width);
   // Latents f32 [b, c, h, w] -> NHWC latents·scale + shift.
   Tensor to_nhwc(const Tensor& latents, float scale, float shift);
+  // Pixels f32, −1…1 -> u8 of the same shape: clamped, and rounded half to even as torch and numpy do.
+  Tensor to_bytes(const Tensor& pixels);
   // Guidance: v f32 [2·n, …], negative half first -> [n, …] = u + guidance·(c − u).
   Tensor guide(const Tensor& v, float guidance);
   // One step of an ordinary differential equation: latents += dt·v, both f32.
@@ -238,6 +243,7 @@ class Backend {
   virtual void do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) = 0;
   virtual void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) = 0;
   virtual void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) = 0;
+  virtual void do_to_bytes(const Tensor& out, const Tensor& pixels) = 0;
   virtual void do_guide(const Tensor& out, const Tensor& v, float guidance) = 0;
   virtual void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) = 0;  // out += factor·x
 

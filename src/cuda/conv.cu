@@ -91,9 +91,9 @@ void conv2d_of(const Card& card, cudaStream_t stream, const ConvArgs& args, cons
 
 }  // namespace
 
-int64_t conv_packed_elements(const WeightShape& shape, DType) { return shape.out * shape.kernel * shape.kernel * padded_channels(shape); }
+int64_t conv_packed_elements(const WeightShape& shape) { return shape.out * shape.kernel * shape.kernel * padded_channels(shape); }
 
-void pack_conv(const WeightShape& shape, DType, const float* weight, float* packed) {
+void pack_conv(const WeightShape& shape, const float* weight, float* packed) {
   const int64_t taps = shape.kernel * shape.kernel, padded = padded_channels(shape);
   for (int64_t o = 0; o < shape.out; ++o)
     for (int64_t tap = 0; tap < taps; ++tap)

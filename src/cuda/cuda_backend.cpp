@@ -66,7 +66,7 @@ DeviceMemory CudaBackend::device_memory() const {
 // ---- weights ---------------------------------------------------------------------------------------------------------------
 
 int64_t CudaBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
-  return (shape.kernel == 1 ? shape.numel() : cuda::conv_packed_elements(shape, dtype)) * size_of(dtype);
+  return (shape.kernel == 1 ? shape.numel() : cuda::conv_packed_elements(shape)) * size_of(dtype);
 }
 
 Weight CudaBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
@@ -75,12 +75,14 @@ Weight CudaBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& 
     staging_->copy(memory, shape.out, shape.row() * size_of(dtype),
                    [&](int64_t begin, int64_t end, void* host) { read(begin, end, dtype, host); });
   } else {
-    std::vector<float> rows(static_cast<size_t>(shape.numel()));
-    std::vector<float> packed(static_cast<size_t>(cuda::conv_packed_elements(shape, dtype)));
-    read(0, shape.out, DType::f32, rows.data());
-    cuda::pack_conv(shape, dtype, rows.data(), packed.data());
-    staging_->copy(memory, static_cast<int64_t>(packed.size()), size_of(dtype), [&](int64_t begin, int64_t end, void* host) {
-      from_f32(dtype, packed.data() + begin, host, end - begin);
+    const int64_t row = cuda::conv_packed_elements(shape) / shape.out;
+    staging_->copy(memory, shape.out, row * size_of(dtype), [&](int64_t begin, int64_t end, void* host) {
+      WeightShape some = shape;
+      some.out = end - begin;
+      std::vector<float> rows(static_cast<size_t>(some.numel())), packed(static_cast<size_t>(some.out * row));
+      read(begin, end, DType::f32, rows.data());
+      cuda::pack_conv(some, rows.data(), packed.data());
+      from_f32(dtype, packed.data(), host, some.out * row);
     });
   }
   return {memory, dtype, shape};
@@ -332,6 +334,7 @@ void CudaBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float sca
   cuda::to_nhwc(stream(), out, latents, scale, shift);
 }
 
+void CudaBackend::do_to_bytes(const Tensor& out, const Tensor& pixels) { cuda::to_bytes(stream(), out, pixels); }
 void CudaBackend::do_guide(const Tensor& out, const Tensor& v, float guidance) { cuda::guide(stream(), out, v, guidance); }
 void CudaBackend::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) { cuda::axpy(stream(), out, x, factor); }
 

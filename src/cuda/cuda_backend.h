@@ -20,6 +20,7 @@ class CudaBackend : public Backend {
   explicit CudaBackend(int index);
 
   std::string name() const override;
+  int64_t rows_of_full_speed() const override { return 8192; }  // performance.md: from there on products gain little
   bool on_host() const override { return false; }
   DType compute_dtype(DType wanted) const override;  // bf16 becomes f16 on cards without it
   Buffer allocate(int64_t bytes) const override;
@@ -64,6 +65,7 @@ class CudaBackend : public Backend {
   void do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) override;
   void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) override;
   void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
+  void do_to_bytes(const Tensor& out, const Tensor& pixels) override;
   void do_guide(const Tensor& out, const Tensor& v, float guidance) override;
   void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
 

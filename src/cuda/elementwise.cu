@@ -51,6 +51,11 @@ struct PerBatch {
 };
 PerBatch per_batch(const Tensor& vectors, const Tensor& x) { return {vectors.as<float>(), vectors.stride[0], x.dim(1)}; }
 
+__global__ void __launch_bounds__(kThreads) to_bytes_kernel(uint8_t* out, const float* pixels, int64_t n) {
+  const int64_t i = thread_index();
+  if (i < n) out[i] = static_cast<uint8_t>(rintf(fminf(fmaxf(0.5f * pixels[i] + 0.5f, 0.0f), 1.0f) * 255.0f));
+}
+
 __global__ void __launch_bounds__(kThreads) guide_kernel(float* out, const float* v, int64_t n, float guidance) {
   const int64_t i = thread_index();
   if (i < n) out[i] = v[i] + guidance * (v[n + i] - v[i]);
@@ -126,6 +131,11 @@ void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Ten
 
 void axpy(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factor) {
   each<true>(stream, out, x, "adding", [f = factor.as<float>()] __device__(float a, float b, int64_t, int64_t) { return a + *f * b; });
+}
+
+void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels) {
+  to_bytes_kernel<<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<uint8_t>(), pixels.as<float>(), out.numel());
+  check(cudaGetLastError(), "making bytes of pixels");
 }
 
 void guide(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance) {

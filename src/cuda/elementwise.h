@@ -16,6 +16,7 @@ void multiply(cudaStream_t stream, const Tensor& x, const Tensor& y);
 void add_gated(cudaStream_t stream, const Tensor& x, const Tensor& gate, const Tensor& y);
 void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale);
 void axpy(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factor);
+void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels);
 void guide(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance);
 void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int64_t patch);
 void unpatchify(cudaStream_t stream, const Tensor& out, const Tensor& tokens, int64_t patch);

@@ -76,9 +76,9 @@ struct ConvArgs {
   int64_t stride = 1;
   bool upsample = false, accumulate = false;
 };
-int64_t conv_packed_elements(const WeightShape& shape, DType dtype);
+int64_t conv_packed_elements(const WeightShape& shape);
 // Host memory to host memory: [out, in, kernel, kernel] f32 rows -> the packed order, f32; converted and copied by the caller.
-void pack_conv(const WeightShape& shape, DType dtype, const float* weight, float* packed);
+void pack_conv(const WeightShape& shape, const float* weight, float* packed);
 int64_t conv_workspace(const Card& card, const ConvArgs& args);
 void conv2d(const Card& card, cudaStream_t stream, const ConvArgs& args, void* workspace);
 

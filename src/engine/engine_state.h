@@ -1,11 +1,14 @@
 // What an Engine keeps between requests.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/backend.h"
+#include "engine/embeddings.h"
 #include "engine/text.h"
 #include "fude/fude.h"
 #include "model/mmdit.h"
@@ -13,19 +16,31 @@
 
 namespace fude {
 
+// What is drawn: a complete request, its prompts' ids, and their embeddings where they are at hand.
+struct Job {
+  const Request& request;
+  const TokenIds& ids;
+  const HostEmbeddings* embeddings;
+};
+
 struct Engine::State {
+  class Drawing;  // draw.cpp
+
   State(const ModelFiles& files, const EngineOptions& options);
 
   Request complete(const Request& request) const;
+  std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
   Result generate(const Request& request, const Callbacks& callbacks);
 
   int64_t zoom() const;  // pixels of a latent's side
-  void place_weights(const Request& request, const TokenIds& ids);
   int64_t& device_bytes(Bytes& bytes) const;
-  int64_t measure(const Request& request, const TokenIds& ids, Result& result);
-  void draw(const Request& request, const TokenIds& ids, const Callbacks& callbacks, Result& result);
-  void decode(const Request& request, int64_t picture, const Tensor& latents, std::vector<double> step_seconds,
-              const Callbacks& callbacks, Result& result);
+  int64_t allocated() const;  // on the device, now
+  bool fits(Bytes planned, int64_t free) const;
+  void place_weights(const Job& job);
+  int64_t usual_batch(const Job& job);
+  int64_t measure(const Job& job, Result& result);
+  void draw(const Job& job, const Callbacks& callbacks, Result& result);
+  static std::string draft_key(const Request& request, int64_t picture);
 
   Checkpoint checkpoint;
   Tokenizers tokenizers;
@@ -37,6 +52,11 @@ struct Engine::State {
   std::optional<Mmdit> mmdit;
   std::optional<Vae> vae;
   Buffer activations;  // kept while requests need the same
+  std::optional<KeptEmbeddings> embeddings;
+  std::map<std::string, std::vector<float>> drafts;  // latents by draft_key
+
+  int64_t batch = 1;                                    // pictures at once, of the request under way
+  int64_t request = 0, pictures_done = 0, pictures = 0; // where in a series it is
 };
 
 }  // namespace fude

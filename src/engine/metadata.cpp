@@ -186,6 +186,7 @@ std::string parameters_text(const Provenance& provenance) {
       {"Draft size", request.draft ? text_of_size(request.draft->width, request.draft->height) : ""},
       {"Draft steps", request.draft ? std::to_string(request.draft->steps) : ""},
       {"Batch size", request.batch != 1 ? std::to_string(request.batch) : ""},
+      {"Batch pos", request.place != 0 ? std::to_string(request.place) : ""},
       {"T5", provenance.no_t5 ? "off" : ""},
       {"Dtype", provenance.dtype},
       {"Version", "fude " + version()},
@@ -253,6 +254,7 @@ Provenance provenance_from(const Parameters& parameters) {
     with("Denoising strength", [&](auto name, auto value) { request.draft->strength = number_in<double>(name, value); });
   }
   with("Batch size", [&](auto name, auto value) { request.batch = number_in<int64_t>(name, value); });
+  with("Batch pos", [&](auto name, auto value) { request.place = number_in<int64_t>(name, value); });
   provenance.model = parameters.field("Model");
   provenance.model_hash = parameters.field("Model hash");
   provenance.dtype = parameters.field("Dtype");
@@ -269,8 +271,10 @@ Json json_from(const Request& request) {
   if (request.shift) json["shift"] = *request.shift;
   if (request.variation) json["variation"] = {{"seed", request.variation->seed}, {"amount", request.variation->amount}};
   if (const std::optional<Draft>& draft = request.draft)
-    json["draft"] = {{"width", draft->width}, {"height", draft->height}, {"steps", draft->steps}, {"strength", draft->strength}};
+    json["draft"] = {{"width", draft->width}, {"height", draft->height}, {"steps", draft->steps}, {"strength", draft->strength},
+                     {"batch", draft->batch},  {"place", draft->place}};
   if (request.batch != 1) json["batch"] = request.batch;
+  if (request.place != 0) json["place"] = request.place;
   return json;
 }
 
@@ -362,8 +366,11 @@ Provenance provenance_from_json(std::string_view text) {
     read(part, "height", draft.height);
     read(part, "steps", draft.steps);
     read(part, "strength", draft.strength);
+    read(part, "batch", draft.batch);
+    read(part, "place", draft.place);
   });
   read(json, "batch", request.batch);
+  read(json, "place", request.place);
   bool t5 = true;
   read(json, "t5", t5);
   provenance.no_t5 = !t5;

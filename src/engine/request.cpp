@@ -60,6 +60,7 @@ void check_request(const Request& request, int64_t largest_side) {
     refuse("--shift must be above 0 and at most 1000. Leave it out to use the model's own.");
   }
   check_range("batch", request.batch, 0, kMostPictures);
+  check_range("place", request.place, 0, request.count == 1 ? std::max<int64_t>(0, request.batch - 1) : 0);
   if (request.variation && !(request.variation->amount >= 0 && request.variation->amount <= 1)) {
     refuse("--amount must be from 0 (the same noise) to 1 (another picture). Use --amount 0.15.");
   }
@@ -67,6 +68,8 @@ void check_request(const Request& request, int64_t largest_side) {
     check_side("draft width", draft->width, largest_side);
     check_side("draft height", draft->height, largest_side);
     check_range("draft steps", draft->steps, 1, kMostSteps);
+    check_range("draft batch", draft->batch, 1, kMostPictures);
+    check_range("draft place", draft->place, 0, draft->batch - 1);
     if (!(draft->strength > 0 && draft->strength <= 1)) {
       refuse("--strength must be above 0 (nothing is redrawn) and at most 1 (all is). Use --strength 0.5.");
     }

@@ -286,6 +286,11 @@ void ReferenceBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, floa
           row(out, (n * height + y) * width + x).set(c, row(latents, (n * channels + c) * height + y)[x] * scale + shift);
 }
 
+void ReferenceBackend::do_to_bytes(const Tensor& out, const Tensor& pixels) {
+  for (int64_t i = 0; i < out.numel(); ++i)
+    out.as<uint8_t>()[i] = static_cast<uint8_t>(std::nearbyint(std::clamp(0.5f * pixels.as<float>()[i] + 0.5f, 0.0f, 1.0f) * 255.0f));
+}
+
 void ReferenceBackend::do_guide(const Tensor& out, const Tensor& v, float guidance) {
   const int64_t n = out.numel();
   const float* negative = v.as<float>();

@@ -1,7 +1,7 @@
 // Blocks<T>: the layers of a model. `blocks[i]` is either resident or read into a slot when it is asked for.
 //
-// Residents are spread evenly among the others. A streamed block is packed straight from the mapped file into the one slot, whose
-// previous block is overwritten, and the pages it was read from leave memory.
+// Residents are spread evenly among the others. A streamed block is packed straight from the file into the one slot, whose previous
+// block is overwritten.
 #pragma once
 
 #include <algorithm>

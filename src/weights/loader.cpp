@@ -45,10 +45,7 @@ Linear Loader::linear(std::initializer_list<std::string> names) {
   Linear linear;
   void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
   linear.weight = {memory, op_.dtype(), shape};
-  if (!memory_.is_measuring()) {
-    linear.weight = op_.pack(shape, op_.dtype(), rows_of(weights), memory);
-    for (const Source& source : weights) drop_pages(source);
-  }
+  if (!memory_.is_measuring()) linear.weight = op_.pack(shape, op_.dtype(), rows_of(weights), memory);
   if (!biases.empty()) linear.bias = vector(shape.out, rows_of(biases));
   return linear;
 }
@@ -59,10 +56,7 @@ Conv Loader::conv(std::string_view name) {
   Conv conv;
   void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
   conv.weight = {memory, op_.dtype(), shape};
-  if (!memory_.is_measuring()) {
-    conv.weight = op_.pack(shape, op_.dtype(), rows_of({source}), memory);
-    drop_pages(source);
-  }
+  if (!memory_.is_measuring()) conv.weight = op_.pack(shape, op_.dtype(), rows_of({source}), memory);
   conv.bias = vector(std::string(name) + ".bias");
   return conv;
 }

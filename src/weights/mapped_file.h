@@ -1,4 +1,4 @@
-// A read-only file in memory. Checkpoints are larger than the memory they may use, so pages can be given back after use.
+// A read-only file: headers are looked at where they are mapped, weights are copied out.
 #pragma once
 
 #include <cstddef>
@@ -20,17 +20,21 @@ class MappedFile {
   size_t size() const { return size_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
+  // Copies bytes from `offset` on, without mapping pages: faster than touching them, and nothing to give back. A file that was
+  // changed or cut short since it was opened is Error{io}. Several threads may read at once.
+  void read(size_t offset, std::span<std::byte> out) const;
+
   // Takes the range and the pages that the kernel mapped along with it (up to 2 MiB around) out of the resident set. Reading
   // them again maps them again, so this is safe at any time, also beside other readers.
   void drop(size_t offset, size_t length) const;
-  // Starts reading the range ahead of its use.
-  void will_need(size_t offset, size_t length) const;
 
-  // Throws Error{io} when the file was changed since it was opened. Reading beyond the end of a file that was cut short ends
-  // the process (SIGBUS), so readers ask before they touch the bytes.
+  // Throws Error{io} when the file was changed since it was opened. Touching mapped bytes beyond the end of a file that was cut
+  // short ends the process (SIGBUS), so who does asks before.
   void check_unchanged() const;
 
  private:
+  size_t read_some(size_t offset, std::span<std::byte> out) const;  // 0: at the end, or failed
+
   struct Stamp {
     uint64_t size = 0;
     int64_t changed = 0;  // time of the last write, in the unit of the system

@@ -3,29 +3,30 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <span>
 
 namespace fude {
 
 namespace {
 
-size_t file_offset(const MappedFile& file, std::span<const std::byte> bytes) {
-  return static_cast<size_t>(bytes.data() - file.bytes().data());
+// Bytes of a stored tensor, from `offset` of them on.
+void read_stored(const StoredTensor& tensor, size_t offset, std::span<std::byte> out) {
+  if (tensor.file) tensor.file->read(static_cast<size_t>(tensor.bytes.data() - tensor.file->bytes().data()) + offset, out);
+  else std::copy_n(tensor.bytes.data() + offset, out.size(), out.data());
 }
 
-// n elements of a part, as they are stored -> `as`.
-void convert(const Source::Part& part, const std::byte* stored, int64_t n, DType as, std::byte* out) {
+// n elements of a part, from `offset` bytes of its tensor on -> `as`.
+void read_part(const Source::Part& part, size_t offset, int64_t n, DType as, std::byte* out) {
   const DType dtype = *part.tensor->dtype;
-  if (dtype == as && part.scale == 1 && !part.nan_is_zero) {
-    std::memcpy(out, stored, static_cast<size_t>(n * size_of(as)));
-    return;
-  }
-  constexpr int64_t kFew = 4096;  // in f32 on the way: they stay in the first-level cache
+  if (dtype == as && part.scale == 1 && !part.nan_is_zero)
+    return read_stored(*part.tensor, offset, {out, static_cast<size_t>(n * size_of(as))});
+  constexpr int64_t kFew = 4096;  // stored, and in f32 on the way: they stay in the first-level cache
   std::array<float, kFew> values;
+  std::array<std::byte, kFew * sizeof(float)> stored;
   for (int64_t i = 0; i < n; i += kFew) {
     const int64_t count = std::min(kFew, n - i);
-    to_f32(dtype, stored + i * size_of(dtype), values.data(), count);
+    read_stored(*part.tensor, offset + static_cast<size_t>(i * size_of(dtype)), std::span(stored).first(static_cast<size_t>(count * size_of(dtype))));
+    to_f32(dtype, stored.data(), values.data(), count);
     for (float& value : std::span(values).first(static_cast<size_t>(count))) {
       if (part.nan_is_zero && std::isnan(value)) value = 0;
       value *= part.scale;
@@ -42,12 +43,6 @@ int64_t Source::row_elements() const {
   return n;
 }
 
-std::span<const std::byte> bytes_of(const Source& source, const Source::Part& part) {
-  const auto row_bytes = static_cast<size_t>(source.row_elements() * size_of(*part.tensor->dtype));
-  return part.tensor->bytes.subspan(static_cast<size_t>(part.row_begin) * row_bytes,
-                                    static_cast<size_t>(part.rows) * row_bytes);
-}
-
 void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination) {
   const int64_t width = source.row_elements();
   auto* out = static_cast<std::byte*>(destination);
@@ -56,24 +51,9 @@ void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void*
     const int64_t from = std::max(begin, first) - first, to = std::min(end, first + part.rows) - first;
     first += part.rows;
     if (from >= to) continue;
-    if (part.tensor->file) part.tensor->file->check_unchanged();
     const int64_t n = (to - from) * width;
-    convert(part, bytes_of(source, part).data() + from * width * size_of(*part.tensor->dtype), n, as, out);
+    read_part(part, static_cast<size_t>((part.row_begin + from) * width * size_of(*part.tensor->dtype)), n, as, out);
     out += n * size_of(as);
-  }
-}
-
-void will_need(const Source& source) {
-  for (const Source::Part& part : source.parts) {
-    const auto bytes = bytes_of(source, part);
-    if (part.tensor->file) part.tensor->file->will_need(file_offset(*part.tensor->file, bytes), bytes.size());
-  }
-}
-
-void drop_pages(const Source& source) {
-  for (const Source::Part& part : source.parts) {
-    const auto bytes = bytes_of(source, part);
-    if (part.tensor->file) part.tensor->file->drop(file_offset(*part.tensor->file, bytes), bytes.size());
   }
 }
 

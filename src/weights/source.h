@@ -29,11 +29,4 @@ struct Source {
 // Reads rows [begin, end) as a float dtype into `destination`, contiguous. Throws Error{io} when the file was changed meanwhile.
 void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination);
 
-// The bytes of a part as they are stored.
-std::span<const std::byte> bytes_of(const Source& source, const Source::Part& part);
-
-// Starts reading the tensor ahead of its use; gives its pages back after it.
-void will_need(const Source& source);
-void drop_pages(const Source& source);
-
 }  // namespace fude

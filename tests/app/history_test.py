@@ -230,6 +230,17 @@ class Verify(HistoryCommands):
         self.assertEqual(self.history("verify", "1", "--quiet"), "entry 1: bit-equal\n")
         self.assertEqual(self.ids(), [1])  # looking adds nothing
 
+    def test_the_batch_is_drawn_again(self):
+        self.drawn("a cat", "--seed", "5")
+        self.change("UPDATE pictures SET provenance = json_set(provenance, '$.batch', 3, '$.place', 1)")
+        (image,) = json.loads(self.history("run", "1", "--json", "--quiet"))["images"]
+        self.change("DELETE FROM pictures WHERE id = 1")
+        self.change("UPDATE pictures SET id = 1 WHERE id = ?", image["id"])
+        request = self.entries()[0]["request"]
+        self.assertEqual((request["batch"], request["place"]), (3, 1))
+        self.assertTrue(self.verify()["bit_equal"])
+        self.assertIn("3 pictures at once, this in place 1", self.history("show", "1"))
+
     def test_what_is_different_today_is_told(self):
         self.drawn("a cat", "--seed", "5")
         self.change("""UPDATE pictures SET making = json_set(making, '$.version', '0.0.9', '$.libraries', 'oneDNN 1.5, libold 3'),

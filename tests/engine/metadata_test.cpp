@@ -25,6 +25,7 @@ Provenance full_provenance() {
   provenance.request.variation = {.seed = 17, .amount = 0.25};
   provenance.request.draft = {.width = 256, .height = 384, .steps = 12, .strength = 0.4};
   provenance.request.batch = 4;
+  provenance.request.place = 3;
   provenance.model = "my model: v1, \"best\"";
   provenance.model_hash = "0123456789";
   provenance.device = "cpu";

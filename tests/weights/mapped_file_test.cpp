@@ -21,8 +21,6 @@ TEST(MappedFile, HoldsTheBytesAndReadsThemAgainAfterDropping) {
   file.drop(3'999'999, 3);
   file.drop(file.size(), 10);  // outside: nothing to do
   file.drop(0, SIZE_MAX);
-  file.will_need(1, SIZE_MAX);
-  file.will_need(SIZE_MAX, 1);
   EXPECT_EQ(text_of_bytes(file.bytes()), text);
 }
 
@@ -32,7 +30,19 @@ TEST(MappedFile, AnEmptyFileHasNoBytes) {
   const MappedFile file(folder / "file");
   EXPECT_EQ(file.size(), 0u);
   file.drop(0, 1);
-  file.will_need(0, 1);
+}
+
+TEST(MappedFile, CopiesBytesOut) {
+  const Folder folder;
+  write_text(folder / "file", "0123456789");
+  const MappedFile file(folder / "file");
+  std::vector<std::byte> bytes(4);
+  file.read(3, bytes);
+  EXPECT_EQ(text_of_bytes(bytes), "3456");
+  file.read(10, {});
+  EXPECT_TRUE(has(error_of(Code::io, [&] { file.read(7, bytes); }), "cannot read byte 10"));
+  std::filesystem::resize_file(folder / "file", 5);
+  EXPECT_TRUE(has(error_of(Code::io, [&] { file.read(3, bytes); }), "it had 10 bytes, now 5"));
 }
 
 TEST(MappedFile, SaysWhenTheFileIsCutShort) {

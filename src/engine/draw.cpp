@@ -1,0 +1,407 @@
+// The way of a request: embeddings, seeded noise, denoising, decoding. On a measuring arena the same code finds out what it needs.
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "diffusion/samplers.h"
+#include "diffusion/schedule.h"
+#include "engine/engine_state.h"
+#include "engine/latents.h"
+
+namespace fude {
+
+namespace {
+
+// Modulation rows of this many steps are computed at a time: about 2 MB a step and batch row in SD3.5-medium.
+constexpr int64_t kStepsAtOnce = 64;
+// Latents of this many pictures are under way: about 1 MB each at 1024².
+constexpr int64_t kPicturesAtOnce = 64;
+
+class Clock {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+std::string numbered(const char* name, int64_t i) {
+  const std::string digits = std::to_string(i);
+  return name + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
+}
+
+// What moves pictures from noise to latents: a schedule's steps, from the first that is done.
+struct Pass {
+  int64_t height, width;  // of the latents
+  int64_t steps, first;
+  int64_t batch, place;   // where in its batch a picture that is alone there lies
+  bool fills_up;          // the last batch, with pictures that are thrown away
+  bool is_draft;
+};
+
+// A batch's step, on memory that stays where it is, so that the work of a step is the same each time.
+struct Loop {
+  Loop(Backend& op, const Mmdit& mmdit, const Conditioning& one, bool guided, int64_t batch, const Pass& pass)
+      : x(op.empty({batch, mmdit.geometry.channels, pass.height, pass.width}, DType::f32)),
+        modulation(op.empty({one.context.dim(0) * batch, modulation_columns(mmdit.geometry)}, DType::f32)),
+        dt(op.empty({1}, DType::f32)),
+        conditioning(one),
+        guided(guided) {
+    if (batch == 1) return;
+    conditioning.context = op.empty({one.context.dim(0) * batch, one.context.dim(1), one.context.dim(2)});
+    for_each_row(one.context.dim(0), [&](int64_t row, int64_t of) {
+      op.copy(conditioning.context.batch(row, row + 1), one.context.batch(of, of + 1));
+    });
+  }
+
+  int64_t batch() const { return x.dim(0); }
+
+  // All rows of the negative prompt come before all of the prompt.
+  template <class Copy>
+  void for_each_row(int64_t prompts, const Copy& copy) const {
+    for (int64_t row = 0; row < prompts * batch(); ++row) copy(row, row / batch());
+  }
+
+  void step(Backend& op, Mmdit& mmdit, const Sampler& sampler, float guidance) const {
+    auto scratch = op.scope();
+    Tensor velocity;
+    if (guided) {
+      const int64_t n = batch();
+      Tensor both = op.empty({2 * n, x.dim(1), x.dim(2), x.dim(3)}, DType::f32);
+      op.copy(both.batch(0, n), x);
+      op.copy(both.batch(n, 2 * n), x);
+      velocity = op.guide(mmdit_forward(op, mmdit, modulation, conditioning, both), guidance);
+    } else {
+      velocity = mmdit_forward(op, mmdit, modulation, conditioning, x);
+    }
+    sampler.step(op, x, velocity, dt);
+  }
+
+  Tensor x, modulation, dt;
+  Conditioning conditioning;
+  bool guided;
+  std::unique_ptr<Recording> recording;
+};
+
+// A picture on its way.
+struct Picture {
+  double denoise = 0;  // seconds
+  std::vector<double> step_seconds;
+  int64_t batch = 1, place = 0;
+  std::vector<float> noise;
+};
+
+}  // namespace
+
+class Engine::State::Drawing {
+ public:
+  Drawing(State& state, const Job& job, const Callbacks& callbacks, Result& result)
+      : s_(state), op_(*state.backend), job_(job), request_(job.request), callbacks_(callbacks), result_(result),
+        channels_(state.checkpoint.mmdit().channels) {}
+
+  void draw() {
+    const TextEmbeddings embeddings = embed();
+    trace("embeddings", embeddings.tokens);
+    trace("pooled", embeddings.pooled);
+    load();
+    for (int64_t begin = 0; begin < request_.count && !(planning() && begin > 0); begin += kPicturesAtOnce)
+      draw_some(embeddings, begin, std::min(begin + kPicturesAtOnce, request_.count));
+  }
+
+ private:
+  bool planning() const { return op_.measuring(); }
+
+  // ---- telling ---------------------------------------------------------------------------------------------------------------
+
+  void tell(Stage stage, int64_t picture, int64_t step, int64_t steps) const {
+    if (!planning() && callbacks_.progress)
+      callbacks_.progress({stage, s_.pictures_done + picture, s_.pictures, step, steps});
+  }
+
+  void trace(std::string_view name, const Tensor& x) const {
+    if (!callbacks_.trace || planning()) return;
+    std::vector<char> raw(static_cast<size_t>(x.bytes()));
+    op_.download(x, raw.data());
+    std::vector<float> values(static_cast<size_t>(x.numel()));
+    to_f32(x.dtype, raw.data(), values.data(), x.numel());
+    callbacks_.trace({name, "f32", {x.shape.begin(), x.shape.begin() + x.rank}, values.data()});
+  }
+
+  void count_weights(int64_t bytes) {
+    int64_t& most = s_.device_bytes(planning() ? result_.planned : result_.used);
+    most = std::max(most, bytes);
+  }
+  void count_weights() {
+    const Mmdit& mmdit = *s_.mmdit;
+    const bool will_load_text = planning() && !job_.embeddings;
+    const int64_t text = will_load_text ? s_.text->kept_bytes() : s_.text->allocated();
+    count_weights(text + (planning() ? mmdit.bytes() + s_.vae->decoder.bytes() : mmdit.allocated() + s_.vae->decoder.allocated()));
+  }
+
+  // ---- before the loop -------------------------------------------------------------------------------------------------------
+
+  TextEmbeddings embed() {
+    const Clock clock;
+    if (job_.embeddings) {
+      const TextEmbeddings embeddings = upload(op_, *job_.embeddings);
+      if (!planning()) result_.seconds.encode += clock.seconds();
+      return embeddings;
+    }
+    const int64_t encoders = s_.checkpoint.has(Component::t5) ? 3 : 2;
+    const int64_t others = s_.mmdit->allocated() + s_.vae->decoder.allocated();  // of earlier requests
+    int64_t done = 0;
+    tell(Stage::encode, 0, 0, encoders);
+    const TextEmbeddings embeddings = encode_text(op_, s_.checkpoint, *s_.text, job_.ids, [&](int64_t bytes) {
+      count_weights(others + bytes);
+      tell(Stage::encode, 0, ++done, encoders);
+    });
+    if (planning()) return embeddings;
+    s_.embeddings->keep(job_.ids, download(op_, embeddings));
+    result_.seconds.encode += clock.seconds();
+    return embeddings;
+  }
+
+  // Weights that stay.
+  void load() {
+    if (planning()) return;
+    const Clock clock;
+    Mmdit& mmdit = *s_.mmdit;
+    const int64_t blocks = mmdit.blocks.size();
+    for (int64_t i = 0; i < blocks; ++i) {
+      tell(Stage::load, 0, i, blocks);
+      if (mmdit.blocks.is_resident(i)) mmdit.blocks[i];
+    }
+    *mmdit.embedders, *mmdit.final_layer, *s_.vae->decoder;
+    tell(Stage::load, 0, blocks, blocks);
+    result_.seconds.load += clock.seconds();
+  }
+
+  // ---- pictures [begin, end) -------------------------------------------------------------------------------------------------
+
+  void draw_some(const TextEmbeddings& embeddings, int64_t begin, int64_t end) {
+    auto scratch = op_.scope();
+    pictures_.assign(static_cast<size_t>(end - begin), {});
+    first_picture_ = begin;
+    const int64_t n = end - begin, zoom = s_.zoom();
+    Pass pass{request_.height / zoom, request_.width / zoom, request_.steps, 0, s_.batch, request_.place, request_.batch != 0, false};
+    Tensor latents = op_.empty({n, channels_, pass.height, pass.width}, DType::f32);
+    if (request_.draft) {
+      pass.first = first_step(request_.steps, request_.draft->strength);
+      enlarge_drafts(embeddings, latents, schedule_of(pass).sigmas[static_cast<size_t>(pass.first)]);
+    } else {
+      for (int64_t i = 0; i < n; ++i) {
+        auto scratch_of_one = op_.scope();
+        op_.copy(latents.batch(i, i + 1), noise(begin + i, pass.height, pass.width));
+      }
+    }
+    for (int64_t i = 0; i < n; ++i) at(begin + i).noise = values_of(latents.batch(i, i + 1));
+    if (begin == 0) trace("noise", latents.batch(0, 1));
+    denoise(pass, embeddings, latents, begin);
+  }
+
+  void enlarge_drafts(const TextEmbeddings& embeddings, const Tensor& latents, float sigma) {
+    const Draft& draft = *request_.draft;
+    const int64_t zoom = s_.zoom(), n = latents.dim(0);
+    const Size large{latents.dim(3), latents.dim(2)}, small{draft.width / zoom, draft.height / zoom};
+    const Pass pass{small.height, small.width, draft.steps, 0, draft.batch, draft.place, true, true};
+    for (int64_t i = 0; i < n; ++i) {
+      auto scratch = op_.scope();
+      std::vector<float> drawn(static_cast<size_t>(channels_ * small.width * small.height));
+      const auto known = s_.drafts.find(draft_key(request_, first_picture_ + i));
+      if (known != s_.drafts.end() && known->second.size() == drawn.size()) {
+        drawn = known->second;
+      } else {
+        Tensor one = op_.empty({1, channels_, small.height, small.width}, DType::f32);
+        {
+          auto scratch_of_noise = op_.scope();
+          op_.copy(one, noise(first_picture_ + i, small.height, small.width));
+        }
+        denoise(pass, embeddings, one, first_picture_ + i);
+        op_.download(one, drawn.data());
+      }
+      std::vector<float> fresh(static_cast<size_t>(channels_ * large.width * large.height));
+      op_.download(noise(first_picture_ + i, large.height, large.width), fresh.data());
+      const std::vector<float> start = planning() ? fresh : noised(resized(drawn, channels_, small, large), fresh, sigma);
+      op_.copy(latents.batch(i, i + 1), op_.upload(start.data(), DType::f32, {1, channels_, large.height, large.width}));
+    }
+  }
+
+  // f32 [1, channels, height, width]
+  Tensor noise(int64_t picture, int64_t height, int64_t width) {
+    const uint64_t seed = request_.seed, i = static_cast<uint64_t>(picture);
+    if (!request_.variation) return op_.noise(request_.noise, seed + i, {1, channels_, height, width});
+    const Tensor own = op_.noise(request_.noise, seed, {1, channels_, height, width});
+    const Tensor other = op_.noise(request_.noise, request_.variation->seed + i, {1, channels_, height, width});
+    const std::vector<float> between = planning() ? std::vector<float>() : slerp(values_of(own), values_of(other), request_.variation->amount);
+    return op_.upload(between.data(), DType::f32, {1, channels_, height, width});
+  }
+
+  Schedule schedule_of(const Pass& pass) const {
+    return make_schedule(pass.steps, *request_.shift, s_.checkpoint.schedule().train_timesteps);
+  }
+
+  // ---- the loop --------------------------------------------------------------------------------------------------------------
+
+  // Moves latents [n, …] of the pictures from `picture` on through a pass; each that is no draft is decoded after its last step.
+  void denoise(const Pass& pass, const TextEmbeddings& embeddings, const Tensor& latents, int64_t picture) {
+    const Schedule schedule = schedule_of(pass);
+    const int64_t n = latents.dim(0), rest = n % pass.batch;
+    const Conditioning conditioning = condition(op_, *s_.mmdit, embeddings.tokens, pass.height, pass.width);
+    for (int64_t begin = pass.first; begin < pass.steps; begin += kStepsAtOnce) {
+      const int64_t end = std::min(begin + kStepsAtOnce, pass.steps);
+      auto chunk = op_.scope();
+      s_.mmdit->blocks.release_ring();  // it and the modulation's are never needed at once
+      const Steps some = steps_of(schedule, begin, end, embeddings, static_cast<double>(n));
+      s_.mmdit->modulation.release_ring();
+
+      const auto groups = [&](int64_t from, int64_t to, int64_t batch) {
+        if (from == to) return;
+        auto scratch = op_.scope();
+        Loop loop(op_, *s_.mmdit, conditioning, request_.guidance > 1, batch, pass);
+        for (int64_t i = from; i < to && !(planning() && i > from); i += batch)
+          step_through(some, loop, pass, latents.batch(i, std::min(i + batch, to)), picture + i);
+      };
+      const int64_t whole = pass.fills_up ? n : n - rest;
+      groups(0, whole, pass.batch);
+      groups(whole, n, rest);
+      if (planning()) return;  // other steps need no more memory
+    }
+  }
+
+  // Steps [begin, end) of a schedule, with the modulation that all pictures share.
+  struct Steps {
+    int64_t begin, end;
+    Tensor modulations, dt;  // f32 [steps·b, columns], [steps]
+  };
+  Steps steps_of(const Schedule& schedule, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
+    const Clock clock;
+    std::vector<float> dt;
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
+    const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
+    const Tensor all_dt = op_.upload(dt.data(), DType::f32, {end - begin});
+    const Steps some{begin, end, modulate(op_, *s_.mmdit, embed_timesteps(op_, *s_.mmdit, timesteps, embeddings.pooled)), all_dt};
+    count_weights();
+    if (!planning()) {
+      result_.seconds.denoise += clock.seconds();
+      for (Picture& picture : pictures_) picture.denoise += clock.seconds() / pictures;
+    }
+    return some;
+  }
+
+  void step_through(const Steps& some, Loop& loop, const Pass& pass, const Tensor& latents, int64_t picture) {
+    const int64_t n = latents.dim(0), b = loop.modulation.dim(0) / loop.batch(), to_do = pass.steps - pass.first;
+    for (int64_t i = 0; i < loop.batch(); ++i) op_.copy(loop.x.batch(i, i + 1), latents.batch(i % n, i % n + 1));
+    tell(Stage::denoise, picture, some.begin - pass.first, to_do);
+    for (int64_t step = some.begin; step < some.end; ++step) {
+      const Clock clock;
+      do_step(some, loop, step - some.begin, b);
+      if (!op_.all_finite(loop.x))
+        throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " + std::to_string(step + 1) +
+                                          "; check its file with `fude model verify`");
+      count_weights();
+      if (planning()) break;  // every step needs the same memory
+      if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
+      const double seconds = clock.seconds();
+      result_.seconds.denoise += seconds;
+      for (int64_t i = 0; i < n; ++i) {
+        Picture& one = at(picture + i);
+        one.denoise += seconds / static_cast<double>(n);
+        one.batch = loop.batch();
+        one.place = pass.place + i;
+        if (!pass.is_draft) one.step_seconds.push_back(seconds);
+      }
+      tell(Stage::denoise, picture, step + 1 - pass.first, to_do);
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      op_.copy(latents.batch(i, i + 1), loop.x.batch(pass.place + i, pass.place + i + 1));
+      if (some.end == pass.steps && !pass.is_draft) decode(picture + i, latents.batch(i, i + 1));
+    }
+  }
+
+  // What changes from step to step is copied to where the loop expects it.
+  void do_step(const Steps& some, Loop& loop, int64_t step, int64_t b) {
+    loop.for_each_row(b, [&](int64_t row, int64_t of) {
+      op_.copy(loop.modulation.rows(row, row + 1), some.modulations.rows(step * b + of, step * b + of + 1));
+    });
+    op_.copy(loop.dt, some.dt.columns(step, step + 1));
+    const auto once = [&] { loop.step(op_, *s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(request_.guidance)); };
+    if (s_.mmdit->blocks.all_resident()) op_.play(loop.recording, once);
+    else once();
+  }
+
+  // ---- pixels ----------------------------------------------------------------------------------------------------------------
+
+  void decode(int64_t picture, const Tensor& latents) {
+    const Clock clock;
+    tell(Stage::decode, picture, 0, 1);
+    auto scratch = op_.scope();
+    const Tensor decoded = vae_decode(op_, *s_.vae, latents);
+    const Tensor bytes = op_.to_bytes(decoded);
+    if (planning()) return;
+    if (!op_.all_finite(decoded))
+      throw Error(Code::non_finite, "the VAE produced values that are not numbers; check its file with `fude model verify`");
+    std::vector<uint8_t> rgb(static_cast<size_t>(bytes.numel()));
+    op_.download(bytes, rgb.data());
+
+    Picture& drawn = at(picture);
+    const bool varies_noise = request_.variation.has_value();
+    Image image{.width = request_.width,
+                .height = request_.height,
+                .rgb = std::move(rgb),
+                .seed = request_.seed + (varies_noise ? 0 : static_cast<uint64_t>(picture)),
+                .request = s_.request,
+                .batch = drawn.batch,
+                .place = drawn.place,
+                .seconds = {.denoise = drawn.denoise},
+                .step_seconds = std::move(drawn.step_seconds),
+                .planned = result_.planned,
+                .used = result_.used,
+                .noise = std::move(drawn.noise),
+                .latents = values_of(latents)};
+    s_.device_bytes(image.used) += op_.arena().peak();
+    image.seconds.decode = clock.seconds();
+    if (picture == 0) {
+      image.seconds.load = result_.seconds.load;
+      image.seconds.encode = result_.seconds.encode;
+      if (callbacks_.trace) trace_picture(image, values_of(decoded));
+    }
+    const Seconds& own = image.seconds;
+    image.seconds.total = own.load + own.encode + own.denoise + own.decode;
+    result_.seconds.decode += own.decode;
+    tell(Stage::decode, picture, 1, 1);
+    if (callbacks_.finished) callbacks_.finished(image);
+    else result_.images.push_back(std::move(image));
+  }
+
+  void trace_picture(const Image& image, const std::vector<float>& pixels) const {
+    std::vector<float> planes(pixels.size());  // CHW, as diffusers has it
+    const size_t plane = pixels.size() / 3;
+    for (size_t i = 0; i < pixels.size(); ++i) planes[i % 3 * plane + i / 3] = pixels[i];
+    callbacks_.trace({"decoded", "f32", {1, 3, image.height, image.width}, planes.data()});
+    callbacks_.trace({"image", "u8", {image.height, image.width, 3}, image.rgb.data()});
+  }
+
+  std::vector<float> values_of(const Tensor& x) const {
+    std::vector<float> values(static_cast<size_t>(x.numel()));
+    op_.download(x, values.data());
+    return values;
+  }
+
+  Picture& at(int64_t picture) { return pictures_[static_cast<size_t>(picture - first_picture_)]; }
+
+  State& s_;
+  Backend& op_;
+  const Job& job_;
+  const Request& request_;
+  const Callbacks& callbacks_;
+  Result& result_;
+  const int64_t channels_;
+  std::vector<Picture> pictures_;
+  int64_t first_picture_ = 0;
+};
+
+// Runs a job, or, on a measuring arena, finds out what it needs.
+void Engine::State::draw(const Job& job, const Callbacks& callbacks, Result& result) { Drawing(*this, job, callbacks, result).draw(); }
+
+}  // namespace fude

@@ -1,0 +1,164 @@
+#include "engine/embeddings.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "engine/file.h"
+#include "fude/error.h"
+#include "weights/safetensors.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+
+namespace {
+
+constexpr size_t kMostInMemory = 8;
+constexpr uint64_t kMostInAFolder = uint64_t{1} << 30;  // bytes: about 190 prompts of SD3.5 in 16 bits, with their negative ones
+constexpr const char* kEnding = ".safetensors";
+
+// All ids one after the other: what was encoded, whatever the tokenizer.
+std::vector<int32_t> flat(const TokenIds& ids) {
+  std::vector<int32_t> all;
+  for (const auto* rows : {&ids.clip_l, &ids.clip_g, &ids.t5}) {
+    all.push_back(static_cast<int32_t>(rows->size()));
+    for (const auto& row : *rows) all.insert(all.end(), row.begin(), row.end());
+  }
+  return all;
+}
+
+std::string hexadecimal(uint64_t number) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += kDigits[(number >> shift) & 15];
+  return text;
+}
+
+// FNV-1a
+std::string hash_of(const std::string& text) {
+  uint64_t state = 0xcbf29ce484222325;
+  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hexadecimal(state);
+}
+
+std::string bytes_of(const std::vector<int32_t>& ids) { return {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)}; }
+
+// A file's name is a hash, so the key itself stands in it.
+std::optional<HostEmbeddings> read(const fs::path& path, const std::string& key) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return {};
+  try {
+    const Safetensors file = Safetensors::open(path);
+    const StoredTensor *named = file.find("key"), *tokens = file.find("embeddings"), *pooled = file.find("pooled");
+    if (!named || !tokens || !pooled || !tokens->dtype || tokens->dtype != pooled->dtype) return {};
+    if (!std::equal(key.begin(), key.end(), named->bytes.begin(), named->bytes.end(),
+                    [](char a, std::byte b) { return static_cast<std::byte>(a) == b; }))
+      return {};
+    HostEmbeddings found{*tokens->dtype, tokens->shape, pooled->shape, {tokens->bytes.begin(), tokens->bytes.end()},
+                         {pooled->bytes.begin(), pooled->bytes.end()}};
+    fs::last_write_time(path, fs::file_time_type::clock::now(), error);  // the least recently used goes first
+    return found;
+  } catch (const Error&) {
+    return {};  // a damaged file is written again
+  }
+}
+
+void make_room(const fs::path& folder) {
+  struct File {
+    fs::file_time_type used;
+    uint64_t bytes;
+    fs::path path;
+  };
+  std::vector<File> files;
+  uint64_t total = 0;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() != kEnding) continue;
+    files.push_back({entry.last_write_time(error), entry.file_size(error), entry.path()});
+    total += files.back().bytes;
+  }
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.used < b.used; });
+  for (const File& file : files) {
+    if (total <= kMostInAFolder) break;
+    if (fs::remove(file.path, error)) total -= file.bytes;
+  }
+}
+
+Tensor uploaded(Backend& op, const HostEmbeddings& from, const std::vector<std::byte>& bytes, const std::vector<int64_t>& shape) {
+  return shape.size() == 3 ? op.upload(bytes.data(), from.dtype, {shape[0], shape[1], shape[2]})
+                           : op.upload(bytes.data(), from.dtype, {shape[0], shape[1]});
+}
+
+std::vector<std::byte> downloaded(Backend& op, const Tensor& x) {
+  std::vector<std::byte> bytes(static_cast<size_t>(x.bytes()));
+  op.download(x, bytes.data());
+  return bytes;
+}
+
+}  // namespace
+
+HostEmbeddings download(Backend& op, const TextEmbeddings& from) {
+  return {from.tokens.dtype,
+          {from.tokens.shape.begin(), from.tokens.shape.begin() + from.tokens.rank},
+          {from.pooled.shape.begin(), from.pooled.shape.begin() + from.pooled.rank},
+          downloaded(op, from.tokens),
+          downloaded(op, from.pooled)};
+}
+
+TextEmbeddings upload(Backend& op, const HostEmbeddings& from) {
+  return {.tokens = uploaded(op, from, from.tokens, from.tokens_shape), .pooled = uploaded(op, from, from.pooled, from.pooled_shape)};
+}
+
+KeptEmbeddings::KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled)
+    : encoders_(encoders), folders_(std::move(folders)), row_(std::move(row)), pooled_(pooled) {}
+
+std::string KeptEmbeddings::key(const TokenIds& ids, DType dtype) const {
+  return encoders_ + '\n' + std::string(name_of(dtype)) + '\n' + bytes_of(flat(ids));
+}
+
+bool KeptEmbeddings::fits(const HostEmbeddings& embeddings, const TokenIds& ids, DType dtype) const {
+  const auto b = static_cast<int64_t>(ids.clip_l.size());
+  return embeddings.dtype == dtype && embeddings.tokens_shape == std::vector<int64_t>{b, row_[0], row_[1]} &&
+         embeddings.pooled_shape == std::vector<int64_t>{b, pooled_};
+}
+
+const HostEmbeddings* KeptEmbeddings::find(const TokenIds& ids, DType dtype) {
+  const std::string wanted = key(ids, dtype);
+  for (auto entry = recent_.begin(); entry != recent_.end(); ++entry) {
+    if (entry->key != wanted) continue;
+    recent_.splice(recent_.begin(), recent_, entry);
+    return &recent_.front().embeddings;
+  }
+  for (const std::string& folder : folders_) {
+    std::optional<HostEmbeddings> found = read(path_of(folder) / (hash_of(wanted) + kEnding), wanted);
+    if (found && fits(*found, ids, dtype)) return remember(wanted, std::move(*found));
+  }
+  return nullptr;
+}
+
+void KeptEmbeddings::keep(const TokenIds& ids, HostEmbeddings embeddings) {
+  const std::string name = key(ids, embeddings.dtype);
+  for (const std::string& folder : folders_) {
+    try {
+      check_writable(path_of(folder));
+      write_safetensors(path_of(folder) / (hash_of(name) + kEnding),
+                        {stored_tensor("key", DType::u8, {static_cast<int64_t>(name.size())}, std::as_bytes(std::span(name))),
+                         stored_tensor("embeddings", embeddings.dtype, embeddings.tokens_shape, embeddings.tokens),
+                         stored_tensor("pooled", embeddings.dtype, embeddings.pooled_shape, embeddings.pooled)});
+      make_room(path_of(folder));
+    } catch (const Error&) {
+      // A folder that cannot be written costs time at the next run, not this picture.
+    }
+  }
+  remember(name, std::move(embeddings));
+}
+
+const HostEmbeddings* KeptEmbeddings::remember(std::string key, HostEmbeddings embeddings) {
+  recent_.push_front({std::move(key), std::move(embeddings)});
+  if (recent_.size() > kMostInMemory) recent_.pop_back();
+  return &recent_.front().embeddings;
+}
+
+}  // namespace fude

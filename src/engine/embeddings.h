@@ -1,0 +1,52 @@
+// Embeddings of prompts that were encoded before: in memory, and in folders that outlive the process.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "engine/text.h"
+
+namespace fude {
+
+// TextEmbeddings on the host.
+struct HostEmbeddings {
+  DType dtype = DType::f32;
+  std::vector<int64_t> tokens_shape, pooled_shape;
+  std::vector<std::byte> tokens, pooled;
+};
+
+HostEmbeddings download(Backend& op, const TextEmbeddings& embeddings);
+TextEmbeddings upload(Backend& op, const HostEmbeddings& embeddings);
+
+// What is kept is what was encoded together, the negative prompt with the prompt, since bytes depend on what shares a product.
+class KeptEmbeddings {
+ public:
+  // `encoders` tells apart whose embeddings they are (weights, device and its library). Folders are read in order and all
+  // written to; the pictures go on when that fails. A prompt's embeddings are `row` [tokens, columns] and `pooled` columns.
+  KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled);
+
+  // Null when there are none. Valid until the next call.
+  const HostEmbeddings* find(const TokenIds& ids, DType dtype);
+  void keep(const TokenIds& ids, HostEmbeddings embeddings);
+
+ private:
+  struct Entry {
+    std::string key;
+    HostEmbeddings embeddings;
+  };
+  std::string key(const TokenIds& ids, DType dtype) const;
+  bool fits(const HostEmbeddings& embeddings, const TokenIds& ids, DType dtype) const;
+  const HostEmbeddings* remember(std::string key, HostEmbeddings embeddings);
+
+  std::string encoders_;
+  std::vector<std::string> folders_;
+  std::vector<int64_t> row_;
+  int64_t pooled_;
+  std::list<Entry> recent_;  // the latest first
+};
+
+}  // namespace fude

@@ -240,6 +240,8 @@ class Verify(HistoryCommands):
         self.assertEqual((request["batch"], request["place"]), (3, 1))
         self.assertTrue(self.verify()["bit_equal"])
         self.assertIn("3 pictures at once, this in place 1", self.history("show", "1"))
+        self.history("run", "1", "--count", "2", "--quiet")
+        self.assertEqual([entry["request"].get("place", 0) for entry in self.entries()], [1, 0, 1])
 
     def test_what_is_different_today_is_told(self):
         self.drawn("a cat", "--seed", "5")
@@ -348,6 +350,12 @@ class Trouble(HistoryCommands):
         self.change("CREATE TABLE recipes (name TEXT)")
         self.assert_draws_without_history("another program", file)
         self.assert_refused(self.run_fude("history"), 1, "another program")
+
+    def test_a_history_that_stops_working_is_told_once(self):
+        self.drawn("a cat")
+        self.change("CREATE TRIGGER refusal BEFORE INSERT ON pictures BEGIN SELECT RAISE(ABORT, 'not today'); END")
+        self.assert_draws_without_history("not today", self.home, count=3)
+        self.assertEqual(self.ids(), [1])
 
     def test_a_damaged_history(self):
         self.draw("a cat", "--steps", "1", "--count", "3")

@@ -18,4 +18,7 @@ struct Cell {
 // What the PNG tells about itself; its pixels are not looked at. Error: io, bad_request (no picture of fude's).
 Cell read_cell(int64_t number, const std::filesystem::path& file);
 
+// Its pixels. Error: io, bad_request (damaged).
+Image read_picture(const std::filesystem::path& file);
+
 }  // namespace fude

@@ -28,10 +28,12 @@ struct Plan {
 // "30 steps", "guidance 7"; of prompts the text itself.
 std::string label_of(const Axis& axis, size_t value);
 
+// Which of the axis's values the cell of this number has.
+size_t value_of(const Plan& plan, size_t axis, int64_t number);
+
 // One axis across, one down: across goes steps where it varies, because that is what people compare, else the last axis.
 struct Table {
   std::string heading;                        // the values of all further axes; empty when there are none
-  std::string corner;                         // the names of the two axes: "guidance ↓  steps →"
   std::vector<std::string> columns, rows;     // labels; empty where there is no such axis
   std::vector<std::vector<int64_t>> numbers;  // of the cells: [row][column], at least one of each
 };

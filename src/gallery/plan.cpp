@@ -1,7 +1,6 @@
 #include "gallery/plan.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace fude {
 namespace {
@@ -58,6 +57,15 @@ size_t value_of(const Plan& plan, size_t axis, int64_t number) {
   return static_cast<size_t>((number - 1) / stride % static_cast<int64_t>(plan.axes[axis].values.size()));
 }
 
+std::string label_of(const Plan& plan, int64_t number, std::initializer_list<std::optional<size_t>> without) {
+  std::string label;
+  for (size_t axis = 0; axis < plan.axes.size(); ++axis) {
+    if (std::find(without.begin(), without.end(), axis) != without.end()) continue;
+    label += (label.empty() ? "" : " · ") + label_of(plan.axes[axis], value_of(plan, axis, number));
+  }
+  return label;
+}
+
 std::vector<Table> tables_of(const Plan& plan) {
   const std::vector<Axis>& axes = plan.axes;
   if (axes.empty()) return {};
@@ -74,15 +82,10 @@ std::vector<Table> tables_of(const Plan& plan) {
   std::vector<Table> tables;
   for (int64_t number = 1; number <= plan.count; ++number) {
     size_t table = 0;  // the further axes' values, read as one number
-    std::string heading;
-    for (size_t axis = 0; axis < axes.size(); ++axis) {
-      if (axis == across || axis == down) continue;
-      const size_t value = value_of(plan, axis, number);
-      table = table * axes[axis].values.size() + value;
-      heading += (heading.empty() ? "" : " · ") + label_of(axes[axis], value);
-    }
+    for (size_t axis = 0; axis < axes.size(); ++axis)
+      if (axis != across && axis != down) table = table * axes[axis].values.size() + value_of(plan, axis, number);
     if (table >= tables.size()) tables.resize(table + 1, empty);
-    tables[table].heading = heading;
+    tables[table].heading = label_of(plan, number, {across, down});
     tables[table].numbers[down ? value_of(plan, *down, number) : 0][value_of(plan, across, number)] = number;
   }
   if (!down && tables.size() == 1) return wrapped(tables[0]);

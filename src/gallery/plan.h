@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,9 @@ std::string label_of(const Axis& axis, size_t value);
 
 // Which of the axis's values the cell of this number has.
 size_t value_of(const Plan& plan, size_t axis, int64_t number);
+
+// The values of the cell's axes, "guidance 7 · 30 steps", without some of them if need be. Empty without axes.
+std::string label_of(const Plan& plan, int64_t number, std::initializer_list<std::optional<size_t>> without = {});
 
 // One axis across, one down: across goes steps where it varies, because that is what people compare, else the last axis.
 struct Table {

@@ -2,7 +2,6 @@
 #include "gallery/report.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -148,38 +147,37 @@ std::string csv_field(const Json& value) {
   return quoted + '"';
 }
 
+// The axes first; of other columns those that are none.
 std::string csv_from(const Plan& plan, const Json& report) {
-  static constexpr std::array kOfRequest = {"prompt", "negative", "seed",  "steps", "guidance", "width",
-                                            "height", "sampler",  "shift", "dtype", "device",   "model"};
-  const auto is_axis = [&](std::string_view name) {
-    return std::any_of(plan.axes.begin(), plan.axes.end(), [&](const Axis& axis) { return axis.name == name; });
+  std::vector<std::pair<std::string, Json::json_pointer>> columns;  // names, and where in a cell the values are
+  const auto add = [&](const std::string& name, const std::string& where) {
+    const auto same = [&](const auto& column) { return column.first == name; };
+    if (std::none_of(columns.begin(), columns.end(), same)) columns.emplace_back(name, Json::json_pointer(where));
   };
+  add("number", "/number");
+  add("file", "/file");
+  for (const Axis& axis : plan.axes) add(axis.name, "/values/" + axis.name);
+  for (const char* name :
+       {"prompt", "negative", "seed", "steps", "guidance", "width", "height", "sampler", "shift", "device", "model"})
+    add(name, std::string("/request/") + name);
+  add("computed_in", "/request/dtype");
+  add("seconds", "/seconds");
+  add("seconds_per_step", "/seconds_per_step");
+  add("peak_host_bytes", "/peak_bytes/host");
+  add("peak_device_bytes", "/peak_bytes/device");
+  add("compared_to", "/difference/to");
+  for (const char* name : {"change", "psnr", "ssim"}) add(name, std::string("/difference/") + name);
+
   std::string csv;
-  std::vector<std::string> row = {"number", "file"};
-  const auto end_row = [&] {
-    for (size_t i = 0; i < row.size(); ++i) csv += (i ? "," : "") + row[i];
-    csv += "\r\n";
-    row.clear();
-  };
-  for (const Axis& axis : plan.axes) row.push_back(csv_field(axis.name));
-  for (const char* name : kOfRequest)
-    if (!is_axis(name)) row.emplace_back(name);
-  for (const char* name : {"seconds", "denoise_seconds", "seconds_per_step", "peak_host_bytes", "peak_device_bytes",
-                           "compared_to", "change", "psnr", "ssim"})
-    row.emplace_back(name);
-  end_row();
+  for (const auto& [name, where] : columns) csv += (csv.empty() ? "" : ",") + csv_field(name);
+  csv += "\r\n";
   for (const Json& cell : report["cells"]) {
-    row = {csv_field(cell["number"]), csv_field(cell["file"])};
-    for (const Axis& axis : plan.axes) row.push_back(csv_field(cell["values"][axis.name]));
-    for (const char* name : kOfRequest)
-      if (!is_axis(name)) row.push_back(csv_field(cell["request"].value(name, Json())));
-    const Json difference = cell["difference"].is_null() ? Json::object() : cell["difference"];
-    for (const Json& value :
-         {cell["seconds"], positive_or_null(cell["making"]["seconds"]["denoise"].get<double>()), cell["seconds_per_step"],
-          cell["peak_bytes"]["host"], cell["peak_bytes"]["device"], difference.value("to", Json()),
-          difference.value("change", Json()), difference.value("psnr", Json()), difference.value("ssim", Json())})
-      row.push_back(csv_field(value));
-    end_row();
+    std::string row;
+    for (const auto& [name, where] : columns) {
+      if (!row.empty()) row += ',';
+      if (cell.contains(where)) row += csv_field(cell.at(where));
+    }
+    csv += row + "\r\n";
   }
   return csv;
 }
@@ -198,6 +196,18 @@ std::string escaped(std::string_view text) {
   return html;
 }
 
+// The first sentence stands out; those about single rows can be folded away.
+std::string findings_in(const Json& sentences) {
+  constexpr size_t few = 7;
+  if (sentences.empty()) return {};
+  std::string html = "<p class=\"finding\">" + escaped(sentences[0].get<std::string>()) + "</p>";
+  if (sentences.size() == 1) return html;
+  html += sentences.size() <= few ? "<details open>" : "<details>";
+  html += "<summary>Row by row</summary><ul>";
+  for (size_t i = 1; i < sentences.size(); ++i) html += "<li>" + escaped(sentences[i].get<std::string>()) + "</li>";
+  return html + "</ul></details>";
+}
+
 // What the script reads: the report, how it is laid out, and the pictures.
 std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry>& entries) {
   report["limit"] = kUnchanged;
@@ -206,6 +216,7 @@ std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry
     report["tables"].push_back(
         {{"heading", table.heading}, {"columns", table.columns}, {"rows", table.rows}, {"numbers", table.numbers}});
   for (Json& cell : report["cells"]) {
+    cell["label"] = label_of(plan, cell["number"].get<int64_t>());
     cell["picture"] = entries.at(cell["number"].get<int64_t>()).jpeg;
     cell["width"] = cell["request"]["width"];
     cell["height"] = cell["request"]["height"];
@@ -219,12 +230,11 @@ std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry
 }
 
 std::string page_from(const Plan& plan, const Json& report, const std::map<int64_t, Entry>& entries) {
-  std::string lines, findings;
+  std::string lines;
   for (const std::string& line : plan.lines) lines += "<p>" + escaped(line) + "</p>";
-  for (const Json& sentence : report["sentences"]) findings += "<li>" + escaped(sentence.get<std::string>()) + "</li>";
   const std::pair<std::string_view, std::string> parts[] = {{"{{title}}", escaped(plan.title)},
                                                             {"{{lines}}", lines},
-                                                            {"{{findings}}", findings},
+                                                            {"{{findings}}", findings_in(report["sentences"])},
                                                             {"{{version}}", escaped(version())},
                                                             {"{{data}}", data_of(plan, report, entries)}};
   std::string_view page = report_page();

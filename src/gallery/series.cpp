@@ -48,14 +48,10 @@ std::vector<Series> series_of(const Plan& plan, std::span<const Cell> cells) {
   std::map<std::vector<size_t>, Series> all;  // by the values of the other axes
   for (const Cell& cell : cells) {
     std::vector<size_t> values;
-    std::string label;
-    for (size_t axis = 0; axis < plan.axes.size(); ++axis) {
-      if (axis == steps) continue;
-      values.push_back(value_of(plan, axis, cell.number));
-      label += (label.empty() ? "" : " · ") + label_of(plan.axes[axis], values.back());
-    }
+    for (size_t axis = 0; axis < plan.axes.size(); ++axis)
+      if (axis != steps) values.push_back(value_of(plan, axis, cell.number));
     Series& series = all[values];
-    series.label = label;
+    series.label = label_of(plan, cell.number, {steps});
     series.cells.push_back(&cell);
   }
   std::vector<Series> series;
@@ -73,13 +69,13 @@ std::string sentence_about(const Series& series) {
   if (const std::optional<int64_t> settled = settled_after(series))
     return "After " + text_of_steps(*settled) + " the picture changes by less than " + kLimit + ", compared with " + last + '.';
   const size_t before = series.cells.size() - 2;
-  return "Between " + text_of_steps(steps_of(*series.cells[before])) + " and " + last + " the picture still changes by " +
+  return "From " + text_of_steps(steps_of(*series.cells[before])) + " to " + last + " the picture still changes by " +
          text_of_percent(series.changes[before].change) + '.';
 }
 
 std::vector<std::string> sentences_about(std::span<const Series> series) {
+  if (series.empty()) return {};
   if (series.size() == 1) return {sentence_about(series[0])};
-  std::vector<std::string> sentences;
   size_t settled = 0;
   int64_t latest = 0;
   for (const Series& one : series) {
@@ -87,17 +83,15 @@ std::vector<std::string> sentences_about(std::span<const Series> series) {
       ++settled;
       latest = std::max(latest, *steps);
     }
-    sentences.push_back(one.label + ": " + sentence_about(one));
   }
-  if (settled > 0) {
-    const std::string all = std::to_string(series.size());
-    const std::string which = settled == series.size() ? "In all " + all : "In " + std::to_string(settled) + " of " + all;
-    sentences.insert(sentences.begin(), which + " rows the picture changes by less than " + kLimit + " after " +
-                                            text_of_steps(latest) + (settled == 1 ? "." : " or fewer."));
-  } else if (!series.empty()) {
-    sentences.insert(sentences.begin(), "In none of " + std::to_string(series.size()) +
-                                            " rows the picture has settled: it still changes by " + kLimit + " or more.");
-  }
+  const std::string all = std::to_string(series.size());
+  const std::string rows = settled < series.size() ? "In " + std::to_string(settled) + " of " + all + " rows"
+                           : settled == 2          ? "In both rows"
+                                                   : "In all " + all + " rows";
+  const std::string none = "In none of " + all + " rows has the picture settled: it still changes by " + kLimit + " or more.";
+  std::vector<std::string> sentences = {
+      settled == 0 ? none : rows + " the picture changes by less than " + kLimit + " after " + text_of_steps(latest) + '.'};
+  for (const Series& one : series) sentences.push_back(one.label + " — " + sentence_about(one));
   return sentences;
 }
 

@@ -1,6 +1,7 @@
 #include "gallery/contact_sheet.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -30,7 +31,8 @@ double gap_of(double width) { return std::max(kLeastGap, std::round(width * 0.04
 // Where everything goes.
 struct Layout {
   Size size;
-  double text = 16;               // size of plain text
+  double text = 16;  // size of plain text
+  double margin = 0;
   Size thumbnail;                 // place of a picture
   std::map<int64_t, Box> places;  // of pictures, by number
   struct Line {
@@ -44,7 +46,9 @@ struct Layout {
 
 class Setter {
  public:
-  Setter(const Plan& plan, const Fonts& fonts) : plan_(plan), fonts_(fonts), tables_(tables_of(plan)) {}
+  Setter(const Plan& plan, const Fonts& fonts) : plan_(plan), fonts_(fonts), tables_(tables_of(plan)) {
+    assert(plan.count > 0 && plan.size.width > 0 && plan.size.height > 0);
+  }
 
   Layout set() const {
     for (double width = first_width(); width >= kTooSmall && plan_.count <= kMostPictures; width *= 0.85) {
@@ -85,7 +89,7 @@ class Setter {
     const double gap = gap_of(width);
     const double pictures = n * width + (n - 1) * gap;
     layout.text = std::clamp(std::round(pictures / 82), 16.0, 34.0);
-    const double margin = std::round(layout.text * 2.4);
+    const double margin = layout.margin = std::round(layout.text * 2.4);
 
     const TextStyle label{std::min(layout.text, std::max(12.0, width * 0.08)), true, kInk, 3};
     double names = 0;  // width of the rows' names
@@ -101,7 +105,8 @@ class Setter {
       layout.lines.push_back({{x, y, most, height}, text, style});
       return height;
     };
-    y += put(margin, whole - 2 * margin, plan_.title, {std::round(layout.text * 1.5), true, kInk, 3}) + layout.text * 0.45;
+    if (!plan_.title.empty())
+      y += put(margin, whole - 2 * margin, plan_.title, {std::round(layout.text * 1.5), true, kInk, 3}) + layout.text * 0.45;
     for (const std::string& line : plan_.lines)
       y += put(margin, whole - 2 * margin, line, {layout.text, false, kQuiet, 2}) + layout.text * 0.2;
     layout.rule = std::round(y + layout.text * 0.9);
@@ -191,7 +196,7 @@ struct ContactSheet::State {
 
   void draw_all_but_pictures() {
     for (const Layout::Line& line : layout.lines) canvas.text(line.box, line.text, line.style);
-    const double margin = layout.lines.front().box.x;
+    const double margin = layout.margin;
     canvas.box({margin, layout.rule, static_cast<double>(layout.size.width) - 2 * margin, std::max(1.0, layout.text / 16)},
                kRule);
     for (const auto& [number, place] : layout.places) {

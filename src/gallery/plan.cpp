@@ -1,6 +1,7 @@
 #include "gallery/plan.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace fude {
 namespace {
@@ -74,13 +75,17 @@ std::vector<Table> tables_of(const Plan& plan) {
   const size_t across = steps != axes.end() ? static_cast<size_t>(steps - axes.begin()) : axes.size() - 1;
   const std::optional<size_t> down = last_axis_but(axes, across);
 
+  int64_t count = 1;
+  for (const Axis& axis : axes) count *= static_cast<int64_t>(axis.values.size());
+  assert(count == plan.count);
+
   Table empty;
   empty.columns = labels_of(axes[across]);
   if (down) empty.rows = labels_of(axes[*down]);
   empty.numbers.assign(down ? empty.rows.size() : 1, std::vector<int64_t>(empty.columns.size()));
 
   std::vector<Table> tables;
-  for (int64_t number = 1; number <= plan.count; ++number) {
+  for (int64_t number = 1; number <= count; ++number) {
     size_t table = 0;  // the further axes' values, read as one number
     for (size_t axis = 0; axis < axes.size(); ++axis)
       if (axis != across && axis != down) table = table * axes[axis].values.size() + value_of(plan, axis, number);

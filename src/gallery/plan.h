@@ -19,7 +19,7 @@ struct Axis {
 };
 
 struct Plan {
-  std::string title;  // what is drawn: the prompt
+  std::string title;  // what is drawn: the prompt; empty where pictures have different ones
   std::vector<std::string>
       lines;               // what all pictures share: "30 steps · guidance 7 · 512×512", "stable-diffusion-3.5-medium, bf16"
   std::vector<Axis> axes;  // every combination is a picture, the last axis changing fastest; none: a numbered flow

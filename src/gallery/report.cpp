@@ -216,7 +216,8 @@ std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry
     report["tables"].push_back(
         {{"heading", table.heading}, {"columns", table.columns}, {"rows", table.rows}, {"numbers", table.numbers}});
   for (Json& cell : report["cells"]) {
-    cell["label"] = label_of(plan, cell["number"].get<int64_t>());
+    const std::string label = label_of(plan, cell["number"].get<int64_t>());
+    cell["label"] = label.empty() && cell["request"]["prompt"] != plan.title ? cell["request"]["prompt"] : Json(label);
     cell["picture"] = entries.at(cell["number"].get<int64_t>()).jpeg;
     cell["width"] = cell["request"]["width"];
     cell["height"] = cell["request"]["height"];
@@ -232,7 +233,8 @@ std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry
 std::string page_from(const Plan& plan, const Json& report, const std::map<int64_t, Entry>& entries) {
   std::string lines;
   for (const std::string& line : plan.lines) lines += "<p>" + escaped(line) + "</p>";
-  const std::pair<std::string_view, std::string> parts[] = {{"{{title}}", escaped(plan.title)},
+  const std::pair<std::string_view, std::string> parts[] = {{"{{name}}", plan.title.empty() ? "fude" : escaped(plan.title)},
+                                                            {"{{title}}", escaped(plan.title)},
                                                             {"{{lines}}", lines},
                                                             {"{{findings}}", findings_in(report["sentences"])},
                                                             {"{{version}}", escaped(version())},

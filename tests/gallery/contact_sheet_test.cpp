@@ -83,11 +83,12 @@ TEST(ContactSheet, GrowsByOnePictureAtATime) {
 
 TEST(ContactSheet, KeepsTheOrder) {
   ContactSheet sheet(plan_of(12, {64, 64}));
-  for (const int64_t number : {12, 1, 5, 2}) sheet.add(cell_of(number), plain(number, {64, 64}));
+  for (const int64_t number : {12, 1, 5, 2, 4}) sheet.add(cell_of(number), plain(number, {64, 64}));
   const Image image = sheet.render();
   const Found first = find(image, 1), second = find(image, 2), fifth = find(image, 5), last = find(image, 12);
   EXPECT_EQ(first.top, second.top);
   EXPECT_LT(first.left, second.left);
+  EXPECT_LT(second.left, find(image, 4).left);
   EXPECT_EQ(fifth.left, first.left);
   EXPECT_GT(fifth.top, first.top);
   EXPECT_GT(last.top, fifth.top);
@@ -117,6 +118,14 @@ TEST(ContactSheet, StaysOfUsefulSize) {
   for (int i = 1; i <= 300; ++i) many.values.push_back(std::to_string(i));
   EXPECT_LE(ContactSheet(plan_of(600, {512, 512}, {many, {"seed", {"1", "2"}}})).render().width, 32'000);
   EXPECT_THROW(ContactSheet(plan_of(1'000'000, {512, 512})), Error);
+}
+
+TEST(ContactSheet, NeedsNoTitle) {
+  Plan plan = plan_of(2, {64, 64});
+  const int64_t height = ContactSheet(plan).render().height;
+  plan.title.clear();
+  plan.lines.clear();
+  EXPECT_LT(ContactSheet(plan).render().height, height);
 }
 
 TEST(ContactSheet, ShowsPicturesOfOtherShapes) {

@@ -183,6 +183,15 @@ TEST_F(Report, NeedsNothingButThePlan) {
   EXPECT_NE(text_of_file("report.html").find("</html>"), std::string::npos);
 }
 
+TEST_F(Report, ShowsPromptsThatDiffer) {
+  Plan plan = plan_of({}, 2);
+  plan.title.clear();
+  write_report(folder_, plan, std::vector{drawn(1, 5, 3, 0)});
+  const std::string page = text_of_file("report.html");
+  EXPECT_NE(page.find("<title>fude</title>"), std::string::npos);
+  EXPECT_NE(page.find("\"label\":\"温泉, \\\"かぴばら\\\" \\u003c/script>\\u003cb>\""), std::string::npos);
+}
+
 TEST_F(Report, NamesThePictureItCannotRead) {
   Cell cell = drawn(1, 5, 3, 0);
   write_file(cell.file, std::vector<uint8_t>{1, 2, 3});

@@ -23,8 +23,7 @@ constexpr size_t kLargestText = size_t{1} << 20;  // of one chunk, inflated
 constexpr size_t kLargestTextInAll = size_t{16} << 20;
 constexpr png_uint_32 kLargestSide = 32768;
 constexpr int64_t kMostPixels = int64_t{1} << 27;
-constexpr size_t kLargestChunk = size_t{16} << 20;  // of those libpng keeps or inflates
-constexpr int64_t kMostInflated = 1032;             // bytes that one byte of deflate can stand for
+constexpr int64_t kMostInflated = 1032;  // bytes that one byte of deflate can stand for
 constexpr std::array<uint8_t, 8> kSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
 // Latin-1 bytes of UTF-8 text; none when a character lies beyond U+00FF or the text is not UTF-8.
@@ -103,7 +102,7 @@ bool read_header_with_libpng(png_structp png, png_infop info, Source& source, Im
   if (setjmp(png_jmpbuf(png))) return false;
   png_set_read_fn(png, &source, take);
   png_set_user_limits(png, kLargestSide, kLargestSide);
-  png_set_chunk_malloc_max(png, kLargestChunk);
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // nothing that is not needed for pixels
   png_read_info(png, info);
   image.width = png_get_image_width(png, info);
   image.height = png_get_image_height(png, info);

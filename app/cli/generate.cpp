@@ -2,8 +2,6 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
-#include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -18,6 +16,7 @@
 #include "history.h"
 #include "options.h"
 #include "output.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "saving.h"
 #include "terminal.h"
@@ -30,7 +29,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kLargestPromptFile = uint64_t{1} << 20;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -47,41 +45,6 @@ struct Job {
   std::string trace;
   OutputOptions output;
 };
-
-// "-" is standard input, "@file" a file, anything else the text itself.
-std::string prompt_from(const std::string& text) {
-  std::string prompt = text;
-  if (text == "-") {
-    prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else if (text.starts_with('@')) {
-    try {
-      const std::vector<uint8_t> bytes = read_file(path_of(std::string_view(text).substr(1)), kLargestPromptFile);
-      prompt.assign(bytes.begin(), bytes.end());
-    } catch (const Error& error) {
-      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + std::string(error.what()) +
-                                         " To write a prompt that starts with @, put a space before it.");
-    }
-  } else {
-    return prompt;
-  }
-  if (prompt.starts_with("\xef\xbb\xbf")) prompt.erase(0, 3);  // a mark that Windows editors write
-  while (!prompt.empty() && (prompt.back() == '\n' || prompt.back() == '\r')) prompt.pop_back();
-  return prompt;
-}
-
-std::string choices_of_noise() {
-  std::string names;
-  for (const Noise noise : {Noise::torch_cpu, Noise::torch_cpu_f16, Noise::torch_cpu_bf16, Noise::torch_cuda}) {
-    names += (names.empty() ? "" : ", ") + std::string(name_of(noise));
-  }
-  return names;
-}
-
-std::string choices_of_sampler() {
-  std::string names;
-  for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
-  return names;
-}
 
 void declare(Options& options, Job& job) {
   Request& request = job.request;
@@ -106,15 +69,7 @@ void declare(Options& options, Job& job) {
   options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
   options.add_number(sampling, "--guidance,--guidance-scale,--cfg-scale",
                      "how closely to follow the prompt, default 7; 1 or less is off", request.guidance);
-  options.add(sampling, "--noise", "NAME",
-              "whose random numbers the picture starts from: " + choices_of_noise() + "; default torch-cpu",
-              [&](const std::string& text) {
-                const std::optional<Noise> noise = noise_from(text);
-                if (!noise)
-                  throw Error(Code::bad_request,
-                              "--noise " + shown(text) + " does not exist. Use one of: " + choices_of_noise() + ".");
-                request.noise = *noise;
-              });
+  add_noise_option(options, sampling, request.noise);
   options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
                    request.sampler);
   options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",

@@ -88,6 +88,12 @@ void Options::add(std::string_view group, const std::string& names, const std::s
   declare(app_->add_option(names)->expected(1)->type_name(placeholder)->take_last(), group, meaning, std::move(apply));
 }
 
+void Options::add_each(std::string_view group, const std::string& names, const std::string& placeholder,
+                       const std::string& meaning, std::function<void(const std::string&)> apply) {
+  declare(app_->add_option(names)->expected(1)->type_name(placeholder)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll),
+          group, meaning, std::move(apply));
+}
+
 void Options::add_text(std::string_view group, const std::string& names, const std::string& placeholder,
                        const std::string& meaning, std::string& target) {
   add(group, names, placeholder, meaning, [&target](const std::string& text) { target = text; });
@@ -146,7 +152,11 @@ bool Options::parse(std::vector<std::string> arguments) {
 
 void Options::apply() const {
   for (const Entry& entry : entries_) {
-    if (entry.option->count() > 0) entry.apply(entry.option->results().back());
+    if (entry.option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll) {
+      for (const std::string& text : entry.option->results()) entry.apply(text);
+    } else if (entry.option->count() > 0) {
+      entry.apply(entry.option->results().back());
+    }
   }
 }
 
@@ -154,6 +164,14 @@ std::optional<std::string> Options::given(const std::string& name) const {
   const CLI::Option* option = app_->get_option(name);
   if (option->count() == 0) return std::nullopt;
   return option->results().back();
+}
+
+std::string Options::given_besides(const std::vector<std::string>& names) const {
+  for (const Entry& entry : entries_) {
+    const std::string name = "--" + entry.option->get_lnames()[0];
+    if (entry.option->count() > 0 && std::find(names.begin(), names.end(), name) == names.end()) return name;
+  }
+  return {};
 }
 
 std::string Options::help() const {
@@ -301,5 +319,13 @@ std::filesystem::path home_folder() {
 }
 
 std::filesystem::path history_file() { return home_folder() / "history.sqlite3"; }
+
+std::vector<std::string> embedding_folders() {
+  try {
+    return {text_of(home_folder() / "embeddings")};
+  } catch (const Error&) {
+    return {};
+  }
+}
 
 }  // namespace fude

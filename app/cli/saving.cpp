@@ -24,21 +24,6 @@ using Json = nlohmann::ordered_json;
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-std::string local_time() {
-  const std::time_t now = std::time(nullptr);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", std::localtime(&now));
-  return text;
-}
-
-// As another command finds it from any folder. What is no path here, such as an id of Hugging Face, stays as it is.
-std::string from_anywhere(const std::string& path) {
-  std::error_code error;
-  if (path.empty() || !fs::exists(path_of(path), error)) return path;
-  const fs::path absolute = fs::absolute(path_of(path), error);
-  return error ? path : text_of(absolute.lexically_normal());
-}
-
 // The request that draws this one picture.
 Request request_of(const Image& image, const Request& drawn, int64_t picture) {
   Request request = drawn;
@@ -53,6 +38,20 @@ Request request_of(const Image& image, const Request& drawn, int64_t picture) {
 }
 
 }  // namespace
+
+std::string local_time() {
+  const std::time_t now = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", std::localtime(&now));
+  return text;
+}
+
+std::string from_anywhere(const std::string& path) {
+  std::error_code error;
+  if (path.empty() || !fs::exists(path_of(path), error)) return path;
+  const fs::path absolute = fs::absolute(path_of(path), error);
+  return error ? path : text_of(absolute.lexically_normal());
+}
 
 struct PictureSaver::State {
   const Engine& engine;

@@ -17,6 +17,10 @@ namespace fude {
 
 inline constexpr uint64_t kLargestPicture = uint64_t{512} << 20;  // bytes of a file that is read
 
+std::string local_time();  // "2026-11-24T22:51:07"
+// As another command finds it from any folder. What is no path here, such as an id of Hugging Face, stays as it is.
+std::string from_anywhere(const std::string& path);
+
 struct SavedPicture {
   std::filesystem::path path;
   uint64_t seed = 0;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <iostream>
 #include <limits>
 
 #include "fude/error.h"
@@ -64,6 +65,15 @@ void Console::say(std::string_view label, std::string_view color, std::string_vi
 
 void Console::error(std::string_view message) const { say("error", "\x1b[1;31m", message); }
 void Console::warning(std::string_view message) const { say("warning", "\x1b[1;33m", message); }
+bool Console::confirmed(std::string_view question) const {
+  const std::string text =
+      wrapped(std::string(question) + " [y/N] ", std::min(kWidestText, terminal::width(terminal::Stream::error)), 0);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer.starts_with('y') || answer.starts_with('Y');
+}
 void Console::note(std::string_view message) const {
   if (!quiet_) say("", "", message);
 }

@@ -15,6 +15,8 @@ class Console {
   void warning(std::string_view message) const;
   void note(std::string_view message) const;  // not when quiet
 
+  bool confirmed(std::string_view question) const;  // asks on the terminal; only an answer that starts with y is one
+
   bool quiet() const { return quiet_; }
   bool color() const { return color_; }
 

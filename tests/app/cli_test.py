@@ -27,7 +27,7 @@ from support import (CommandLine, FIXTURES, FUDE, MODEL, REPOSITORY, SMALL, a111
 
 class Usage(CommandLine):
     def test_help_is_80_columns_wide_and_complete(self):
-        for command in [[], ["generate"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["history"],
+        for command in [[], ["generate"], ["sweep"], ["gacha"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["history"],
                         *(["history", command] for command in ["list", "show", "run", "verify", "star", "export"]), ["doctor"]]:
             outcome = self.run_fude(*command, "--help")
             self.assertEqual((outcome.code, outcome.err), (0, ""), outcome)

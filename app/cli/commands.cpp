@@ -2,6 +2,7 @@
 
 #include <openssl/opensslv.h>
 #include <png.h>
+#include <sqlite3.h>
 
 #include <CLI/Version.hpp>
 #include <algorithm>
@@ -51,7 +52,7 @@ std::string libraries() {
   for (const BackendInfo& backend : backends()) text += backend.library + ", ";
   return text + "libpng " PNG_LIBPNG_VER_STRING ", nlohmann-json " + std::to_string(NLOHMANN_JSON_VERSION_MAJOR) + '.' +
          std::to_string(NLOHMANN_JSON_VERSION_MINOR) + '.' + std::to_string(NLOHMANN_JSON_VERSION_PATCH) +
-         ", CLI11 " CLI11_VERSION ", OpenSSL " OPENSSL_VERSION_STR;
+         ", CLI11 " CLI11_VERSION ", OpenSSL " OPENSSL_VERSION_STR ", SQLite " SQLITE_VERSION;
 }
 
 std::string backend_names() {

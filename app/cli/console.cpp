@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <iostream>
 #include <limits>
 
 #include "fude/error.h"
@@ -20,6 +21,23 @@ std::string fixed(double number, int digits) {
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, "%.*f", digits, number);
   return buffer;
+}
+
+struct Character {
+  std::string_view bytes;
+  int columns = 1;  // also of a byte that is no UTF-8
+  bool is_control = false;
+};
+
+Character take_character(std::string_view& utf8) {
+  utf8proc_int32_t code = 0;
+  const utf8proc_ssize_t used = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
+                                                 static_cast<utf8proc_ssize_t>(utf8.size()), &code);
+  Character character{utf8.substr(0, used > 0 ? static_cast<size_t>(used) : 1)};
+  if (used > 0) character.columns = utf8proc_charwidth(code);
+  if (used > 0) character.is_control = utf8proc_category(code) == UTF8PROC_CATEGORY_CC;
+  utf8.remove_prefix(character.bytes.size());
+  return character;
 }
 
 std::string two_digits(int64_t number) { return (number < 10 ? "0" : "") + std::to_string(number); }
@@ -47,23 +65,43 @@ void Console::say(std::string_view label, std::string_view color, std::string_vi
 
 void Console::error(std::string_view message) const { say("error", "\x1b[1;31m", message); }
 void Console::warning(std::string_view message) const { say("warning", "\x1b[1;33m", message); }
+bool Console::confirmed(std::string_view question) const {
+  const std::string text =
+      wrapped(std::string(question) + " [y/N] ", std::min(kWidestText, terminal::width(terminal::Stream::error)), 0);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer.starts_with('y') || answer.starts_with('Y');
+}
 void Console::note(std::string_view message) const {
   if (!quiet_) say("", "", message);
 }
 
 int columns_of(std::string_view utf8) {
-  const auto* next = reinterpret_cast<const utf8proc_uint8_t*>(utf8.data());
-  auto left = static_cast<utf8proc_ssize_t>(utf8.size());
   int columns = 0;
-  while (left > 0) {
-    utf8proc_int32_t character = 0;
-    utf8proc_ssize_t used = utf8proc_iterate(next, left, &character);
-    if (used <= 0) used = 1, ++columns;
-    else columns += utf8proc_charwidth(character);
-    next += used;
-    left -= used;
-  }
+  while (!utf8.empty()) columns += take_character(utf8).columns;
   return columns;
+}
+
+std::string one_line(std::string_view utf8) {
+  std::string line;
+  while (!utf8.empty()) {
+    const Character character = take_character(utf8);
+    line += character.is_control ? " " : character.bytes;
+  }
+  return line;
+}
+
+std::string shortened(std::string_view utf8, int columns) {
+  if (columns_of(utf8) <= columns) return std::string(utf8);
+  std::string text;
+  for (int left = columns - 1;;) {  // one is the mark's
+    const Character character = take_character(utf8);
+    left -= character.columns;
+    if (left < 0) return text + "…";
+    text += character.bytes;
+  }
 }
 
 std::string wrapped(std::string_view text, int width, int indent) {

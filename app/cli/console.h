@@ -15,6 +15,8 @@ class Console {
   void warning(std::string_view message) const;
   void note(std::string_view message) const;  // not when quiet
 
+  bool confirmed(std::string_view question) const;  // asks on the terminal; only an answer that starts with y is one
+
   bool quiet() const { return quiet_; }
   bool color() const { return color_; }
 
@@ -26,6 +28,9 @@ class Console {
 
 // Columns the text takes on a terminal: a kanji takes two.
 int columns_of(std::string_view utf8);
+
+std::string one_line(std::string_view utf8);  // control characters become spaces: line breaks, and what would steer a terminal
+std::string shortened(std::string_view utf8, int columns);  // cut, with … at its end, where it takes more
 
 // Breaks text at spaces so that no line is wider than `width`; every line but the first starts with `indent` spaces.
 std::string wrapped(std::string_view text, int width, int indent);

@@ -2,8 +2,6 @@
 #include <chrono>
 #include <cstring>
 #include <exception>
-#include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -12,13 +10,15 @@
 #include "core/dtype.h"
 #include "engine/file.h"
 #include "engine/metadata.h"
-#include "engine/png.h"
 #include "engine/request.h"
 #include "fude/error.h"
 #include "fude/fude.h"
+#include "history.h"
 #include "options.h"
 #include "output.h"
+#include "picture_options.h"
 #include "progress.h"
+#include "saving.h"
 #include "terminal.h"
 #include "weights/safetensors.h"
 #include "weights/text.h"
@@ -29,8 +29,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kLargestPromptFile = uint64_t{1} << 20;
-constexpr uint64_t kLargestPicture = uint64_t{512} << 20;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -42,45 +40,11 @@ struct Job {
   EngineOptions engine;
   std::string out = "outputs";
   std::string from;
-  Provenance drawn;  // of the picture named by --from
+  std::string source;  // what is drawn again, as messages name it
+  Provenance drawn;    // of that
   std::string trace;
   OutputOptions output;
 };
-
-// "-" is standard input, "@file" a file, anything else the text itself.
-std::string prompt_from(const std::string& text) {
-  std::string prompt = text;
-  if (text == "-") {
-    prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else if (text.starts_with('@')) {
-    try {
-      const std::vector<uint8_t> bytes = read_file(path_of(std::string_view(text).substr(1)), kLargestPromptFile);
-      prompt.assign(bytes.begin(), bytes.end());
-    } catch (const Error& error) {
-      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + std::string(error.what()) +
-                                         " To write a prompt that starts with @, put a space before it.");
-    }
-  } else {
-    return prompt;
-  }
-  if (prompt.starts_with("\xef\xbb\xbf")) prompt.erase(0, 3);  // a mark that Windows editors write
-  while (!prompt.empty() && (prompt.back() == '\n' || prompt.back() == '\r')) prompt.pop_back();
-  return prompt;
-}
-
-std::string choices_of_noise() {
-  std::string names;
-  for (const Noise noise : {Noise::torch_cpu, Noise::torch_cpu_f16, Noise::torch_cpu_bf16, Noise::torch_cuda}) {
-    names += (names.empty() ? "" : ", ") + std::string(name_of(noise));
-  }
-  return names;
-}
-
-std::string choices_of_sampler() {
-  std::string names;
-  for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
-  return names;
-}
 
 void declare(Options& options, Job& job) {
   Request& request = job.request;
@@ -105,15 +69,7 @@ void declare(Options& options, Job& job) {
   options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
   options.add_number(sampling, "--guidance,--guidance-scale,--cfg-scale",
                      "how closely to follow the prompt, default 7; 1 or less is off", request.guidance);
-  options.add(sampling, "--noise", "NAME",
-              "whose random numbers the picture starts from: " + choices_of_noise() + "; default torch-cpu",
-              [&](const std::string& text) {
-                const std::optional<Noise> noise = noise_from(text);
-                if (!noise)
-                  throw Error(Code::bad_request,
-                              "--noise " + shown(text) + " does not exist. Use one of: " + choices_of_noise() + ".");
-                request.noise = *noise;
-              });
+  add_noise_option(options, sampling, request.noise);
   options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
                    request.sampler);
   options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",
@@ -129,28 +85,21 @@ void declare(Options& options, Job& job) {
   add_output_options(options, job.output);
 }
 
-// The request stored in a picture, by fude exactly or by another program as A1111 writes it.
-void take_from_picture(const std::string& picture, Job& job, const Console& console) {
-  const std::vector<uint8_t> bytes = read_file(path_of(picture), kLargestPicture);
-  Provenance provenance;
-  try {
-    const std::vector<PngText> texts = read_png_text(bytes);
-    if (const std::string_view exact = text_under(texts, kProvenanceKeyword); !exact.empty()) {
-      provenance = provenance_from_json(exact);
-    } else if (const std::string_view parameters = text_under(texts, kParametersKeyword); !parameters.empty()) {
-      provenance = provenance_from(parse_parameters(parameters));
-      console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
-    } else {
-      throw Error(Code::bad_request, "no request is stored in it. Give a picture as fude or A1111 saved it.");
-    }
-  } catch (const Error& error) {
-    throw Error(error.code(), "--from " + shown(picture) + ": " + error.what());
-  }
+// Begins with a request that was drawn before; options change it.
+void draw_again(const Provenance& provenance, std::string source, Job& job) {
   job.request = provenance.request;
   job.random_seed = false;
   job.files.no_t5 = provenance.no_t5;
   if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
-  job.drawn = std::move(provenance);
+  job.drawn = provenance;
+  job.source = std::move(source);
+}
+
+// The request stored in a picture, by fude exactly or by another program as A1111 writes it.
+void take_from_picture(const std::string& picture, Job& job, const Console& console) {
+  const StoredPicture stored = read_picture(path_of(picture));
+  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+  draw_again(stored.provenance, shown(picture), job);
 }
 
 // Keeps the tensors of the trace until they can be written.
@@ -210,6 +159,9 @@ Json report(const Result& result, const Json& images, const std::vector<double>&
 
 void draw(Job& job, const Console& console) {
   const Clock::time_point begin = Clock::now();
+  if (job.random_seed) job.request.seed = std::random_device{}();
+  if (job.request.count > 1) job.request.place = 0;  // of a picture that was drawn in a batch
+  check_request(job.request);
   job.files.model = model_or_default(job.files.model);
   job.files.hub_cache = hub_cache_folder();
   PictureFolder folder(job.out);
@@ -217,9 +169,10 @@ void draw(Job& job, const Console& console) {
 
   Engine engine(job.files, job.engine);
   const Request request = engine.complete(job.request);
+  PictureSaver saver(engine, job.files, job.engine, console, "generate");
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));
   if (!job.drawn.model_hash.empty() && job.drawn.model_hash != engine.model_hash()) {
-    console.warning(shown(job.from) + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
+    console.warning(job.source + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
                     shown(engine.model_name()) + ": the picture will differ. Name the model with --model.");
   }
 
@@ -239,29 +192,16 @@ void draw(Job& job, const Console& console) {
   };
   if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };
 
-  const auto save = [&](const Image& image, const std::string& device, const std::string& dtype) {
+  callbacks.finished = [&](const Image& image) {
     const Clock::time_point save_begin = Clock::now();
     if (paths.empty()) step_seconds = image.step_seconds;
-    Provenance provenance{request, engine.model_name(), engine.model_hash(), device, dtype, job.files.no_t5};
-    provenance.request.seed = image.seed;
-    provenance.request.count = 1;
-    provenance.request.batch = image.batch;
-    provenance.request.place = image.place;
-    provenance.request.width = image.width;
-    provenance.request.height = image.height;
-    const PngText texts[] = {
-        {std::string(kParametersKeyword), parameters_text(provenance)},
-        {std::string(kProvenanceKeyword), json_from(provenance).dump(-1, ' ', false, Json::error_handler_t::replace)}};
-    const std::vector<uint8_t> png = encode_png(image, texts);
-    const std::string path = text_of(folder.save(png, image.seed));
-    images.push_back(
-        {{"path", path}, {"seed", image.seed}, {"width", image.width}, {"height", image.height}, {"sha256", sha256_of(png)}});
-    paths.push_back(path);
-    save_seconds += seconds_since(save_begin);
     bar.clear();
-    if (!job.output.json) print(path + '\n');
+    const SavedPicture saved = saver.save(image, request, folder, static_cast<int64_t>(paths.size()));
+    images.push_back(json_from(saved));
+    paths.push_back(text_of(saved.path));
+    save_seconds += seconds_since(save_begin);
+    if (!job.output.json) print(paths.back() + '\n');
   };
-  callbacks.finished = [&](const Image& image) { save(image, engine.device(), engine.dtype()); };
 
   try {
     const Result result = engine.generate(request, callbacks);
@@ -305,9 +245,27 @@ int generate_command(const Arguments& arguments) {
   if (!options.given("--prompt") && !options.given("--from")) {
     throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude generate \"a red bicycle\"");
   }
-  if (job.random_seed) job.request.seed = std::random_device{}();
-  if (job.request.count > 1) job.request.place = 0;  // of a picture that was drawn in a batch
-  check_request(job.request);
+  draw(job, console);
+  return 0;
+}
+
+int history_run_command(const Arguments& arguments) {
+  Job job;
+  std::string id;
+  Options options("history run", "ID [options]",
+                  "Draws the request of an entry again, with the same model, and prints the new picture's path. Options change "
+                  "the request.",
+                  "  fude history run 41\n"
+                  "  fude history run 41 --steps 50 --seed random\n");
+  add_entry_option(options, id);
+  declare(options, job);
+  if (!options.parse(arguments)) return 0;
+  terminal::stop_requested();
+  const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
+  const HistoryEntry entry = entry_named(options.given("--id").value_or(""));
+  take_engine(entry, options, job.files, job.engine);
+  draw_again(entry.provenance, "entry " + std::to_string(entry.id), job);
+  options.apply();
   draw(job, console);
   return 0;
 }

@@ -88,6 +88,12 @@ void Options::add(std::string_view group, const std::string& names, const std::s
   declare(app_->add_option(names)->expected(1)->type_name(placeholder)->take_last(), group, meaning, std::move(apply));
 }
 
+void Options::add_each(std::string_view group, const std::string& names, const std::string& placeholder,
+                       const std::string& meaning, std::function<void(const std::string&)> apply) {
+  declare(app_->add_option(names)->expected(1)->type_name(placeholder)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll),
+          group, meaning, std::move(apply));
+}
+
 void Options::add_text(std::string_view group, const std::string& names, const std::string& placeholder,
                        const std::string& meaning, std::string& target) {
   add(group, names, placeholder, meaning, [&target](const std::string& text) { target = text; });
@@ -146,7 +152,11 @@ bool Options::parse(std::vector<std::string> arguments) {
 
 void Options::apply() const {
   for (const Entry& entry : entries_) {
-    if (entry.option->count() > 0) entry.apply(entry.option->results().back());
+    if (entry.option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll) {
+      for (const std::string& text : entry.option->results()) entry.apply(text);
+    } else if (entry.option->count() > 0) {
+      entry.apply(entry.option->results().back());
+    }
   }
 }
 
@@ -154,6 +164,14 @@ std::optional<std::string> Options::given(const std::string& name) const {
   const CLI::Option* option = app_->get_option(name);
   if (option->count() == 0) return std::nullopt;
   return option->results().back();
+}
+
+std::string Options::given_besides(const std::vector<std::string>& names) const {
+  for (const Entry& entry : entries_) {
+    const std::string name = "--" + entry.option->get_lnames()[0];
+    if (entry.option->count() > 0 && std::find(names.begin(), names.end(), name) == names.end()) return name;
+  }
+  return {};
 }
 
 std::string Options::help() const {
@@ -282,6 +300,32 @@ std::string hub_cache_folder() {
     if (const std::string home = terminal::environment(name); !home.empty()) return path_beside(home, ".cache/huggingface/hub");
   }
   return {};
+}
+
+std::filesystem::path home_folder() {
+  const std::pair<const char*, const char*> places[] = {
+      // a variable, and the folder below what it names
+      {"FUDE_HOME", ""},
+      {"XDG_DATA_HOME", "fude"},
+      {"LOCALAPPDATA", "fude"},
+      {"HOME", ".local/share/fude"},
+  };
+  for (const auto& [variable, below] : places) {
+    const std::string named = terminal::environment(variable);
+    if (!named.empty()) return std::filesystem::absolute(path_of(named) / below);
+  }
+  throw Error(Code::io,
+              "there is no folder for fude's own files: neither FUDE_HOME nor HOME is set. Name a folder in FUDE_HOME.");
+}
+
+std::filesystem::path history_file() { return home_folder() / "history.sqlite3"; }
+
+std::vector<std::string> embedding_folders() {
+  try {
+    return {text_of(home_folder() / "embeddings")};
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 }  // namespace fude

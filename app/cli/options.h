@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,6 +37,9 @@ class Options {
                 std::string& target);
   void add_integer(std::string_view group, const std::string& names, const std::string& meaning, int64_t& target);
   void add_number(std::string_view group, const std::string& names, const std::string& meaning, double& target);
+  // May be given several times: `apply` is called for each.
+  void add_each(std::string_view group, const std::string& names, const std::string& placeholder, const std::string& meaning,
+                std::function<void(const std::string&)> apply);
   void add_flag(std::string_view group, const std::string& names, const std::string& meaning, bool& target);
 
   // False when help was asked for and printed. Error{bad_request}, with a suggestion where one is near.
@@ -44,6 +48,8 @@ class Options {
   void apply() const;
   // The text given for an option, before it is applied.
   std::optional<std::string> given(const std::string& name) const;
+  // The first option on the line that is none of these; empty: there is none.
+  std::string given_besides(const std::vector<std::string>& names) const;
 
  private:
   struct Entry {
@@ -84,5 +90,10 @@ void add_size_options(Options& options, std::string_view group, const std::strin
 std::string model_or_default(const std::string& given);
 std::string demo_model();        // the folder; empty when this build has none
 std::string hub_cache_folder();  // root of the Hugging Face cache, as its own libraries find it
+
+// What fude keeps for itself: FUDE_HOME, else the user's folder for such data. Error{io} when there is none.
+std::filesystem::path home_folder();
+std::filesystem::path history_file();
+std::vector<std::string> embedding_folders();  // for EngineOptions; empty where there is no home
 
 }  // namespace fude

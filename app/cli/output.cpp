@@ -18,13 +18,6 @@ namespace fs = std::filesystem;
 namespace fude {
 namespace {
 
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  char text[16];
-  std::strftime(text, sizeof text, "%Y-%m-%d", std::localtime(&now));
-  return text;
-}
-
 // The number that a file name starts with, 0 when it starts otherwise.
 int64_t number_of(const fs::path& file) {
   const std::string name = text_of(file.filename());
@@ -77,6 +70,13 @@ class Reservation {
 };
 
 }  // namespace
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::localtime(&now));
+  return text;
+}
 
 PictureFolder::PictureFolder(const std::string& root) : folder_(path_of(root) / today()) { check_writable(folder_); }
 

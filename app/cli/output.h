@@ -9,6 +9,8 @@
 
 namespace fude {
 
+std::string today();  // "2026-11-24"
+
 class PictureFolder {
  public:
   // `root`/YYYY-MM-DD of today. Error{io} at once when nothing can be written there.

@@ -30,6 +30,17 @@ std::string repeated(std::string_view piece, int times) {
 
 }  // namespace
 
+std::string bar_text(double part, int columns, bool unicode, bool color) {
+  const int full = static_cast<int>(std::clamp(part, 0.0, 1.0) * columns);
+  std::string done = repeated(unicode ? "━" : "#", full);
+  std::string rest = repeated(unicode ? "─" : "-", columns - full);
+  if (color) {
+    done = "\x1b[36m" + done + "\x1b[0m";
+    rest = "\x1b[2m" + rest + "\x1b[0m";
+  }
+  return done + rest;
+}
+
 ProgressBar::ProgressBar(const Console& console)
     : console_(console), in_terminal_(terminal::is_terminal(terminal::Stream::error)), unicode_(terminal::shows_unicode()) {}
 
@@ -95,15 +106,8 @@ std::string ProgressBar::text(int width) const {
     return line.substr(0, static_cast<size_t>(std::max(0, width - 1)));
   }
   const double part =
-      now_.steps > 0 ? std::clamp(static_cast<double>(now_.step) / static_cast<double>(now_.steps), 0.0, 1.0) : 0;
-  const int full = static_cast<int>(part * bar);
-  std::string done = repeated(unicode_ ? "━" : "#", full);
-  std::string rest = repeated(unicode_ ? "─" : "-", bar - full);
-  if (console_.color()) {
-    done = "\x1b[36m" + done + "\x1b[0m";
-    rest = "\x1b[2m" + rest + "\x1b[0m";
-  }
-  return left + done + rest + right;
+      now_.steps > 0 ? static_cast<double>(now_.step) / static_cast<double>(now_.steps) : 0;
+  return left + bar_text(part, bar, unicode_, console_.color()) + right;
 }
 
 std::string ProgressBar::summary() const {

@@ -9,6 +9,9 @@
 
 namespace fude {
 
+// A bar of so many columns, `part` of it full.
+std::string bar_text(double part, int columns, bool unicode, bool color);
+
 class ProgressBar {
  public:
   explicit ProgressBar(const Console& console);

@@ -250,6 +250,8 @@ class Engine::State::Drawing {
     const Conditioning conditioning = condition(op_, *s_.mmdit, embeddings.tokens, pass.height, pass.width);
     for (int64_t begin = pass.first; begin < pass.steps; begin += kStepsAtOnce) {
       const int64_t end = std::min(begin + kStepsAtOnce, pass.steps);
+      // Of all parts the first needs most memory, but for the last, behind which pictures are decoded.
+      if (planning() && begin > pass.first && end < pass.steps) continue;
       auto chunk = op_.scope();
       s_.mmdit->blocks.release_ring();  // it and the modulation's are never needed at once
       const Steps some = steps_of(schedule, begin, end, embeddings, static_cast<double>(n));
@@ -265,7 +267,6 @@ class Engine::State::Drawing {
       const int64_t whole = pass.fills_up ? n : n - rest;
       groups(0, whole, pass.batch);
       groups(whole, n, rest);
-      if (planning()) return;  // other steps need no more memory
     }
   }
 

@@ -93,6 +93,7 @@ std::vector<uint8_t> read_file(const fs::path& path, uint64_t limit) {
 void write_file(const fs::path& path, std::span<const uint8_t> bytes) {
   make_folder(path.parent_path());
   const Draft draft(path, bytes);
+  flush_to_disk(draft.path());  // else a power cut may leave the name without the bytes
   std::error_code error;
   fs::rename(draft.path(), path, error);
   if (error) fail_to_write(path, error.message());

@@ -17,8 +17,11 @@ inline std::filesystem::path path_of(std::string_view utf8) { return {std::u8str
 std::vector<uint8_t> read_file(const std::filesystem::path& path, uint64_t limit);
 
 // Writes to a temporary name in the same folder, then renames; makes the folder when it is missing. Whatever goes wrong (full
-// disk, folder not writable), no part of the file is left. Error{io}.
+// disk, folder not writable, a power cut), no part of the file is left under its name. Error{io}.
 void write_file(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+
+// Waits until the bytes of a file are on the disk. False when the system cannot say so, as for some network folders.
+bool flush_to_disk(const std::filesystem::path& path);
 
 // Error{io} unless a file can be made in the folder, which is made when missing: asked before the work, not after it.
 void check_writable(const std::filesystem::path& folder);

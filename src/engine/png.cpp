@@ -1,5 +1,6 @@
-// Writing is libpng's work. Reading walks the chunks by hand, since libpng would want to decode the pixels between the texts: a
-// chunk is length (u32, big endian), type (4 letters), data, CRC of type and data (PNG specification, third edition, 5.3).
+// Writing, and reading pixels, is libpng's work. Reading texts walks the chunks by hand, since libpng would want to decode the
+// pixels between the texts: a chunk is length (u32, big endian), type (4 letters), data, CRC of type and data (PNG
+// specification, third edition, 5.3).
 #include "engine/png.h"
 
 #include <png.h>
@@ -9,6 +10,7 @@
 #include <array>
 #include <cassert>
 #include <csetjmp>
+#include <cstring>
 #include <new>
 #include <optional>
 
@@ -19,6 +21,9 @@ namespace {
 
 constexpr size_t kLargestText = size_t{1} << 20;  // of one chunk, inflated
 constexpr size_t kLargestTextInAll = size_t{16} << 20;
+constexpr png_uint_32 kLargestSide = 32768;
+constexpr int64_t kMostPixels = int64_t{1} << 27;
+constexpr int64_t kMostInflated = 1032;  // bytes that one byte of deflate can stand for
 constexpr std::array<uint8_t, 8> kSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
 // Latin-1 bytes of UTF-8 text; none when a character lies beyond U+00FF or the text is not UTF-8.
@@ -76,6 +81,50 @@ void write_with_libpng(png_structp png, png_infop info, const Image& image, std:
 [[noreturn]] void fail_to_read(const std::string& what) {
   throw Error(Code::bad_request,
               "this is not a PNG picture that fude can read: " + what + ". Give a PNG as fude or A1111 writes it.");
+}
+
+// A file that libpng reads bit by bit, and why it stopped.
+struct Source {
+  std::span<const uint8_t> file;
+  size_t at = 0;
+  std::array<char, 128> reason{};  // no std::string: what libpng's longjmp skips must not need a destructor
+};
+
+void take(png_structp png, png_bytep data, size_t size) {
+  auto& source = *static_cast<Source*>(png_get_io_ptr(png));
+  if (size > source.file.size() - source.at) png_error(png, "it was cut off");
+  std::memcpy(data, source.file.data() + source.at, size);
+  source.at += size;
+}
+
+// As write_with_libpng: no destructors in the frame that the longjmp returns to. False: source.reason says why.
+bool read_header_with_libpng(png_structp png, png_infop info, Source& source, Image& image) {
+  if (setjmp(png_jmpbuf(png))) return false;
+  png_set_read_fn(png, &source, take);
+  png_set_user_limits(png, kLargestSide, kLargestSide);
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // nothing that is not needed for pixels
+  png_read_info(png, info);
+  image.width = png_get_image_width(png, info);
+  image.height = png_get_image_height(png, info);
+  if (image.width * image.height > kMostPixels) png_error(png, "it has too many pixels");
+  const auto stored = image.height * static_cast<int64_t>(png_get_rowbytes(png, info));
+  if (stored / kMostInflated > static_cast<int64_t>(source.file.size())) png_error(png, "it was cut off");
+  return true;
+}
+
+bool read_pixels_with_libpng(png_structp png, png_infop info, Image& image, std::vector<png_bytep>& rows) {
+  if (setjmp(png_jmpbuf(png))) return false;
+  png_set_palette_to_rgb(png);
+  png_set_expand_gray_1_2_4_to_8(png);
+  png_set_scale_16(png);
+  png_set_gray_to_rgb(png);
+  png_set_strip_alpha(png);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  if (png_get_rowbytes(png, info) != static_cast<size_t>(image.width) * 3) png_error(png, "its pixels are of an unknown kind");
+  png_read_image(png, rows.data());
+  png_read_end(png, nullptr);
+  return true;
 }
 
 uint32_t read_u32(std::span<const uint8_t> bytes, size_t at) {
@@ -196,6 +245,37 @@ std::vector<PngText> read_png_text(std::span<const uint8_t> file) {
     }
     at += 12 + length;
   }
+}
+
+Image decode_png(std::span<const uint8_t> file) {
+  Source source{file};
+  png_structp png = png_create_read_struct(
+      PNG_LIBPNG_VER_STRING, &source,
+      [](png_structp p, png_const_charp why) {
+        auto& reason = static_cast<Source*>(png_get_error_ptr(p))->reason;
+        std::strncpy(reason.data(), why, reason.size() - 1);
+        png_longjmp(p, 1);
+      },
+      [](png_structp, png_const_charp) {});
+  if (!png) throw std::bad_alloc();
+  png_infop info = png_create_info_struct(png);
+  Image image;
+  try {
+    if (!info) throw std::bad_alloc();
+    bool whole = read_header_with_libpng(png, info, source, image);
+    if (whole) {
+      image.rgb.resize(static_cast<size_t>(image.width * image.height * 3));
+      std::vector<png_bytep> rows(static_cast<size_t>(image.height));
+      for (size_t y = 0; y < rows.size(); ++y) rows[y] = image.rgb.data() + y * static_cast<size_t>(image.width) * 3;
+      whole = read_pixels_with_libpng(png, info, image, rows);
+    }
+    if (!whole) fail_to_read(source.reason.data());
+  } catch (...) {
+    png_destroy_read_struct(&png, &info, nullptr);
+    throw;
+  }
+  png_destroy_read_struct(&png, &info, nullptr);
+  return image;
 }
 
 std::string_view text_under(std::span<const PngText> texts, std::string_view keyword) {

@@ -25,6 +25,11 @@ std::vector<uint8_t> encode_png(const Image& image, std::span<const PngText> tex
 // a chunk after inflating, 16 MiB in all) and checksums verified. Error{bad_request} when it is not a whole PNG.
 std::vector<PngText> read_png_text(std::span<const uint8_t> file);
 
+// 8-bit RGB pixels, whatever the file stores: gray and palettes become RGB, 16 bits are rounded to 8, alpha is left out. The
+// file may be hostile: at most 32768 pixels a side and 2²⁷ in all, no more than its compressed bytes can hold.
+// Error{bad_request} when it is not a whole PNG.
+Image decode_png(std::span<const uint8_t> file);
+
 // The text under a keyword, empty when there is none.
 std::string_view text_under(std::span<const PngText> texts, std::string_view keyword);
 

@@ -18,107 +18,17 @@ import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 import termios
 import time
 import unittest
-import zlib
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
-FIXTURES = REPOSITORY / "tests" / "fixtures"
-FUDE = os.environ.get("FUDE", str(REPOSITORY / "build" / "test" / "fude"))
-MODEL = FIXTURES / "dual"
-SMALL = ["--width", "64", "--height", "64", "--steps", "2", "--threads", "1"]
-
-# stable-diffusion-webui, modules/infotext_utils.py
-A1111_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-
-
-def png_texts(path):
-    """The text chunks, in order; every checksum is verified."""
-    data = pathlib.Path(path).read_bytes()
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    texts, at = {}, 8
-    while at < len(data):
-        (length,) = struct.unpack(">I", data[at : at + 4])
-        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        (crc,) = struct.unpack(">I", data[at + 8 + length : at + 12 + length])
-        assert crc == zlib.crc32(kind + body)
-        if kind == b"tEXt":
-            keyword, text = body.split(b"\0", 1)
-            texts[keyword.decode("latin-1")] = text.decode("latin-1")
-        elif kind == b"iTXt":
-            keyword, _, text = body.partition(b"\0")
-            assert text[:2] == b"\0\0"
-            texts[keyword.decode("latin-1")] = text[2:].split(b"\0", 2)[2].decode("utf-8")
-        at += 12 + length
-    return texts
-
-
-def a1111_parameters(text):
-    *lines, last = text.strip().split("\n")
-    fields = A1111_PARAMETER.findall(last)
-    assert len(fields) >= 3
-    unquoted = {name: json.loads(value) if value[:1] == '"' else value for name, value in fields}
-    return lines, unquoted
-
-
-def write_png(path, texts):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    chunks = [chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))]
-    chunks += [chunk(b"tEXt", keyword.encode() + b"\0" + text.encode("latin-1")) for keyword, text in texts.items()]
-    chunks += [chunk(b"IDAT", zlib.compress(b"\0\0\0\0")), chunk(b"IEND", b"")]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-
-
-class Outcome:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-    def __str__(self):
-        return f"exit code {self.code}\n--- standard output\n{self.out}\n--- standard error\n{self.err}"
-
-
-class CommandLine(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fude_cli_test_"))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-
-    def environment(self, **changes):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUDE", "HF_"))}
-        return {**kept, "FUDE_MODEL": str(MODEL), "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TERM": "xterm",
-                "OMP_WAIT_POLICY": "passive", **changes}
-
-    def run_fude(self, *arguments, stdin=None, stdout=subprocess.PIPE, **environment):
-        done = subprocess.run([FUDE, *map(str, arguments)], cwd=self.folder, env=self.environment(**environment), input=stdin,
-                              stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=300)
-        return Outcome(done.returncode, done.stdout, done.stderr)
-
-    def generate(self, *arguments, **more):
-        return self.run_fude("generate", *SMALL, *arguments, **more)
-
-    def draw(self, *arguments, **more):
-        """Draws and gives the JSON document."""
-        outcome = self.generate("--json", *arguments, **more)
-        self.assertEqual(outcome.code, 0, outcome)
-        return json.loads(outcome.out)
-
-    def assert_refused(self, outcome, code, *words):
-        self.assertEqual(outcome.code, code, outcome)
-        self.assertEqual(outcome.out, "", outcome)
-        self.assertTrue(outcome.err.startswith("error: "), outcome)
-        for word in words:
-            self.assertIn(str(word), outcome.err)
-
-    def files(self):
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+from support import (CommandLine, FIXTURES, FUDE, MODEL, REPOSITORY, SMALL, a1111_parameters, png_pixels, png_texts, write_png)
 
 
 class Usage(CommandLine):
     def test_help_is_80_columns_wide_and_complete(self):
-        for command in [[], ["generate"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["doctor"]]:
+        for command in [[], ["generate"], ["sweep"], ["gacha"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["history"],
+                        *(["history", command] for command in ["list", "show", "run", "verify", "star", "export"]), ["doctor"]]:
             outcome = self.run_fude(*command, "--help")
             self.assertEqual((outcome.code, outcome.err), (0, ""), outcome)
             self.assertTrue(outcome.out.startswith("Usage: fude"), outcome)
@@ -202,7 +112,7 @@ class Pictures(CommandLine):
         self.assertEqual((document["device"], document["model"]), ("cpu", "dual"))
         self.assertIn(document["dtype"], ["f32", "bf16"])
         (image,) = document["images"]
-        self.assertEqual(set(image), {"path", "seed", "width", "height", "sha256"})
+        self.assertEqual(set(image), {"path", "seed", "width", "height", "sha256", "id"})
         self.assertEqual((image["width"], image["height"], image["seed"]), (64, 64, 18446744073709551615))
         today = datetime.date.today().isoformat()
         self.assertEqual(image["path"], f"outputs/{today}/00001-18446744073709551615.png")
@@ -252,6 +162,10 @@ class Pictures(CommandLine):
         self.assertTrue(fields["Version"].startswith("fude "))
         exact = json.loads(texts["fude"])
         self.assertEqual((exact["prompt"], exact["seed"], exact["noise"]), (prompt, 42, "torch-cpu"))
+        making = json.loads(texts["fude-making"])
+        self.assertRegex(making["created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")
+        self.assertEqual(len(making["step_seconds"]), 2)
+        self.assertIn("libpng", making["libraries"])
         self.assertNotIn(str(MODEL.parent), str(texts))  # no paths of this machine
 
     def test_from_repeats_a_picture(self):
@@ -261,7 +175,7 @@ class Pictures(CommandLine):
         again_outcome = self.run_fude("generate", "--from", second["path"], "--json", "--threads", "1")
         self.assertEqual(again_outcome.code, 0, again_outcome)
         again = json.loads(again_outcome.out)["images"]
-        self.assertEqual([image["sha256"] for image in again], [second["sha256"]])
+        self.assertEqual([png_pixels(self.folder / image["path"]) for image in again], [png_pixels(self.folder / second["path"])])
         self.assertNotIn("drawn with the model", again_outcome.err)
         other = self.run_fude("generate", "--from", second["path"], "--steps", "1", "--model", FIXTURES / "plain")
         self.assertEqual(other.code, 0, other)
@@ -341,19 +255,6 @@ class Disk(CommandLine):
             outcome = self.generate("a cat", "--seed", "1", stdout=full)
         self.assertEqual(outcome.code, 1, outcome)
         self.assertIn("error: cannot write to standard output", outcome.err)
-
-    @contextlib.contextmanager
-    def small_disk(self, kib):
-        disk = self.folder / "disk"
-        disk.mkdir()
-        mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(disk)],
-                                                       stderr=subprocess.DEVNULL).returncode == 0
-        if not mounted:
-            self.skipTest("cannot mount a small disk here")
-        try:
-            yield disk
-        finally:
-            subprocess.run(["umount", str(disk)], check=True)
 
     def test_a_full_disk(self):
         with self.small_disk(16) as disk:

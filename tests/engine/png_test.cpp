@@ -134,6 +134,76 @@ TEST(Png, RefusesWhatIsDamaged) {
   EXPECT_NE(refusal_of({'G', 'I', 'F', '8'}).find("does not start like a PNG"), std::string::npos);
 }
 
+std::string refusal_of_pixels(const std::vector<uint8_t>& file) {
+  try {
+    decode_png(file);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::bad_request);
+    return error.what();
+  }
+  return {};
+}
+
+std::vector<uint8_t> header(uint32_t width, uint32_t height, int depth, int colour, int interlaced = 0) {
+  std::vector<uint8_t> numbers;
+  append_u32(numbers, width);
+  append_u32(numbers, height);
+  std::string data(numbers.begin(), numbers.end());
+  for (const int byte : {depth, colour, 0, 0, interlaced}) data += static_cast<char>(byte);
+  return chunk("IHDR", data);
+}
+
+std::vector<uint8_t> pixels_read(const std::vector<std::vector<uint8_t>>& chunks) { return decode_png(png_of(chunks)).rgb; }
+
+TEST(PngPixels, ComeBack) {
+  const Image image = gradient(37, 5);
+  const Image read = decode_png(encode_png(image, std::vector<PngText>{{"wide", "温泉"}}));
+  EXPECT_EQ(read.width, 37);
+  EXPECT_EQ(read.height, 5);
+  EXPECT_EQ(read.rgb, image.rgb);
+}
+
+TEST(PngPixels, BecomeRgb) {
+  using Bytes8 = std::vector<uint8_t>;
+  const auto data = [](const std::string& rows) { return chunk("IDAT", deflated(rows)); };
+  EXPECT_EQ(pixels_read({header(2, 1, 8, 0), data(std::string("\0\x10\xff", 3))}), (Bytes8{16, 16, 16, 255, 255, 255}));
+  EXPECT_EQ(pixels_read({header(2, 1, 1, 0), data(std::string("\0\x40", 2))}), (Bytes8{0, 0, 0, 255, 255, 255}));
+  EXPECT_EQ(pixels_read({header(1, 1, 16, 0), data(std::string("\0\x80\x80", 3))}), (Bytes8{128, 128, 128}));
+  EXPECT_EQ(pixels_read({header(1, 1, 16, 2), data(std::string("\0\1\1\2\2\xff\xff", 7))}), (Bytes8{1, 2, 255}));
+  EXPECT_EQ(pixels_read({header(1, 1, 8, 4), data(std::string("\0\x20\0", 3))}), (Bytes8{32, 32, 32}));
+  EXPECT_EQ(pixels_read({header(1, 1, 8, 6), data(std::string("\0\1\2\3\0", 5))}), (Bytes8{1, 2, 3}));
+  const auto palette = chunk("PLTE", std::string("\1\2\3\4\5\6", 6));
+  EXPECT_EQ(pixels_read({header(2, 1, 8, 3), palette, data(std::string("\0\1\0", 3))}), (Bytes8{4, 5, 6, 1, 2, 3}));
+  const auto alpha = chunk("tRNS", std::string("\0\x80", 2));
+  EXPECT_EQ(pixels_read({header(2, 1, 8, 3), palette, alpha, data(std::string("\0\1\0", 3))}), (Bytes8{4, 5, 6, 1, 2, 3}));
+  // Adam7: the first pass holds the first pixel, the sixth the second, each in a row of its own.
+  EXPECT_EQ(pixels_read({header(2, 1, 8, 0, 1), data(std::string("\0\5\0\7", 4))}), (Bytes8{5, 5, 5, 7, 7, 7}));
+}
+
+TEST(PngPixels, AreRefusedWhenDamaged) {
+  const std::vector<uint8_t> whole = encode_png(gradient(16, 16), std::vector<PngText>{{"fude", "{}"}});
+  EXPECT_EQ(refusal_of_pixels(whole), "");
+  for (size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_NE(refusal_of_pixels({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}), "") << size;
+  }
+  std::vector<uint8_t> flipped = whole;
+  flipped[std::string(whole.begin(), whole.end()).find("IDAT") + 20] ^= 1;
+  EXPECT_NE(refusal_of_pixels(flipped), "");
+  const auto few = chunk("IDAT", deflated(std::string("\0\1\2", 3)));
+  EXPECT_NE(refusal_of_pixels(png_of({header(2, 2, 8, 0), few})), "");  // one row of two
+  EXPECT_NE(refusal_of_pixels(png_of({header(2, 1, 8, 3), few})), "");  // no palette
+  EXPECT_NE(refusal_of_pixels({'G', 'I', 'F', '8'}), "");
+}
+
+TEST(PngPixels, AreRefusedWhenTooMany) {
+  const auto some = chunk("IDAT", deflated(std::string(1000, '\0')));
+  EXPECT_NE(refusal_of_pixels(png_of({header(32769, 1, 8, 0), some})), "");
+  EXPECT_NE(refusal_of_pixels(png_of({header(0xffffffff, 0xffffffff, 8, 0), some})), "");
+  EXPECT_NE(refusal_of_pixels(png_of({header(16384, 16384, 8, 0), some})).find("too many pixels"), std::string::npos);
+  // Few enough, but more than so few bytes can hold: refused before memory is taken for them.
+  EXPECT_NE(refusal_of_pixels(png_of({header(11000, 11000, 8, 2), some})).find("cut off"), std::string::npos);
+}
+
 class Files : public testing::Test {
  protected:
   void SetUp() override {

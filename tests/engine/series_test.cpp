@@ -195,6 +195,17 @@ TEST(Grid, TheLastListChangesFastest) {
   EXPECT_FALSE(all[5].shift);
 }
 
+TEST_P(Series, ManyStepsArePlannedWithTheDecoderBehindThem) {
+  Engine engine = this->engine();
+  Request request = this->request();
+  request.width = request.height = 192;  // so that decoding takes more memory than a step
+  request.guidance = 1;
+  request.steps = 1;
+  pixels_of(engine.generate(request));
+  request.steps = 66;  // in two parts
+  EXPECT_EQ(pixels_of(engine.generate(request)).size(), 1u);
+}
+
 TEST_P(Series, EmbeddingsAreKept) {
   const auto folder = std::filesystem::temp_directory_path() / ("fude_embeddings_" + std::to_string(std::random_device{}()));
   const auto encodes = [&](const Request& request, std::vector<std::vector<uint8_t>>& pixels) {

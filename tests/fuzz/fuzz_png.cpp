@@ -1,5 +1,5 @@
 // Input: a PNG, as `--from` takes it. Whatever it holds, reading its texts and the request in them ends with one or with an
-// Error. So that mutations get past the checksums, those of text chunks are mended first.
+// Error, and so does reading its pixels. So that mutations get past the checksums, those of chunks are mended first.
 #include <zlib.h>
 
 #include <nlohmann/json.hpp>
@@ -39,6 +39,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   attempt([&] { read_png_text({data, size}); });
   std::vector<uint8_t> file(data, data + size);
   mend_checksums(file);
+  attempt([&] {
+    const Image image = decode_png(file);
+    if (image.rgb.size() != static_cast<size_t>(image.width * image.height * 3)) __builtin_trap();
+  });
   attempt([&] {
     for (const PngText& text : read_png_text(file)) {
       attempt([&] {

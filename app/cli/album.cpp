@@ -1,0 +1,62 @@
+#include "album.h"
+
+#include <utility>
+
+#include "engine/file.h"
+#include "engine/png.h"
+#include "fude/error.h"
+#include "gallery/report.h"
+#include "session/layout.h"
+
+namespace fude {
+namespace {
+
+constexpr double kSeldom = 20;  // of the time at most one part in so many is spent on sheets
+constexpr auto kSoonest = std::chrono::seconds(2);
+
+}  // namespace
+
+Album::Album(const SessionFolder& session, std::string model, Warn warn)
+    : session_(session), model_(std::move(model)), warn_(std::move(warn)) {
+  lay_out();
+}
+
+// The sheet's places. A gacha whose count was not known at first gets new ones, and its pictures are read again.
+void Album::lay_out() {
+  const Plan plan = layout_of(session_.wish(), model_);
+  laid_out_ = plan.count;
+  sheet_.reset();
+  try {
+    sheet_ = std::make_unique<ContactSheet>(plan, warn_);
+  } catch (const Error& error) {
+    if (error.code() != Code::bad_request) throw;
+    warn_(std::string("there will be no contact sheet: ") + error.what());  // the pictures are no worse for it
+  }
+  for (const Cell& cell : cells_)
+    if (sheet_) sheet_->add(cell, read_pixels(cell.file));
+}
+
+void Album::add(const Task& task, const Image& picture) {
+  cells_.push_back(read_cell(task.number, session_.picture(task)));
+  if (sheet_ && task.number <= laid_out_) sheet_->add(cells_.back(), picture);
+}
+
+void Album::grow() {
+  if (Clock::now() < next_sheet_) return;
+  const Clock::time_point begin = Clock::now();
+  write_sheet();
+  next_sheet_ = Clock::now() + std::max<Clock::duration>(
+                                   kSoonest, std::chrono::duration_cast<Clock::duration>((Clock::now() - begin) * kSeldom));
+}
+
+void Album::write_sheet() {
+  if (count_of(session_.wish()) != laid_out_) lay_out();
+  if (sheet_ && !cells_.empty()) write_file(session_.sheet(), encode_png(sheet_->render(), {}));
+}
+
+void Album::finish() {
+  write_sheet();
+  if (!cells_.empty()) write_report(session_.path(), layout_of(session_.wish(), model_), cells_);
+}
+
+}  // namespace fude

@@ -1,0 +1,127 @@
+// fude gacha: many candidates of one wish, to choose from.
+#include <random>
+#include <string>
+#include <utility>
+
+#include "commands.h"
+#include "console.h"
+#include "engine/file.h"
+#include "engine/request.h"
+#include "fude/error.h"
+#include "fude/fude.h"
+#include "options.h"
+#include "picture_options.h"
+#include "saving.h"
+#include "session/wildcards.h"
+#include "session_run.h"
+#include "terminal.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+constexpr int64_t kUsualCount = 16;
+constexpr double kMostMinutes = 7 * 24 * 60;
+constexpr int64_t kInARowOfMinutes = 4;  // where the count is not known
+
+struct Job {
+  Wish wish;
+  SessionOptions session;
+  std::string from;
+  bool random_seed = true;
+  int64_t count = kUsualCount;
+};
+
+void declare(Options& options, Job& job) {
+  Wish& wish = job.wish;
+  Request& request = wish.grid.request;
+  const char* picture = "Picture";
+  options.add_each(picture, "prompt,--prompt,-p", "TEXT",
+                   "what to draw, with choices such as {red|blue}; may be given several times. @FILE reads a file, - reads "
+                   "standard input",
+                   [&](const std::string& text) { wish.grid.prompts.push_back(prompt_from(text)); });
+  options.add(picture, "--prompts", "FILE", "prompts, one a line", [&](const std::string& file) {
+    for (std::string& prompt : prompts_in(file)) wish.grid.prompts.push_back(std::move(prompt));
+  });
+  options.add(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
+              [&](const std::string& text) { request.negative = prompt_from(text); });
+  add_size_options(options, picture, "the model's own size", request.width, request.height);
+  options.add(picture, "--seed", "N", "of the first candidate, random by default; candidate i uses seed + i - 1",
+              [&](const std::string& text) {
+                job.random_seed = text == "random";
+                if (!job.random_seed) request.seed = unsigned_from("--seed", text);
+              });
+  options.add_integer(picture, "--count", "candidates, default " + std::to_string(kUsualCount), job.count);
+  options.add(picture, "--minutes", "X", "as many candidates as can be drawn in this time", [&](const std::string& text) {
+    wish.minutes = number_from("--minutes", text);
+    if (!(wish.minutes > 0 && wish.minutes <= kMostMinutes))
+      throw Error(Code::bad_request, "--minutes must be above 0 and at most " + std::to_string(static_cast<int>(kMostMinutes)) +
+                                         ", a week. Use --minutes 10.");
+  });
+  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+
+  const char* sampling = "Sampling";
+  options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
+  options.add_number(sampling, "--guidance,--guidance-scale,--cfg-scale",
+                     "how closely to follow the prompt, default 7; 1 or less is off", request.guidance);
+  add_noise_option(options, sampling, request.noise);
+  options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
+                   request.sampler);
+  options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",
+              [&](const std::string& text) { request.shift = number_from("--shift", text); });
+  add_model_options(options, wish.files);
+  add_machine_options(options, wish.engine);
+  add_session_options(options, "gacha", job.session);
+}
+
+}  // namespace
+
+int gacha_command(const Arguments& arguments) {
+  Job job;
+  Wish& wish = job.wish;
+  wish.kind = kGacha;
+  Options options(
+      "gacha", "PROMPT [options]",
+      "Draws many numbered candidates, as several at once as is faster, into a folder of their own. The contact sheet "
+      "sheet.png grows while they are drawn; noise and latents are kept for fude refine. A prompt may hold choices: "
+      "{red|blue} {cat|dog} stands for four prompts, which come equally often; \\{ is a brace. Prints the paths of the "
+      "sheet and the report.",
+      "  fude gacha \"a {red|blue} bicycle\" --count 64\n"
+      "  fude gacha \"a lighthouse at night\" --minutes 10 --steps 12\n"
+      "  fude gacha --resume outputs/2026-11-24/gacha-001\n");
+  declare(options, job);
+  if (!options.parse(arguments)) return 0;
+  terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
+  const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
+  if (const std::optional<std::string> picture = options.given("--from")) {
+    const StoredPicture stored = read_picture(path_of(*picture));
+    wish.grid.request = stored.provenance.request;
+    wish.files.no_t5 = stored.provenance.no_t5;
+    if (!stored.provenance.dtype.empty()) wish.engine.dtype = stored.provenance.dtype;
+    job.random_seed = false;
+  }
+  options.apply();
+  if (!job.session.resume.empty()) {
+    resume_session(kGacha, options, job.session, console);
+    return 0;
+  }
+  if (wish.grid.prompts.empty() && job.from.empty())
+    throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude gacha \"a {red|blue} bicycle\" --count 16");
+  if (wish.minutes > 0 && options.given("--count"))
+    throw Error(Code::bad_request, "--minutes and --count both say how many candidates to draw. Give one of them.");
+  Request& request = wish.grid.request;
+  if (wish.grid.prompts.empty()) wish.grid.prompts.push_back(literally(request.prompt));
+  request.prompt.clear();
+  request.count = job.count;
+  check_request(request);
+  const uint64_t combinations = Wildcards(wish.grid.prompts).combinations();
+  wish.count = wish.minutes > 0 ? 1 : job.count;
+  wish.in_a_row = wish.minutes > 0 ? kInARowOfMinutes : candidates_in_a_row(combinations, job.count);
+  request.count = 1;
+  job.session.names_seed = job.random_seed;
+  if (job.random_seed) request.seed = std::random_device{}();
+  begin_session(std::move(job.wish), job.session, console);
+  return 0;
+}
+
+}  // namespace fude

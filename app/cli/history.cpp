@@ -1,0 +1,232 @@
+// fude history: what was drawn, found again.
+#include "history.h"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
+
+#include "console.h"
+#include "engine/file.h"
+#include "fude/error.h"
+#include "terminal.h"
+#include "weights/text.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kUsualLimit = 20;
+
+std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
+
+// Nothing when nothing was ever drawn: looking makes no file.
+std::optional<History> existing_history() {
+  std::error_code error;
+  const fs::path file = history_file();
+  if (!fs::exists(file, error) && !error) return std::nullopt;
+  return History(file);
+}
+
+struct Which {
+  HistoryFilter filter;
+  bool starred = false;
+};
+
+std::vector<HistoryEntry> entries_of(Which which) {
+  if (which.starred) which.filter.rating = std::max(which.filter.rating, 1);
+  const std::optional<History> history = existing_history();
+  return history ? history->list(which.filter) : std::vector<HistoryEntry>();
+}
+
+// "2026-11-24", "2026-11-24 18:00", "2026-11-24T18:00:00", as entries write it.
+std::string time_from(const std::string& option, std::string text) {
+  constexpr std::string_view kPattern = "dddd-dd-ddTdd:dd:dd";
+  std::replace(text.begin(), text.end(), ' ', 'T');
+  bool fits = text.size() == 10 || text.size() == 16 || text.size() == 19;
+  for (size_t i = 0; fits && i < text.size(); ++i)
+    fits = kPattern[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == kPattern[i];
+  if (!fits) refuse(option + ' ' + shown(text) + " is no date. Write it as " + option + " 2026-11-24 or \"2026-11-24 18:00\".");
+  return text;
+}
+
+int stars_from(const std::string& text, int least) {
+  const int64_t stars = integer_from("--rating", text);
+  if (stars < least || stars > kMostStars)
+    refuse("--rating " + text + " is not between " + std::to_string(least) + " and " + std::to_string(kMostStars) + '.');
+  return static_cast<int>(stars);
+}
+
+void add_filter_options(Options& options, Which& which) {
+  const char* group = "Which";
+  HistoryFilter& filter = which.filter;
+  options.add_text(group, "--search", "WORDS", "the prompt holds each of these words, in any order", filter.search);
+  options.add_flag(group, "--starred", "has stars", which.starred);
+  options.add(group, "--rating", "N", "has at least N stars, 1 to 5",
+              [&](const std::string& text) { filter.rating = stars_from(text, 1); });
+  options.add_text(group, "--model", "TEXT", "the model's name holds this", filter.model);
+  options.add_text(group, "--kind", "NAME", "drawn by this command: generate, sweep, gacha, refine", filter.kind);
+  options.add(group, "--since", "DATE", "2026-11-24 or \"2026-11-24 18:00\"",
+              [&](const std::string& text) { filter.since = time_from("--since", text); });
+  options.add(group, "--until", "DATE", "this day or minute included",
+              [&](const std::string& text) { filter.until = time_from("--until", text); });
+}
+
+int list_command(const Arguments& arguments) {
+  Which which;
+  OutputOptions output;
+  std::optional<int64_t> limit;
+  Options options("history", "[list] [options]", "Lists the pictures that were drawn, newest first.",
+                  "  fude history --search \"capybara snow\" --starred\n"
+                  "  fude history --since 2026-11-24 --json\n");
+  add_filter_options(options, which);
+  options.add("Which", "--limit", "N", "the newest N, 0: all; default 20, with --json all", [&](const std::string& text) {
+    limit = integer_from("--limit", text);
+    if (*limit < 0) refuse("--limit " + text + " is less than nothing. Leave it out, or write --limit 0 for all.");
+  });
+  add_output_options(options, output);
+  if (!options.parse(arguments)) return 0;
+  options.apply();
+  const Console console(output.quiet, output.no_color);
+
+  const int64_t most = limit.value_or(output.json ? 0 : kUsualLimit);
+  which.filter.limit = most == 0 ? -1 : most + 1;  // one more tells that there are more
+  std::vector<HistoryEntry> entries = entries_of(which);
+  const bool cut = most > 0 && static_cast<int64_t>(entries.size()) > most;
+  if (cut) entries.pop_back();
+  if (output.json) {
+    Json list = Json::array();
+    for (const HistoryEntry& entry : entries) list.push_back(json_from(entry));
+    print(dump(list));
+  } else if (entries.empty()) {
+    console.note("the history holds no such picture");
+  } else {
+    const bool fits = terminal::is_terminal(terminal::Stream::output);
+    print(table_of(entries, fits ? terminal::width(terminal::Stream::output) : std::numeric_limits<int>::max()));
+    if (cut && !limit) console.note("there are older ones: --limit 0 lists all");
+  }
+  return 0;
+}
+
+int show_command(const Arguments& arguments) {
+  std::string id;
+  OutputOptions output;
+  Options options("history show", "ID [options]", "Shows everything about one picture.");
+  add_entry_option(options, id);
+  add_output_options(options, output);
+  if (!options.parse(arguments)) return 0;
+  options.apply();
+  const HistoryEntry entry = entry_named(id);
+  print(output.json ? dump(json_from(entry)) : description_of(entry));
+  return 0;
+}
+
+int star_command(const Arguments& arguments) {
+  std::string id;
+  int stars = kMostStars;
+  OutputOptions output;
+  Options options("history star", "ID [--rating N]",
+                  "Gives a picture its stars: all five, or as many as --rating says. --rating 0 takes them away.");
+  add_entry_option(options, id);
+  options.add("Entry", "--rating", "N", "0 to 5, default 5", [&](const std::string& text) { stars = stars_from(text, 0); });
+  add_output_options(options, output);
+  if (!options.parse(arguments)) return 0;
+  options.apply();
+  HistoryEntry entry = entry_named(id);
+  History(history_file()).rate(entry.id, entry.rating = stars);
+  if (output.json) print(dump(json_from(entry)));
+  return 0;
+}
+
+int export_command(const Arguments& arguments) {
+  Which which;
+  OutputOptions output;
+  bool csv = false, log = false;
+  std::string to;
+  Options options("history export", "[options]", "Writes entries as a document, oldest first: JSON, CSV, or a log.",
+                  "  fude history export --csv --to history.csv\n"
+                  "  fude history export --log --to prompt_log.txt\n");
+  add_filter_options(options, which);
+  options.add_flag("Document", "--csv", "a table for spreadsheets instead of JSON", csv);
+  options.add_flag("Document", "--log", "a line each, with tabs between: time, file, prompt", log);
+  options.add_text("Document", "--to", "FILE", "write a file instead of standard output", to);
+  add_output_options(options, output);
+  if (!options.parse(arguments)) return 0;
+  options.apply();
+  if (csv + log + output.json > 1) refuse("--json, --csv and --log are three documents. Choose one of them.");
+  const Console console(output.quiet, output.no_color);
+
+  std::vector<HistoryEntry> entries = entries_of(which);
+  std::reverse(entries.begin(), entries.end());
+  std::string document;
+  if (csv) document = csv_of(entries);
+  else if (log) document = log_of(entries);
+  else {
+    Json list = Json::array();
+    for (const HistoryEntry& entry : entries) list.push_back(json_from(entry));
+    document = dump(list);
+  }
+  if (to.empty()) {
+    print(document);
+  } else {
+    write_file(path_of(to), std::vector<uint8_t>(document.begin(), document.end()));
+    console.note(std::to_string(entries.size()) + " entries in " + to);
+  }
+  return 0;
+}
+
+}  // namespace
+
+HistoryEntry entry_named(const std::string& id) {
+  if (id.empty()) refuse("there is no number of an entry. Write it behind the command; fude history shows the numbers.");
+  const int64_t number = integer_from("ID", id);
+  const std::optional<History> history = existing_history();
+  std::optional<HistoryEntry> entry = history ? history->find(number) : std::nullopt;
+  if (!entry) refuse("the history " + shown(history_file()) + " has no entry " + id + ". fude history shows the numbers.");
+  return std::move(*entry);
+}
+
+void add_entry_option(Options& options, std::string& id) {
+  options.add_text("Entry", "id,--id", "ID", "its number, as fude history shows it; also without --id", id);
+}
+
+void take_engine(const HistoryEntry& entry, const Options& options, ModelFiles& files, EngineOptions& engine) {
+  if (!options.given("--model")) {
+    files = entry.files;
+    std::error_code error;
+    const fs::path model = path_of(files.model);
+    if (model.is_absolute() && !fs::exists(model, error)) {
+      throw Error(Code::bad_checkpoint, "entry " + std::to_string(entry.id) + " was drawn with the model " + shown(model) +
+                                            ", which is not there any more. Name it with --model.");
+    }
+  }
+  files.no_t5 = entry.provenance.no_t5;
+  engine.dtype = entry.provenance.dtype;
+  engine.threads = entry.threads;
+}
+
+bool is_missing(const HistoryEntry& entry) {
+  std::error_code error;
+  return !fs::is_regular_file(entry.path, error);
+}
+
+int history_command(const Arguments& arguments) {
+  const bool lists = arguments.empty() || (arguments[0].starts_with('-') && arguments[0] != "--help" && arguments[0] != "-h");
+  if (lists) return list_command(arguments);
+  return run_command("fude history", "Every picture that was drawn. Without a command it lists them.",
+                     {{"list", "the newest pictures, or those that match", list_command},
+                      {"show", "everything about one picture", show_command},
+                      {"run", "draw the request of an entry again", history_run_command},
+                      {"verify", "draw an entry again and compare its file", history_verify_command},
+                      {"star", "give stars to a picture", star_command},
+                      {"export", "JSON, CSV, or a log of prompts", export_command}},
+                     arguments);
+}
+
+}  // namespace fude

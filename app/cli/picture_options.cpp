@@ -1,0 +1,88 @@
+#include "picture_options.h"
+
+#include <iostream>
+#include <iterator>
+#include <optional>
+
+#include "engine/file.h"
+#include "fude/error.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+constexpr uint64_t kLargestPromptFile = uint64_t{1} << 20;
+
+std::string without_mark(std::string text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);  // Windows editors write it
+  return text;
+}
+
+std::string choices_of_noise() {
+  std::string names;
+  for (const Noise noise : {Noise::torch_cpu, Noise::torch_cpu_f16, Noise::torch_cpu_bf16, Noise::torch_cuda}) {
+    names += (names.empty() ? "" : ", ") + std::string(name_of(noise));
+  }
+  return names;
+}
+
+}  // namespace
+
+std::string prompt_from(const std::string& text) {
+  std::string prompt = text;
+  if (text == "-") {
+    prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else if (text.starts_with('@')) {
+    try {
+      const std::vector<uint8_t> bytes = read_file(path_of(std::string_view(text).substr(1)), kLargestPromptFile);
+      prompt.assign(bytes.begin(), bytes.end());
+    } catch (const Error& error) {
+      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + std::string(error.what()) +
+                                         " To write a prompt that starts with @, put a space before it.");
+    }
+  } else {
+    return prompt;
+  }
+  prompt = without_mark(std::move(prompt));
+  while (!prompt.empty() && (prompt.back() == '\n' || prompt.back() == '\r')) prompt.pop_back();
+  return prompt;
+}
+
+std::vector<std::string> prompts_in(const std::string& file) {
+  std::vector<std::string> prompts;
+  try {
+    const std::vector<uint8_t> bytes = read_file(path_of(file), kLargestPromptFile);
+    const std::string text = without_mark({bytes.begin(), bytes.end()});
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = std::min(text.find('\n', begin), text.size());
+      std::string line = text.substr(begin, end - begin);
+      if (line.ends_with('\r')) line.pop_back();
+      if (line.find_first_not_of(" \t") != std::string::npos) prompts.push_back(line);
+      begin = end + 1;
+    }
+  } catch (const Error& error) {
+    throw Error(Code::bad_request, "--prompts: " + std::string(error.what()));
+  }
+  if (prompts.empty())
+    throw Error(Code::bad_request, "--prompts " + shown(file) + " holds no prompt. Write one prompt a line.");
+  return prompts;
+}
+
+std::string choices_of_sampler() {
+  std::string names;
+  for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+void add_noise_option(Options& options, std::string_view group, Noise& noise) {
+  options.add(
+      group, "--noise", "NAME", "whose random numbers the picture starts from: " + choices_of_noise() + "; default torch-cpu",
+      [&noise](const std::string& text) {
+        const std::optional<Noise> named = noise_from(text);
+        if (!named)
+          throw Error(Code::bad_request, "--noise " + shown(text) + " does not exist. Use one of: " + choices_of_noise() + ".");
+        noise = *named;
+      });
+}
+
+}  // namespace fude

@@ -1,0 +1,21 @@
+// Options that say what a picture is like, as several commands have them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fude/fude.h"
+#include "options.h"
+
+namespace fude {
+
+// "-" is standard input, "@file" a file, anything else the text itself. Error{bad_request}.
+std::string prompt_from(const std::string& text);
+// One prompt a line; empty lines are left out. Error{bad_request}.
+std::vector<std::string> prompts_in(const std::string& file);
+
+std::string choices_of_sampler();  // "euler, …"
+void add_noise_option(Options& options, std::string_view group, Noise& noise);
+
+}  // namespace fude

@@ -1,0 +1,155 @@
+#include "saving.h"
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "commands.h"
+#include "engine/file.h"
+#include "engine/png.h"
+#include "fude/error.h"
+#include "gallery/history.h"
+#include "options.h"
+#include "terminal.h"
+#include "weights/text.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+// The request that draws this one picture.
+Request request_of(const Image& image, const Request& drawn, int64_t picture) {
+  Request request = drawn;
+  request.count = 1;
+  request.batch = image.batch;
+  request.place = image.place;
+  request.width = image.width;
+  request.height = image.height;
+  if (request.variation) request.variation->seed += static_cast<uint64_t>(picture);
+  else request.seed = image.seed;
+  return request;
+}
+
+}  // namespace
+
+std::string local_time() {
+  const std::time_t now = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", std::localtime(&now));
+  return text;
+}
+
+std::string from_anywhere(const std::string& path) {
+  std::error_code error;
+  if (path.empty() || !fs::exists(path_of(path), error)) return path;
+  const fs::path absolute = fs::absolute(path_of(path), error);
+  return error ? path : text_of(absolute.lexically_normal());
+}
+
+struct PictureSaver::State {
+  const Engine& engine;
+  const Console& console;
+  HistoryEntry common;  // what all pictures of the command share
+  std::optional<History> history;
+
+  void without_history(const Error& error) {
+    history.reset();
+    console.warning(std::string(error.what()) + " Pictures are saved all the same, but fude history will not know them.");
+  }
+
+  // What is the same for a picture wherever it is saved; `write` puts the file somewhere and returns its path.
+  template <class Write>
+  SavedPicture save(const Image& image, const Request& drawn, int64_t number, int64_t picture, const Write& write) {
+    HistoryEntry entry = common;
+    entry.number = number;
+    entry.provenance.request = request_of(image, drawn, picture);
+    entry.making = {local_time(), image.seconds,           image.step_seconds, image.planned,
+                    image.used,   terminal::peak_memory(), version(),          libraries()};
+    const PngText texts[] = {{std::string(kParametersKeyword), parameters_text(entry.provenance)},
+                             {std::string(kProvenanceKeyword), dump(json_from(entry.provenance))},
+                             {std::string(kMakingKeyword), dump(json_from(entry.making))}};
+    const std::vector<uint8_t> png = encode_png(image, texts);
+    entry.sha256 = sha256_of(png);
+    entry.path = write(png);
+    SavedPicture saved{entry.path, image.seed, image.width, image.height, entry.sha256};
+    try {
+      if (history) saved.id = history->add(entry);
+    } catch (const Error& error) {
+      without_history(error);
+    }
+    return saved;
+  }
+};
+
+PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, const Console& console,
+                           std::string kind, fs::path session)
+    : state_(new State{engine, console}) {
+  HistoryEntry& common = state_->common;
+  common.kind = std::move(kind);
+  common.provenance = {.model = engine.model_name(),
+                       .model_hash = engine.model_hash(),
+                       .device = engine.device(),
+                       .dtype = engine.dtype(),
+                       .no_t5 = files.no_t5};
+  common.files = files;
+  for (std::string* path : {&common.files.model, &common.files.clip_l, &common.files.clip_g, &common.files.t5,
+                            &common.files.vae, &common.files.tokenizers})
+    *path = from_anywhere(*path);
+  common.threads = options.threads;
+  common.session = std::move(session);
+  try {
+    state_->history.emplace(history_file());
+    if (!common.session.empty()) state_->history->add_session({common.kind, common.session, local_time()});
+  } catch (const Error& error) {
+    state_->without_history(error);
+  }
+}
+
+PictureSaver::~PictureSaver() = default;
+
+SavedPicture PictureSaver::save(const Image& image, const Request& drawn, PictureFolder& folder, int64_t picture) {
+  return state_->save(image, drawn, 0, picture, [&](const std::vector<uint8_t>& png) { return folder.save(png, image.seed); });
+}
+
+SavedPicture PictureSaver::save_as(const Image& image, const Request& drawn, const fs::path& path, int64_t number,
+                                   int64_t picture) {
+  return state_->save(image, drawn, number, picture, [&](const std::vector<uint8_t>& png) {
+    write_file(path, png);
+    return path;
+  });
+}
+
+Json json_from(const SavedPicture& picture) {
+  return {{"path", text_of(picture.path)}, {"seed", picture.seed},     {"width", picture.width},
+          {"height", picture.height},      {"sha256", picture.sha256}, {"id", picture.id > 0 ? Json(picture.id) : Json()}};
+}
+
+StoredPicture read_picture(const fs::path& path) {
+  const std::vector<uint8_t> bytes = read_file(path, kLargestPicture);
+  StoredPicture stored;
+  try {
+    const std::vector<PngText> texts = read_png_text(bytes);
+    if (const std::string_view exact = text_under(texts, kProvenanceKeyword); !exact.empty()) {
+      stored.provenance = provenance_from_json(exact);
+    } else if (const std::string_view parameters = text_under(texts, kParametersKeyword); !parameters.empty()) {
+      stored.provenance = provenance_from(parse_parameters(parameters));
+      stored.exact = false;
+    } else {
+      throw Error(Code::bad_request, "no request is stored in it. Give a picture as fude or A1111 saved it.");
+    }
+    if (const std::string_view making = text_under(texts, kMakingKeyword); !making.empty())
+      stored.making = making_from_json(making);
+  } catch (const Error& error) {
+    throw Error(error.code(), shown(path) + ": " + error.what());
+  }
+  return stored;
+}
+
+}  // namespace fude

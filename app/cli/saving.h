@@ -1,0 +1,66 @@
+// What becomes of a finished picture: a file that carries its request and what drawing it cost, and an entry of the history.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "console.h"
+#include "engine/metadata.h"
+#include "fude/fude.h"
+#include "output.h"
+
+namespace fude {
+
+inline constexpr uint64_t kLargestPicture = uint64_t{512} << 20;  // bytes of a file that is read
+
+std::string local_time();  // "2026-11-24T22:51:07"
+// As another command finds it from any folder. What is no path here, such as an id of Hugging Face, stays as it is.
+std::string from_anywhere(const std::string& path);
+
+struct SavedPicture {
+  std::filesystem::path path;
+  uint64_t seed = 0;
+  int64_t width = 0, height = 0;
+  std::string sha256;  // of the file
+  int64_t id = 0;      // in the history, 0 when it could not be kept
+};
+// {"path", "seed", "width", "height", "sha256", "id"}; id is null when the history could not keep it.
+nlohmann::ordered_json json_from(const SavedPicture& picture);
+
+// Saves the pictures of one command. What the history cannot keep (a read-only folder, a full disk, a database of a newer
+// version) costs a warning, never a picture.
+class PictureSaver {
+ public:
+  // files, options: what the engine was made of. kind: "generate", "sweep", "gacha", "refine". session: the folder of a sweep
+  // or a gacha, which History::last_session finds again.
+  PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, const Console& console,
+               std::string kind, std::filesystem::path session = {});
+  ~PictureSaver();
+  PictureSaver(const PictureSaver&) = delete;
+  PictureSaver& operator=(const PictureSaver&) = delete;
+
+  // `drawn` is the completed request the image belongs to, `picture` which of its pictures it is, from 0. Error{io}.
+  SavedPicture save(const Image& image, const Request& drawn, PictureFolder& folder, int64_t picture = 0);
+  // The same at a path of the caller's. `number`: in its session.
+  SavedPicture save_as(const Image& image, const Request& drawn, const std::filesystem::path& path, int64_t number,
+                       int64_t picture = 0);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// What a picture file tells of itself.
+struct StoredPicture {
+  Provenance provenance;
+  std::optional<Making> making;
+  bool exact = true;  // false: another program drew it, and only what its text tells is known
+};
+// Error{io} when it cannot be read, Error{bad_request} when no request is stored in it.
+StoredPicture read_picture(const std::filesystem::path& path);
+
+}  // namespace fude

@@ -1,0 +1,414 @@
+#include "session_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "album.h"
+#include "background.h"
+#include "cell_progress.h"
+#include "engine/devices.h"
+#include "engine/file.h"
+#include "engine/request.h"
+#include "fude/error.h"
+#include "output.h"
+#include "saving.h"
+#include "session/layout.h"
+#include "terminal.h"
+#include "weights/text.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kManyPictures = 1000;    // more are drawn only when --yes or a person says so,
+constexpr double kManySeconds = 2 * 3600;  // and so are those that take longer
+constexpr int64_t kPicturesAtOnce = 16;    // of one request: with many steps they are finished together
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+std::string counted(int64_t number, const std::string& noun) {
+  return std::to_string(number) + ' ' + noun + (number == 1 ? "" : "s");
+}
+
+std::string command_to_go_on(const SessionFolder& session) {
+  return "fude " + session.wish().kind + " --resume " + shown(session.path());
+}
+
+// What an engine is made of.
+EngineOptions engine_options(const SessionFolder& session, const std::string& dtype) {
+  EngineOptions options = session.wish().engine;
+  options.dtype = dtype;
+  options.embeddings = embedding_folders();
+  if (session.wish().kind == kGacha) options.embeddings.push_back(text_of(session.embeddings()));
+  return options;
+}
+
+// A session from where it is to its end.
+class SessionRun {
+ public:
+  SessionRun(SessionFolder session, bool fresh, const SessionOptions& options, const Console& console)
+      : session_(std::move(session)),
+        fresh_(fresh),
+        options_(options),
+        console_(console),
+        noun_(session_.wish().kind == kSweep ? "cell" : "candidate"),
+        progress_(console, noun_) {}
+
+  void run(std::unique_ptr<Engine> engine);
+
+ private:
+  void look_for_finished();
+  void draw(std::unique_ptr<Engine> engine);
+  void draw_all_of(Engine& engine, const std::string& dtype);
+  void draw_batch(Engine& engine, PictureSaver& saver, Batch batch);
+  void save(const Task& task, const Request& drawn, const Image& image, int64_t picture, PictureSaver& saver);
+  void skip(const Batch& batch, const Error& error);
+  void ask(double seconds);
+  void fit_into_time();
+  void end();
+
+  void set_done(const Task& task) {
+    done_[static_cast<size_t>(task.number - 1)] = true;
+    effort_left_ -= effort_of(task.request);
+  }
+  // Of the undone from `begin` on, those that lie together. Empty: there are none.
+  std::span<const Task> next_undone(size_t begin, const std::string& dtype) const;
+  int64_t finished() const { return drawn_ + drawn_before_; }
+  std::string label(const Task& task) const { return label_of(session_.wish(), layout_, task); }
+  void warn(const std::string& text) {
+    progress_.clear();
+    console_.warning(text);
+  }
+
+  SessionFolder session_;
+  const bool fresh_;
+  const SessionOptions& options_;
+  const Console& console_;
+  const std::string noun_;
+  const Clock::time_point began_ = Clock::now();
+
+  std::vector<Task> tasks_;
+  std::vector<bool> done_;  // drawn or skipped
+  int64_t drawn_ = 0, drawn_before_ = 0;
+  double seconds_before_ = 0;  // of pictures drawn before
+  double effort_left_ = 0;
+  Plan layout_;
+  Pace pace_;
+  bool asked_ = false, refused_ = false;
+  std::vector<Code> failures_;
+  Seconds seconds_;
+
+  CellProgress progress_;
+  std::optional<Album> album_;
+  Json cells_ = Json::array();
+  Background saving_;  // last: its pieces use the others
+};
+
+void SessionRun::run(std::unique_ptr<Engine> engine) {
+  tasks_ = tasks_of(session_.wish());
+  done_.assign(tasks_.size(), false);
+  for (const Task& task : tasks_) effort_left_ += effort_of(task.request);
+  layout_ = layout_of(session_.wish(), engine->model_name());
+  album_.emplace(session_, engine->model_name(), [this](const std::string& text) { warn(text); });
+  look_for_finished();
+  try {
+    draw(std::move(engine));
+    progress_.clear();
+  } catch (const Error& error) {
+    progress_.clear();
+    if (refused_ && finished() == 0) {
+      std::error_code ignored;
+      fs::remove_all(session_.path(), ignored);
+      throw;
+    }
+    const std::string kept = counted(finished(), noun_) + " of " + std::to_string(tasks_.size()) +
+                             (finished() == 1 ? " is" : " are") + " finished. Go on with: " + command_to_go_on(session_);
+    if (error.code() != Code::cancelled) throw Error(error.code(), error.what() + ("\n" + kept));
+    album_->finish();
+    throw Error(Code::cancelled, "stopped; " + kept);
+  }
+  end();
+}
+
+void SessionRun::look_for_finished() {
+  if (fresh_) return;
+  session_.clean();
+  for (const Task& task : tasks_) {
+    if (terminal::stop_requested()) throw Error(Code::cancelled, "stopped. Go on with: " + command_to_go_on(session_));
+    const std::optional<Image> picture = session_.finished(task);
+    if (!picture) continue;
+    set_done(task);
+    ++drawn_before_;
+    album_->add(task, *picture);
+    const Making& making = album_->cells().back().making;
+    pace_.learn(effort_of(task.request), making.seconds.denoise + making.seconds.decode);
+    seconds_before_ += making.seconds.total;
+    cells_.push_back({{"number", task.number}, {"path", text_of(session_.picture(task))}, {"seed", task.request.seed}});
+  }
+  console_.note(counted(drawn_before_, noun_) + (drawn_before_ == 1 ? " was" : " were") + " finished before");
+}
+
+std::span<const Task> SessionRun::next_undone(size_t begin, const std::string& dtype) const {
+  const auto undone = [&](size_t i) { return !done_[i] && tasks_[i].dtype == dtype; };
+  while (begin < tasks_.size() && !undone(begin)) ++begin;
+  size_t end = begin;
+  while (end < tasks_.size() && end - begin < static_cast<size_t>(kPicturesAtOnce) && undone(end)) ++end;
+  return std::span(tasks_).subspan(begin, end - begin);
+}
+
+// One engine for each dtype, the first gone before the next takes memory.
+void SessionRun::draw(std::unique_ptr<Engine> engine) {
+  std::vector<std::string> dtypes = session_.wish().dtypes;
+  if (dtypes.empty()) dtypes.push_back(session_.wish().engine.dtype);
+  for (const std::string& dtype : dtypes) {
+    if (!next_undone(0, dtype).empty()) {
+      if (!engine) engine = std::make_unique<Engine>(session_.wish().files, engine_options(session_, dtype));
+      draw_all_of(*engine, dtype);
+    }
+    engine.reset();
+  }
+}
+
+void SessionRun::draw_all_of(Engine& engine, const std::string& dtype) {
+  PictureSaver saver(engine, session_.wish().files, session_.wish().engine, console_, session_.wish().kind,
+                     fs::absolute(session_.path()));
+  fit_into_time();
+  try {
+    for (size_t next = 0;;) {
+      const std::span<const Task> undone = next_undone(next, dtype);
+      if (undone.empty()) break;
+      next = static_cast<size_t>(undone.front().number - 1);
+      // How many fit into the time is known when one is drawn.
+      const bool tries = session_.wish().minutes > 0 && !pace_.known();
+      draw_batch(engine, saver, next_batch(session_.wish(), undone, tries ? 1 : kPicturesAtOnce));
+      fit_into_time();
+    }
+  } catch (...) {
+    saving_.settle();  // before the saver goes
+    throw;
+  }
+  saving_.wait();
+}
+
+void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
+  batch.request = engine.complete(batch.request);
+  const bool gacha = session_.wish().kind == kGacha;
+  if (gacha) batch.request.batch = 0;
+  int64_t current = -1, saved = 0;
+  Clock::time_point step_began;
+
+  Callbacks callbacks;
+  callbacks.stop = &terminal::stop_requested();
+  callbacks.warning = [this](const std::string& text) { warn(text); };
+  callbacks.progress = [&](Progress progress) {
+    saving_.check();
+    if (progress.picture != current) {
+      current = progress.picture;
+      const Task& task = batch.tasks[static_cast<size_t>(current)];
+      const double effort = effort_of(task.request);
+      progress_.set_extent(static_cast<int64_t>(tasks_.size()), pace_.seconds_of(effort_left_ - effort));
+      progress_.begin(task.number, label(task), pace_.seconds_of(effort));
+    }
+    progress.picture = 0;
+    progress_.update(progress);
+    if (asked_ || progress.stage != Stage::denoise) return;
+    // The first step also warms up. Of how many pictures it was is known when the first one is finished.
+    if (progress.step < std::min<int64_t>(2, progress.steps)) {
+      step_began = Clock::now();
+    } else if (!gacha || session_.wish().count > kManyPictures) {
+      Pace pace;
+      pace.learn(effort_of(batch.request), seconds_since(step_began) * static_cast<double>(progress.steps));
+      ask(pace.seconds_of(effort_left_));
+    }
+  };
+  callbacks.finished = [&](const Image& image) {
+    const Task& task = batch.tasks[static_cast<size_t>(saved)];
+    pace_.learn(effort_of(task.request), image.seconds.denoise + image.seconds.decode);
+    seconds_.load += image.seconds.load;
+    seconds_.encode += image.seconds.encode;
+    seconds_.denoise += image.seconds.denoise;
+    seconds_.decode += image.seconds.decode;
+    set_done(task);
+    saving_.add(
+        [this, &saver, task, request = batch.request, image, picture = saved] { save(task, request, image, picture, saver); });
+    ++saved;
+    if (!asked_) ask(pace_.seconds_of(effort_left_));
+  };
+  try {
+    engine.generate(std::vector{batch.request}, callbacks);
+  } catch (const Error& error) {
+    saving_.check();
+    const bool of_the_request =
+        error.code() == Code::bad_request || error.code() == Code::out_of_memory || error.code() == Code::non_finite;
+    if (!of_the_request || refused_ || !pace_.known()) throw;
+    skip(batch, error);
+  }
+}
+
+// In the background.
+void SessionRun::save(const Task& task, const Request& drawn, const Image& image, int64_t picture, PictureSaver& saver) {
+  if (session_.wish().kind == kGacha) session_.keep(task, image);
+  progress_.clear();
+  const SavedPicture saved = saver.save_as(image, drawn, session_.picture(task), task.number, picture);
+  ++drawn_;
+  progress_.finished(task.number, label(task), image.seconds.total, text_of(saved.path.filename()));
+  Json cell = {{"number", task.number}};
+  cell.update(json_from(saved));
+  cells_.push_back(cell);
+  album_->add(task, image);
+  album_->grow();
+}
+
+// One picture that cannot be drawn is no reason to lose a night's others.
+void SessionRun::skip(const Batch& batch, const Error& error) {
+  for (const Task& task : batch.tasks) {
+    if (done_[static_cast<size_t>(task.number - 1)]) continue;
+    set_done(task);
+    failures_.push_back(error.code());
+  }
+  warn(noun_ + ' ' + std::to_string(batch.tasks.front().number) + " (" + label(batch.tasks.front()) + "): " + error.what());
+}
+
+// Once it is known how long a step takes, and before much is drawn.
+void SessionRun::ask(double seconds) {
+  asked_ = true;
+  const Wish& wish = session_.wish();
+  const auto count = static_cast<int64_t>(tasks_.size());
+  if (options_.yes || !fresh_ || wish.minutes > 0 || (count <= kManyPictures && seconds <= kManySeconds)) return;
+  int64_t steps = 0, bytes = 0;
+  for (const Task& task : tasks_) {
+    steps += task.request.steps;
+    bytes += fude::bytes_of(wish, task.request);
+  }
+  std::error_code unknown;
+  const fs::space_info space = fs::space(session_.path(), unknown);
+  const std::string free = unknown ? "" : " (" + text_of_bytes(static_cast<int64_t>(space.available)) + " are free)";
+  const std::string extent = counted(count, "picture") + " with " + counted(steps, "step") + " in all take about " +
+                             text_of_seconds(seconds) + " and " + text_of_bytes(bytes) + " of disk" + free + '.';
+  progress_.clear();
+  if (!terminal::is_terminal(terminal::Stream::input)) {
+    refused_ = true;
+    throw Error(Code::bad_request, extent + " Draw them all the same with --yes, or ask for fewer.");
+  }
+  if (console_.confirmed(extent + " Draw them?")) return;
+  refused_ = true;
+  throw Error(Code::cancelled, "not drawn, as you said.");
+}
+
+// Where the time is given, sets the count to what it allows; what was drawn stays.
+void SessionRun::fit_into_time() {
+  Wish wish = session_.wish();
+  if (wish.minutes <= 0 || !pace_.known()) return;
+  const double left = wish.minutes * 60 - seconds_before_ - seconds_since(began_);
+  const double each = std::max(1e-3, pace_.seconds_of(effort_of(tasks_.front().request)));
+  const int64_t last = std::find(done_.rbegin(), done_.rend(), true).base() - done_.begin();
+  const int64_t count = std::min(std::max<int64_t>(1, last + static_cast<int64_t>(std::max(0.0, left) / each)), kMostPictures);
+  if (count == wish.count) return;
+  saving_.wait();  // what is saved looks at the wish
+  wish.count = count;
+  session_.replace(wish);
+  tasks_ = tasks_of(wish);
+  done_.resize(tasks_.size());
+  layout_ = layout_of(wish, album_->model());
+  effort_left_ = 0;
+  for (size_t i = 0; i < tasks_.size(); ++i)
+    if (!done_[i]) effort_left_ += effort_of(tasks_[i].request);
+}
+
+void SessionRun::end() {
+  album_->finish();
+  const double total = seconds_since(began_);
+  std::error_code ignored;
+  const fs::path report = session_.path() / "report.html";
+  const bool has_sheet = fs::exists(session_.sheet(), ignored);
+  if (options_.output.json) {
+    Json document = {{"kind", session_.wish().kind}, {"folder", text_of(session_.path())}};
+    document["sheet"] = has_sheet ? Json(text_of(session_.sheet())) : Json();
+    document["report"] = text_of(report);
+    document["cells"] = cells_;
+    document["seconds"] = {{"load", seconds_.load},
+                           {"encode", seconds_.encode},
+                           {"denoise", seconds_.denoise},
+                           {"decode", seconds_.decode},
+                           {"total", total}};
+    print(document.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
+  } else {
+    if (has_sheet) print(text_of(session_.sheet()) + '\n');
+    print(text_of(report) + '\n');
+    console_.note(counted(drawn_, noun_) + " in " + text_of_seconds(total) + " (load " + text_of_seconds(seconds_.load) +
+                  ", encode " + text_of_seconds(seconds_.encode) + ", denoise " + text_of_seconds(seconds_.denoise) +
+                  ", decode " + text_of_seconds(seconds_.decode) + ")");
+  }
+  if (failures_.empty()) return;
+  throw Error(failures_.front(), counted(static_cast<int64_t>(failures_.size()), noun_) + " of " +
+                                     std::to_string(tasks_.size()) + " could not be drawn; the others are in " +
+                                     shown(session_.path()) + ". Try again with: " + command_to_go_on(session_));
+}
+
+}  // namespace
+
+void add_session_options(Options& options, const std::string& command, SessionOptions& session) {
+  const char* result = "Result";
+  options.add_text(result, "--out", "FOLDER", "everything goes to FOLDER/YYYY-MM-DD/" + command + "-NNN, default outputs",
+                   session.out);
+  options.add_text(result, "--resume", "FOLDER",
+                   "go on with the " + command + " in this folder; finished pictures are not drawn again", session.resume);
+  options.add_flag(
+      result, "--yes,-y",
+      "draw more than " + std::to_string(kManyPictures) + " pictures, or for more than 2 hours, " + "without a question",
+      session.yes);
+  add_output_options(options, session.output);
+}
+
+void begin_session(Wish wish, const SessionOptions& options, const Console& console) {
+  wish.files.model = model_or_default(wish.files.model);
+  wish.files.hub_cache = hub_cache_folder();
+  wish.created = local_time();
+  for (const std::string& dtype : wish.dtypes) static_cast<void>(requested_dtype(dtype));
+  count_of(wish);
+  EngineOptions first = wish.engine;
+  first.embeddings = embedding_folders();
+  if (!wish.dtypes.empty()) first.dtype = wish.dtypes.front();
+  auto engine = std::make_unique<Engine>(wish.files, first);
+  wish.grid.request = engine->complete(wish.grid.request);
+  for (const Task& task : tasks_of(wish)) static_cast<void>(engine->complete(task.request));
+  wish.model_hash = engine->model_hash();
+  for (std::string* file :
+       {&wish.files.model, &wish.files.clip_l, &wish.files.clip_g, &wish.files.t5, &wish.files.vae, &wish.files.tokenizers})
+    *file = from_anywhere(*file);
+  SessionFolder session = SessionFolder::create(path_of(options.out) / today(), wish);
+  if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
+  if (wish.kind == kGacha) engine = std::make_unique<Engine>(wish.files, engine_options(session, first.dtype));
+  SessionRun(std::move(session), true, options, console).run(std::move(engine));
+}
+
+void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console) {
+  if (const std::string other = line.given_besides({"--resume", "--yes", "--json", "--quiet", "--no-color"}); !other.empty()) {
+    throw Error(Code::bad_request, "--resume goes on with what was asked for at first, so " + other +
+                                       " cannot be given with it. Leave it out, or begin anew without --resume.");
+  }
+  SessionFolder session = SessionFolder::open(path_of(options.resume));
+  Wish wish = session.wish();
+  if (wish.kind != kind)
+    throw Error(Code::bad_request, shown(session.path()) + " is a " + wish.kind + ". Go on with: " + command_to_go_on(session));
+  session.set_hub_cache(hub_cache_folder());
+  const std::string dtype = wish.dtypes.empty() ? wish.engine.dtype : wish.dtypes.front();
+  auto engine = std::make_unique<Engine>(session.wish().files, engine_options(session, dtype));
+  if (engine->model_hash() != wish.model_hash) {
+    throw Error(Code::bad_checkpoint, shown(session.path()) + " was begun with other weights than those in " +
+                                          shown(wish.files.model) +
+                                          " now, and pictures of both would not compare. Put the model back, or begin anew.");
+  }
+  SessionRun(std::move(session), false, options, console).run(std::move(engine));
+}
+
+}  // namespace fude

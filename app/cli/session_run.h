@@ -1,0 +1,29 @@
+// Draws what is missing in a session: what `fude sweep` and `fude gacha` share.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "console.h"
+#include "fude/fude.h"
+#include "options.h"
+#include "session/session.h"
+
+namespace fude {
+
+struct SessionOptions {
+  std::string out = "outputs";
+  std::string resume;       // a session's folder
+  bool yes = false;         // no question before large work
+  bool names_seed = false;  // says which one it is, since nobody chose it
+  OutputOptions output;
+};
+// --out, --resume, --yes and what commands print.
+void add_session_options(Options& options, const std::string& command, SessionOptions& session);
+
+// A new session for this wish, drawn to its end. Error: what drawing throws, with the command that goes on.
+void begin_session(Wish wish, const SessionOptions& options, const Console& console);
+// Goes on with the session that options.resume names. Error{bad_request} where other options are on the line.
+void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console);
+
+}  // namespace fude

@@ -1,0 +1,137 @@
+// fude sweep: every combination of several steps, guidances, seeds and so on, on one sheet.
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.h"
+#include "console.h"
+#include "engine/file.h"
+#include "fude/error.h"
+#include "fude/fude.h"
+#include "options.h"
+#include "picture_options.h"
+#include "saving.h"
+#include "session/ranges.h"
+#include "session_run.h"
+#include "terminal.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+struct Job {
+  Wish wish;
+  SessionOptions session;
+  std::string from;
+  bool random_seed = true;
+};
+
+void declare(Options& options, Job& job) {
+  Grid& grid = job.wish.grid;
+  Request& request = grid.request;
+  const char* picture = "Picture";
+  options.add_each(picture, "prompt,--prompt,-p", "TEXT",
+                   "what to draw; each further -p is a value of the axis. @FILE reads a file, - reads standard input",
+                   [&](const std::string& text) { grid.prompts.push_back(prompt_from(text)); });
+  options.add(picture, "--prompts", "FILE", "prompts, one a line", [&](const std::string& file) {
+    for (std::string& prompt : prompts_in(file)) grid.prompts.push_back(std::move(prompt));
+  });
+  options.add_each(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; may be given several times",
+                   [&](const std::string& text) { grid.negatives.push_back(prompt_from(text)); });
+  add_size_options(options, picture, "the model's own size", request.width, request.height);
+  options.add(picture, "--size", "LIST", "such as 512x512,768x512",
+              [&](const std::string& text) { grid.sizes = sizes_in("--size", text); });
+  options.add(picture, "--seed", "LIST", "default: one random seed for all", [&](const std::string& text) {
+    job.random_seed = text == "random";
+    if (!job.random_seed) grid.seeds = seeds_in("--seed", text);
+  });
+  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+
+  const char* sampling = "Sampling";
+  options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000, default 28",
+              [&](const std::string& text) { grid.steps = integers_in("--steps", text); });
+  options.add(sampling, "--guidance,--guidance-scale,--cfg-scale", "LIST",
+              "how closely to follow the prompt, default 7; 1 or less is off",
+              [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text); });
+  add_noise_option(options, sampling, request.noise);
+  options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
+              [&](const std::string& text) { grid.samplers = names_in("--sampler", text); });
+  options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
+              [&](const std::string& text) { grid.shifts = numbers_in("--shift", text); });
+  add_model_options(options, job.wish.files);
+  add_machine_options(options, job.wish.engine);
+  add_session_options(options, "sweep", job.session);
+}
+
+// A list of one value is no axis.
+template <class Value>
+void settle(std::vector<Value>& values, Value& of_all) {
+  if (values.size() != 1) return;
+  of_all = values[0];
+  values.clear();
+}
+
+void settle(Job& job) {
+  Grid& grid = job.wish.grid;
+  Request& request = grid.request;
+  settle(grid.prompts, request.prompt);
+  settle(grid.negatives, request.negative);
+  settle(grid.samplers, request.sampler);
+  settle(grid.guidances, request.guidance);
+  settle(grid.steps, request.steps);
+  settle(grid.seeds, request.seed);
+  double shift = 0;
+  settle(grid.shifts, shift);
+  if (shift != 0) request.shift = shift;
+  Size size{request.width, request.height};
+  settle(grid.sizes, size);
+  request.width = size.width;
+  request.height = size.height;
+  job.wish.dtypes = names_in("--dtype", job.wish.engine.dtype);
+  settle(job.wish.dtypes, job.wish.engine.dtype);
+}
+
+}  // namespace
+
+int sweep_command(const Arguments& arguments) {
+  Job job;
+  job.wish.kind = kSweep;
+  Options options(
+      "sweep", "PROMPT [options]",
+      "Draws every combination of several values and lays them out: sheet.png, report.html, report.json and report.csv "
+      "in a folder of their own. A LIST holds values and ranges, such as 5,10,20..70:10; --dtype takes one too. Prints "
+      "the paths of the sheet and the report.",
+      "  fude sweep \"a red bicycle\" --seed 7 --steps 5,10,20..70:10\n"
+      "  fude sweep \"a red bicycle\" --steps 10,30 --guidance 0.5,2,5,7.5,10\n"
+      "  fude sweep --prompts prompts.txt --seed 1..4 --dtype f32,bf16\n"
+      "  fude sweep --resume outputs/2026-11-24/sweep-001\n");
+  declare(options, job);
+  if (!options.parse(arguments)) return 0;
+  terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
+  const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
+  if (const std::optional<std::string> picture = options.given("--from")) {
+    const StoredPicture stored = read_picture(path_of(*picture));
+    job.wish.grid.request = stored.provenance.request;
+    job.wish.files.no_t5 = stored.provenance.no_t5;
+    if (!stored.provenance.dtype.empty()) job.wish.engine.dtype = stored.provenance.dtype;
+    job.random_seed = false;
+  }
+  options.apply();
+  if (!job.session.resume.empty()) {
+    resume_session(kSweep, options, job.session, console);
+    return 0;
+  }
+  Grid& grid = job.wish.grid;
+  if (grid.prompts.empty() && job.from.empty())
+    throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude sweep \"a red bicycle\" --steps 10,20,30");
+  if (!grid.sizes.empty() && (options.given("--width") || options.given("--height")))
+    throw Error(Code::bad_request, "--size says what --width and --height say too. Give one or the other.");
+  settle(job);
+  job.session.names_seed = job.random_seed;
+  if (job.random_seed) grid.request.seed = std::random_device{}();
+  begin_session(std::move(job.wish), job.session, console);
+  return 0;
+}
+
+}  // namespace fude

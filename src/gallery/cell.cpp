@@ -1,0 +1,40 @@
+#include "gallery/cell.h"
+
+#include "engine/file.h"
+#include "engine/png.h"
+#include "fude/error.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+constexpr uint64_t kLargestFile = uint64_t{512} << 20;
+
+// What `read` makes of the file's bytes; whatever is wrong with them, the message names the file.
+template <class Read>
+auto from_bytes_of(const std::filesystem::path& file, const Read& read) {
+  const std::vector<uint8_t> bytes = read_file(file, kLargestFile);
+  try {
+    return read(bytes);
+  } catch (const Error& error) {
+    throw Error(error.code(), shown(file) + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+Cell read_cell(int64_t number, const std::filesystem::path& file) {
+  return from_bytes_of(file, [&](const std::vector<uint8_t>& bytes) {
+    const std::vector<PngText> texts = read_png_text(bytes);
+    const std::string_view provenance = text_under(texts, kProvenanceKeyword), making = text_under(texts, kMakingKeyword);
+    if (provenance.empty())
+      throw Error(Code::bad_request, "it does not say how it was drawn. Leave it out, or draw it again with fude.");
+    Cell cell{number, file, provenance_from_json(provenance), {}};
+    if (!making.empty()) cell.making = making_from_json(making);
+    return cell;
+  });
+}
+
+Image read_pixels(const std::filesystem::path& file) { return from_bytes_of(file, decode_png); }
+
+}  // namespace fude

@@ -1,0 +1,24 @@
+// A picture among many, read back from its file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "engine/metadata.h"
+
+namespace fude {
+
+struct Cell {
+  int64_t number = 0;          // from 1, as people say it; in the order of requests_of
+  std::filesystem::path file;  // the PNG
+  Provenance provenance;
+  Making making;  // as far as the file tells
+};
+
+// What the PNG tells about itself; its pixels are not looked at. Error: io, bad_request (no picture of fude's).
+Cell read_cell(int64_t number, const std::filesystem::path& file);
+
+// Its pixels. Error: io, bad_request (damaged).
+Image read_pixels(const std::filesystem::path& file);
+
+}  // namespace fude

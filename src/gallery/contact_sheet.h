@@ -1,0 +1,37 @@
+// Small pictures on one large one, with their numbers or the values of their axes, and what they were drawn from.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "fude/fude.h"
+#include "gallery/cell.h"
+#include "gallery/plan.h"
+
+namespace fude {
+
+// Everything but the pictures is drawn at once, and a picture when it comes; so asking for the sheet after each of them is
+// cheap.
+class ContactSheet {
+ public:
+  // `warning` hears once of characters that no installed font has, and which package brings them. Error{bad_request} when there
+  // are too many pictures for one sheet.
+  explicit ContactSheet(const Plan& plan, const std::function<void(const std::string&)>& warning = {});
+  ~ContactSheet();
+  ContactSheet(ContactSheet&&) noexcept;
+  ContactSheet& operator=(ContactSheet&&) noexcept;
+
+  // Puts the picture at its number's place. Without axes its seed stands below, else how long it took.
+  void add(const Cell& cell, const Image& picture);
+
+  // The sheet as it is now; places of pictures that have not come are frames.
+  Image render() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fude

@@ -1,0 +1,272 @@
+// The page is report.html beside this file: a template whose script lays out the data that is put into it here.
+#include "gallery/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/file.h"
+#include "gallery/jpeg.h"
+#include "gallery/report_page.h"
+#include "gallery/scale.h"
+#include "gallery/series.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kManyPictures = 48;  // from here on the page holds smaller ones
+constexpr int64_t kLongSide = 768, kLongSideOfMany = 512;
+constexpr int kQuality = 85;
+
+// A cell and what looking at its pixels told.
+struct Entry {
+  const Cell* cell = nullptr;
+  std::string jpeg;  // a data: URL
+  const Cell* compared_to = nullptr;
+  Difference difference;
+};
+
+std::string base64(std::span<const uint8_t> bytes) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t three = 0;
+    for (size_t k = 0; k < 3; ++k) three = three << 8 | (i + k < bytes.size() ? bytes[i + k] : 0u);
+    for (size_t k = 0; k < 4; ++k) text += i + k > bytes.size() ? '=' : digits[three >> (18 - 6 * k) & 63];
+  }
+  return text;
+}
+
+std::string data_url(const Image& picture, int64_t long_side) {
+  const Size size = fitted({picture.width, picture.height}, {long_side, long_side});
+  return "data:image/jpeg;base64," + base64(encode_jpeg(scaled(picture, size), kQuality));
+}
+
+// Every picture is decoded once, those of a series while the one they are compared with is at hand.
+std::map<int64_t, Entry> look_at(std::span<const Cell> cells, std::vector<Series>& all) {
+  const int64_t long_side = cells.size() > kManyPictures ? kLongSideOfMany : kLongSide;
+  std::map<int64_t, Entry> entries;
+  for (Series& series : all) {
+    const Cell* last = series.cells.back();
+    const Image most = read_pixels(last->file);
+    for (const Cell* cell : series.cells) {
+      const Image picture = cell == last ? most : read_pixels(cell->file);
+      series.changes.push_back(cell == last ? Difference{0, INFINITY, 1} : difference_between(picture, most));
+      entries[cell->number] = {cell, data_url(picture, long_side), cell == last ? nullptr : last, series.changes.back()};
+    }
+  }
+  for (const Cell& cell : cells) {
+    if (!entries.contains(cell.number))
+      entries[cell.number] = {&cell, data_url(read_pixels(cell.file), long_side), nullptr, {}};
+  }
+  return entries;
+}
+
+std::optional<double> seconds_per_step(const Cell& cell) {
+  std::vector<double> seconds = cell.making.step_seconds;
+  if (seconds.empty()) return std::nullopt;
+  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
+  std::nth_element(seconds.begin(), middle, seconds.end());
+  return *middle / static_cast<double>(std::max<int64_t>(1, cell.provenance.request.batch));
+}
+
+// From the folder of the report, so that both can be moved together.
+std::string path_from(const fs::path& folder, const fs::path& file) {
+  std::error_code error;
+  fs::path relative = fs::proximate(file, folder, error);
+  if (error) relative = file;
+  const std::u8string text = relative.generic_u8string();
+  return {text.begin(), text.end()};
+}
+
+Json positive_or_null(double number) { return number > 0 ? Json(number) : Json(); }
+Json positive_or_null(int64_t number) { return number > 0 ? Json(number) : Json(); }
+
+Json json_from(const fs::path& folder, const Plan& plan, const Entry& entry) {
+  const Cell& cell = *entry.cell;
+  Json values = Json::object();
+  for (size_t axis = 0; axis < plan.axes.size(); ++axis)
+    values[plan.axes[axis].name] = plan.axes[axis].values[value_of(plan, axis, cell.number)];
+  const std::optional<double> per_step = seconds_per_step(cell);
+  Json json = {{"number", cell.number},
+               {"file", path_from(folder, cell.file)},
+               {"values", values},
+               {"seconds", positive_or_null(cell.making.seconds.total)},
+               {"seconds_per_step", per_step ? Json(*per_step) : Json()},
+               {"peak_bytes",
+                {{"host", positive_or_null(std::max(cell.making.peak_host, cell.making.used.host))},
+                 {"device", positive_or_null(cell.making.used.device)}}},
+               {"difference", nullptr},
+               {"request", json_from(cell.provenance)},
+               {"making", json_from(cell.making)}};
+  if (entry.compared_to) {
+    const Difference& difference = entry.difference;
+    json["difference"] = {{"to", entry.compared_to->number},
+                          {"change", difference.change},
+                          {"psnr", std::isinf(difference.psnr) ? Json() : Json(difference.psnr)},
+                          {"ssim", difference.ssim}};
+  }
+  return json;
+}
+
+Json json_from(const fs::path& folder, const Plan& plan, const std::map<int64_t, Entry>& entries,
+               const std::vector<Series>& all) {
+  Json json = {{"title", plan.title}, {"lines", plan.lines}, {"count", plan.count}, {"finished", entries.size()}};
+  json["axes"] = Json::array();
+  for (const Axis& axis : plan.axes) json["axes"].push_back({{"name", axis.name}, {"values", axis.values}});
+  json["sentences"] = sentences_about(all);
+  json["series"] = Json::array();
+  for (const Series& series : all) {
+    Json numbers = Json::array();
+    for (const Cell* cell : series.cells) numbers.push_back(cell->number);
+    json["series"].push_back({{"label", series.label}, {"cells", numbers}});
+  }
+  json["cells"] = Json::array();
+  for (const auto& [number, entry] : entries) json["cells"].push_back(json_from(folder, plan, entry));
+  return json;
+}
+
+std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
+// RFC 4180.
+std::string csv_field(const Json& value) {
+  if (value.is_null()) return "";
+  const std::string text = value.is_string() ? value.get<std::string>() : dump(value, -1);
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + '"';
+}
+
+// The axes first; of other columns those that are none.
+std::string csv_from(const Plan& plan, const Json& report) {
+  std::vector<std::pair<std::string, Json::json_pointer>> columns;  // names, and where in a cell the values are
+  const auto add = [&](const std::string& name, const std::string& where) {
+    const auto same = [&](const auto& column) { return column.first == name; };
+    if (std::none_of(columns.begin(), columns.end(), same)) columns.emplace_back(name, Json::json_pointer(where));
+  };
+  add("number", "/number");
+  add("file", "/file");
+  for (const Axis& axis : plan.axes) add(axis.name, "/values/" + axis.name);
+  for (const char* name :
+       {"prompt", "negative", "seed", "steps", "guidance", "width", "height", "sampler", "shift", "device", "model"})
+    add(name, std::string("/request/") + name);
+  add("computed_in", "/request/dtype");
+  add("seconds", "/seconds");
+  add("seconds_per_step", "/seconds_per_step");
+  add("peak_host_bytes", "/peak_bytes/host");
+  add("peak_device_bytes", "/peak_bytes/device");
+  add("compared_to", "/difference/to");
+  for (const char* name : {"change", "psnr", "ssim"}) add(name, std::string("/difference/") + name);
+
+  std::string csv;
+  for (const auto& [name, where] : columns) csv += (csv.empty() ? "" : ",") + csv_field(name);
+  csv += "\r\n";
+  for (const Json& cell : report["cells"]) {
+    std::string row;
+    for (const auto& [name, where] : columns) {
+      if (!row.empty()) row += ',';
+      if (cell.contains(where)) row += csv_field(cell.at(where));
+    }
+    csv += row + "\r\n";
+  }
+  return csv;
+}
+
+std::string escaped(std::string_view text) {
+  std::string html;
+  for (const char c : text) {
+    switch (c) {
+      case '&': html += "&amp;"; break;
+      case '<': html += "&lt;"; break;
+      case '>': html += "&gt;"; break;
+      case '"': html += "&quot;"; break;
+      default: html += c;
+    }
+  }
+  return html;
+}
+
+// The first sentence stands out; those about single rows can be folded away.
+std::string findings_in(const Json& sentences) {
+  constexpr size_t few = 7;
+  if (sentences.empty()) return {};
+  std::string html = "<p class=\"finding\">" + escaped(sentences[0].get<std::string>()) + "</p>";
+  if (sentences.size() == 1) return html;
+  html += sentences.size() <= few ? "<details open>" : "<details>";
+  html += "<summary>Row by row</summary><ul>";
+  for (size_t i = 1; i < sentences.size(); ++i) html += "<li>" + escaped(sentences[i].get<std::string>()) + "</li>";
+  return html + "</ul></details>";
+}
+
+// What the script reads: the report, how it is laid out, and the pictures.
+std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry>& entries) {
+  report["limit"] = kUnchanged;
+  report["tables"] = Json::array();
+  for (const Table& table : tables_of(plan))
+    report["tables"].push_back(
+        {{"heading", table.heading}, {"columns", table.columns}, {"rows", table.rows}, {"numbers", table.numbers}});
+  for (Json& cell : report["cells"]) {
+    const std::string label = label_of(plan, cell["number"].get<int64_t>());
+    cell["label"] = label.empty() && cell["request"]["prompt"] != plan.title ? cell["request"]["prompt"] : Json(label);
+    cell["picture"] = entries.at(cell["number"].get<int64_t>()).jpeg;
+    cell["width"] = cell["request"]["width"];
+    cell["height"] = cell["request"]["height"];
+    cell["seed"] = std::to_string(cell["request"]["seed"].get<uint64_t>());  // a script's numbers end at 2⁵³
+    cell["steps"] = cell["request"]["steps"];
+  }
+  // Only in strings, where it may be written so; else a prompt could end the script.
+  std::string text;
+  for (const char c : dump(report, -1)) text += c == '<' ? "\\u003c" : std::string(1, c);
+  return text;
+}
+
+std::string page_from(const Plan& plan, const Json& report, const std::map<int64_t, Entry>& entries) {
+  std::string lines;
+  for (const std::string& line : plan.lines) lines += "<p>" + escaped(line) + "</p>";
+  const std::pair<std::string_view, std::string> parts[] = {{"{{name}}", plan.title.empty() ? "fude" : escaped(plan.title)},
+                                                            {"{{title}}", escaped(plan.title)},
+                                                            {"{{lines}}", lines},
+                                                            {"{{findings}}", findings_in(report["sentences"])},
+                                                            {"{{version}}", escaped(version())},
+                                                            {"{{data}}", data_of(plan, report, entries)}};
+  std::string_view page = report_page();
+  std::string html;
+  while (!page.empty()) {
+    const size_t at = page.find("{{");
+    html += page.substr(0, at);
+    if (at == std::string_view::npos) break;
+    page.remove_prefix(at);
+    const auto part =
+        std::find_if(std::begin(parts), std::end(parts), [&](const auto& one) { return page.starts_with(one.first); });
+    html += part == std::end(parts) ? "{{" : part->second;
+    page.remove_prefix(part == std::end(parts) ? 2 : part->first.size());
+  }
+  return html;
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  write_file(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
+}  // namespace
+
+void write_report(const fs::path& folder, const Plan& plan, std::span<const Cell> cells) {
+  std::vector<Series> series = series_of(plan, cells);
+  const std::map<int64_t, Entry> entries = look_at(cells, series);
+  const Json report = json_from(folder, plan, entries, series);
+  write_text(folder / "report.html", page_from(plan, report, entries));
+  write_text(folder / "report.json", dump(report, 2) + '\n');
+  write_text(folder / "report.csv", csv_from(plan, report));
+}
+
+}  // namespace fude

@@ -1,0 +1,91 @@
+#include "session/layout.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "session/wildcards.h"
+
+namespace fude {
+namespace {
+
+std::string text_of(double number) {
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, number).ptr};
+}
+std::string text_of(int64_t number) { return std::to_string(number); }
+std::string text_of(uint64_t number) { return std::to_string(number); }
+std::string text_of(const std::string& text) { return text; }
+std::string text_of(const Size& size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
+
+// The axes in the order of requests_of, the last changing fastest.
+std::vector<Axis> axes_of(const Wish& wish) {
+  std::vector<Axis> axes;
+  const auto add = [&](const char* name, const auto& values) {
+    if (values.size() < 2) return;
+    Axis& axis = axes.emplace_back(Axis{name, {}});
+    for (const auto& value : values) axis.values.push_back(text_of(value));
+  };
+  const Grid& grid = wish.grid;
+  add("dtype", wish.dtypes);
+  add("prompt", grid.prompts);
+  add("negative", grid.negatives);
+  add("sampler", grid.samplers);
+  add("size", grid.sizes);
+  add("shift", grid.shifts);
+  add("guidance", grid.guidances);
+  add("steps", grid.steps);
+  add("seed", grid.seeds);
+  return axes;
+}
+
+}  // namespace
+
+Plan layout_of(const Wish& wish, const std::string& model) {
+  const std::vector<Task> tasks = tasks_of(wish);
+  const Request& request = tasks.front().request;
+  Plan plan;
+  if (wish.kind == kSweep) plan.axes = axes_of(wish);
+  plan.count = static_cast<int64_t>(tasks.size());
+  for (const Task& task : tasks) {
+    const auto pixels = [](int64_t width, int64_t height) { return width * height; };
+    if (pixels(task.request.width, task.request.height) > pixels(plan.size.width, plan.size.height))
+      plan.size = {task.request.width, task.request.height};
+  }
+
+  const auto varies = [&](const char* name) {
+    return std::any_of(plan.axes.begin(), plan.axes.end(), [&](const Axis& axis) { return axis.name == name; });
+  };
+  if (wish.kind == kGacha) plan.title = wish.grid.prompts.size() == 1 ? wish.grid.prompts[0] : "";
+  else if (!varies("prompt")) plan.title = request.prompt;
+
+  std::string shared;
+  const auto add = [&](const char* name, const std::string& text) {
+    if (!varies(name)) shared += (shared.empty() ? "" : " · ") + text;
+  };
+  add("steps", text_of(request.steps) + (request.steps == 1 ? " step" : " steps"));
+  add("guidance", "guidance " + text_of(request.guidance) + (request.guidance <= 1 ? " (off)" : ""));
+  if (wish.kind == kSweep) add("seed", "seed " + text_of(request.seed));
+  else shared += " · seeds from " + text_of(request.seed);
+  add("size", text_of(request.width) + "×" + text_of(request.height));
+  add("sampler", request.sampler);
+  if (request.shift) add("shift", "shift " + text_of(*request.shift));
+  plan.lines.push_back(shared);
+  if (!varies("negative") && !request.negative.empty()) plan.lines.push_back("without " + request.negative);
+  plan.lines.push_back(varies("dtype") || wish.engine.dtype == "auto" ? model : model + ", " + wish.engine.dtype);
+  return plan;
+}
+
+std::string label_of(const Wish& wish, const Plan& layout, const Task& task) {
+  if (wish.kind == kGacha) {
+    const std::string seed = "seed " + text_of(task.request.seed);
+    const bool one_prompt = Wildcards(wish.grid.prompts).combinations() == 1;
+    return one_prompt ? seed : seed + ", " + task.request.prompt;
+  }
+  std::string label;
+  for (size_t axis = 0; axis < layout.axes.size(); ++axis)
+    label += (label.empty() ? "" : ", ") + label_of(layout.axes[axis], value_of(layout, axis, task.number));
+  return label.empty() ? "seed " + text_of(task.request.seed) : label;
+}
+
+}  // namespace fude

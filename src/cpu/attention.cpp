@@ -1,6 +1,8 @@
 // softmax(scale·q·kᵀ + bias)·v for a tile of queries at a time: the scores of a tile against all keys stay in a core's cache and
 // are never materialised as a whole. Keys and values of each head are packed once, in the layout the products like, and serve
-// all its tiles. Limited by the two products (4·queries·keys·head_dim operations per head).
+// all its tiles. A tile's queries and results are copied between their columns and rows of their own: from AVX-512 on, oneDNN's
+// packed products take no strides, and run as plain loops, hundreds of times slower, where there are any. Limited by the two products
+// (4·queries·keys·head_dim operations per head).
 
 #include <algorithm>
 
@@ -30,11 +32,11 @@ int64_t tile_rows(int64_t queries, int64_t keys) {
 CpuBackend::Products::AttentionTile CpuBackend::Products::attention_tile(const AttentionCall& call, int64_t rows) {
   const int64_t keys = call.k.dim(1), d = call.head_dim;
   const DType t = call.q.dtype;
-  return {product({rows, keys, d, call.q.stride[1], keys, t, DType::f32}), product({rows, d, keys, keys, call.out.stride[1], t, t})};
+  return {product({rows, keys, d, t, DType::f32}), product({rows, d, keys, t, t})};
 }
 
-// The workspace: packed keys of every head, packed values of every head, then for each thread a tile's scores, its weights (the
-// scores after softmax; in f32 they take the scores' place) and the products' scratch.
+// The workspace: packed keys of every head, packed values of every head, then for each thread a tile's queries, whose place its
+// results take, its scores, its weights (the scores after softmax; in f32 they take the scores' place) and the products' scratch.
 struct CpuBackend::Products::AttentionPlan {
   AttentionPlan(Products& products, const AttentionCall& call)
       : rows(tile_rows(call.q.dim(1), call.k.dim(1))),
@@ -43,17 +45,18 @@ struct CpuBackend::Products::AttentionPlan {
         heads(call.q.dim(0) * call.options.heads),
         key_bytes(bytes_of(whole.scores.pd.weights_desc())),
         value_bytes(bytes_of(whole.values.pd.weights_desc())),
+        query_bytes(round_up(rows * call.head_dim * size_of(call.q.dtype))),
         score_bytes(round_up(rows * call.k.dim(1) * 4)),
         weight_bytes(call.q.dtype == DType::f32 ? 0 : round_up(rows * call.k.dim(1) * size_of(call.q.dtype))),
         scratch_bytes(std::max({bytes_of(whole.scores.pd.scratchpad_desc()), bytes_of(whole.values.pd.scratchpad_desc()),
                                 bytes_of(rest.scores.pd.scratchpad_desc()), bytes_of(rest.values.pd.scratchpad_desc())})) {}
 
-  int64_t thread_bytes() const { return score_bytes + weight_bytes + scratch_bytes; }
+  int64_t thread_bytes() const { return query_bytes + score_bytes + weight_bytes + scratch_bytes; }
   int64_t bytes(int threads) const { return heads * (key_bytes + value_bytes) + threads * thread_bytes(); }
 
   int64_t rows;
   AttentionTile whole, rest;
-  int64_t heads, key_bytes, value_bytes, score_bytes, weight_bytes, scratch_bytes;
+  int64_t heads, key_bytes, value_bytes, query_bytes, score_bytes, weight_bytes, scratch_bytes;
 };
 
 int64_t CpuBackend::workspace(const AttentionCall& call) const {
@@ -90,7 +93,8 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
   cpu::parallel_tasks(threads_, plan.heads * tiles, [&](int64_t task, int thread) {
     const int64_t h = task / tiles, first = task % tiles * plan.rows, rows = std::min(plan.rows, queries - first);
     const auto& [scores_product, values_product] = rows == plan.rows ? plan.whole : plan.rest;
-    char* const scores = threads_begin + thread * plan.thread_bytes();
+    char* const tile = threads_begin + thread * plan.thread_bytes();
+    char* const scores = tile + plan.query_bytes;
     char* const weights = plan.weight_bytes ? scores + plan.score_bytes : scores;
     char* const scratch = scores + plan.score_bytes + plan.weight_bytes;
     dnnl::stream stream(engine);
@@ -101,7 +105,8 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
                                    {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out)},
                                    {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
     };
-    multiply(scores_product, head(call.q, h, first), packed_keys + h * plan.key_bytes, scores);
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(head(call.q, h, first + r), d * element, tile + r * d * element);
+    multiply(scores_product, tile, packed_keys + h * plan.key_bytes, scores);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t seen = call.options.causal ? first + r + 1 : keys;
       char* const row = weights + r * keys * element;
@@ -111,7 +116,8 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
                                  call.options.scale, bias_row);
       std::fill(row + seen * element, row + keys * element, char{0});
     }
-    multiply(values_product, weights, packed_values + h * plan.value_bytes, head(call.out, h, first));
+    multiply(values_product, weights, packed_values + h * plan.value_bytes, tile);
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(tile + r * d * element, d * element, head(call.out, h, first + r));
   });
 }
 

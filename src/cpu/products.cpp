@@ -106,7 +106,7 @@ const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DTyp
 
 const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKey& key) {
   return remember(linears_, key, [&] {
-    const auto x = matrix(key.m, key.k, key.x, key.ldx), out = matrix(key.m, key.n, key.out, key.ldo);
+    const auto x = matrix(key.m, key.k, key.x, key.k), out = matrix(key.m, key.n, key.out, key.n);
     const memory::desc bias({1, key.n}, memory::data_type::f32, tag::ab);
     const memory::desc& weights = packed_linear(key.k, key.n, key.x);
     const auto attr = attributes(key.activation, key.accumulate);
@@ -117,7 +117,7 @@ const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKe
 
 const CpuBackend::Products::Product& CpuBackend::Products::product(const ProductKey& key) {
   return remember(products_, key, [&] {
-    const auto x = matrix(key.m, key.k, key.x, key.ldx), out = matrix(key.m, key.n, key.out, key.ldo);
+    const auto x = matrix(key.m, key.k, key.x, key.k), out = matrix(key.m, key.n, key.out, key.n);
     const memory::desc& w = packed_linear(key.k, key.n, key.x);
     return Product(dnnl::matmul::primitive_desc({x, w, out}, attributes(Activation::none, false), engine));
   });
@@ -184,8 +184,7 @@ bool CpuBackend::activates_apart(const LinearCall& call) {
 
 const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearCall& call) {
   const WeightShape& w = call.w.weight.shape;
-  return linear({batches(call.x).rows, w.out, w.in, row_stride(call.x), row_stride(call.out), call.x.dtype, call.out.dtype,
-                 bool(call.w.bias), call.options.accumulate,
+  return linear({batches(call.x).rows, w.out, w.in, call.x.dtype, call.out.dtype, bool(call.w.bias), call.options.accumulate,
                  activates_apart(call) ? Activation::none : call.options.activation});
 }
 
@@ -199,9 +198,26 @@ void CpuBackend::do_linears(const std::vector<LinearCall>& calls, void* workspac
   for (const LinearCall& call : calls) linear(call, workspace);
 }
 
+// Rows that are columns of a wider tensor, brought together: from AVX-512 on, oneDNN's packed products take no strides.
+struct CpuBackend::Products::Contiguous {
+  explicit Contiguous(const Tensor& t) : rows(batches(t).rows), row_bytes(t.dim(-1) * size_of(t.dtype)), stride(row_stride(t) * size_of(t.dtype)) {}
+
+  int64_t bytes() const { return stride == row_bytes || rows == 1 ? 0 : round_up(rows * row_bytes); }
+  void gather(const void* from, char* to) const {
+    for (int64_t r = 0; r < rows; ++r) std::memcpy(to + r * row_bytes, static_cast<const char*>(from) + r * stride, static_cast<size_t>(row_bytes));
+  }
+  void scatter(const char* from, void* to) const {
+    for (int64_t r = 0; r < rows; ++r) std::memcpy(static_cast<char*>(to) + r * stride, from + r * row_bytes, static_cast<size_t>(row_bytes));
+  }
+
+  int64_t rows, row_bytes, stride;
+};
+
+// The workspace: x and out where they are not contiguous, then oneDNN's scratch.
 int64_t CpuBackend::linear_workspace(const LinearCall& call) const {
   if (!is_tuned(call.w.weight.dtype)) return 0;
-  return static_cast<int64_t>(products_->linear(call).pd.scratchpad_desc().get_size());
+  return Products::Contiguous(call.x).bytes() + Products::Contiguous(call.out).bytes() +
+         static_cast<int64_t>(products_->linear(call).pd.scratchpad_desc().get_size());
 }
 
 void CpuBackend::linear(const LinearCall& call, void* workspace) {
@@ -209,16 +225,24 @@ void CpuBackend::linear(const LinearCall& call, void* workspace) {
   if (!is_tuned(w.dtype)) return ReferenceBackend::do_linears({call}, workspace);
   const auto& [pd, product] = products_->linear(call);
   const dnnl::engine& engine = products_->engine;
+  const Products::Contiguous x(call.x), out(call.out);
+  char* const gathered_x = static_cast<char*>(workspace);
+  char* const gathered_out = gathered_x + x.bytes();
+  char* const scratch = gathered_out + out.bytes();
   for (int64_t b = 0; b < batches(call.x).count; ++b) {
+    void *from = item(call.x, b).data, *to = item(call.out, b).data;
+    if (x.bytes()) x.gather(from, gathered_x);
+    if (out.bytes() && call.options.accumulate) out.gather(to, gathered_out);
     std::unordered_map<int, memory> args = {
-        {DNNL_ARG_SRC, memory(pd.src_desc(), engine, item(call.x, b).data)},
+        {DNNL_ARG_SRC, memory(pd.src_desc(), engine, x.bytes() ? gathered_x : from)},
         {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, const_cast<void*>(w.data))},
-        {DNNL_ARG_DST, memory(pd.dst_desc(), engine, item(call.out, b).data)},
-        {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, workspace)}};
+        {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out.bytes() ? gathered_out : to)},
+        {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}};
     if (call.w.bias) args.emplace(DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data));
     product.execute(products_->stream, args);
+    products_->stream.wait();
+    if (out.bytes()) out.scatter(gathered_out, to);
   }
-  products_->stream.wait();
   if (activates_apart(call)) do_activate(call.out, call.out, call.options.activation);
 }
 

@@ -20,7 +20,7 @@ dnnl::memory::data_type dnnl_type(DType t);
 struct CpuBackend::Products {
   // out[m, n] = activation(x[m, k]·W + b) (+ out); ld: elements between rows.
   struct LinearKey {
-    int64_t m, n, k, ldx, ldo;
+    int64_t m, n, k;
     DType x, out;
     bool bias, accumulate;
     Activation activation;
@@ -28,7 +28,7 @@ struct CpuBackend::Products {
   };
   // out[m, n] = x[m, k]·w[k, n], both activations; w packed as packed_linear says.
   struct ProductKey {
-    int64_t m, n, k, ldx, ldo;
+    int64_t m, n, k;
     DType x, out;
     auto operator<=>(const ProductKey&) const = default;
   };
@@ -63,6 +63,7 @@ struct CpuBackend::Products {
   };
   AttentionTile attention_tile(const AttentionCall& call, int64_t rows);
   struct AttentionPlan;
+  struct Contiguous;
   struct ConvPlan;
 
  private:

@@ -31,7 +31,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, Series, testing::ValuesIn(engine_devices()), [
 
 double largest_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
   double most = a.size() == b.size() ? 0 : 256;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) most = std::max(most, std::abs(double{a[i]} - b[i]));
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
   return most;
 }
 

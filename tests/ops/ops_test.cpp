@@ -268,13 +268,13 @@ class Pixels : public testing::TestWithParam<Device> {};
 TEST_P(Pixels, BecomeBytesAsTorchMakesThem) {
   Backend& op = *GetParam().backend;
   Memory memory(op);
-  // 0.5·x + 0.5, times 255: 0.5 and 1.5 and 2.5 go to the even neighbour; what is outside is clamped.
-  const std::vector<float> x = {-2, -1, 1.0f / 255 - 1, 3.0f / 255 - 1, 5.0f / 255 - 1, 0, 0.25f, 1, 7, -0.9f, 0.9f, 0.5f};
+  // (0.5·x + 0.5)·255: what is outside is clamped, and 127.5 goes to the even neighbour.
+  const std::vector<float> x = {-2, -1, -0.996f, -0.98f, -0.97f, 0, 0.25f, 1, 7, -0.9f, 0.9f, 0.5f};
   const Tensor bytes = op.to_bytes(op.upload(x.data(), DType::f32, {1, 2, 2, 3}));
   ASSERT_EQ(bytes.describe(), "u8[1, 2, 2, 3]");
   std::vector<uint8_t> out(x.size());
   op.download(bytes, out.data());
-  EXPECT_EQ(out, (std::vector<uint8_t>{0, 0, 0, 2, 2, 128, 159, 255, 255, 13, 242, 191}));
+  EXPECT_EQ(out, (std::vector<uint8_t>{0, 0, 1, 3, 4, 128, 159, 255, 255, 13, 242, 191}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, Pixels, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });

@@ -28,7 +28,7 @@ int exit_code_of(Code code) {
 const std::vector<Command>& all_commands() {
   static const std::vector<Command> commands = {
       {"generate", "draw one or more pictures from a prompt", generate_command},
-      {"sweep", "every combination of several settings: a contact sheet and a report", sweep_command},
+      {"sweep", "every combination of several settings: sheet and report", sweep_command},
       {"gacha", "many numbered candidates, to choose from", gacha_command},
       {"history", "what was drawn: find it, repeat it, star it", history_command},
       {"bench", "time this machine: operations, a step, a whole request", bench_command},

@@ -42,12 +42,12 @@ struct Pass {
 
 // A batch's step, on memory that stays where it is, so that the work of a step is the same each time.
 struct Loop {
-  Loop(Backend& op, const Mmdit& mmdit, const Conditioning& one, bool guided, int64_t batch, const Pass& pass)
+  Loop(Backend& op, const Mmdit& mmdit, const Conditioning& one, bool has_guidance, int64_t batch, const Pass& pass)
       : x(op.empty({batch, mmdit.geometry.channels, pass.height, pass.width}, DType::f32)),
         modulation(op.empty({one.context.dim(0) * batch, modulation_columns(mmdit.geometry)}, DType::f32)),
         dt(op.empty({1}, DType::f32)),
         conditioning(one),
-        guided(guided) {
+        guided(has_guidance) {
     if (batch == 1) return;
     conditioning.context = op.empty({one.context.dim(0) * batch, one.context.dim(1), one.context.dim(2)});
     for_each_row(one.context.dim(0), [&](int64_t row, int64_t of) {
@@ -351,7 +351,7 @@ class Engine::State::Drawing {
                 .height = request_.height,
                 .rgb = std::move(rgb),
                 .seed = request_.seed + (varies_noise ? 0 : static_cast<uint64_t>(picture)),
-                .request = s_.request,
+                .request = s_.place_in_series,
                 .batch = drawn.batch,
                 .place = drawn.place,
                 .seconds = {.denoise = drawn.denoise},

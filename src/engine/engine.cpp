@@ -63,7 +63,8 @@ Engine::State::State(const ModelFiles& files, const EngineOptions& options)
   embeddings.emplace(encoders_of(checkpoint, device_info(device_name, options.threads)), options.embeddings,
                      std::vector<int64_t>{kClipTokens + kT5Tokens, g.context_width}, g.pooled_width);
   constexpr char kDigits[] = "0123456789abcdef";
-  for (int shift = 60; shift >= 0; shift -= 4) model_hash += kDigits[(checkpoint.identity() >> shift) & 15];
+  const uint64_t identity = checkpoint.identity();  // looks at every tensor
+  for (int shift = 60; shift >= 0; shift -= 4) model_hash += kDigits[(identity >> shift) & 15];
 }
 
 Request Engine::State::complete(const Request& request) const {
@@ -195,8 +196,8 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
   pictures = pictures_done = 0;
   for (const Request& each : requests) pictures += complete(each).count;
   std::vector<Result> results;
-  for (request = 0; request < std::ssize(requests); ++request) {
-    results.push_back(generate(requests[static_cast<size_t>(request)], callbacks));
+  for (place_in_series = 0; place_in_series < std::ssize(requests); ++place_in_series) {
+    results.push_back(generate(requests[static_cast<size_t>(place_in_series)], callbacks));
     pictures_done += results.back().request.count;
   }
   return results;

@@ -55,8 +55,8 @@ struct Engine::State {
   std::optional<KeptEmbeddings> embeddings;
   std::map<std::string, std::vector<float>> drafts;  // latents by draft_key
 
-  int64_t batch = 1;                                    // pictures at once, of the request under way
-  int64_t request = 0, pictures_done = 0, pictures = 0; // where in a series it is
+  int64_t batch = 1;                                             // pictures at once, of the request under way
+  int64_t place_in_series = 0, pictures_done = 0, pictures = 0;  // which request it is; of all of them
 };
 
 }  // namespace fude

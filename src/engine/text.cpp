@@ -1,6 +1,7 @@
 #include "engine/text.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "fude/error.h"
 
@@ -24,19 +25,30 @@ void check_finite(Backend& op, const Tensor& x, const char* encoder) {
                                       " produced values that are not numbers; check its file with `fude model verify`");
 }
 
+std::future<ClipTokenizer> loading_clip_g(const Checkpoint& checkpoint) {
+  return std::async(std::launch::async, [&checkpoint] {
+    const std::filesystem::path& folder = checkpoint.tokenizer(Component::clip_g);
+    return folder == checkpoint.tokenizer(Component::clip_l) ? ClipTokenizer::load(folder, kClipGPad) : ClipTokenizer::load(folder);
+  });
+}
+
+std::future<std::optional<T5Tokenizer>> loading_t5(const Checkpoint& checkpoint) {
+  return std::async(std::launch::async, [&checkpoint]() -> std::optional<T5Tokenizer> {
+    if (!checkpoint.has(Component::t5)) return {};
+    return T5Tokenizer::load(checkpoint.tokenizer(Component::t5));
+  });
+}
+
 }  // namespace
 
-Tokenizers::Tokenizers(const Checkpoint& checkpoint)
-    : clip_l(ClipTokenizer::load(checkpoint.tokenizer(Component::clip_l))),
-      clip_g(checkpoint.tokenizer(Component::clip_g) == checkpoint.tokenizer(Component::clip_l)
-                 ? ClipTokenizer::load(checkpoint.tokenizer(Component::clip_g), kClipGPad)
-                 : ClipTokenizer::load(checkpoint.tokenizer(Component::clip_g))) {
+Tokenizers::Tokenizers(const Checkpoint& checkpoint) : Tokenizers(checkpoint, loading_clip_g(checkpoint), loading_t5(checkpoint)) {}
+
+// The others are read while the first is.
+Tokenizers::Tokenizers(const Checkpoint& checkpoint, std::future<ClipTokenizer> g, std::future<std::optional<T5Tokenizer>> t)
+    : clip_l(ClipTokenizer::load(checkpoint.tokenizer(Component::clip_l))), clip_g(g.get()), t5(t.get()) {
   check_vocabulary(checkpoint, Component::clip_l, clip_l.vocab_size(), checkpoint.clip(Component::clip_l).vocab);
   check_vocabulary(checkpoint, Component::clip_g, clip_g.vocab_size(), checkpoint.clip(Component::clip_g).vocab);
-  if (checkpoint.has(Component::t5)) {
-    t5 = T5Tokenizer::load(checkpoint.tokenizer(Component::t5));
-    check_vocabulary(checkpoint, Component::t5, t5->vocab_size(), checkpoint.t5().vocab);
-  }
+  if (t5) check_vocabulary(checkpoint, Component::t5, t5->vocab_size(), checkpoint.t5().vocab);
 }
 
 TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ struct Tokenizers {
 
   ClipTokenizer clip_l, clip_g;
   std::optional<T5Tokenizer> t5;  // absent with its encoder
+
+ private:
+  Tokenizers(const Checkpoint& checkpoint, std::future<ClipTokenizer> g, std::future<std::optional<T5Tokenizer>> t);
 };
 
 struct TokenIds {

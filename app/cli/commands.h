@@ -17,6 +17,7 @@ struct Command {
 int generate_command(const Arguments& arguments);
 int sweep_command(const Arguments& arguments);
 int gacha_command(const Arguments& arguments);
+int refine_command(const Arguments& arguments);
 int history_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 int model_command(const Arguments& arguments);

@@ -71,6 +71,7 @@ void declare(Options& options, Job& job) {
               [&](const std::string& text) { request.shift = number_from("--shift", text); });
   add_model_options(options, wish.files);
   add_machine_options(options, wish.engine);
+  add_cache_option(options, wish.engine);
   add_session_options(options, "gacha", job.session);
 }
 

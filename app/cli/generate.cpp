@@ -78,6 +78,7 @@ void declare(Options& options, Job& job) {
   add_model_options(options, job.files);
 
   add_machine_options(options, job.engine);
+  add_cache_option(options, job.engine);
 
   const char* result = "Result";
   options.add_text(result, "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);

@@ -30,6 +30,7 @@ const std::vector<Command>& all_commands() {
       {"generate", "draw one or more pictures from a prompt", generate_command},
       {"sweep", "every combination of several settings: sheet and report", sweep_command},
       {"gacha", "many numbered candidates, to choose from", gacha_command},
+      {"refine", "chosen pictures again: more steps, larger, or varied", refine_command},
       {"history", "what was drawn: find it, repeat it, star it", history_command},
       {"bench", "time this machine: operations, a step, a whole request", bench_command},
       {"model", "inspect or verify the files of a model", model_command},

@@ -94,6 +94,15 @@ void Options::add_each(std::string_view group, const std::string& names, const s
           group, meaning, std::move(apply));
 }
 
+void Options::add_words(std::string_view group, const std::string& names, const std::string& placeholder,
+                        const std::string& meaning, std::function<void(const std::string&)> apply) {
+  declare(app_->add_option(names)
+              ->type_name(placeholder)
+              ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+              ->expected(-1),
+          group, meaning, std::move(apply));
+}
+
 void Options::add_text(std::string_view group, const std::string& names, const std::string& placeholder,
                        const std::string& meaning, std::string& target) {
   add(group, names, placeholder, meaning, [&target](const std::string& text) { target = text; });
@@ -110,7 +119,11 @@ void Options::add_number(std::string_view group, const std::string& names, const
 }
 
 void Options::add_flag(std::string_view group, const std::string& names, const std::string& meaning, bool& target) {
-  declare(app_->add_flag(names), group, meaning, [&target](const std::string&) { target = true; });
+  add_flag(group, names, meaning, [&target] { target = true; });
+}
+
+void Options::add_flag(std::string_view group, const std::string& names, const std::string& meaning, std::function<void()> apply) {
+  declare(app_->add_flag(names), group, meaning, [apply = std::move(apply)](const std::string&) { apply(); });
 }
 
 bool Options::parse(std::vector<std::string> arguments) {
@@ -258,6 +271,11 @@ void add_machine_options(Options& options, EngineOptions& engine) {
     if (threads < 1 || threads > 4096) refuse("--threads must be 1 to 4096. Leave it out to use all cores.");
     engine.threads = static_cast<int>(threads);
   });
+}
+
+void add_cache_option(Options& options, EngineOptions& engine) {
+  engine.embeddings = embedding_folders();
+  options.add_flag("Machine", "--no-cache", "neither read nor write kept embeddings of prompts", [&engine] { engine.embeddings.clear(); });
 }
 
 void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {

@@ -40,7 +40,11 @@ class Options {
   // May be given several times: `apply` is called for each.
   void add_each(std::string_view group, const std::string& names, const std::string& placeholder, const std::string& meaning,
                 std::function<void(const std::string&)> apply);
+  // Words behind the command that belong to no option.
+  void add_words(std::string_view group, const std::string& names, const std::string& placeholder, const std::string& meaning,
+                 std::function<void(const std::string&)> apply);
   void add_flag(std::string_view group, const std::string& names, const std::string& meaning, bool& target);
+  void add_flag(std::string_view group, const std::string& names, const std::string& meaning, std::function<void()> apply);
 
   // False when help was asked for and printed. Error{bad_request}, with a suggestion where one is near.
   bool parse(std::vector<std::string> arguments);
@@ -83,6 +87,7 @@ struct OutputOptions {
 void add_output_options(Options& options, OutputOptions& output);
 void add_model_options(Options& options, ModelFiles& files, const std::string& names = "--model");
 void add_machine_options(Options& options, EngineOptions& engine);
+void add_cache_option(Options& options, EngineOptions& engine);  // of commands that draw: embeddings are kept, unless --no-cache
 void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height);
 
 // --model when given, else FUDE_MODEL, else the demo model. Error{bad_checkpoint} that says how to get weights when there is

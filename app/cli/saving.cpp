@@ -126,6 +126,24 @@ SavedPicture PictureSaver::save_as(const Image& image, const Request& drawn, con
   });
 }
 
+void PictureSaver::recall(const fs::path& file, int64_t number) {
+  State& s = *state_;
+  if (!s.history) return;
+  try {
+    if (s.history->find(s.common.session, number)) return;
+    const StoredPicture stored = read_picture(file);
+    HistoryEntry entry = s.common;
+    entry.number = number;
+    entry.path = fs::absolute(file);
+    entry.provenance = stored.provenance;
+    entry.making = stored.making.value_or(Making{});
+    entry.sha256 = sha256_of(read_file(file, kLargestPicture));
+    s.history->add(entry);
+  } catch (const Error& error) {
+    s.without_history(error);
+  }
+}
+
 Json json_from(const SavedPicture& picture) {
   return {{"path", text_of(picture.path)}, {"seed", picture.seed},     {"width", picture.width},
           {"height", picture.height},      {"sha256", picture.sha256}, {"id", picture.id > 0 ? Json(picture.id) : Json()}};

@@ -48,6 +48,8 @@ class PictureSaver {
   // The same at a path of the caller's. `number`: in its session.
   SavedPicture save_as(const Image& image, const Request& drawn, const std::filesystem::path& path, int64_t number,
                        int64_t picture = 0);
+  // A finished picture that the history does not know, since its process died before it could tell it.
+  void recall(const std::filesystem::path& file, int64_t number);
 
  private:
   struct State;

@@ -47,7 +47,6 @@ std::string command_to_go_on(const SessionFolder& session) {
 EngineOptions engine_options(const SessionFolder& session, const std::string& dtype) {
   EngineOptions options = session.wish().engine;
   options.dtype = dtype;
-  options.embeddings = embedding_folders();
   if (session.wish().kind == kGacha) options.embeddings.push_back(text_of(session.embeddings()));
   return options;
 }
@@ -120,6 +119,10 @@ void SessionRun::run(std::unique_ptr<Engine> engine) {
   layout_ = layout_of(session_.wish(), engine->model_name());
   album_.emplace(session_, engine->model_name(), [this](const std::string& text) { warn(text); });
   look_for_finished();
+  if (!fresh_) {
+    PictureSaver saver(*engine, session_.wish().files, session_.wish().engine, console_, session_.wish().kind, fs::absolute(session_.path()));
+    for (const Cell& cell : album_->cells()) saver.recall(cell.file, cell.number);
+  }
   try {
     draw(std::move(engine));
     progress_.clear();
@@ -376,7 +379,6 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
   for (const std::string& dtype : wish.dtypes) static_cast<void>(requested_dtype(dtype));
   count_of(wish);
   EngineOptions first = wish.engine;
-  first.embeddings = embedding_folders();
   if (!wish.dtypes.empty()) first.dtype = wish.dtypes.front();
   auto engine = std::make_unique<Engine>(wish.files, first);
   wish.grid.request = engine->complete(wish.grid.request);
@@ -400,7 +402,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
   Wish wish = session.wish();
   if (wish.kind != kind)
     throw Error(Code::bad_request, shown(session.path()) + " is a " + wish.kind + ". Go on with: " + command_to_go_on(session));
-  session.set_hub_cache(hub_cache_folder());
+  session.set_caches(hub_cache_folder(), embedding_folders());
   const std::string dtype = wish.dtypes.empty() ? wish.engine.dtype : wish.dtypes.front();
   auto engine = std::make_unique<Engine>(session.wish().files, engine_options(session, dtype));
   if (engine->model_hash() != wish.model_hash) {

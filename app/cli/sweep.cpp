@@ -61,6 +61,7 @@ void declare(Options& options, Job& job) {
               [&](const std::string& text) { grid.shifts = numbers_in("--shift", text); });
   add_model_options(options, job.wish.files);
   add_machine_options(options, job.wish.engine);
+  add_cache_option(options, job.wish.engine);
   add_session_options(options, "sweep", job.session);
 }
 

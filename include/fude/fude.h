@@ -58,7 +58,7 @@ struct Variation {
 struct Draft {
   int64_t width = 0, height = 0;  // pixels, multiples of 16
   int64_t steps = 28;
-  double strength = 0.6;          // above 0, at most 1: the part of the request's steps, its last, that the larger picture is drawn with
+  double strength = 0.3;          // above 0, at most 1: the part of the request's steps, its last, that the larger picture is drawn with
   int64_t batch = 1, place = 0;   // as the request's
 };
 

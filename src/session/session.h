@@ -29,8 +29,11 @@ class SessionFolder {
   const std::filesystem::path& path() const { return path_; }
   const Wish& wish() const { return wish_; }
   void replace(const Wish& wish);  // Error{io}
-  // Where ids of models are looked up; it depends on who draws, so it is not in the file.
-  void set_hub_cache(std::string folder) { wish_.files.hub_cache = std::move(folder); }
+  // The Hugging Face cache and kept embeddings: where they are depends on who draws, so it is not in the file.
+  void set_caches(std::string hub, std::vector<std::string> embeddings) {
+    wish_.files.hub_cache = std::move(hub);
+    wish_.engine.embeddings = std::move(embeddings);
+  }
 
   std::filesystem::path picture(const Task& task) const;
   std::filesystem::path embeddings() const { return path_ / "embeddings"; }

@@ -27,7 +27,7 @@ from support import (CommandLine, FIXTURES, FUDE, MODEL, REPOSITORY, SMALL, a111
 
 class Usage(CommandLine):
     def test_help_is_80_columns_wide_and_complete(self):
-        for command in [[], ["generate"], ["sweep"], ["gacha"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["history"],
+        for command in [[], ["generate"], ["sweep"], ["gacha"], ["refine"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["history"],
                         *(["history", command] for command in ["list", "show", "run", "verify", "star", "export"]), ["doctor"]]:
             outcome = self.run_fude(*command, "--help")
             self.assertEqual((outcome.code, outcome.err), (0, ""), outcome)
@@ -38,7 +38,7 @@ class Usage(CommandLine):
         for option in ["--model", "--prompt", "-p", "--negative", "-n", "--negative-prompt", "-W", "-H", "--steps", "--num-inference-steps",
                        "--guidance", "--guidance-scale", "--cfg-scale", "--seed", "--count", "--num-images-per-prompt", "--noise",
                        "--sampler", "--shift", "--device", "--dtype", "--no-t5", "--clip-l", "--clip-g", "--t5", "--vae", "--tokenizers",
-                       "--threads", "--out", "--from", "--trace", "--json", "--quiet", "--no-color"]:
+                       "--threads", "--batch", "--no-cache", "--out", "--from", "--trace", "--json", "--quiet", "--no-color"]:
             self.assertIn(option, text)
 
     def test_version(self):
@@ -223,6 +223,18 @@ class Pictures(CommandLine):
             self.assertIn(name, header)
         self.assertEqual((header["image"]["dtype"], header["image"]["shape"]), ("U8", [64, 64, 3]))
         self.assertEqual(header["decoded"]["dtype"], "F32")
+
+    def test_a_prompt_is_encoded_once(self):
+        first = self.generate("a cat", "--seed", "1")
+        self.assertIn("encode", first.err)
+        kept = [path for path in self.home.rglob("embeddings/*.safetensors")]
+        self.assertEqual(len(kept), 1)
+        again = self.generate("a cat", "--seed", "1")
+        self.assertNotIn("encode  ", again.err)
+        self.assertEqual(*(png_pixels(self.folder / outcome.out.strip()) for outcome in [first, again]))
+        self.assertIn("encode  ", self.generate("a cat", "--seed", "1", "--no-cache").err)
+        self.generate("a dog", "--no-cache")
+        self.assertEqual([path for path in self.home.rglob("embeddings/*.safetensors")], kept)
 
     def test_processes_share_a_folder(self):
         with concurrent.futures.ThreadPoolExecutor(4) as pool:

@@ -226,6 +226,10 @@ class Resume(Sessions):
             document = self.session(command, "--resume", folder)
             self.assert_whole(folder)
             self.assertEqual(list(folder.rglob("*.part")), [])
+        # What was killed between a picture and its entry is known all the same.
+        entries = json.loads(self.run_fude("history", "--kind", command, "--json").out)
+        known = sorted(entry["path"] for entry in entries if any(folder in pathlib.Path(entry["path"]).parents for folder in sessions))
+        self.assertEqual(known, sorted(str(path) for folder in sessions for path in self.pictures(folder)))
         return sessions, document
 
     def test_killed_at_twenty_moments(self):

@@ -1,0 +1,270 @@
+// fude refine: pictures that were chosen, drawn again with more steps, larger, or with small variations.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "commands.h"
+#include "console.h"
+#include "engine/file.h"
+#include "engine/request.h"
+#include "fude/error.h"
+#include "fude/fude.h"
+#include "gallery/history.h"
+#include "history.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "saving.h"
+#include "session/session.h"
+#include "terminal.h"
+#include "weights/text.h"
+
+namespace fs = std::filesystem;
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kUsualSteps = 50;
+constexpr double kUsualAmount = 0.15;
+
+// What is asked of every chosen picture.
+struct Refinement {
+  int64_t steps = kUsualSteps;
+  std::optional<double> guidance;
+  Size size;                     // 0: as it is
+  double scale = 0;              // 0: as it is
+  double strength = Draft{}.strength;
+  int64_t variations = 0;        // 0: none
+  double amount = kUsualAmount;
+  std::optional<uint64_t> variation_seed;
+};
+
+struct Job {
+  std::vector<std::string> numbers, pictures, ids;
+  std::string gacha;
+  Refinement refinement;
+  ModelFiles files;
+  EngineOptions engine;
+  std::string out = "outputs";
+  OutputOptions output;
+};
+
+// A picture to begin from.
+struct Chosen {
+  std::string name;  // "candidate 7"
+  Provenance provenance;
+  std::vector<float> latents;  // empty: they were not kept
+  ModelFiles files;            // empty: as on the command line
+  std::vector<std::string> embeddings;
+};
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
+
+fs::path folder_of_gacha(const std::string& given) {
+  if (!given.empty()) return path_of(given);
+  std::error_code error;
+  std::optional<Session> last;
+  if (fs::exists(history_file(), error)) last = History(history_file()).last_session(std::string(kGacha));
+  if (!last) refuse("there is no gacha whose numbers these could be. Draw one with fude gacha, or name its folder with --gacha.");
+  return last->folder;
+}
+
+std::vector<Chosen> chosen_of(const Job& job) {
+  std::vector<Chosen> all;
+  if (!job.numbers.empty()) {
+    const SessionFolder session = SessionFolder::open(folder_of_gacha(job.gacha));
+    for (const std::string& text : job.numbers) {
+      Candidate candidate = candidate_of(session, integer_from("the number", text));
+      all.push_back({"candidate " + text, std::move(candidate.provenance), std::move(candidate.latents), session.wish().files,
+                     {text_of(session.embeddings())}});
+    }
+  }
+  for (const std::string& picture : job.pictures) all.push_back({shown(picture), read_picture(path_of(picture)).provenance, {}, {}, {}});
+  for (const std::string& id : job.ids) {
+    HistoryEntry entry = entry_named(id);
+    all.push_back({"entry " + id, std::move(entry.provenance), {}, std::move(entry.files), {}});
+  }
+  if (all.empty())
+    refuse("nothing is chosen. Write numbers of the last gacha (fude refine 7 12), a picture with --from, or an entry with --id.");
+  return all;
+}
+
+int64_t rounded_side(double pixels) { return std::max<int64_t>(16, static_cast<int64_t>(std::lround(pixels / 16)) * 16); }
+
+// What draws it again. Error{bad_request}.
+Request refined(const Chosen& chosen, const Refinement& refinement) {
+  const Request& before = chosen.provenance.request;
+  const auto side = [&](int64_t asked, int64_t old) {
+    if (asked > 0) return asked;
+    return refinement.scale > 0 ? rounded_side(static_cast<double>(old) * refinement.scale) : old;
+  };
+  Request request = before;
+  request.width = side(refinement.size.width, before.width);
+  request.height = side(refinement.size.height, before.height);
+  request.steps = refinement.steps;
+  request.batch = 1;
+  request.place = 0;
+  if (refinement.guidance) request.guidance = *refinement.guidance;
+  if (request.width != before.width || request.height != before.height) {
+    if (before.draft) refuse(chosen.name + " was enlarged already. Refine the picture it came from, with another --scale.");
+    request.draft = {.width = before.width,
+                     .height = before.height,
+                     .steps = before.steps,
+                     .strength = refinement.strength,
+                     .batch = std::max<int64_t>(1, before.batch),
+                     .place = before.place};
+  }
+  if (refinement.variations > 0) {
+    request.count = refinement.variations;
+    request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = refinement.amount};
+  }
+  check_request(request);
+  return request;
+}
+
+// Draws for one chosen picture after the other; an engine is made anew where the model or the dtype changes.
+class Refining {
+ public:
+  Refining(const Job& job, const Console& console) : job_(job), console_(console), folder_(job.out), bar_(console) {}
+
+  void draw(const Chosen& chosen) {
+    make_engine(chosen);
+    if (!chosen.provenance.model_hash.empty() && chosen.provenance.model_hash != engine_->model_hash())
+      console_.warning(chosen.name + " was drawn with the model " + shown(chosen.provenance.model) + ", this is " +
+                       shown(engine_->model_name()) + ": the picture will differ. Name the model with --model.");
+    if (!chosen.latents.empty()) engine_->remember(chosen.provenance.request, chosen.latents);
+    const Request request = engine_->complete(refined(chosen, job_.refinement));
+    int64_t picture = 0;
+    Callbacks callbacks;
+    callbacks.stop = &terminal::stop_requested();
+    callbacks.progress = [&](const Progress& progress) { bar_.update(progress); };
+    callbacks.warning = [&](const std::string& warning) {
+      bar_.clear();
+      console_.warning(warning);
+    };
+    callbacks.finished = [&](const Image& image) {
+      bar_.clear();
+      save(chosen, saver_->save(image, request, folder_, picture++));
+    };
+    engine_->generate(request, callbacks);
+    bar_.finish();
+  }
+
+  void clear() { bar_.clear(); }
+  const std::vector<std::string>& paths() const { return paths_; }
+  const Json& images() const { return images_; }
+
+ private:
+  void make_engine(const Chosen& chosen) {
+    ModelFiles files = job_.files.model.empty() && !chosen.files.model.empty() ? chosen.files : job_.files;
+    EngineOptions options = job_.engine;
+    files.model = model_or_default(files.model);
+    files.hub_cache = hub_cache_folder();
+    files.no_t5 = chosen.provenance.no_t5;
+    if (options.dtype == EngineOptions{}.dtype && !chosen.provenance.dtype.empty()) options.dtype = chosen.provenance.dtype;
+    options.embeddings.insert(options.embeddings.end(), chosen.embeddings.begin(), chosen.embeddings.end());
+    const std::string key = files.model + '\n' + options.dtype + '\n' + (files.no_t5 ? "no T5" : "") + '\n' +
+                            (chosen.embeddings.empty() ? "" : chosen.embeddings.front());
+    if (key == made_of_) return;
+    saver_.reset();
+    engine_.reset();  // before the next takes memory
+    engine_.emplace(files, options);
+    saver_.emplace(*engine_, files, options, console_, "refine");
+    made_of_ = key;
+  }
+
+  void save(const Chosen& chosen, const SavedPicture& saved) {
+    paths_.push_back(text_of(saved.path));
+    Json image = {{"from", chosen.name}};
+    image.update(json_from(saved));
+    images_.push_back(image);
+    if (!job_.output.json) print(paths_.back() + '\n');
+  }
+
+  const Job& job_;
+  const Console& console_;
+  PictureFolder folder_;
+  ProgressBar bar_;
+  std::string made_of_;
+  std::optional<Engine> engine_;
+  std::optional<PictureSaver> saver_;
+  std::vector<std::string> paths_;
+  Json images_ = Json::array();
+};
+
+void declare(Options& options, Job& job) {
+  Refinement& refinement = job.refinement;
+  const char* which = "Which";
+  options.add_words(which, "numbers,--number", "N", "candidates of the last gacha, by the numbers on its sheet",
+                    [&](const std::string& text) { job.numbers.push_back(text); });
+  options.add_text(which, "--gacha", "FOLDER", "of another gacha than the last", job.gacha);
+  options.add_each(which, "--from", "FILE.png", "a picture; may be given several times",
+                   [&](const std::string& text) { job.pictures.push_back(text); });
+  options.add_each(which, "--id", "ID", "an entry of fude history; may be given several times",
+                   [&](const std::string& text) { job.ids.push_back(text); });
+
+  const char* how = "How";
+  options.add_integer(how, "--steps,--num-inference-steps", "1 to 1000, default 50", refinement.steps);
+  options.add(how, "--guidance,--guidance-scale,--cfg-scale", "X", "default: the picture's",
+              [&](const std::string& text) { refinement.guidance = number_from("--guidance", text); });
+  options.add(how, "--scale", "X", "so many times larger: 1.5, 2", [&](const std::string& text) {
+    refinement.scale = number_from("--scale", text);
+    if (!(refinement.scale > 0 && refinement.scale <= 16)) refuse("--scale " + text + " is not between 0 and 16. Use --scale 2.");
+  });
+  add_size_options(options, how, "the picture's", refinement.size.width, refinement.size.height);
+  options.add_number(how, "--strength", "of another size: the part of the steps that redraws it, default 0.3; less keeps more",
+                     refinement.strength);
+  options.add_integer(how, "--variations", "pictures whose noise lies a little beside the chosen one's", refinement.variations);
+  options.add_number(how, "--amount", "of a variation: 0 is the same picture, 1 another; default 0.15", refinement.amount);
+  options.add(how, "--variation-seed", "N", "of the first variation, default: the picture's seed + 1",
+              [&](const std::string& text) { refinement.variation_seed = unsigned_from("--variation-seed", text); });
+
+  add_model_options(options, job.files);
+  add_machine_options(options, job.engine);
+  add_cache_option(options, job.engine);
+  options.add_text("Result", "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);
+  add_output_options(options, job.output);
+}
+
+}  // namespace
+
+int refine_command(const Arguments& arguments) {
+  Job job;
+  Options options("refine", "NUMBERS... [options]",
+                  "Draws chosen pictures again: with more steps, larger, or with small variations. At the same size a picture keeps its "
+                  "composition, since it begins from the same noise.",
+                  "  fude refine 7 12 31\n"
+                  "  fude refine 7 --scale 2 --strength 0.5\n"
+                  "  fude refine --from outputs/2026-11-24/00012-42.png --variations 4\n");
+  declare(options, job);
+  if (!options.parse(arguments)) return 0;
+  terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
+  options.apply();
+  const Console console(job.output.quiet, job.output.no_color);
+  if (job.refinement.variations < 0) refuse("--variations is less than nothing. Leave it out, or use --variations 4.");
+  const std::vector<Chosen> all = chosen_of(job);
+  for (const Chosen& chosen : all) refined(chosen, job.refinement);  // refused before the work, not in its middle
+
+  Refining refining(job, console);
+  try {
+    for (const Chosen& chosen : all) refining.draw(chosen);
+  } catch (const Error& error) {
+    refining.clear();
+    if (error.code() != Code::cancelled) throw;
+    std::string kept = refining.paths().empty() ? "no picture was finished" : "finished and kept:";
+    for (const std::string& path : refining.paths()) kept += ' ' + path;
+    throw Error(Code::cancelled, "stopped; " + kept + ".");
+  }
+  if (job.output.json)
+    print(Json{{"images", refining.images()}}.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
+  return 0;
+}
+
+}  // namespace fude

@@ -93,7 +93,8 @@ TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncode
                            const std::function<void(int64_t)>& encoder_done) {
   const auto b = static_cast<int64_t>(ids.clip_l.size());
   const MmditGeometry& g = checkpoint.mmdit();
-  const std::vector<char> zeros(static_cast<size_t>(b * (kClipTokens + kT5Tokens) * g.context_width * size_of(op.dtype())));
+  const int64_t bytes = b * (kClipTokens + kT5Tokens) * g.context_width * size_of(op.dtype());
+  const std::vector<char> zeros(op.measuring() ? 0 : static_cast<size_t>(bytes));
   TextEmbeddings out{.tokens = op.upload(zeros.data(), op.dtype(), {b, kClipTokens + kT5Tokens, g.context_width}),
                      .pooled = op.empty({b, g.pooled_width})};
   const auto done = [&](auto& blocks) {

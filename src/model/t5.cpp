@@ -20,19 +20,22 @@ T5Block load_block(Loader& file, int64_t i) {
           .wo = mlp.linear("DenseReluDense.wo")};
 }
 
-// f32 [heads, tokens, tokens], added to the scores of every block.
+// f32 [heads, tokens, tokens], added to the scores of every block. It depends on the distance of key and query alone, so a query's row
+// is a piece of one line for each head.
 Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
   const T5Geometry& g = t5.geometry;
-  std::vector<float> bias(static_cast<size_t>(g.heads * tokens * tokens));
+  std::vector<float> bias;
   if (!op.measuring()) {
-    std::vector<float> table(static_cast<size_t>(g.buckets * g.heads));
+    std::vector<float> table(static_cast<size_t>(g.buckets * g.heads)), line(static_cast<size_t>(2 * tokens - 1));
     read_rows(t5.relative_attention_bias, 0, g.buckets, DType::f32, table.data());
-    for (int64_t q = 0; q < tokens; ++q)
-      for (int64_t k = 0; k < tokens; ++k) {
-        const int64_t bucket = relative_position_bucket(k - q, g.buckets, g.max_distance);
-        for (int64_t h = 0; h < g.heads; ++h)
-          bias[static_cast<size_t>((h * tokens + q) * tokens + k)] = table[static_cast<size_t>(bucket * g.heads + h)];
+    bias.reserve(static_cast<size_t>(g.heads * tokens * tokens));
+    for (int64_t h = 0; h < g.heads; ++h) {
+      for (int64_t i = 0; i < 2 * tokens - 1; ++i) {
+        const int64_t bucket = relative_position_bucket(i - (tokens - 1), g.buckets, g.max_distance);
+        line[static_cast<size_t>(i)] = table[static_cast<size_t>(bucket * g.heads + h)];
       }
+      for (int64_t q = 0; q < tokens; ++q) bias.insert(bias.end(), line.begin() + (tokens - 1 - q), line.begin() + (2 * tokens - 1 - q));
+    }
   }
   return op.upload(bias.data(), DType::f32, {g.heads, tokens, tokens});
 }
@@ -40,7 +43,7 @@ Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
 // f32 [b, tokens, d]: the residual stream stays in f32, since with trained weights it leaves f16's range.
 Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), d = t5.geometry.d_model;
-  std::vector<float> rows(static_cast<size_t>(b * n * d));
+  std::vector<float> rows(op.measuring() ? 0 : static_cast<size_t>(b * n * d));
   for (int64_t i = 0; i < b * n && !op.measuring(); ++i) {
     const int64_t id = ids[static_cast<size_t>(i / n)][static_cast<size_t>(i % n)];
     read_rows(t5.token_embedding, id, id + 1, DType::f32, rows.data() + i * d);

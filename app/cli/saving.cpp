@@ -72,9 +72,10 @@ struct PictureSaver::State {
     entry.provenance.request = request_of(image, drawn, picture);
     entry.making = {local_time(), image.seconds,           image.step_seconds, image.planned,
                     image.used,   terminal::peak_memory(), version(),          libraries()};
-    const PngText texts[] = {{std::string(kParametersKeyword), parameters_text(entry.provenance)},
-                             {std::string(kProvenanceKeyword), dump(json_from(entry.provenance))},
-                             {std::string(kMakingKeyword), dump(json_from(entry.making))}};
+    std::vector<PngText> texts = {{std::string(kParametersKeyword), parameters_text(entry.provenance)},
+                                  {std::string(kProvenanceKeyword), dump(json_from(entry.provenance))}};
+    // A session's report is made of its pictures alone. Elsewhere the same picture is to be the same file.
+    if (!entry.session.empty()) texts.push_back({std::string(kMakingKeyword), dump(json_from(entry.making))});
     const std::vector<uint8_t> png = encode_png(image, texts);
     entry.sha256 = sha256_of(png);
     entry.path = write(png);

@@ -1,4 +1,5 @@
-// What becomes of a finished picture: a file that carries its request and what drawing it cost, and an entry of the history.
+// What becomes of a finished picture: a file that carries its request (in a session also what drawing it cost), and an entry of the
+// history.
 #pragma once
 
 #include <cstdint>

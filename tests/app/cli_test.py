@@ -162,10 +162,7 @@ class Pictures(CommandLine):
         self.assertTrue(fields["Version"].startswith("fude "))
         exact = json.loads(texts["fude"])
         self.assertEqual((exact["prompt"], exact["seed"], exact["noise"]), (prompt, 42, "torch-cpu"))
-        making = json.loads(texts["fude-making"])
-        self.assertRegex(making["created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")
-        self.assertEqual(len(making["step_seconds"]), 2)
-        self.assertIn("libpng", making["libraries"])
+        self.assertEqual(set(texts), {"parameters", "fude"})  # nothing that changes from run to run
         self.assertNotIn(str(MODEL.parent), str(texts))  # no paths of this machine
 
     def test_from_repeats_a_picture(self):
@@ -175,7 +172,7 @@ class Pictures(CommandLine):
         again_outcome = self.run_fude("generate", "--from", second["path"], "--json", "--threads", "1")
         self.assertEqual(again_outcome.code, 0, again_outcome)
         again = json.loads(again_outcome.out)["images"]
-        self.assertEqual([png_pixels(self.folder / image["path"]) for image in again], [png_pixels(self.folder / second["path"])])
+        self.assertEqual([image["sha256"] for image in again], [second["sha256"]])
         self.assertNotIn("drawn with the model", again_outcome.err)
         other = self.run_fude("generate", "--from", second["path"], "--steps", "1", "--model", FIXTURES / "plain")
         self.assertEqual(other.code, 0, other)

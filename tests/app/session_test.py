@@ -88,6 +88,10 @@ class Sweep(Sessions):
             self.assertEqual([(row["guidance"], row["steps"]) for row in csv.DictReader(table)],
                              [(guidance, steps) for guidance in ["0.5", "5"] for steps in ["1", "2", "3"]])
         self.assert_whole(folder)
+        making = json.loads(png_texts(self.folder / folder / names[1])["fude-making"])  # what the report is made of
+        self.assertRegex(making["created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")
+        self.assertEqual(len(making["step_seconds"]), 2)
+        self.assertIn("libpng", making["libraries"])
         again = self.sweep("a cat", "--seed", "3", "--steps", "1,2")
         self.assertTrue(again["folder"].endswith("sweep-002"))
         self.assertEqual(set(again), {"kind", "folder", "sheet", "report", "cells", "seconds"})

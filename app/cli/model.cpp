@@ -45,12 +45,6 @@ Checkpoint open(ModelFiles files) {
 
 std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
 
-std::string hexadecimal(uint64_t number) {
-  char text[24];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(number));
-  return text;
-}
-
 // "2.24 B", "123 M"
 std::string text_of_count(int64_t count) {
   const auto number = static_cast<double>(count);

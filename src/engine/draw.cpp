@@ -1,11 +1,11 @@
 // The way of a request: embeddings, seeded noise, denoising, decoding. On a measuring arena the same code finds out what it needs.
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
+#include "engine/clock.h"
 #include "engine/engine_state.h"
 #include "engine/latents.h"
 
@@ -17,14 +17,6 @@ namespace {
 constexpr int64_t kStepsAtOnce = 64;
 // Latents of this many pictures are under way: about 1 MB each at 1024².
 constexpr int64_t kPicturesAtOnce = 64;
-
-class Clock {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 std::string numbered(const char* name, int64_t i) {
   const std::string digits = std::to_string(i);

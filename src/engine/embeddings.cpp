@@ -8,6 +8,7 @@
 #include "engine/file.h"
 #include "fude/error.h"
 #include "weights/safetensors.h"
+#include "weights/text.h"
 
 namespace fs = std::filesystem;
 
@@ -27,13 +28,6 @@ std::vector<int32_t> flat(const TokenIds& ids) {
     for (const auto& row : *rows) all.insert(all.end(), row.begin(), row.end());
   }
   return all;
-}
-
-std::string hexadecimal(uint64_t number) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (int shift = 60; shift >= 0; shift -= 4) text += kDigits[(number >> shift) & 15];
-  return text;
 }
 
 // FNV-1a

@@ -3,29 +3,22 @@
 #include "engine/engine_state.h"
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
+#include "engine/clock.h"
 #include "engine/devices.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
 #include "engine/request.h"
+#include "weights/text.h"
 
 namespace fude {
 
 namespace {
 
 constexpr int64_t kLeaveFree = int64_t{512} << 20;  // for others, and for what a driver takes besides
-
-class Clock {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 void trace_ids(const Callbacks& callbacks, const TokenIds& ids) {
   if (!callbacks.trace) return;
@@ -62,9 +55,7 @@ Engine::State::State(const ModelFiles& files, const EngineOptions& options)
   const MmditGeometry& g = checkpoint.mmdit();
   embeddings.emplace(encoders_of(checkpoint, device_info(device_name, options.threads)), options.embeddings,
                      std::vector<int64_t>{kClipTokens + kT5Tokens, g.context_width}, g.pooled_width);
-  constexpr char kDigits[] = "0123456789abcdef";
-  const uint64_t identity = checkpoint.identity();  // looks at every tensor
-  for (int shift = 60; shift >= 0; shift -= 4) model_hash += kDigits[(identity >> shift) & 15];
+  model_hash = hexadecimal(checkpoint.identity());
 }
 
 Request Engine::State::complete(const Request& request) const {

@@ -15,4 +15,11 @@ std::string shown(std::string_view name) {
   return text + '"';
 }
 
+std::string hexadecimal(uint64_t number) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += kDigits[(number >> shift) & 15];
+  return text;
+}
+
 }  // namespace fude

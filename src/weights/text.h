@@ -2,6 +2,7 @@
 // escaped.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ std::string shown(std::string_view name);
 inline std::string shown(const std::string& name) { return shown(std::string_view(name)); }
 inline std::string shown(const char* name) { return shown(std::string_view(name)); }
 inline std::string shown(const std::filesystem::path& path) { return '"' + text_of(path) + '"'; }
+
+std::string hexadecimal(uint64_t number);  // 16 digits
 
 // "[2, 3]"
 template <class Shape>

@@ -21,7 +21,6 @@ namespace fude {
 namespace {
 
 constexpr int64_t kUsualCount = 16;
-constexpr double kMostMinutes = 7 * 24 * 60;
 constexpr int64_t kInARowOfMinutes = 4;  // where the count is not known
 
 struct Job {
@@ -95,10 +94,7 @@ int gacha_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    const StoredPicture stored = read_picture(path_of(*picture));
-    wish.grid.request = stored.provenance.request;
-    wish.files.no_t5 = stored.provenance.no_t5;
-    if (!stored.provenance.dtype.empty()) wish.engine.dtype = stored.provenance.dtype;
+    take_from_picture(*picture, wish, console);
     job.random_seed = false;
   }
   options.apply();
@@ -111,6 +107,7 @@ int gacha_command(const Arguments& arguments) {
   if (wish.minutes > 0 && options.given("--count"))
     throw Error(Code::bad_request, "--minutes and --count both say how many candidates to draw. Give one of them.");
   Request& request = wish.grid.request;
+  request.variation.reset();  // candidates differ in their seeds
   if (wish.grid.prompts.empty()) wish.grid.prompts.push_back(literally(request.prompt));
   request.prompt.clear();
   request.count = job.count;

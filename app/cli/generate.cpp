@@ -61,8 +61,12 @@ void declare(Options& options, Job& job) {
                 if (!job.random_seed) request.seed = unsigned_from("--seed", text);
               });
   options.add_integer(picture, "--count,--num-images-per-prompt", "pictures, default 1", request.count);
-  options.add_integer(picture, "--batch", "pictures drawn at once, default 1; 0: as many as is faster and fits. A picture's last bits depend on it",
-                      request.batch);
+  options.add(picture, "--batch", "N",
+              "pictures drawn at once, default 1; 0: as many as is faster and fits. A picture's last bits depend on it",
+              [&](const std::string& text) {
+                request.batch = integer_from("--batch", text);
+                request.place = 0;
+              });
   options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
 
   const char* sampling = "Sampling";

@@ -96,7 +96,7 @@ int list_command(const Arguments& arguments) {
   const Console console(output.quiet, output.no_color);
 
   const int64_t most = limit.value_or(output.json ? 0 : kUsualLimit);
-  which.filter.limit = most == 0 ? -1 : most + 1;  // one more tells that there are more
+  which.filter.limit = most == 0 ? -1 : std::min(most, std::numeric_limits<int64_t>::max() - 1) + 1;  // one more tells that there are more
   std::vector<HistoryEntry> entries = entries_of(which);
   const bool cut = most > 0 && static_cast<int64_t>(entries.size()) > most;
   if (cut) entries.pop_back();

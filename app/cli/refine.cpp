@@ -76,17 +76,29 @@ fs::path folder_of_gacha(const std::string& given) {
   return last->folder;
 }
 
-std::vector<Chosen> chosen_of(const Job& job) {
+int64_t number_of_candidate(const std::string& text) {
+  if (text.empty() || text.size() > 6 || text.find_first_not_of("0123456789") != std::string::npos)
+    refuse(shown(text) + " is not the number of a candidate. Write the numbers on the sheet, as in fude refine 7 12.");
+  return integer_from("the number", text);
+}
+
+std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
   std::vector<Chosen> all;
   if (!job.numbers.empty()) {
     const SessionFolder session = SessionFolder::open(folder_of_gacha(job.gacha));
     for (const std::string& text : job.numbers) {
-      Candidate candidate = candidate_of(session, integer_from("the number", text));
+      Candidate candidate = candidate_of(session, number_of_candidate(text));
       all.push_back({"candidate " + text, std::move(candidate.provenance), std::move(candidate.latents), session.wish().files,
                      {text_of(session.embeddings())}});
     }
   }
-  for (const std::string& picture : job.pictures) all.push_back({shown(picture), read_picture(path_of(picture)).provenance, {}, {}, {}});
+  for (const std::string& picture : job.pictures) {
+    StoredPicture stored = read_picture(path_of(picture));
+    if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+    if (stored.provenance.request.width == 0 || stored.provenance.request.height == 0)
+      refuse(shown(picture) + " does not tell its size. Draw it with fude generate --from, and refine that picture.");
+    all.push_back({shown(picture), std::move(stored.provenance), {}, {}, {}});
+  }
   for (const std::string& id : job.ids) {
     HistoryEntry entry = entry_named(id);
     all.push_back({"entry " + id, std::move(entry.provenance), {}, std::move(entry.files), {}});
@@ -122,6 +134,7 @@ Request refined(const Chosen& chosen, const Refinement& refinement) {
                      .place = before.place};
   }
   if (refinement.variations > 0) {
+    if (before.variation) refuse(chosen.name + " is a variation already. Vary the picture it came from, with another --variation-seed.");
     request.count = refinement.variations;
     request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = refinement.amount};
   }
@@ -162,16 +175,27 @@ class Refining {
   const Json& images() const { return images_; }
 
  private:
-  void make_engine(const Chosen& chosen) {
-    ModelFiles files = job_.files.model.empty() && !chosen.files.model.empty() ? chosen.files : job_.files;
-    EngineOptions options = job_.engine;
+  // What is on the line overrides where the picture's weights were.
+  ModelFiles files_of(const Chosen& chosen) const {
+    const ModelFiles& given = job_.files;
+    ModelFiles files = given.model.empty() && !chosen.files.model.empty() ? chosen.files : ModelFiles{.model = given.model};
+    for (const auto part : {&ModelFiles::clip_l, &ModelFiles::clip_g, &ModelFiles::t5, &ModelFiles::vae, &ModelFiles::tokenizers})
+      if (!(given.*part).empty()) files.*part = given.*part;
     files.model = model_or_default(files.model);
     files.hub_cache = hub_cache_folder();
-    files.no_t5 = chosen.provenance.no_t5;
+    files.no_t5 = given.no_t5 || chosen.provenance.no_t5;
+    return files;
+  }
+
+  void make_engine(const Chosen& chosen) {
+    ModelFiles files = files_of(chosen);
+    EngineOptions options = job_.engine;
     if (options.dtype == EngineOptions{}.dtype && !chosen.provenance.dtype.empty()) options.dtype = chosen.provenance.dtype;
     options.embeddings.insert(options.embeddings.end(), chosen.embeddings.begin(), chosen.embeddings.end());
-    const std::string key = files.model + '\n' + options.dtype + '\n' + (files.no_t5 ? "no T5" : "") + '\n' +
-                            (chosen.embeddings.empty() ? "" : chosen.embeddings.front());
+    std::string key = options.dtype + (files.no_t5 ? "\nno T5" : "\n");
+    for (const std::string& part : {files.model, files.clip_l, files.clip_g, files.t5, files.vae, files.tokenizers,
+                                    chosen.embeddings.empty() ? std::string() : chosen.embeddings.front()})
+      key += '\n' + part;
     if (key == made_of_) return;
     saver_.reset();
     engine_.reset();  // before the next takes memory
@@ -249,7 +273,7 @@ int refine_command(const Arguments& arguments) {
   options.apply();
   const Console console(job.output.quiet, job.output.no_color);
   if (job.refinement.variations < 0) refuse("--variations is less than nothing. Leave it out, or use --variations 4.");
-  const std::vector<Chosen> all = chosen_of(job);
+  const std::vector<Chosen> all = chosen_of(job, console);
   for (const Chosen& chosen : all) refined(chosen, job.refinement);  // refused before the work, not in its middle
 
   Refining refining(job, console);

@@ -272,13 +272,14 @@ void SessionRun::save(const Task& task, const Request& drawn, const Image& image
 }
 
 // One picture that cannot be drawn is no reason to lose a night's others.
+// The others of its batch are asked for again.
 void SessionRun::skip(const Batch& batch, const Error& error) {
-  for (const Task& task : batch.tasks) {
-    if (done_[static_cast<size_t>(task.number - 1)]) continue;
-    set_done(task);
-    failures_.push_back(error.code());
-  }
-  warn(noun_ + ' ' + std::to_string(batch.tasks.front().number) + " (" + label(batch.tasks.front()) + "): " + error.what());
+  const auto failed = std::find_if(batch.tasks.begin(), batch.tasks.end(),
+                                   [&](const Task& task) { return !done_[static_cast<size_t>(task.number - 1)]; });
+  if (failed == batch.tasks.end()) return;
+  set_done(*failed);
+  failures_.push_back(error.code());
+  warn(noun_ + ' ' + std::to_string(failed->number) + " (" + label(*failed) + "): " + error.what());
 }
 
 // Once it is known how long a step takes, and before much is drawn.
@@ -314,7 +315,8 @@ void SessionRun::fit_into_time() {
   const double left = wish.minutes * 60 - seconds_before_ - seconds_since(began_);
   const double each = std::max(1e-3, pace_.seconds_of(effort_of(tasks_.front().request)));
   const int64_t last = std::find(done_.rbegin(), done_.rend(), true).base() - done_.begin();
-  const int64_t count = std::min(std::max<int64_t>(1, last + static_cast<int64_t>(std::max(0.0, left) / each)), kMostPictures);
+  const double more = std::min(std::max(0.0, left) / each, static_cast<double>(kMostPictures));
+  const int64_t count = std::clamp(last + static_cast<int64_t>(more), std::max<int64_t>(1, last), kMostPictures);
   if (count == wish.count) return;
   saving_.wait();  // what is saved looks at the wish
   wish.count = count;
@@ -372,6 +374,16 @@ void add_session_options(Options& options, const std::string& command, SessionOp
   add_output_options(options, session.output);
 }
 
+void take_from_picture(const std::string& picture, Wish& wish, const Console& console) {
+  const StoredPicture stored = read_picture(path_of(picture));
+  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+  wish.grid.request = stored.provenance.request;
+  wish.grid.request.batch = 1;
+  wish.grid.request.place = 0;
+  wish.files.no_t5 = stored.provenance.no_t5;
+  if (!stored.provenance.dtype.empty()) wish.engine.dtype = stored.provenance.dtype;
+}
+
 void begin_session(Wish wish, const SessionOptions& options, const Console& console) {
   wish.files.model = model_or_default(wish.files.model);
   wish.files.hub_cache = hub_cache_folder();
@@ -389,12 +401,15 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
     *file = from_anywhere(*file);
   SessionFolder session = SessionFolder::create(path_of(options.out) / today(), wish);
   if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
-  if (wish.kind == kGacha) engine = std::make_unique<Engine>(wish.files, engine_options(session, first.dtype));
+  if (wish.kind == kGacha) {  // it keeps embeddings in the folder too
+    engine.reset();
+    engine = std::make_unique<Engine>(wish.files, engine_options(session, first.dtype));
+  }
   SessionRun(std::move(session), true, options, console).run(std::move(engine));
 }
 
 void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console) {
-  if (const std::string other = line.given_besides({"--resume", "--yes", "--json", "--quiet", "--no-color"}); !other.empty()) {
+  if (const std::string other = line.given_besides({"--resume", "--yes", "--no-cache", "--json", "--quiet", "--no-color"}); !other.empty()) {
     throw Error(Code::bad_request, "--resume goes on with what was asked for at first, so " + other +
                                        " cannot be given with it. Leave it out, or begin anew without --resume.");
   }
@@ -402,7 +417,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
   Wish wish = session.wish();
   if (wish.kind != kind)
     throw Error(Code::bad_request, shown(session.path()) + " is a " + wish.kind + ". Go on with: " + command_to_go_on(session));
-  session.set_caches(hub_cache_folder(), embedding_folders());
+  session.set_caches(hub_cache_folder(), line.given("--no-cache") ? std::vector<std::string>() : embedding_folders());
   const std::string dtype = wish.dtypes.empty() ? wish.engine.dtype : wish.dtypes.front();
   auto engine = std::make_unique<Engine>(session.wish().files, engine_options(session, dtype));
   if (engine->model_hash() != wish.model_hash) {

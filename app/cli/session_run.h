@@ -21,6 +21,9 @@ struct SessionOptions {
 // --out, --resume, --yes and what commands print.
 void add_session_options(Options& options, const std::string& command, SessionOptions& session);
 
+// The request stored in a picture, to be drawn anew. Error{io, bad_request}.
+void take_from_picture(const std::string& picture, Wish& wish, const Console& console);
+
 // A new session for this wish, drawn to its end. Error: what drawing throws, with the command that goes on.
 void begin_session(Wish wish, const SessionOptions& options, const Console& console);
 // Goes on with the session that options.resume names. Error{bad_request} where other options are on the line.

@@ -82,9 +82,10 @@ void settle(Job& job) {
   settle(grid.guidances, request.guidance);
   settle(grid.steps, request.steps);
   settle(grid.seeds, request.seed);
-  double shift = 0;
-  settle(grid.shifts, shift);
-  if (shift != 0) request.shift = shift;
+  if (grid.shifts.size() == 1) {
+    request.shift = grid.shifts[0];
+    grid.shifts.clear();
+  }
   Size size{request.width, request.height};
   settle(grid.sizes, size);
   request.width = size.width;
@@ -112,10 +113,7 @@ int sweep_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    const StoredPicture stored = read_picture(path_of(*picture));
-    job.wish.grid.request = stored.provenance.request;
-    job.wish.files.no_t5 = stored.provenance.no_t5;
-    if (!stored.provenance.dtype.empty()) job.wish.engine.dtype = stored.provenance.dtype;
+    take_from_picture(*picture, job.wish, console);
     job.random_seed = false;
   }
   options.apply();

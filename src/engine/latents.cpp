@@ -69,7 +69,7 @@ std::vector<float> noised(const std::vector<float>& latents, const std::vector<f
 
 int64_t first_step(int64_t steps, double strength) {
   const auto n = static_cast<double>(steps);
-  return static_cast<int64_t>(std::max(n - std::min(n * strength, n), 0.0));
+  return std::min(static_cast<int64_t>(std::max(n - std::min(n * strength, n), 0.0)), steps - 1);  // never none
 }
 
 }  // namespace fude

@@ -115,6 +115,7 @@ Wish read_wish(const Json& json) {
   read(json, "count", wish.count);
   read(json, "in_a_row", wish.in_a_row);
   read(json, "minutes", wish.minutes);
+  if (!(wish.minutes >= 0 && wish.minutes <= kMostMinutes)) throw Error(Code::bad_request, "minutes is out of range");
   if (gacha && (wish.count < 1 || wish.in_a_row < 1 || wish.grid.prompts.empty()))
     throw Error(Code::bad_request, "it names no candidates");
   for (const Task& task : tasks_of(wish)) check_request(task.request);

@@ -13,6 +13,7 @@ namespace fude {
 
 inline constexpr std::string_view kSweep = "sweep", kGacha = "gacha";
 inline constexpr int64_t kMostCandidatesInARow = 8;
+inline constexpr double kMostMinutes = 7 * 24 * 60;
 
 struct Wish {
   std::string kind;      // kSweep, kGacha

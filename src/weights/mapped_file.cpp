@@ -52,8 +52,9 @@ constexpr size_t kReadAtOnce = size_t{1} << 30;  // what every system takes in o
 void MappedFile::check_unchanged() const {
   const Stamp now = stamp();
   if (now == opened_) return;
-  throw Error(Code::io, shown(path_) + " was changed while it was in use (it had " + std::to_string(opened_.size) +
-                            " bytes, now " + std::to_string(now.size) + "). Start again when the file is complete.");
+  const std::string how = now.size == opened_.size ? "written again"
+                                                   : "it had " + std::to_string(opened_.size) + " bytes, now " + std::to_string(now.size);
+  throw Error(Code::io, shown(path_) + " was changed while it was in use (" + how + "). Start again when the file is complete.");
 }
 
 void MappedFile::read(size_t offset, std::span<std::byte> out) const {

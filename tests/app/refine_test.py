@@ -72,6 +72,12 @@ class Refine(CommandLine):
         requests = [self.request(image["path"]) for image in images]
         self.assertEqual([request["variation"] for request in requests], [{"seed": 11, "amount": 0.15}, {"seed": 12, "amount": 0.15}])
         self.assertEqual(len({self.pixels(path) for path in [picture, *(image["path"] for image in images)]}), 3)
+        self.assert_refused(self.run_fude("refine", "--from", images[1]["path"], "--variations", "2"), 2, "variation already")
+        # A gacha from it begins with its request's own noise, and goes on with other seeds.
+        outcome = self.run_fude("gacha", "--from", images[1]["path"], "--count", "2", "--steps", "1", "--json", "--threads", "1")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertEqual([request["seed"] for request in map(self.request, (cell["path"] for cell in json.loads(outcome.out)["cells"]))],
+                         [5, 6])
         # Nothing varied is the picture itself, all varied is the other seed's.
         none = self.refine("--from", picture, "--variations", "1", "--steps", "2", "--amount", "0")[0]["path"]
         self.assertEqual(self.pixels(none), self.pixels(picture))
@@ -95,7 +101,8 @@ class Refine(CommandLine):
         self.assert_refused(self.run_fude("refine", "7"), 2, "no gacha", "fude gacha")
         self.gacha()
         self.assert_refused(self.run_fude("refine", "4"), 2, "candidate 4", "1 to 3")
-        self.assert_refused(self.run_fude("refine", "two"), 2, "two")
+        self.assert_refused(self.run_fude("refine", "two"), 2, "two", "fude refine 7 12")
+        self.assert_refused(self.run_fude("refine", "1", "--vae", "none.safetensors", "--threads", "1"), 4, "none.safetensors")
         self.assert_refused(self.run_fude("refine", "1", "--strength", "0", "--scale", "2"), 2, "--strength")
         self.assert_refused(self.run_fude("refine", "1", "--scale", "0"), 2, "--scale")
         self.assert_refused(self.run_fude("refine", "1", "--variations", "-1"), 2, "--variations")

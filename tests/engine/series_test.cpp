@@ -133,6 +133,7 @@ TEST(FirstStep, IsThatOfImg2img) {
   EXPECT_EQ(first_step(28, 0.6), 11);  // 17 steps are done
   EXPECT_EQ(first_step(4, 1), 0);
   EXPECT_EQ(first_step(4, 0.01), 3);  // never none
+  EXPECT_EQ(first_step(4, 1e-18), 3);
 }
 
 TEST_P(Series, ADraftIsEnlargedAndDrawnToTheEnd) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -84,6 +85,7 @@ class SessionRun {
   int64_t finished() const { return drawn_ + drawn_before_; }
   std::string label(const Task& task) const { return label_of(session_.wish(), layout_, task); }
   void warn(const std::string& text) {
+    if (!warned_.insert(text).second) return;  // many pictures share their prompt
     progress_.clear();
     console_.warning(text);
   }
@@ -104,6 +106,7 @@ class SessionRun {
   Pace pace_;
   bool asked_ = false, refused_ = false;
   std::vector<Code> failures_;
+  std::set<std::string> warned_;
   Seconds seconds_;
 
   CellProgress progress_;

@@ -88,6 +88,9 @@ class Sweep(Sessions):
             self.assertEqual([(row["guidance"], row["steps"]) for row in csv.DictReader(table)],
                              [(guidance, steps) for guidance in ["0.5", "5"] for steps in ["1", "2", "3"]])
         self.assert_whole(folder)
+        unknown = self.run_fude("sweep", *SIDES, "公園", "--seed", "3", "--steps", "1,2")
+        self.assertEqual(unknown.err.count("not in the vocabulary"), 1, unknown)
+        shutil.rmtree(self.folder / f"outputs/{datetime.date.today().isoformat()}/sweep-002")
         making = json.loads(png_texts(self.folder / folder / names[1])["fude-making"])  # what the report is made of
         self.assertRegex(making["created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")
         self.assertEqual(len(making["step_seconds"]), 2)

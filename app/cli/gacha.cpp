@@ -59,15 +59,7 @@ void declare(Options& options, Job& job) {
   });
   options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
 
-  const char* sampling = "Sampling";
-  options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
-  options.add_number(sampling, "--guidance,--guidance-scale,--cfg-scale",
-                     "how closely to follow the prompt, default 7; 1 or less is off", request.guidance);
-  add_noise_option(options, sampling, request.noise);
-  options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
-                   request.sampler);
-  options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",
-              [&](const std::string& text) { request.shift = number_from("--shift", text); });
+  add_sampling_options(options, request);
   add_model_options(options, wish.files);
   add_machine_options(options, wish.engine);
   add_cache_option(options, wish.engine);

@@ -85,4 +85,16 @@ void add_noise_option(Options& options, std::string_view group, Noise& noise) {
       });
 }
 
+void add_sampling_options(Options& options, Request& request) {
+  const char* sampling = "Sampling";
+  options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
+  options.add_number(sampling, "--guidance,--guidance-scale,--cfg-scale",
+                     "how closely to follow the prompt, default 7; 1 or less is off", request.guidance);
+  add_noise_option(options, sampling, request.noise);
+  options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
+                   request.sampler);
+  options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",
+              [&request](const std::string& text) { request.shift = number_from("--shift", text); });
+}
+
 }  // namespace fude

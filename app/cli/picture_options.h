@@ -16,6 +16,7 @@ std::string prompt_from(const std::string& text);
 std::vector<std::string> prompts_in(const std::string& file);
 
 std::string choices_of_sampler();  // "euler, …"
+void add_sampling_options(Options& options, Request& request);  // one value of each; a sweep takes lists
 void add_noise_option(Options& options, std::string_view group, Noise& noise);
 
 }  // namespace fude

@@ -54,7 +54,6 @@ std::string from_anywhere(const std::string& path) {
 }
 
 struct PictureSaver::State {
-  const Engine& engine;
   const Console& console;
   HistoryEntry common;  // what all pictures of the command share
   std::optional<History> history;
@@ -91,7 +90,7 @@ struct PictureSaver::State {
 
 PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, const Console& console,
                            std::string kind, fs::path session)
-    : state_(new State{engine, console}) {
+    : state_(new State{console}) {
   HistoryEntry& common = state_->common;
   common.kind = std::move(kind);
   common.provenance = {.model = engine.model_name(),

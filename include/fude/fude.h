@@ -38,8 +38,13 @@ struct EngineOptions {
   std::string device = "auto";  // auto, cpu, cuda, cuda:1
   std::string dtype = "auto";   // auto, f32, bf16, f16
   int threads = 0;              // 0: the cores
+  // Bytes this process may take, everything included: of the card with what the driver and libraries keep there, and of the
+  // host's memory. 0: what is free.
+  int64_t vram = 0, ram = 0;
   // Folders where embeddings of prompts are kept, so that a prompt is encoded once: read from all, written to each.
   std::vector<std::string> embeddings;
+  // File where the rates of this machine are kept, measured once in about a second; empty: each engine that needs them measures.
+  std::string calibration;
 };
 
 // Whose random numbers the first latents are: the same bits as torch.randn for the same seed.
@@ -103,6 +108,33 @@ struct Seconds {
 
 struct Bytes {
   int64_t host = 0, device = 0;
+};
+
+// Where a component's weights are while a request is drawn.
+struct ComponentPlan {
+  std::string name;            // "clip_l", "clip_g", "t5", "transformer", "modulation", "vae"
+  std::string dtype;           // that it is computed in
+  int64_t weights = 0;         // bytes, in that dtype
+  int64_t resident = 0;        // bytes of them that stay on the device
+  int64_t parts = 0, resident_parts = 0;  // blocks, or what else is loaded at once
+  int64_t slots = 0;           // bytes that the others take turns in
+  int64_t in_host_memory = 0;  // bytes that are kept on the host, ready to be copied; the others come from the file
+};
+
+// What a request will need. Nothing is loaded and nothing is drawn to know it.
+struct Plan {
+  bool fits = false;
+  Bytes planned;              // what fude allocates, to the byte
+  Bytes process;              // with what the driver, libraries and the program itself take
+  Bytes budget;               // what the process may take
+  std::vector<ComponentPlan> components;
+  int64_t streamed_per_step = 0;  // bytes of weights that travel to the device at each step
+  int64_t decode_bands = 1;       // pieces that the picture is decoded in, exactly
+  bool decode_through_host = false;  // its full-size intermediates wait in the host's memory
+  Seconds predicted;                 // from the rates of this machine; 0 where they are not known
+  std::vector<std::string> advice;   // what to do: why it does not fit, or what costs time
+  Request request;                   // complete
+  std::optional<Request> nearest;    // the largest request of this shape that fits, where this one does not
 };
 
 // A picture and how it came about.
@@ -244,6 +276,9 @@ class Engine {
 
   // Latents of a picture (Image::latents) that `request` drew. A request whose draft is that picture goes on from them.
   void remember(const Request& request, const std::vector<float>& latents);
+
+  // What `generate` would need for it. Error{bad_request}.
+  Plan plan(const Request& request);
 
   // The request with every default filled in, checked. Error{bad_request}.
   Request complete(const Request& request) const;

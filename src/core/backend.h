@@ -51,10 +51,16 @@ struct AttentionOptions {
   Tensor bias;          // f32 [heads, queries, keys], added after the scale; may be empty
 };
 
+// Rows [begin, end).
+struct RowRange {
+  int64_t begin = 0, end = 0;
+};
+
 struct ConvOptions {
   int64_t stride = 1;
   bool upsample = false;    // nearest ×2 before the convolution
   bool accumulate = false;  // conv2d_into only: out += y
+  RowRange rows = {};       // conv2d_into only, stride 1: the rows of the result that are wanted, and all that `out` has; {}: all
 };
 
 // Bytes of a device's memory.

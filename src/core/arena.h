@@ -1,4 +1,5 @@
-// Bump allocation. The temporaries of a block die when its Scope does; nothing else is ever freed.
+// Bump allocation from both ends of one memory: activations from the front, the slots that weights take turns in from the back.
+// The temporaries of a block die when its Scope does; nothing else is ever freed.
 #pragma once
 
 #include <algorithm>
@@ -18,6 +19,7 @@ class Buffer {
   Buffer(std::byte* memory, int64_t bytes, Free free) : memory_(memory, free), size_(bytes) {}
   std::byte* data() const { return memory_.get(); }
   int64_t size() const { return size_; }
+  std::byte* release() { return memory_.release(); }  // to whoever will free it
 
  private:
   std::unique_ptr<std::byte, Free> memory_{nullptr, nullptr};
@@ -26,6 +28,7 @@ class Buffer {
 
 // Page-backed host memory, aligned for every kernel. Error{out_of_memory} when the system has none.
 Buffer host_buffer(int64_t bytes);
+void free_host_buffer(std::byte* memory);  // what a host_buffer released
 
 class Arena {
  public:
@@ -33,15 +36,18 @@ class Arena {
 
   // Hands out `memory`, which outlives the arena.
   explicit Arena(const Buffer& memory) : Arena(memory.data(), memory.size()) {}
+  Arena(void* memory, int64_t capacity) : Arena(static_cast<std::byte*>(memory), capacity, false) {}
   // Hands out addresses that must never be touched and remembers how far they went: the same calls then fit a real arena of
   // peak() bytes exactly.
   static Arena measuring();
 
-  void* allocate(int64_t bytes);  // Error{out_of_memory} past the capacity
+  void* allocate(int64_t bytes);       // Error{out_of_memory} past the capacity
+  void* allocate_back(int64_t bytes);  // likewise, from the other end; given back in the opposite order
+  void free_back(int64_t bytes);
   bool is_measuring() const { return measuring_; }
   int64_t used() const { return used_; }
-  int64_t peak() const { return peak_; }
-  void rewind(int64_t mark);  // back to an earlier used()
+  int64_t peak() const { return most_; }  // of both ends together
+  void rewind(int64_t mark);              // back to an earlier used()
 
   // Runs first, then second so that it reuses nothing of what first allocated: both may be under way at once. Back to now after them.
   template <class First, class Second>
@@ -55,12 +61,16 @@ class Arena {
   }
 
  private:
-  Arena(std::byte* memory, int64_t capacity, bool measuring = false) : memory_(memory), capacity_(capacity), measuring_(measuring) {}
+  Arena(std::byte* memory, int64_t capacity, bool measuring) : memory_(memory), capacity_(capacity), measuring_(measuring) {}
+
+  void check_room(int64_t bytes) const;
+  void* at(int64_t offset) const;
 
   std::byte* memory_;
   int64_t capacity_;
-  int64_t used_ = 0;
-  int64_t peak_ = 0;
+  int64_t used_ = 0, back_ = 0;
+  int64_t peak_ = 0;  // of used_
+  int64_t most_ = 0;  // of used_ + back_
   bool measuring_;
 };
 

@@ -55,9 +55,13 @@ Tensor Backend::empty(std::initializer_list<int64_t> shape, DType dtype) const {
   return t;
 }
 
-Tensor Backend::pack_vector(int64_t n, const float* values, void* memory) const {
-  std::memcpy(memory, values, static_cast<size_t>(n) * 4);
+Tensor Backend::pack_vector(int64_t n, const ReadRows& read, void* memory, Side) const {
+  read(0, n, DType::f32, memory);
   return Tensor::of(memory, DType::f32, {n});
+}
+
+void Backend::copy_weights(void* device, const void* host, int64_t bytes) const {
+  std::memcpy(device, host, static_cast<size_t>(bytes));
 }
 
 void Backend::play(std::unique_ptr<Recording>&, const std::function<void()>& work) { work(); }

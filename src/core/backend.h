@@ -74,6 +74,17 @@ class Recording {
   virtual ~Recording() = default;
 };
 
+// Weights on their way to a device. When it goes, whatever of it was not awaited has ended as well.
+class Arrival {
+ public:
+  virtual ~Arrival() = default;
+  // Returns when all of it was read; what is issued afterwards runs behind its copies. Error: what reading it threw.
+  virtual void wait() = 0;
+};
+
+// What pack writes to: memory that is computed with, or the host's, from which copy_weights brings the same bytes there later.
+enum class Side { device, host };
+
 // What a run cost so far.
 struct Work {
   double flops = 0;
@@ -96,7 +107,8 @@ class Backend {
   virtual DeviceMemory device_memory() const;                                  // of the device, all of it and what is free
   void use(Arena& arena) { arena_ = &arena; }
   void use(DType activations) { dtype_ = activations; }
-  void stop_when(const std::atomic<bool>* flag) { stop_ = flag; }  // polled by every operation: Error{cancelled}
+  void stop_when(const std::atomic<bool>* flag) { stop_ = flag; }
+  void poll() const;  // Error{cancelled} when it is time to stop; every operation does
 
   Arena& arena() const { return *arena_; }
   DType dtype() const { return dtype_; }
@@ -109,10 +121,20 @@ class Backend {
 
   // ---- weights -----------------------------------------------------------------------------------------------------------
   virtual int64_t packed_bytes(const WeightShape& shape, DType dtype) const;
-  // Fills `memory` (packed_bytes of it) with the form linear and conv2d multiply by.
-  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const = 0;
-  // A bias or a norm's weight: n values of f32 into `memory` (n·4 bytes of it).
-  virtual Tensor pack_vector(int64_t n, const float* values, void* memory) const;
+  // Fills `memory` (packed_bytes of it) with the form linear and conv2d multiply by. A device may go on after it returned, with a copy
+  // of `read`: until what arrival() returns was awaited.
+  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side = Side::device) const = 0;
+  // The same for n f32 values, which `read` gives as rows [0, n).
+  virtual Tensor pack_vector(int64_t n, const ReadRows& read, void* memory, Side side = Side::device) const;
+  // Brings what was packed on the host's side to the device. `host` stays until the copy has ended; copies from memory that was
+  // pinned take place beside other work.
+  virtual void copy_weights(void* device, const void* host, int64_t bytes) const;
+  virtual Buffer pinned(Buffer filled) const { return filled; }  // the same memory. Error{out_of_memory}
+  // Of all that was packed and copied since the last call. Null: it is there. Memory it goes to may still serve work issued before.
+  virtual std::unique_ptr<Arrival> arrival() const { return nullptr; }
+  void await_packed() const {
+    if (const std::unique_ptr<Arrival> all = arrival()) all->wait();
+  }
 
   // ---- copies ------------------------------------------------------------------------------------------------------------
   Tensor upload(const void* host, DType dtype, std::initializer_list<int64_t> shape);  // host memory, contiguous
@@ -191,6 +213,9 @@ class Backend {
   // Does `work`, which is the same operations on the same memory each time a recording is played: a device may remember it and
   // replay it at once.
   virtual void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work);
+  // Does what the host has to do between operations, such as waiting for weights: now, and at the same place whenever a recording
+  // that is being made is played. What it refers to outlives the recording.
+  virtual void between(const std::function<void()>& action) { action(); }
 
  protected:
   struct AttentionCall {
@@ -218,9 +243,6 @@ class Backend {
   virtual void join() {}
   // Fills memory of the arena with NaN, so that tests notice what reads it before writing.
   virtual void poison(void* memory, int64_t bytes) const;
-
-  // Notices cancellation; every operation does.
-  void poll() const;
 
   // Bytes of arena a call needs besides its tensors.
   virtual int64_t workspace(const std::vector<LinearCall>&) const { return 0; }

@@ -21,7 +21,7 @@ class CpuBackend : public ReferenceBackend {
   static std::string library();     // "oneDNN 2.6.3"
   DType compute_dtype(DType wanted) const override;
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
 
  protected:
   int64_t workspace(const std::vector<LinearCall>& calls) const override;

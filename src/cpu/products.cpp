@@ -157,8 +157,8 @@ int64_t CpuBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
   return static_cast<int64_t>(packed.get_size());
 }
 
-Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination) const {
-  if (!is_tuned(dtype)) return ReferenceBackend::pack(shape, dtype, read, destination);
+Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination, Side side) const {
+  if (!is_tuned(dtype)) return ReferenceBackend::pack(shape, dtype, read, destination, side);
   const bool is_linear = shape.kernel == 1;
   const auto& packed = is_linear ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
   const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)

@@ -1,6 +1,7 @@
 #include "cuda/cuda_backend.h"
 
 #include <cassert>
+#include <utility>
 #include <vector>
 
 #include "cuda/cuda.h"
@@ -38,7 +39,6 @@ CudaBackend::CudaBackend(int index)
     : index_(selected(index)),
       card_(cuda::card_of(index)),
       staging_(std::make_unique<cuda::Staging>(index)),
-      copied_(cuda::make_event()),
       computed_(cuda::make_event()),
       found_(cuda::device_buffer(sizeof(int))),
       found_on_host_(cuda::pinned_buffer(sizeof(int))) {
@@ -69,53 +69,99 @@ int64_t CudaBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
   return (shape.kernel == 1 ? shape.numel() : cuda::conv_packed_elements(shape)) * size_of(dtype);
 }
 
-Weight CudaBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
-  begin_copies();
+Weight CudaBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& rows, void* memory, Side side) const {
   if (shape.kernel == 1) {
-    staging_->copy(memory, shape.out, shape.row() * size_of(dtype),
-                   [&](int64_t begin, int64_t end, void* host) { read(begin, end, dtype, host); });
+    read(memory, side, shape.out, shape.row() * size_of(dtype),
+         [rows, dtype](int64_t begin, int64_t end, void* host) { rows(begin, end, dtype, host); });
   } else {
     const int64_t row = cuda::conv_packed_elements(shape) / shape.out;
-    staging_->copy(memory, shape.out, row * size_of(dtype), [&](int64_t begin, int64_t end, void* host) {
+    read(memory, side, shape.out, row * size_of(dtype), [rows, dtype, shape, row](int64_t begin, int64_t end, void* host) {
       WeightShape some = shape;
       some.out = end - begin;
-      std::vector<float> rows(static_cast<size_t>(some.numel())), packed(static_cast<size_t>(some.out * row));
-      read(begin, end, DType::f32, rows.data());
-      cuda::pack_conv(some, rows.data(), packed.data());
+      std::vector<float> plain(static_cast<size_t>(some.numel())), packed(static_cast<size_t>(some.out * row));
+      rows(begin, end, DType::f32, plain.data());
+      cuda::pack_conv(some, plain.data(), packed.data());
       from_f32(dtype, packed.data(), host, some.out * row);
     });
   }
   return {memory, dtype, shape};
 }
 
-Tensor CudaBackend::pack_vector(int64_t n, const float* values, void* memory) const {
-  begin_copies();
-  check(cudaMemcpyAsync(memory, values, static_cast<size_t>(n) * sizeof(float), cudaMemcpyHostToDevice, staging_->stream()),
-        "copying weights to it");
+Tensor CudaBackend::pack_vector(int64_t n, const ReadRows& rows, void* memory, Side side) const {
+  read(memory, side, 1, n * size_of(DType::f32), [rows, n](int64_t, int64_t, void* host) { rows(0, n, DType::f32, host); });
   return Tensor::of(memory, DType::f32, {n});
+}
+
+void CudaBackend::read(void* memory, Side side, int64_t rows, int64_t row_bytes, cuda::Staging::Fill fill) const {
+  if (side == Side::device) begin_copies();
+  reading_.push_back(staging_->read({memory, side == Side::host, rows, row_bytes, std::move(fill)}));
+}
+
+void CudaBackend::copy_weights(void* device, const void* host, int64_t bytes) const {
+  begin_copies();
+  check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, staging_->stream()), "copying weights to it");
+}
+
+Buffer CudaBackend::pinned(Buffer filled) const {
+  check(cudaSetDevice(index_), "pinning host memory");
+  return cuda::pinned_buffer(std::move(filled));
 }
 
 // Memory that weights are copied to may have served work issued before.
 void CudaBackend::begin_copies() const {
-  if (copies_pending_) return;  // no work was issued since
+  if (copies_begun_) return;
   check(cudaSetDevice(index_), "copying weights to it");
   check(cudaEventRecord(computed_, branches_[0].stream), "copying weights to it");
   check(cudaStreamWaitEvent(staging_->stream(), computed_), "copying weights to it");
-  copies_pending_ = true;
+  copies_begun_ = true;
+}
+
+// Copies from pinned memory have been issued and end with an event; what threads read is issued by them, in its own time.
+class CudaBackend::OnItsWay : public Arrival {
+ public:
+  explicit OnItsWay(const CudaBackend& op) : op_(op), reading_(std::exchange(op.reading_, {})) {
+    if (reading_.empty()) check(cudaEventRecord(copied_, op.staging_->stream()), "copying weights to it");
+  }
+
+  ~OnItsWay() override {
+    try {
+      if (!awaited_) wait();
+    } catch (...) {
+      // Nobody needs it any more; a card that is lost is reported by the next call.
+    }
+  }
+
+  void wait() override {
+    awaited_ = true;
+    std::exception_ptr error;
+    for (const auto& job : reading_) try {
+        op_.staging_->wait(*job);
+      } catch (...) {
+        error = std::current_exception();
+      }
+    if (!reading_.empty()) check(cudaEventRecord(copied_, op_.staging_->stream()), "copying weights to it");
+    check(cudaStreamWaitEvent(op_.branches_[0].stream, copied_), "waiting for weights");
+    if (error) std::rethrow_exception(error);
+  }
+
+ private:
+  const CudaBackend& op_;
+  std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;
+  cuda::Event copied_ = cuda::make_event();
+  bool awaited_ = false;
+};
+
+std::unique_ptr<Arrival> CudaBackend::arrival() const {
+  if (!std::exchange(copies_begun_, false) && reading_.empty()) return nullptr;
+  check(cudaSetDevice(index_), "copying weights to it");
+  return std::make_unique<OnItsWay>(*this);
 }
 
 // ---- how work is issued ----------------------------------------------------------------------------------------------------
 
 cudaStream_t CudaBackend::stream() const {
   check(cudaSetDevice(index_), "starting work");
-  const cudaStream_t now = branches_[issuing_.back()].stream;
-  if (copies_pending_) {
-    check(cudaEventRecord(copied_, staging_->stream()), "waiting for weights");
-    check(cudaStreamWaitEvent(branches_[0].stream, copied_), "waiting for weights");
-    if (now != branches_[0].stream) check(cudaStreamWaitEvent(now, copied_), "waiting for weights");
-    copies_pending_ = false;
-  }
-  return now;
+  return branches_[issuing_.back()].stream;
 }
 
 void CudaBackend::fork() {
@@ -138,48 +184,82 @@ void CudaBackend::join() {
   check(cudaStreamWaitEvent(stream(), child.ended), "joining branches");
 }
 
-namespace {
-
-struct Graph : Recording {
-  ~Graph() override {
-    if (executable) static_cast<void>(cudaGraphExecDestroy(executable));
-  }
-  cudaGraphExec_t executable = nullptr;
+// Pieces of work, and what the host does after each but the last.
+struct CudaBackend::Graphs : Recording {
+  struct Piece {
+    Piece() = default;
+    Piece(Piece&& other) noexcept : work(std::exchange(other.work, nullptr)), then(std::move(other.then)) {}
+    Piece& operator=(Piece&&) = delete;
+    ~Piece() {
+      if (work) static_cast<void>(cudaGraphExecDestroy(work));
+    }
+    cudaGraphExec_t work = nullptr;
+    std::function<void()> then;
+  };
+  std::vector<Piece> pieces;
 };
 
-}  // namespace
+void CudaBackend::begin_piece() {
+  check(cudaStreamBeginCapture(branches_[0].stream, cudaStreamCaptureModeThreadLocal), "recording a step");
+}
+
+// What was recorded has not been done yet: it is launched.
+void CudaBackend::end_piece() {
+  const cudaStream_t trunk = branches_[0].stream;
+  cudaGraph_t recorded = nullptr;
+  check(cudaStreamEndCapture(trunk, &recorded), "recording a step");
+  Graphs::Piece& piece = making_->pieces.emplace_back();
+  const cudaError_t made = cudaGraphInstantiate(&piece.work, recorded, 0);
+  static_cast<void>(cudaGraphDestroy(recorded));
+  check(made, "recording a step");
+  check(cudaGraphLaunch(piece.work, trunk), "replaying a step");
+}
 
 // The first time work is done as it comes, so that every kernel it needs is loaded; the second time it is recorded.
 void CudaBackend::play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
   if (measuring()) return work();
   if (!recording) {
     work();
-    recording = std::make_unique<Graph>();
+    recording = std::make_unique<Graphs>();
     return;
   }
   poll();
-  auto& graph = static_cast<Graph&>(*recording);
+  auto& graphs = static_cast<Graphs&>(*recording);
   const cudaStream_t trunk = stream();
-  if (!graph.executable) {
-    cudaGraph_t recorded = nullptr;
-    check(cudaStreamBeginCapture(trunk, cudaStreamCaptureModeThreadLocal), "recording a step");
-    try {
-      work();
-    } catch (...) {
-      static_cast<void>(cudaStreamEndCapture(trunk, &recorded));
-      if (recorded) static_cast<void>(cudaGraphDestroy(recorded));
-      static_cast<void>(cudaGetLastError());
-      issuing_ = {0};
-      forked_.clear();
-      opened_ = 1;
-      throw;
+  if (!graphs.pieces.empty()) {
+    for (const Graphs::Piece& piece : graphs.pieces) {
+      check(cudaGraphLaunch(piece.work, trunk), "replaying a step");
+      if (piece.then) piece.then();
     }
-    check(cudaStreamEndCapture(trunk, &recorded), "recording a step");
-    const cudaError_t made = cudaGraphInstantiate(&graph.executable, recorded, 0);
-    static_cast<void>(cudaGraphDestroy(recorded));
-    check(made, "recording a step");
+    return;
   }
-  check(cudaGraphLaunch(graph.executable, trunk), "replaying a step");
+  making_ = &graphs;
+  try {
+    begin_piece();
+    work();
+    end_piece();
+    making_ = nullptr;
+  } catch (...) {
+    making_ = nullptr;
+    graphs.pieces.clear();
+    cudaGraph_t recorded = nullptr;
+    static_cast<void>(cudaStreamEndCapture(trunk, &recorded));  // fails where nothing was being recorded
+    if (recorded) static_cast<void>(cudaGraphDestroy(recorded));
+    static_cast<void>(cudaGetLastError());
+    issuing_ = {0};
+    forked_.clear();
+    opened_ = 1;
+    throw;
+  }
+}
+
+void CudaBackend::between(const std::function<void()>& action) {
+  assert(issuing_.size() == 1 && forked_.empty());
+  if (!making_) return action();
+  end_piece();
+  making_->pieces.back().then = action;
+  action();
+  begin_piece();
 }
 
 void CudaBackend::poison(void* memory, int64_t bytes) const {

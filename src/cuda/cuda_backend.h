@@ -1,7 +1,8 @@
 // The backend of one NVIDIA card. f16 and bf16 with f32 sums (f32 for parity), weights row by row as checkpoints have them.
 //
 // Operations are launched on a stream and return at once. Branches of parallel() run on streams of their own; what play() is given
-// becomes a CUDA graph at its second call. Weights are copied by a stream and threads of their own.
+// becomes CUDA graphs at its second call, one for each piece between two waits of the host. Weights are copied by a stream and threads
+// of their own, beside the work.
 #pragma once
 
 #include <memory>
@@ -27,10 +28,14 @@ class CudaBackend : public Backend {
   DeviceMemory device_memory() const override;
 
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
-  Tensor pack_vector(int64_t n, const float* values, void* memory) const override;
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
+  Tensor pack_vector(int64_t n, const ReadRows& read, void* memory, Side side) const override;
+  void copy_weights(void* device, const void* host, int64_t bytes) const override;
+  Buffer pinned(Buffer filled) const override;
+  std::unique_ptr<Arrival> arrival() const override;
 
   void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) override;
+  void between(const std::function<void()>& action) override;
 
  protected:
   bool has_branches() const override { return true; }
@@ -76,8 +81,14 @@ class CudaBackend : public Backend {
     cuda::Event forked = cuda::make_event(), ended = cuda::make_event();
   };
 
-  cudaStream_t stream() const;  // of the branch that work is issued to now, behind the weights it needs
+  class OnItsWay;
+  struct Graphs;
+
+  cudaStream_t stream() const;  // of the branch that work is issued to now
   void begin_copies() const;    // weights may now be overwritten
+  void read(void* memory, Side side, int64_t rows, int64_t row_bytes, cuda::Staging::Fill fill) const;
+  void begin_piece();
+  void end_piece();
 
   int index_;
   cuda::Card card_;
@@ -85,9 +96,11 @@ class CudaBackend : public Backend {
   std::vector<size_t> issuing_ = {0};  // the branch that work goes to, and those it will go back to
   std::vector<size_t> forked_;         // the second branch of every open parallel()
   size_t opened_ = 1;                  // branches in use
+  Graphs* making_ = nullptr;           // the recording under way
   std::unique_ptr<cuda::Staging> staging_;
-  cuda::Event copied_, computed_;
-  mutable bool copies_pending_ = false;
+  cuda::Event computed_;
+  mutable bool copies_begun_ = false;  // since the last arrival
+  mutable std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;  // since the last arrival
   Buffer found_, found_on_host_;  // one int: whether something was not finite
 };
 

@@ -44,6 +44,19 @@ Buffer pinned_buffer(int64_t bytes) {
   return {static_cast<std::byte*>(memory), bytes, [](std::byte* p) { static_cast<void>(cudaFreeHost(p)); }};
 }
 
+Buffer pinned_buffer(Buffer filled) {
+  const int64_t bytes = filled.size();
+  if (bytes == 0) return filled;
+  if (cudaHostRegister(filled.data(), static_cast<size_t>(bytes), cudaHostRegisterDefault) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());  // so that the next call does not report it again
+    return filled;
+  }
+  return {filled.release(), bytes, [](std::byte* memory) {
+            static_cast<void>(cudaHostUnregister(memory));
+            free_host_buffer(memory);
+          }};
+}
+
 Stream make_stream() {
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");

@@ -1,6 +1,7 @@
 #include "cuda/staging.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fude::cuda {
 
@@ -28,56 +29,72 @@ Staging::~Staging() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Staging::copy(void* device, int64_t rows, int64_t row_bytes, const Fill& fill) {
-  Job job{.device = static_cast<std::byte*>(device), .rows = rows, .row_bytes = row_bytes,
-          .rows_at_once = std::max<int64_t>(1, kPieceBytes / row_bytes), .fill = &fill, .error = {}};
-  job.unfinished = (rows + job.rows_at_once - 1) / job.rows_at_once;
-  std::unique_lock lock(mutex_);
-  job_ = &job;
+Staging::Job::Job(void* target, bool on_host, int64_t rows, int64_t row_bytes, Fill fill)
+    : target_(static_cast<std::byte*>(target)),
+      on_host_(on_host),
+      rows_(rows),
+      row_bytes_(row_bytes),
+      rows_at_once_(std::max<int64_t>(1, kPieceBytes / row_bytes)),
+      fill_(std::move(fill)),
+      unfinished_((rows + rows_at_once_ - 1) / rows_at_once_) {}
+
+std::shared_ptr<Staging::Job> Staging::read(Job job) {
+  const auto shared = std::make_shared<Job>(std::move(job));
+  if (shared->unfinished_ == 0) return shared;
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(shared);
+  }
   wake_.notify_all();
-  done_.wait(lock, [&] { return job.unfinished == 0; });
-  job_ = nullptr;
-  if (job.error) std::rethrow_exception(job.error);
+  return shared;
+}
+
+void Staging::wait(Job& job) {
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [&] { return job.unfinished_ == 0; });
+  if (job.error_) std::rethrow_exception(job.error_);
 }
 
 void Staging::work(int device, int64_t thread) {
   static_cast<void>(cudaSetDevice(device));  // a card that is lost is reported by the first copy
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [&] { return stop_ || (job_ && job_->next < job_->rows); });
+    wake_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
     if (stop_) return;
-    Job& job = *job_;
-    const int64_t begin = job.next, end = std::min(begin + job.rows_at_once, job.rows);
-    job.next = end;
-    const bool skip = bool(job.error);
+    const std::shared_ptr<Job> job = jobs_.front();
+    const int64_t begin = job->next_, end = std::min(begin + job->rows_at_once_, job->rows_);
+    job->next_ = end;
+    if (end == job->rows_) jobs_.pop_front();
+    const bool skip = bool(job->error_);
     lock.unlock();
     std::exception_ptr error;
     try {
-      if (!skip) read_piece(job, begin, end, thread);
+      if (!skip) read_piece(*job, begin, end, thread);
     } catch (...) {
       error = std::current_exception();
     }
     lock.lock();
-    if (error && !job.error) job.error = error;
-    if (--job.unfinished == 0) done_.notify_all();
+    if (error && !job->error_) job->error_ = error;
+    if (--job->unfinished_ == 0) done_.notify_all();
   }
 }
 
 void Staging::read_piece(const Job& job, int64_t begin, int64_t end, int64_t thread) {
+  if (job.on_host_) return job.fill_(begin, end, job.target_ + begin * job.row_bytes_);
   const auto t = static_cast<size_t>(thread);
   // A row longer than a piece goes through in slices of it: rows are read whole, so they need memory of their own.
-  const int64_t bytes = (end - begin) * job.row_bytes;
+  const int64_t bytes = (end - begin) * job.row_bytes_;
   std::vector<std::byte> long_row(bytes > kPieceBytes ? static_cast<size_t>(bytes) : 0);
-  if (!long_row.empty()) (*job.fill)(begin, end, long_row.data());
+  if (!long_row.empty()) job.fill_(begin, end, long_row.data());
   for (int64_t at = 0; at < bytes; at += kPieceBytes) {
     half_[t] = 1 - half_[t];
     const size_t piece = 2 * t + static_cast<size_t>(half_[t]);
     std::byte* host = pinned_.data() + static_cast<int64_t>(piece) * kPieceBytes;
     const int64_t n = std::min(kPieceBytes, bytes - at);
     check(cudaEventSynchronize(copied_[piece]), "copying weights to it");
-    if (long_row.empty()) (*job.fill)(begin, end, host);
+    if (long_row.empty()) job.fill_(begin, end, host);
     else std::copy_n(long_row.data() + at, n, host);
-    check(cudaMemcpyAsync(job.device + begin * job.row_bytes + at, host, static_cast<size_t>(n), cudaMemcpyHostToDevice, stream_),
+    check(cudaMemcpyAsync(job.target_ + begin * job.row_bytes_ + at, host, static_cast<size_t>(n), cudaMemcpyHostToDevice, stream_),
           "copying weights to it");
     check(cudaEventRecord(copied_[piece], stream_), "copying weights to it");
   }

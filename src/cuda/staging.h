@@ -1,12 +1,15 @@
-// Weights on their way from files to the card: threads read pieces into pinned memory, the card copies them from there.
+// Weights on their way from files to the card: threads read pieces into pinned memory, the card copies them from there. All of it goes
+// on by itself while the card works.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -20,24 +23,33 @@ class Staging {
   // Fills `host` with rows [begin, end); called from several threads at once.
   using Fill = std::function<void(int64_t begin, int64_t end, void* host)>;
 
+  // Rows that are being read.
+  class Job {
+   public:
+    // Of rows of row_bytes each, to memory of the card or of the host.
+    Job(void* target, bool on_host, int64_t rows, int64_t row_bytes, Fill fill);
+
+   private:
+    friend class Staging;
+    std::byte* target_;
+    bool on_host_;
+    int64_t rows_, row_bytes_, rows_at_once_;
+    Fill fill_;
+    int64_t next_ = 0, unfinished_;  // first row nobody took; pieces not yet read
+    std::exception_ptr error_;
+  };
+
   explicit Staging(int device);
   ~Staging();
 
-  // Puts `rows` rows of row_bytes each at `device` memory. Returns when all of them have been read; their copies may still be
-  // under way on stream(). Rethrows what `fill` threw.
-  void copy(void* device, int64_t rows, int64_t row_bytes, const Fill& fill);
+  // Jobs are read in the order they are given, their copies issued to stream() as pieces of them have been read.
+  std::shared_ptr<Job> read(Job job);
+  // Returns when all of a job has been read and its copies were issued. Rethrows what its `fill` threw.
+  void wait(Job& job);
 
   cudaStream_t stream() const { return stream_; }
 
  private:
-  struct Job {
-    std::byte* device;
-    int64_t rows, row_bytes, rows_at_once;
-    const Fill* fill;
-    int64_t next = 0, unfinished = 0;  // first row nobody took; pieces not yet read
-    std::exception_ptr error;
-  };
-
   void work(int device, int64_t thread);
   void read_piece(const Job& job, int64_t begin, int64_t end, int64_t thread);
 
@@ -47,7 +59,7 @@ class Staging {
   std::vector<int> half_;      // of each thread's part, used last
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  Job* job_ = nullptr;
+  std::deque<std::shared_ptr<Job>> jobs_;  // with rows nobody took
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

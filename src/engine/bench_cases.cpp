@@ -134,7 +134,9 @@ Weight BenchInputs::weight(const WeightShape& shape) const {
   void* memory = op.arena().allocate(op.packed_bytes(shape, op.dtype()));
   if (op.measuring()) return {memory, op.dtype(), shape};
   const ReadRows rows = [&](int64_t begin, int64_t end, DType as, void* out) { read(begin * shape.row(), end * shape.row(), as, out); };
-  return op.pack(shape, op.dtype(), rows, memory);
+  const Weight packed = op.pack(shape, op.dtype(), rows, memory);
+  op.await_packed();
+  return packed;
 }
 
 Linear BenchInputs::linear(int64_t out, int64_t in) const { return {weight({.out = out, .in = in}), vector(out)}; }

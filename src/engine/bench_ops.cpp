@@ -57,7 +57,10 @@ class Stopwatch {
       std::memcpy(rows, host.data() + begin * row, static_cast<size_t>((end - begin) * row));
     };
     const Tensor last = marker();
-    return static_cast<double>(bytes) / median_of_rounds(1, last, [&] { op_.pack(kShape, dtype, read, weight.data()); });
+    return static_cast<double>(bytes) / median_of_rounds(1, last, [&] {
+      op_.pack(kShape, dtype, read, weight.data());
+      op_.await_packed();
+    });
   }
 
  private:

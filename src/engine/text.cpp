@@ -70,39 +70,43 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
   return ids;
 }
 
-TextEncoders::TextEncoders(const Backend& op, const Checkpoint& checkpoint, bool resident)
-    : clip_l(op, checkpoint, Component::clip_l, resident), clip_g(op, checkpoint, Component::clip_g, resident) {
-  if (checkpoint.has(Component::t5)) t5.emplace(op, checkpoint, resident);
+TextEncoders::TextEncoders(Backend& op, const Checkpoint& checkpoint)
+    : clip_l(op, checkpoint, Component::clip_l), clip_g(op, checkpoint, Component::clip_g) {
+  if (checkpoint.has(Component::t5)) t5.emplace(op, checkpoint);
 }
 
-int64_t TextEncoders::kept_bytes() const {
-  int64_t bytes = 0;
-  for (const Clip* clip : {&clip_l, &clip_g}) bytes += clip->blocks.resident_bytes() + clip->ends.bytes();
-  if (t5) bytes += t5->blocks.resident_bytes() + t5->final_norm.bytes();
-  return bytes;
+namespace {
+
+template <class Each>
+void for_all_parts(TextEncoders& text, const Each& each) {
+  for (Clip* clip : {&text.clip_l, &text.clip_g}) {
+    each(clip->blocks);
+    each(clip->ends);
+  }
+  if (text.t5) {
+    each(text.t5->layers);
+    each(text.t5->final_norm);
+  }
 }
 
-int64_t TextEncoders::allocated() const {
-  int64_t bytes = 0;
-  for (const Clip* clip : {&clip_l, &clip_g}) bytes += clip->blocks.allocated() + clip->ends.allocated();
-  if (t5) bytes += t5->blocks.allocated() + t5->final_norm.allocated();
-  return bytes;
+}  // namespace
+
+void TextEncoders::keep(bool resident) {
+  for_all_parts(*this, [&](auto& part) { part.keep(resident ? part.size() : 0); });
+}
+
+void TextEncoders::place(Arena& memory) {
+  for_all_parts(*this, [&](auto& part) { part.place(memory); });
 }
 
 TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
-                           const std::function<void(int64_t)>& encoder_done) {
+                           const std::function<void()>& encoder_done) {
   const auto b = static_cast<int64_t>(ids.clip_l.size());
   const MmditGeometry& g = checkpoint.mmdit();
   const int64_t bytes = b * (kClipTokens + kT5Tokens) * g.context_width * size_of(op.dtype());
   const std::vector<char> zeros(op.measuring() ? 0 : static_cast<size_t>(bytes));
   TextEmbeddings out{.tokens = op.upload(zeros.data(), op.dtype(), {b, kClipTokens + kT5Tokens, g.context_width}),
                      .pooled = op.empty({b, g.pooled_width})};
-  const auto done = [&](auto& blocks) {
-    encoder_done(op.measuring() ? encoders.kept_bytes() + blocks.ring_bytes() : encoders.allocated());
-    blocks.release_ring();
-  };
-  *encoders.clip_l.ends, *encoders.clip_g.ends;
-  if (encoders.t5) *encoders.t5->final_norm;
 
   int64_t column = 0, pooled_column = 0;
   for (const auto& [clip, tokens, name] : {std::tuple{&encoders.clip_l, &ids.clip_l, "CLIP-L"},
@@ -115,14 +119,14 @@ TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncode
     op.copy(out.pooled.columns(pooled_column, pooled_column + pooled), encoded.pooled);
     column += hidden;
     pooled_column += pooled;
-    done(clip->blocks);
+    encoder_done();
   }
   if (encoders.t5) {
     auto scratch = op.scope();
     const Tensor encoded = t5_forward(op, *encoders.t5, ids.t5);
     check_finite(op, encoded, "T5");
     op.copy(out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens), encoded);
-    done(encoders.t5->blocks);
+    encoder_done();
   }
   return out;
 }

@@ -43,19 +43,18 @@ struct TextEmbeddings {
 };
 
 struct TextEncoders {
-  // `resident`: they stay in memory; otherwise they stream from the file and little of them stays.
-  TextEncoders(const Backend& op, const Checkpoint& checkpoint, bool resident);
+  TextEncoders(Backend& op, const Checkpoint& checkpoint);
 
-  int64_t kept_bytes() const;  // of weights, between requests
-  int64_t allocated() const;   // of weights, now
+  // Whether they stay on the device; otherwise they are read at every prompt. See Blocks.
+  void keep(bool resident);
+  void place(Arena& memory);
 
   Clip clip_l, clip_g;
   std::optional<T5> t5;
 };
 
-// Runs the three encoders one after the other. `encoder_done` is called after each with the bytes of weights all of them took
-// while it ran. Error{non_finite} names the encoder.
+// Runs the three encoders one after the other. `encoder_done` is called after each. Error{non_finite} names the encoder.
 TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
-                           const std::function<void(int64_t weight_bytes)>& encoder_done);
+                           const std::function<void()>& encoder_done);
 
 }  // namespace fude

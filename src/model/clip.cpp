@@ -54,9 +54,9 @@ void clip_block(Backend& op, const ClipBlock& w, const ClipGeometry& g, Tensor x
 
 }  // namespace
 
-Clip::Clip(const Backend& op, const Checkpoint& checkpoint, Component component, bool resident)
+Clip::Clip(Backend& op, const Checkpoint& checkpoint, Component component)
     : geometry(checkpoint.clip(component)),
-      blocks(op, checkpoint, component, geometry.layers, resident ? geometry.layers : 0, load_block),
+      blocks(op, checkpoint, component, geometry.layers, load_block),
       ends(op, checkpoint, component, load_ends),
       token_embedding(checkpoint.find(component, "text_model.embeddings.token_embedding.weight")),
       position_embedding(checkpoint.find(component, "text_model.embeddings.position_embedding.weight")) {}
@@ -68,18 +68,21 @@ ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<i
 
   auto scratch = op.scope();
   Tensor x = embed(op, clip, ids);
+  const auto turns = clip.blocks.turns(1);
   for (int64_t i = 0; i < clip.blocks.size(); ++i) {
     if (i == clip.blocks.size() - 1) op.copy(out.hidden, x);
     clip_block(op, clip.blocks[i], g, x);
   }
 
+  const auto end_turn = clip.ends.turns(1);
+  const ClipEnds& ends = *clip.ends;
   Tensor last = op.empty({b, g.hidden});  // each prompt's end-of-text row, normalised
   for (int64_t i = 0; i < b; ++i) {
     const auto& row = ids[static_cast<size_t>(i)];
     const int64_t end = std::max_element(row.begin(), row.end()) - row.begin();
-    op.copy(last.rows(i, i + 1), op.layer_norm(x[i].rows(end, end + 1), clip.ends->final_norm, g.eps));
+    op.copy(last.rows(i, i + 1), op.layer_norm(x[i].rows(end, end + 1), ends.final_norm, g.eps));
   }
-  if (clip.ends->projection.weight) op.linear_into(out.pooled, last, clip.ends->projection);
+  if (ends.projection.weight) op.linear_into(out.pooled, last, ends.projection);
   else op.copy(out.pooled, last);
   return out;
 }

@@ -21,8 +21,7 @@ struct ClipEnds {
 };
 
 struct Clip {
-  // `resident`: its blocks stay in memory; otherwise they are read at every prompt.
-  Clip(const Backend& op, const Checkpoint& checkpoint, Component component, bool resident = false);
+  Clip(Backend& op, const Checkpoint& checkpoint, Component component);
 
   ClipGeometry geometry;
   Blocks<ClipBlock> blocks;

@@ -130,11 +130,11 @@ void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int
 
 }  // namespace
 
-Mmdit::Mmdit(const Backend& op, const Checkpoint& checkpoint, int64_t resident)
+Mmdit::Mmdit(Backend& op, const Checkpoint& checkpoint)
     : geometry(checkpoint.mmdit()),
       embedders(op, checkpoint, Component::transformer, load_embedders),
-      modulation(op, checkpoint, Component::transformer, geometry.layers, 0, load_modulation),
-      blocks(op, checkpoint, Component::transformer, geometry.layers, resident,
+      modulation(op, checkpoint, Component::transformer, geometry.layers, load_modulation),
+      blocks(op, checkpoint, Component::transformer, geometry.layers,
              [layers = geometry.layers](Loader& file, int64_t i) { return load_block(file, i, layers); }),
       final_layer(op, checkpoint, Component::transformer,
                   [](Loader& file) { return FinalLayer{.proj = file.linear("final_layer.linear")}; }),
@@ -200,6 +200,7 @@ Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
     op.linear_into(out.columns(column, column + w.weight.shape.out), silu, w);
     column += w.weight.shape.out;
   };
+  const auto turns = mmdit.modulation.turns(1);
   for (int64_t i = 0; i < g.layers; ++i) {
     const ModulationWeights& w = mmdit.modulation[i];
     append(w.x);

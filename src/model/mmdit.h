@@ -47,16 +47,7 @@ struct FinalLayer {
 };
 
 struct Mmdit {
-  // `resident` blocks stay in memory, the others are read at every step.
-  Mmdit(const Backend& op, const Checkpoint& checkpoint, int64_t resident);
-
-  // Bytes of weights at most, and in memory now. The two rings are never needed at once.
-  int64_t bytes() const {
-    return blocks.resident_bytes() + std::max(blocks.ring_bytes(), modulation.ring_bytes()) + embedders.bytes() + final_layer.bytes();
-  }
-  int64_t allocated() const {
-    return blocks.allocated() + modulation.allocated() + embedders.allocated() + final_layer.allocated();
-  }
+  Mmdit(Backend& op, const Checkpoint& checkpoint);
 
   MmditGeometry geometry;
   Whole<Embedders> embedders;
@@ -87,6 +78,7 @@ int64_t modulation_columns(const MmditGeometry& geometry);
 using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
 
 // The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same shape.
+// Where not all blocks stay on the device, the caller holds their turns.
 Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
                      const MmditProbe& probe = {});
 

@@ -9,15 +9,14 @@ namespace fude {
 
 namespace {
 
-T5Block load_block(Loader& file, int64_t i) {
-  Loader attention = file.at("encoder.block." + std::to_string(i) + ".layer.0.");
-  Loader mlp = file.at("encoder.block." + std::to_string(i) + ".layer.1.");
-  return {.attention_norm = attention.norm("layer_norm"),
-          .mlp_norm = mlp.norm("layer_norm"),
-          .qkv = attention.linear({"SelfAttention.q", "SelfAttention.k", "SelfAttention.v"}),
-          .out = attention.linear("SelfAttention.o"),
-          .wi = mlp.linear({"DenseReluDense.wi_0", "DenseReluDense.wi_1"}),
-          .wo = mlp.linear("DenseReluDense.wo")};
+T5Layer load_layer(Loader& file, int64_t i) {
+  Loader layer = file.at("encoder.block." + std::to_string(i / 2) + ".layer." + std::to_string(i % 2) + ".");
+  T5Layer loaded{.norm = layer.norm("layer_norm"), .attention = {}, .mlp = {}};
+  if (i % 2 == 0)
+    loaded.attention = {.qkv = layer.linear({"SelfAttention.q", "SelfAttention.k", "SelfAttention.v"}), .out = layer.linear("SelfAttention.o")};
+  else
+    loaded.mlp = {.wi = layer.linear({"DenseReluDense.wi_0", "DenseReluDense.wi_1"}), .wo = layer.linear("DenseReluDense.wo")};
+  return loaded;
 }
 
 // f32 [heads, tokens, tokens], added to the scores of every block. It depends on the distance of key and query alone, so a query's row
@@ -51,19 +50,26 @@ Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>&
   return op.upload(rows.data(), DType::f32, {b, n, d});
 }
 
-void t5_block(Backend& op, const T5Block& w, const T5Geometry& g, const Tensor& bias, Tensor x) {
-  auto scratch = op.scope();
+void attend(Backend& op, const T5Attention& w, const Tensor& normalised, const T5Geometry& g, const Tensor& bias, const Tensor& x) {
   const int64_t inner = g.heads * g.d_kv;
-
-  Tensor qkv = op.linear(op.rms_norm(x, w.attention_norm.weight, g.eps), w.qkv);  // [b, tokens, 3·inner]
+  Tensor qkv = op.linear(normalised, w.qkv);  // [b, tokens, 3·inner]
   Tensor attn = op.attention(qkv.columns(0, inner), qkv.columns(inner, 2 * inner), qkv.columns(2 * inner, 3 * inner),
                              {.heads = g.heads, .scale = 1.0f, .causal = false, .bias = bias});
   op.linear_into(x, attn, w.out, {.accumulate = true});
+}
 
-  Tensor h = op.linear(op.rms_norm(x, w.mlp_norm.weight, g.eps), w.wi);  // [b, tokens, 2·d_ff]
+void gated_mlp(Backend& op, const T5Mlp& w, const Tensor& normalised, const T5Geometry& g, const Tensor& x) {
+  Tensor h = op.linear(normalised, w.wi);  // [b, tokens, 2·d_ff]
   Tensor gated = op.activate(h.columns(0, g.d_ff), Activation::gelu_tanh);
   op.multiply(gated, h.columns(g.d_ff, 2 * g.d_ff));
   op.linear_into(x, gated, w.wo, {.accumulate = true});
+}
+
+void t5_layer(Backend& op, const T5Layer& w, const T5Geometry& g, const Tensor& bias, const Tensor& x) {
+  auto scratch = op.scope();
+  const Tensor normalised = op.rms_norm(x, w.norm.weight, g.eps);
+  if (w.attention) attend(op, *w.attention, normalised, g, bias, x);
+  else gated_mlp(op, *w.mlp, normalised, g, x);
 }
 
 }  // namespace
@@ -79,9 +85,9 @@ int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_
   return distance > 0 ? half + bucket : bucket;
 }
 
-T5::T5(const Backend& op, const Checkpoint& checkpoint, bool resident)
+T5::T5(Backend& op, const Checkpoint& checkpoint)
     : geometry(checkpoint.t5()),
-      blocks(op, checkpoint, Component::t5, geometry.layers, resident ? geometry.layers : 0, load_block),
+      layers(op, checkpoint, Component::t5, 2 * geometry.layers, load_layer),
       final_norm(op, checkpoint, Component::t5, [](Loader& file) { return file.norm("encoder.final_layer_norm"); }),
       token_embedding(checkpoint.find(Component::t5, "shared.weight")),
       relative_attention_bias(
@@ -94,7 +100,9 @@ Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& 
   auto scratch = op.scope();
   Tensor bias = position_bias(op, t5, n);
   Tensor x = embed(op, t5, ids);
-  for (int64_t i = 0; i < t5.blocks.size(); ++i) t5_block(op, t5.blocks[i], t5.geometry, bias, x);
+  const auto turns = t5.layers.turns(1);
+  for (int64_t i = 0; i < t5.layers.size(); ++i) t5_layer(op, t5.layers[i], t5.geometry, bias, x);
+  const auto end_turn = t5.final_norm.turns(1);
   op.copy(out, op.rms_norm(x, t5.final_norm->weight, t5.geometry.eps));
   return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "weights/blocks.h"
@@ -9,19 +10,27 @@
 
 namespace fude {
 
-struct T5Block {
-  Norm attention_norm, mlp_norm;
+struct T5Attention {
   Linear qkv, out;
-  Linear wi;  // both halves of the gated MLP, rows of wi_0 first
+};
+
+struct T5Mlp {
+  Linear wi;  // both halves of the gate, rows of wi_0 first
   Linear wo;
 };
 
+// A block is two of them, an attention and an MLP. They take turns in memory by themselves: whole blocks of T5-XXL are 368 MiB each.
+struct T5Layer {
+  Norm norm;
+  std::optional<T5Attention> attention;
+  std::optional<T5Mlp> mlp;
+};
+
 struct T5 {
-  // `resident`: its blocks stay in memory; otherwise they are read at every prompt.
-  T5(const Backend& op, const Checkpoint& checkpoint, bool resident = false);
+  T5(Backend& op, const Checkpoint& checkpoint);
 
   T5Geometry geometry;
-  Blocks<T5Block> blocks;
+  Blocks<T5Layer> layers;
   Whole<Norm> final_norm;
   Source token_embedding;
   Source relative_attention_bias;  // [buckets, heads]; block 0's, shared by all

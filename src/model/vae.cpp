@@ -61,11 +61,12 @@ void attention(Backend& op, const VaeAttention& w, const Tensor& x, int64_t grou
 
 }  // namespace
 
-Vae::Vae(const Backend& op, const Checkpoint& checkpoint)
+Vae::Vae(Backend& op, const Checkpoint& checkpoint)
     : geometry(checkpoint.vae()),
       decoder(op, checkpoint, Component::vae, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
 
 Tensor vae_decode(Backend& op, Vae& vae, const Tensor& latents, const VaeProbe& probe) {
+  const auto turn = vae.decoder.turns(1);
   const Decoder& w = *vae.decoder;
   const int64_t groups = vae.geometry.groups;
   const int64_t zoom = int64_t{1} << (vae.geometry.block_out_channels.size() - 1);

@@ -37,7 +37,7 @@ struct Decoder {
 };
 
 struct Vae {
-  Vae(const Backend& op, const Checkpoint& checkpoint);
+  Vae(Backend& op, const Checkpoint& checkpoint);
 
   VaeGeometry geometry;
   Whole<Decoder> decoder;

@@ -61,7 +61,7 @@ float apply(Activation activation, float x) {
 
 }  // namespace
 
-Weight ReferenceBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
+Weight ReferenceBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side) const {
   read(0, shape.out, dtype, memory);
   return {memory, dtype, shape};
 }

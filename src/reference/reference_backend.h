@@ -10,7 +10,7 @@ class ReferenceBackend : public Backend {
   std::string name() const override { return "reference"; }
   DType compute_dtype(DType wanted) const override { return wanted; }
 
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
 
  protected:
   void do_upload(const Tensor& out, const void* host) override;

@@ -1,6 +1,7 @@
 #include "weights/loader.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace fude {
@@ -14,8 +15,8 @@ int64_t elements(const Source& source) {
 }
 
 // Several sources seen as one matrix, their rows one after the other.
-ReadRows rows_of(const std::vector<Source>& sources) {
-  return [&sources](int64_t begin, int64_t end, DType as, void* rows) {
+ReadRows rows_of(std::vector<Source> sources) {
+  return [sources = std::move(sources)](int64_t begin, int64_t end, DType as, void* rows) {
     int64_t first = 0;
     for (const Source& source : sources) {
       const int64_t count = source.shape[0], width = elements(source) / count;
@@ -42,21 +43,15 @@ Linear Loader::linear(std::initializer_list<std::string> names) {
   }
   WeightShape shape{.out = 0, .in = elements(weights[0]) / weights[0].shape[0]};
   for (const Source& source : weights) shape.out += source.shape[0];
-  Linear linear;
-  void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
-  linear.weight = {memory, op_.dtype(), shape};
-  if (!memory_.is_measuring()) linear.weight = op_.pack(shape, op_.dtype(), rows_of(weights), memory);
-  if (!biases.empty()) linear.bias = vector(shape.out, rows_of(biases));
+  Linear linear{.weight = weight(shape, rows_of(std::move(weights))), .bias = {}};
+  if (!biases.empty()) linear.bias = vector(shape.out, rows_of(std::move(biases)));
   return linear;
 }
 
 Conv Loader::conv(std::string_view name) {
   const Source source = checkpoint_.find(component_, prefix_ + std::string(name) + ".weight");
   const WeightShape shape{.out = source.shape[0], .in = source.shape[1], .kernel = source.shape[2]};
-  Conv conv;
-  void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
-  conv.weight = {memory, op_.dtype(), shape};
-  if (!memory_.is_measuring()) conv.weight = op_.pack(shape, op_.dtype(), rows_of({source}), memory);
+  Conv conv{.weight = weight(shape, rows_of({source})), .bias = {}};
   conv.bias = vector(std::string(name) + ".bias");
   return conv;
 }
@@ -68,15 +63,17 @@ Norm Loader::norm(std::string_view name) {
 
 Tensor Loader::vector(std::string_view name) {
   const Source source = checkpoint_.find(component_, prefix_ + std::string(name));
-  return vector(elements(source), [&](int64_t, int64_t, DType as, void* rows) { read_rows(source, 0, source.shape[0], as, rows); });
+  return vector(elements(source), [source](int64_t, int64_t, DType as, void* rows) { read_rows(source, 0, source.shape[0], as, rows); });
+}
+
+Weight Loader::weight(const WeightShape& shape, const ReadRows& read) {
+  void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
+  return fill_ ? op_.pack(shape, op_.dtype(), read, memory, *fill_) : Weight{memory, op_.dtype(), shape};
 }
 
 Tensor Loader::vector(int64_t n, const ReadRows& read) {
   void* memory = memory_.allocate(n * 4);
-  if (memory_.is_measuring()) return Tensor::of(memory, DType::f32, {n});
-  std::vector<float> values(static_cast<size_t>(n));
-  read(0, n, DType::f32, values.data());
-  return op_.pack_vector(n, values.data(), memory);
+  return fill_ ? op_.pack_vector(n, read, memory, *fill_) : Tensor::of(memory, DType::f32, {n});
 }
 
 }  // namespace fude

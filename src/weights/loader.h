@@ -1,10 +1,11 @@
 // Loader: turns tensors of a checkpoint into Weights, Norms and vectors in slot memory, in the form the backend likes.
 //
-// Names are the canonical ones (weights/layouts.h). On a measuring arena nothing is read: the same loading code says how many
-// bytes a slot needs.
+// Names are the canonical ones (weights/layouts.h). The same loading code says how many bytes a slot needs, where in it everything
+// lies, and fills it.
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,9 +16,9 @@ namespace fude {
 
 class Loader {
  public:
-  // Allocates from `memory`, which outlives what is loaded.
-  Loader(const Backend& op, const Checkpoint& checkpoint, Component component, Arena& memory)
-      : op_(op), checkpoint_(checkpoint), component_(component), memory_(memory) {}
+  // Allocates from `memory`, which outlives what is loaded. Without a side it reads nothing: what it returns has no contents yet.
+  Loader(const Backend& op, const Checkpoint& checkpoint, Component component, Arena& memory, std::optional<Side> fill)
+      : op_(op), checkpoint_(checkpoint), component_(component), memory_(memory), fill_(fill) {}
 
   // The same, with names that start with `prefix`.
   Loader at(std::string_view prefix) const;
@@ -30,12 +31,14 @@ class Loader {
   Tensor vector(std::string_view name);  // f32, flattened; the whole name
 
  private:
+  Weight weight(const WeightShape& shape, const ReadRows& read);
   Tensor vector(int64_t n, const ReadRows& read);
 
   const Backend& op_;
   const Checkpoint& checkpoint_;
   Component component_;
   Arena& memory_;
+  std::optional<Side> fill_;
   std::string prefix_;
 };
 

@@ -48,9 +48,11 @@ class Inputs {
     const std::vector<float> v = values(shape.numel(), 1.0f / std::sqrt(static_cast<float>(shape.row())));
     void* memory = op_.arena().allocate(op_.packed_bytes(shape, op_.dtype()));
     if (op_.measuring()) return {memory, op_.dtype(), shape};
-    return op_.pack(shape, op_.dtype(), [&](int64_t begin, int64_t end, DType as, void* rows) {
+    const Weight packed = op_.pack(shape, op_.dtype(), [&](int64_t begin, int64_t end, DType as, void* rows) {
       from_f32(as, v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
     }, memory);
+    op_.await_packed();
+    return packed;
   }
 
   Backend& op_;

@@ -105,6 +105,7 @@ class Backend {
   virtual bool on_host() const { return true; }
   virtual Buffer allocate(int64_t bytes) const { return host_buffer(bytes); }  // for weights and arenas. Error{out_of_memory}
   virtual DeviceMemory device_memory() const;                                  // of the device, all of it and what is free
+  virtual int64_t outside_bytes() const { return 0; }  // of it, what driver and libraries take for this process
   void use(Arena& arena) { arena_ = &arena; }
   void use(DType activations) { dtype_ = activations; }
   void stop_when(const std::atomic<bool>* flag) { stop_ = flag; }

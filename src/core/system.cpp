@@ -5,6 +5,8 @@
 
 #ifdef _WIN32
 #include <windows.h>
+
+#include <psapi.h>
 #endif
 
 namespace fude {
@@ -16,6 +18,12 @@ HostMemory host_memory() {
   status.dwLength = sizeof status;
   if (!GlobalMemoryStatusEx(&status)) return {};
   return {static_cast<int64_t>(status.ullTotalPhys), static_cast<int64_t>(status.ullAvailPhys)};
+}
+
+int64_t resident_memory() {
+  PROCESS_MEMORY_COUNTERS counters{};
+  if (!GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters)) return 0;
+  return static_cast<int64_t>(counters.WorkingSetSize);
 }
 
 std::string processor_name() {
@@ -43,8 +51,8 @@ std::string field(const char* file, const std::string& key) {
   return "";
 }
 
-int64_t kibibytes(const std::string& key) {
-  std::istringstream text(field("/proc/meminfo", key));
+int64_t kibibytes(const char* file, const std::string& key) {
+  std::istringstream text(field(file, key));
   int64_t n = 0;
   text >> n;
   return n * 1024;
@@ -52,7 +60,9 @@ int64_t kibibytes(const std::string& key) {
 
 }  // namespace
 
-HostMemory host_memory() { return {kibibytes("MemTotal"), kibibytes("MemAvailable")}; }
+HostMemory host_memory() { return {kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")}; }
+
+int64_t resident_memory() { return kibibytes("/proc/self/status", "VmRSS"); }
 
 std::string processor_name() {
   const std::string name = field("/proc/cpuinfo", "model name");

@@ -12,6 +12,7 @@ struct HostMemory {
 };
 
 HostMemory host_memory();
+int64_t resident_memory();  // bytes of it that this process has in use; 0 where the system does not tell
 std::string processor_name();  // "AMD EPYC …"
 
 }  // namespace fude

@@ -31,8 +31,8 @@ struct StageFlops {
 StageFlops count_flops(Backend& op, const ModelFiles& files, const Request& request) {
   const Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
   const TokenIds ids = tokenize(Tokenizers(checkpoint), {request.negative, request.prompt}, {});
-  TextEncoders text(op, checkpoint, false);
-  Mmdit mmdit(op, checkpoint, 0);
+  TextEncoders text(op, checkpoint);
+  Mmdit mmdit(op, checkpoint);
   Vae vae(op, checkpoint);
   const MmditGeometry& g = checkpoint.mmdit();
   const int64_t zoom = int64_t{1} << (checkpoint.vae().block_out_channels.size() - 1);
@@ -43,7 +43,7 @@ StageFlops count_flops(Backend& op, const ModelFiles& files, const Request& requ
   double before = op.work().flops;
   const auto since = [&] { return op.work().flops - std::exchange(before, op.work().flops); };
   StageFlops flops;
-  const TextEmbeddings embeddings = encode_text(op, checkpoint, text, ids, [](int64_t) {});
+  const TextEmbeddings embeddings = encode_text(op, checkpoint, text, ids, [] {});
   flops.encode = since();
   const Conditioning conditioning = condition(op, mmdit, embeddings.tokens, height, width);
   const Tensor modulation = op.empty({2, modulation_columns(g)}, DType::f32);

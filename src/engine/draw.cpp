@@ -120,17 +120,6 @@ class Engine::State::Drawing {
     callbacks_.trace({name, "f32", {x.shape.begin(), x.shape.begin() + x.rank}, values.data()});
   }
 
-  void count_weights(int64_t bytes) {
-    int64_t& most = s_.device_bytes(planning() ? result_.planned : result_.used);
-    most = std::max(most, bytes);
-  }
-  void count_weights() {
-    const Mmdit& mmdit = *s_.mmdit;
-    const bool will_load_text = planning() && !job_.embeddings;
-    const int64_t text = will_load_text ? s_.text->kept_bytes() : s_.text->allocated();
-    count_weights(text + (planning() ? mmdit.bytes() + s_.vae->decoder.bytes() : mmdit.allocated() + s_.vae->decoder.allocated()));
-  }
-
   // ---- before the loop -------------------------------------------------------------------------------------------------------
 
   TextEmbeddings embed() {
@@ -141,30 +130,25 @@ class Engine::State::Drawing {
       return embeddings;
     }
     const int64_t encoders = s_.checkpoint.has(Component::t5) ? 3 : 2;
-    const int64_t others = s_.mmdit->allocated() + s_.vae->decoder.allocated();  // of earlier requests
     int64_t done = 0;
     tell(Stage::encode, 0, 0, encoders);
-    const TextEmbeddings embeddings = encode_text(op_, s_.checkpoint, *s_.text, job_.ids, [&](int64_t bytes) {
-      count_weights(others + bytes);
-      tell(Stage::encode, 0, ++done, encoders);
-    });
+    const TextEmbeddings embeddings = encode_text(op_, s_.checkpoint, s_.text, job_.ids, [&] { tell(Stage::encode, 0, ++done, encoders); });
     if (planning()) return embeddings;
     s_.embeddings->keep(job_.ids, download(op_, embeddings));
     result_.seconds.encode += clock.seconds();
     return embeddings;
   }
 
-  // Weights that stay.
+  // Weights that stay, on the device or ready on the host.
   void load() {
     if (planning()) return;
     const Clock clock;
-    Mmdit& mmdit = *s_.mmdit;
+    Mmdit& mmdit = s_.mmdit;
     const int64_t blocks = mmdit.blocks.size();
-    for (int64_t i = 0; i < blocks; ++i) {
-      tell(Stage::load, 0, i, blocks);
-      if (mmdit.blocks.is_resident(i)) mmdit.blocks[i];
-    }
-    *mmdit.embedders, *mmdit.final_layer, *s_.vae->decoder;
+    mmdit.embedders.load();
+    mmdit.blocks.load([&](int64_t i) { tell(Stage::load, 0, i, blocks); });
+    mmdit.final_layer.load();
+    s_.vae.decoder.load();
     tell(Stage::load, 0, blocks, blocks);
     result_.seconds.load += clock.seconds();
   }
@@ -239,24 +223,24 @@ class Engine::State::Drawing {
   void denoise(const Pass& pass, const TextEmbeddings& embeddings, const Tensor& latents, int64_t picture) {
     const Schedule schedule = schedule_of(pass);
     const int64_t n = latents.dim(0), rest = n % pass.batch;
-    const Conditioning conditioning = condition(op_, *s_.mmdit, embeddings.tokens, pass.height, pass.width);
+    const Conditioning conditioning = condition(op_, s_.mmdit, embeddings.tokens, pass.height, pass.width);
     for (int64_t begin = pass.first; begin < pass.steps; begin += kStepsAtOnce) {
       const int64_t end = std::min(begin + kStepsAtOnce, pass.steps);
       // Of all parts the first needs most memory, but for the last, behind which pictures are decoded.
       if (planning() && begin > pass.first && end < pass.steps) continue;
       auto chunk = op_.scope();
-      s_.mmdit->blocks.release_ring();  // it and the modulation's are never needed at once
       const Steps some = steps_of(schedule, begin, end, embeddings, static_cast<double>(n));
-      s_.mmdit->modulation.release_ring();
 
+      const int64_t whole = pass.fills_up ? n : n - rest;
+      const int64_t batches = (whole + pass.batch - 1) / pass.batch + (whole < n ? 1 : 0);
+      const auto turns = s_.mmdit.blocks.turns((end - begin) * batches);
       const auto groups = [&](int64_t from, int64_t to, int64_t batch) {
         if (from == to) return;
         auto scratch = op_.scope();
-        Loop loop(op_, *s_.mmdit, conditioning, request_.guidance > 1, batch, pass);
+        Loop loop(op_, s_.mmdit, conditioning, request_.guidance > 1, batch, pass);
         for (int64_t i = from; i < to && !(planning() && i > from); i += batch)
           step_through(some, loop, pass, latents.batch(i, std::min(i + batch, to)), picture + i);
       };
-      const int64_t whole = pass.fills_up ? n : n - rest;
       groups(0, whole, pass.batch);
       groups(whole, n, rest);
     }
@@ -273,8 +257,7 @@ class Engine::State::Drawing {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
     const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
     const Tensor all_dt = op_.upload(dt.data(), DType::f32, {end - begin});
-    const Steps some{begin, end, modulate(op_, *s_.mmdit, embed_timesteps(op_, *s_.mmdit, timesteps, embeddings.pooled)), all_dt};
-    count_weights();
+    const Steps some{begin, end, modulate(op_, s_.mmdit, embed_timesteps(op_, s_.mmdit, timesteps, embeddings.pooled)), all_dt};
     if (!planning()) {
       result_.seconds.denoise += clock.seconds();
       for (Picture& picture : pictures_) picture.denoise += clock.seconds() / pictures;
@@ -292,7 +275,6 @@ class Engine::State::Drawing {
       if (!op_.all_finite(loop.x))
         throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " + std::to_string(step + 1) +
                                           "; check its file with `fude model verify`");
-      count_weights();
       if (planning()) break;  // every step needs the same memory
       if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
       const double seconds = clock.seconds();
@@ -318,9 +300,8 @@ class Engine::State::Drawing {
       op_.copy(loop.modulation.rows(row, row + 1), some.modulations.rows(step * b + of, step * b + of + 1));
     });
     op_.copy(loop.dt, some.dt.columns(step, step + 1));
-    const auto once = [&] { loop.step(op_, *s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(request_.guidance)); };
-    if (s_.mmdit->blocks.all_resident()) op_.play(loop.recording, once);
-    else once();
+    const auto once = [&] { loop.step(op_, s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(request_.guidance)); };
+    op_.play(loop.recording, once);
   }
 
   // ---- pixels ----------------------------------------------------------------------------------------------------------------
@@ -329,7 +310,7 @@ class Engine::State::Drawing {
     const Clock clock;
     tell(Stage::decode, picture, 0, 1);
     auto scratch = op_.scope();
-    const Tensor decoded = vae_decode(op_, *s_.vae, latents);
+    const Tensor decoded = vae_decode(op_, s_.vae, latents);
     const Tensor bytes = op_.to_bytes(decoded);
     if (planning()) return;
     if (!op_.all_finite(decoded))

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "core/system.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
 #include "engine/metadata.h"
@@ -18,8 +19,6 @@ namespace fude {
 
 namespace {
 
-constexpr int64_t kLeaveFree = int64_t{512} << 20;  // for others, and for what a driver takes besides
-
 void trace_ids(const Callbacks& callbacks, const TokenIds& ids) {
   if (!callbacks.trace) return;
   for (const auto& [name, rows] : {std::pair{"tokens.clip_l", &ids.clip_l}, std::pair{"tokens.clip_g", &ids.clip_g},
@@ -29,6 +28,13 @@ void trace_ids(const Callbacks& callbacks, const TokenIds& ids) {
     for (const auto& row : *rows) flat.insert(flat.end(), row.begin(), row.end());
     callbacks.trace({name, "i32", {static_cast<int64_t>(rows->size()), static_cast<int64_t>((*rows)[0].size())}, flat.data()});
   }
+}
+
+// Weights are packed in the dtype that is computed in.
+DType used_dtype(Backend& backend, const EngineOptions& options) {
+  const DType dtype = backend.compute_dtype(requested_dtype(options.dtype));
+  backend.use(dtype);
+  return dtype;
 }
 
 // Tells apart what gives other bytes for the same prompt.
@@ -45,10 +51,12 @@ Engine::State::State(const ModelFiles& files, const EngineOptions& options)
     : checkpoint(Checkpoint::open(checkpoint_files(files))),
       tokenizers(checkpoint),
       backend(make_backend(options)),
-      dtype(backend->compute_dtype(requested_dtype(options.dtype))) {
-  backend->use(dtype);
-  for (Component needed : {Component::clip_l, Component::clip_g, Component::transformer, Component::vae}) checkpoint.tensors(needed);
-  vae.emplace(*backend, checkpoint);
+      dtype(used_dtype(*backend, options)),
+      vram(options.vram),
+      ram(options.ram),
+      text(*backend, checkpoint),
+      mmdit(*backend, checkpoint),
+      vae(*backend, checkpoint) {
   device_name = backend->name();
   dtype_name = fude::name_of(dtype);
   model_name = name_of_model(checkpoint.path());
@@ -56,6 +64,7 @@ Engine::State::State(const ModelFiles& files, const EngineOptions& options)
   embeddings.emplace(encoders_of(checkpoint, device_info(device_name, options.threads)), options.embeddings,
                      std::vector<int64_t>{kClipTokens + kT5Tokens, g.context_width}, g.pooled_width);
   model_hash = hexadecimal(checkpoint.identity());
+  outside = resident_memory();
 }
 
 Request Engine::State::complete(const Request& request) const {
@@ -73,63 +82,6 @@ int64_t Engine::State::zoom() const { return int64_t{1} << (checkpoint.vae().blo
 // Where memory is counted: on the host, or on a device that has its own.
 int64_t& Engine::State::device_bytes(Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
 
-int64_t Engine::State::allocated() const {
-  return activations.size() + vae->decoder.allocated() + (mmdit ? mmdit->allocated() : 0) + (text ? text->allocated() : 0);
-}
-
-bool Engine::State::fits(Bytes planned, int64_t free) const {
-  return device_bytes(planned) + free <= backend->device_memory().available + allocated();
-}
-
-// Decides what stays in memory: of the transformer all, or as many blocks as are left room for by everything else; of the text
-// encoders all or nothing, and only on a device, since on the host the mapped files already keep them at hand.
-void Engine::State::place_weights(const Job& job) {
-  const int64_t layers = checkpoint.mmdit().layers;
-  activations = {};
-  text.emplace(*backend, checkpoint, false);
-  mmdit.emplace(*backend, checkpoint, 0);
-  vae.emplace(*backend, checkpoint);
-  Result plan;
-  measure(job, plan);
-  const int64_t needed = device_bytes(plan.planned), available = backend->device_memory().available;
-  const int64_t room = available - kLeaveFree - needed;
-  if (room < 0) {
-    mmdit.reset();
-    throw Error(Code::out_of_memory, "this picture needs about " + std::to_string((needed + kLeaveFree) >> 20) + " MiB of memory and " +
-                                         std::to_string(available >> 20) +
-                                         " MiB are free; close other programs or ask for a smaller picture");
-  }
-  const int64_t whole = Mmdit(*backend, checkpoint, layers).blocks.bytes();
-  const double share = std::min(1.0, static_cast<double>(room) / static_cast<double>(whole));
-  mmdit.emplace(*backend, checkpoint, static_cast<int64_t>(share * static_cast<double>(layers)));
-  if (!backend->on_host() && room >= whole + TextEncoders(*backend, checkpoint, true).kept_bytes())
-    text.emplace(*backend, checkpoint, true);
-}
-
-// How many pictures are drawn at once where the request leaves it open: as many as make products faster, if they fit.
-int64_t Engine::State::usual_batch(const Job& job) {
-  const Request& request = job.request;
-  const MmditGeometry& g = checkpoint.mmdit();
-  const int64_t side = zoom() * g.patch, prompts = static_cast<int64_t>(job.ids.clip_l.size());
-  const int64_t rows = prompts * (request.width / side) * (request.height / side);
-  int64_t most = std::clamp<int64_t>(backend->rows_of_full_speed() / rows, 1, request.count);
-  for (batch = most; batch > 1; batch /= 2) {
-    Result plan;
-    measure(job, plan);
-    if (fits(plan.planned, kLeaveFree)) break;
-  }
-  return batch;
-}
-
-// Fills result.planned; returns the bytes of arena.
-int64_t Engine::State::measure(const Job& job, Result& result) {
-  Arena measuring = Arena::measuring();
-  backend->use(measuring);
-  draw(job, {}, result);
-  device_bytes(result.planned) += measuring.peak();
-  return measuring.peak();
-}
-
 // The request that draws the draft of a picture of this request.
 std::string Engine::State::draft_key(const Request& request, int64_t picture) {
   Request small = request;
@@ -146,6 +98,13 @@ std::string Engine::State::draft_key(const Request& request, int64_t picture) {
   return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+TokenIds Engine::State::ids_of(const Request& request, const std::function<void(const std::string&)>& warning) {
+  std::vector<std::string> prompts;
+  if (request.guidance > 1) prompts.push_back(request.negative);
+  prompts.push_back(request.prompt);
+  return tokenize(tokenizers, prompts, warning);
+}
+
 Result Engine::State::generate(const Request& asked, const Callbacks& callbacks) {
   const Clock clock;
   Result result;
@@ -153,24 +112,16 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   result.device = device_name;
   result.dtype = dtype_name;
   const Request& request = result.request;
-  std::vector<std::string> prompts;
-  if (request.guidance > 1) prompts.push_back(request.negative);
-  prompts.push_back(request.prompt);
-  const TokenIds ids = tokenize(tokenizers, prompts, callbacks.warning);
+  const TokenIds ids = ids_of(request, callbacks.warning);
   trace_ids(callbacks, ids);
   const Job job{request, ids, embeddings->find(ids, dtype)};
 
   backend->stop_when(callbacks.stop);
   batch = std::max<int64_t>(1, request.batch);
-  if (!mmdit) place_weights(job);
-  else if (Result plan; measure(job, plan), !fits(plan.planned, 0)) place_weights(job);  // an earlier request was smaller
-  if (request.batch == 0) batch = usual_batch(job);
-  const int64_t bytes = measure(job, result);
-  if (activations.size() != bytes) {
-    activations = {};  // first, since both may not fit
-    activations = backend->allocate(bytes);
-  }
-  Arena arena(activations);
+  make_room(job);
+  result.planned = needs(job);
+  result.used = kept();
+  Arena arena(work);
   backend->use(arena);
   draw(job, callbacks, result);
   device_bytes(result.used) += arena.peak();
@@ -208,6 +159,7 @@ std::vector<Result> Engine::generate(const std::vector<Request>& requests, const
 void Engine::remember(const Request& request, const std::vector<float>& latents) {
   state_->drafts[State::draft_key(complete(request), 0)] = latents;
 }
+Plan Engine::plan(const Request& request) { return state_->plan(request); }
 Request Engine::complete(const Request& request) const { return state_->complete(request); }
 const std::string& Engine::device() const { return state_->device_name; }
 const std::string& Engine::dtype() const { return state_->dtype_name; }

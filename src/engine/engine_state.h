@@ -9,6 +9,7 @@
 
 #include "core/backend.h"
 #include "engine/embeddings.h"
+#include "engine/placement.h"
 #include "engine/text.h"
 #include "fude/fude.h"
 #include "model/mmdit.h"
@@ -34,11 +35,28 @@ struct Engine::State {
 
   int64_t zoom() const;  // pixels of a latent's side
   int64_t& device_bytes(Bytes& bytes) const;
-  int64_t allocated() const;  // on the device, now
-  bool fits(Bytes planned, int64_t free) const;
-  void place_weights(const Job& job);
+  int64_t device_bytes(const Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
+  TokenIds ids_of(const Request& request, const std::function<void(const std::string&)>& warning);
+
+  // placement.cpp
+  void make_room(const Job& job);
   int64_t usual_batch(const Job& job);
-  int64_t measure(const Job& job, Result& result);
+  Plan plan(const Request& asked);
+
+  Bytes room() const;              // that weights and work may take in all
+  Bytes kept() const;              // of weights, as they are placed
+  Bytes needs(const Job& job);     // as weights are placed
+  bool fits(const Job& job) { return placement && fits(needs(job), room()); }
+  static bool fits(Bytes needed, Bytes room) { return needed.device <= room.device && needed.host <= room.host; }
+  std::optional<Placement> choose(const Job& job, Bytes room);
+  std::optional<Request> nearest_that_fits(const Job& job, Bytes room);
+  std::string why_not(const Job& job, Bytes room);
+  int64_t most_blocks(int64_t room);
+  void keep(const Placement& wanted);
+  void take_memory(const Job& job);
+  void release();
+  int64_t measure(const Job& job);
+
   void draw(const Job& job, const Callbacks& callbacks, Result& result);
   static std::string draft_key(const Request& request, int64_t picture);
 
@@ -47,11 +65,15 @@ struct Engine::State {
   std::unique_ptr<Backend> backend;
   DType dtype;  // of activations and packed weights
   std::string device_name, dtype_name, model_name, model_hash;
-  // Made at the first request, when it is known how much memory pictures take.
-  std::optional<TextEncoders> text;
-  std::optional<Mmdit> mmdit;
-  std::optional<Vae> vae;
-  Buffer activations;  // kept while requests need the same
+  int64_t vram, ram;      // budgets; 0: what is free
+  int64_t outside = 0;    // bytes of the host's memory that this process took before it placed anything
+  TextEncoders text;
+  Mmdit mmdit;
+  Vae vae;
+  // Decided at the first request, when it is known how much memory pictures take, and kept while requests fit.
+  std::optional<Placement> placement;
+  Buffer weights;  // of what stays
+  Buffer work;     // activations, and the slots of what does not stay
   std::optional<KeptEmbeddings> embeddings;
   std::map<std::string, std::vector<float>> drafts;  // latents by draft_key
 

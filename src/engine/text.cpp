@@ -77,9 +77,9 @@ TextEncoders::TextEncoders(Backend& op, const Checkpoint& checkpoint)
 
 namespace {
 
-template <class Each>
-void for_all_parts(TextEncoders& text, const Each& each) {
-  for (Clip* clip : {&text.clip_l, &text.clip_g}) {
+template <class Encoders, class Each>
+void for_all_parts(Encoders& text, const Each& each) {
+  for (auto* clip : {&text.clip_l, &text.clip_g}) {
     each(clip->blocks);
     each(clip->ends);
   }
@@ -93,6 +93,12 @@ void for_all_parts(TextEncoders& text, const Each& each) {
 
 void TextEncoders::keep(bool resident) {
   for_all_parts(*this, [&](auto& part) { part.keep(resident ? part.size() : 0); });
+}
+
+int64_t TextEncoders::resident_bytes() const {
+  int64_t bytes = 0;
+  for_all_parts(*this, [&](const auto& part) { bytes += part.resident_bytes(); });
+  return bytes;
 }
 
 void TextEncoders::place(Arena& memory) {

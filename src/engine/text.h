@@ -48,6 +48,7 @@ struct TextEncoders {
   // Whether they stay on the device; otherwise they are read at every prompt. See Blocks.
   void keep(bool resident);
   void place(Arena& memory);
+  int64_t resident_bytes() const;
 
   Clip clip_l, clip_g;
   std::optional<T5> t5;

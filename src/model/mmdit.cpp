@@ -140,6 +140,18 @@ Mmdit::Mmdit(Backend& op, const Checkpoint& checkpoint)
                   [](Loader& file) { return FinalLayer{.proj = file.linear("final_layer.linear")}; }),
       pos_embed(checkpoint.find(Component::transformer, "pos_embed")) {}
 
+void Mmdit::keep(int64_t resident, int64_t host_bytes) {
+  embedders.keep(1);
+  final_layer.keep(1);
+  blocks.keep(resident, host_bytes);
+}
+
+void Mmdit::place(Arena& memory) {
+  embedders.place(memory);
+  final_layer.place(memory);
+  blocks.place(memory);
+}
+
 Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width) {
   const MmditGeometry& g = mmdit.geometry;
   const int64_t rows = height / g.patch, columns = width / g.patch, table = g.pos_embed_max;

@@ -49,6 +49,12 @@ struct FinalLayer {
 struct Mmdit {
   Mmdit(Backend& op, const Checkpoint& checkpoint);
 
+  // `resident` blocks stay on the device, and the two ends; of the other blocks, as many as take at most `host_bytes` wait in the
+  // host's memory. See Blocks.
+  void keep(int64_t resident, int64_t host_bytes = 0);
+  void place(Arena& memory);
+  int64_t resident_bytes() const { return embedders.resident_bytes() + blocks.resident_bytes() + final_layer.resident_bytes(); }
+
   MmditGeometry geometry;
   Whole<Embedders> embedders;
   Blocks<ModulationWeights> modulation;

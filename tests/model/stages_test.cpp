@@ -97,7 +97,13 @@ TEST_P(Stages, Denoiser) {
   Tensor picture = upload(noise).batch(pictures - 1, pictures);
   for (int64_t i = 0; i < b; ++i) op_->copy(latents.batch(i, i + 1), picture);
 
-  Mmdit mmdit(*op_, checkpoint_, 1);  // one block resident, the others streamed
+  Mmdit mmdit(*op_, checkpoint_);
+  mmdit.keep(1);  // the other blocks take turns
+  Arena measuring = Arena::measuring();
+  mmdit.place(measuring);
+  const Buffer memory = op_->allocate(measuring.peak());
+  Arena weights(memory);
+  mmdit.place(weights);
   const Conditioning conditioning = condition(*op_, mmdit, upload(goldens_["embeddings"]), h, w);
   expect_near("mmdit.context", conditioning.context.batch(b - 1, b));
   const std::vector<float> timesteps = {goldens_["timesteps"].values[0]};
@@ -115,6 +121,7 @@ TEST_P(Stages, Denoiser) {
   };
   compare("mmdit.temb", temb[0], false);
   const Tensor modulation = modulate(*op_, mmdit, temb);
+  const auto turns = mmdit.blocks.turns(1);
   const Tensor velocity = mmdit_forward(*op_, mmdit, modulation, conditioning, latents, [&](const std::string& name, const Tensor& x) {
     compare("mmdit." + name, x, name.ends_with("context"));
   });

@@ -1,0 +1,243 @@
+// The memory plan: what stays where, found by running requests on a measuring arena with more and more of the model left out.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/system.h"
+#include "engine/engine_state.h"
+
+namespace fude {
+
+namespace {
+
+// Where no budget is given: for others, and for what a driver takes besides.
+constexpr int64_t kLeaveFree = int64_t{512} << 20;
+// Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
+constexpr int64_t kHostWork = int64_t{64} << 20;
+
+std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (int64_t{1} << 20) - 1) >> 20) + " MiB"; }
+
+// Where the weights of one component are.
+template <class... Parts>
+ComponentPlan component(std::string name, std::string_view dtype, const Parts&... parts) {
+  ComponentPlan plan{.name = std::move(name), .dtype = std::string(dtype)};
+  const auto add = [&](const auto& part) {
+    plan.weights += part.bytes();
+    plan.resident += part.resident_bytes();
+    plan.parts += part.size();
+    plan.resident_parts += part.resident();
+    plan.slots += part.slot_bytes();
+    plan.in_host_memory += part.host_bytes();
+  };
+  (add(parts), ...);
+  return plan;
+}
+
+}  // namespace
+
+Bytes Engine::State::room() const {
+  const HostMemory host = host_memory();
+  const Bytes ours = kept();
+  Bytes room;
+  room.host = ram ? ram - outside - kHostWork : host.available + ours.host - kLeaveFree;
+  if (backend->on_host()) {
+    if (!ram) room.host += work.size();
+    return room;
+  }
+  const int64_t free = backend->device_memory().available + weights.size() + work.size();
+  room.device = vram ? std::min(vram - backend->outside_bytes(), free) : free - kLeaveFree;
+  return room;
+}
+
+Bytes Engine::State::kept() const {
+  int64_t bytes = text.resident_bytes() + mmdit.resident_bytes() + vae.decoder.resident_bytes();
+  Bytes kept;
+  kept.host = mmdit.blocks.host_bytes() + vae.decoder.host_bytes();
+  device_bytes(kept) += bytes;
+  return kept;
+}
+
+// The arena that a request needs.
+int64_t Engine::State::measure(const Job& job) {
+  Arena measuring = Arena::measuring();
+  backend->use(measuring);
+  Result nothing;
+  draw(job, {}, nothing);
+  return measuring.peak();
+}
+
+Bytes Engine::State::needs(const Job& job) {
+  Bytes needed = kept();
+  device_bytes(needed) += measure(job);
+  return needed;
+}
+
+// ---- what stays ------------------------------------------------------------------------------------------------------------
+
+void Engine::State::keep(const Placement& wanted) {
+  text.keep(wanted.text);
+  vae.decoder.keep(wanted.vae ? 1 : 0, wanted.host_bytes);
+  mmdit.keep(wanted.blocks, wanted.host_bytes - vae.decoder.host_bytes());
+}
+
+// As many of the transformer's blocks as fit into `room`. An even number of others take turns, so that in two slots the first of a
+// step can be sent while the last is used.
+int64_t Engine::State::most_blocks(int64_t room) {
+  const int64_t layers = mmdit.blocks.size(), step = backend->on_host() ? 1 : 2;
+  int64_t most = layers - step;
+  for (; most > 0; most -= step) {
+    mmdit.blocks.keep(most);
+    if (mmdit.blocks.resident_bytes() <= room) return most;
+  }
+  return layers % step;
+}
+
+// What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step.
+std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
+  const int64_t layers = mmdit.blocks.size();
+  const auto possible = [&](const Placement& wanted) {
+    keep(wanted);
+    return fits(needs(job), room);
+  };
+  // On the host the files already keep the encoders at hand.
+  if (const Placement all{.text = true, .blocks = layers}; !backend->on_host() && possible(all)) return all;
+  std::optional<Placement> best;
+  for (const bool vae_stays : {true, false}) {
+    Placement wanted{.vae = vae_stays, .blocks = layers, .host_bytes = room.host};
+    if (possible(wanted)) return wanted;
+    wanted.blocks = 0;
+    if (!possible(wanted)) continue;
+    Bytes left = room, least = needs(job);
+    wanted.blocks = most_blocks(device_bytes(left) - device_bytes(least));
+    if (!best || wanted.blocks > best->blocks) best = wanted;
+  }
+  return best;
+}
+
+void Engine::State::release() {
+  placement.reset();
+  keep({.vae = false});
+  weights = {};
+  work = {};
+}
+
+void Engine::State::take_memory(const Job& job) {
+  if (!weights.data()) {
+    Bytes bytes = kept();
+    if (!backend->on_host()) bytes.host = 0;
+    weights = backend->allocate(device_bytes(bytes));
+    Arena memory(weights);
+    text.place(memory);
+    mmdit.place(memory);
+    vae.decoder.place(memory);
+  }
+  const int64_t bytes = measure(job);
+  if (work.size() == bytes) return;
+  work = {};  // first, since both may not fit
+  work = backend->allocate(bytes);
+}
+
+// Decides what stays where, or leaves it as it is where that fits, and takes the memory. Error{out_of_memory}.
+void Engine::State::make_room(const Job& job) {
+  for (bool again = false;; again = true) {
+    try {
+      if (!fits(job)) {  // earlier requests were smaller, or there were none
+        release();
+        const Bytes room = this->room();
+        placement = choose(job, room);
+        if (!placement) throw Error(Code::out_of_memory, why_not(job, room));
+        keep(*placement);
+      }
+      if (job.request.batch == 0) batch = usual_batch(job);
+      return take_memory(job);
+    } catch (const Error& error) {
+      release();
+      // Another program may have taken what was free a moment ago.
+      if (again || error.code() != Code::out_of_memory) throw;
+    }
+  }
+}
+
+// How many pictures are drawn at once where the request leaves it open: as many as make products faster, if they fit.
+int64_t Engine::State::usual_batch(const Job& job) {
+  const Request& request = job.request;
+  const MmditGeometry& g = checkpoint.mmdit();
+  const int64_t side = zoom() * g.patch, prompts = static_cast<int64_t>(job.ids.clip_l.size());
+  const int64_t rows = prompts * (request.width / side) * (request.height / side);
+  batch = std::clamp<int64_t>(backend->rows_of_full_speed() / rows, 1, request.count);
+  while (batch > 1 && !fits(job)) batch /= 2;
+  return batch;
+}
+
+// ---- what a person is told -------------------------------------------------------------------------------------------------
+
+// The largest request of about the same shape that fits.
+std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes room) {
+  constexpr int64_t kParts = 32, kMultiple = 16;
+  std::optional<Request> best;
+  for (int64_t low = 1, high = kParts - 1; low <= high;) {
+    const int64_t part = (low + high) / 2;
+    Request smaller = job.request;
+    for (int64_t* side : {&smaller.width, &smaller.height}) *side = std::max(kMultiple, *side * part / kParts / kMultiple * kMultiple);
+    smaller.draft.reset();
+    if (choose({smaller, job.ids, job.embeddings}, room)) {
+      best = smaller;
+      low = part + 1;
+    } else {
+      high = part - 1;
+    }
+  }
+  return best;
+}
+
+std::string Engine::State::why_not(const Job& job, Bytes room) {
+  keep({.vae = false});
+  const Bytes least = needs(job);
+  const bool host_short = least.host > room.host;
+  const std::string of = host_short || backend->on_host() ? "the host's memory" : "the card's memory";
+  const int64_t needed = host_short ? least.host : least.device, there = host_short ? room.host : room.device;
+  std::string message = "a picture of " + std::to_string(job.request.width) + "x" + std::to_string(job.request.height) + " needs at least " +
+                     mebibytes(needed) + " of " + of + " and " + mebibytes(std::max<int64_t>(0, there)) + " may be used; ";
+  if (const std::optional<Request> smaller = nearest_that_fits(job, room))
+    return message + "ask for --width " + std::to_string(smaller->width) + " --height " + std::to_string(smaller->height) +
+           " or less, or give it more memory";
+  return message + "close other programs or give it more memory";
+}
+
+Plan Engine::State::plan(const Request& asked) {
+  Plan plan{.request = complete(asked)};
+  const TokenIds ids = ids_of(plan.request, {});
+  const Job job{plan.request, ids, embeddings->find(ids, dtype)};
+  batch = std::max<int64_t>(1, plan.request.batch);
+  if (!fits(job)) {
+    release();
+    const Bytes room = this->room();
+    placement = choose(job, room);
+    if (!placement) {
+      plan.advice.push_back(why_not(job, room));
+      plan.nearest = nearest_that_fits(job, room);
+    }
+    keep(placement.value_or(Placement{.vae = false}));
+  }
+  if (plan.request.batch == 0) batch = usual_batch(job);
+  const Bytes room = this->room();
+  plan.fits = placement.has_value();
+  plan.planned = plan.process = needs(job);
+  plan.budget = room;
+  for (Bytes* bytes : {&plan.process, &plan.budget}) {
+    bytes->host += outside;
+    if (!backend->on_host()) bytes->device += backend->outside_bytes();
+  }
+  plan.components = {component("clip_l", dtype_name, text.clip_l.blocks, text.clip_l.ends),
+                     component("clip_g", dtype_name, text.clip_g.blocks, text.clip_g.ends)};
+  if (text.t5) plan.components.push_back(component("t5", dtype_name, text.t5->layers, text.t5->final_norm));
+  plan.components.push_back(component("transformer", dtype_name, mmdit.embedders, mmdit.blocks, mmdit.final_layer));
+  plan.components.push_back(component("modulation", dtype_name, mmdit.modulation));
+  plan.components.push_back(component("vae", dtype_name, vae.decoder));
+  plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
+  return plan;
+}
+
+}  // namespace fude

@@ -7,6 +7,8 @@
 #include <windows.h>
 
 #include <psapi.h>
+#else
+#include <dlfcn.h>
 #endif
 
 namespace fude {
@@ -24,6 +26,11 @@ int64_t resident_memory() {
   PROCESS_MEMORY_COUNTERS counters{};
   if (!GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters)) return 0;
   return static_cast<int64_t>(counters.WorkingSetSize);
+}
+
+void* library_function(const char* library, const char* name) {
+  const HMODULE loaded = LoadLibraryA(library);
+  return loaded ? reinterpret_cast<void*>(GetProcAddress(loaded, name)) : nullptr;
 }
 
 std::string processor_name() {
@@ -63,6 +70,11 @@ int64_t kibibytes(const char* file, const std::string& key) {
 HostMemory host_memory() { return {kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")}; }
 
 int64_t resident_memory() { return kibibytes("/proc/self/status", "VmRSS"); }
+
+void* library_function(const char* library, const char* name) {
+  void* loaded = dlopen(library, RTLD_NOW);
+  return loaded ? dlsym(loaded, name) : nullptr;
+}
 
 std::string processor_name() {
   const std::string name = field("/proc/cpuinfo", "model name");

@@ -1,4 +1,4 @@
-// What the machine has. The only file that asks the operating system about memory.
+// What the machine has. The only file that asks the operating system about memory and libraries.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,8 @@ struct HostMemory {
 
 HostMemory host_memory();
 int64_t resident_memory();  // bytes of it that this process has in use; 0 where the system does not tell
+// A function of a library that may not be there; then null. The library stays loaded.
+void* library_function(const char* library, const char* name);
 std::string processor_name();  // "AMD EPYC …"
 
 }  // namespace fude

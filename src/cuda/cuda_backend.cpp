@@ -36,13 +36,15 @@ cuda::Matrix matrix(const Tensor& t) {
 }  // namespace
 
 CudaBackend::CudaBackend(int index)
-    : index_(selected(index)),
+    : outside_(index),
+      index_(selected(index)),
       card_(cuda::card_of(index)),
       staging_(std::make_unique<cuda::Staging>(index)),
       computed_(cuda::make_event()),
       found_(cuda::device_buffer(sizeof(int))),
       found_on_host_(cuda::pinned_buffer(sizeof(int))) {
   branches_.emplace_back();
+  outside_bytes_ = outside_.measure();
 }
 
 std::string CudaBackend::name() const { return index_ == 0 ? "cuda" : "cuda:" + std::to_string(index_); }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "cuda/card_memory.h"
 #include "cuda/device.h"
 #include "cuda/staging.h"
 
@@ -26,6 +27,7 @@ class CudaBackend : public Backend {
   DType compute_dtype(DType wanted) const override;  // bf16 becomes f16 on cards without it
   Buffer allocate(int64_t bytes) const override;
   DeviceMemory device_memory() const override;
+  int64_t outside_bytes() const override { return outside_bytes_; }
 
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
   Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
@@ -90,6 +92,7 @@ class CudaBackend : public Backend {
   void begin_piece();
   void end_piece();
 
+  cuda::OutsideMemory outside_;
   int index_;
   cuda::Card card_;
   std::vector<Branch> branches_;
@@ -102,6 +105,7 @@ class CudaBackend : public Backend {
   mutable bool copies_begun_ = false;  // since the last arrival
   mutable std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;  // since the last arrival
   Buffer found_, found_on_host_;  // one int: whether something was not finite
+  int64_t outside_bytes_;
 };
 
 }  // namespace fude

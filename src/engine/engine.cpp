@@ -47,10 +47,12 @@ std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) 
 
 }  // namespace
 
-Engine::State::State(const ModelFiles& files, const EngineOptions& options)
+Engine::State::State(const ModelFiles& files, const EngineOptions& options) : State(files, options, make_backend(options)) {}
+
+Engine::State::State(const ModelFiles& files, const EngineOptions& options, std::unique_ptr<Backend> device)
     : checkpoint(Checkpoint::open(checkpoint_files(files))),
       tokenizers(checkpoint),
-      backend(make_backend(options)),
+      backend(std::move(device)),
       dtype(used_dtype(*backend, options)),
       vram(options.vram),
       ram(options.ram),
@@ -146,6 +148,7 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
 }
 
 Engine::Engine(const ModelFiles& files, const EngineOptions& options) : state_(std::make_unique<State>(files, options)) {}
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;

@@ -28,6 +28,7 @@ struct Engine::State {
   class Drawing;  // draw.cpp
 
   State(const ModelFiles& files, const EngineOptions& options);
+  State(const ModelFiles& files, const EngineOptions& options, std::unique_ptr<Backend> backend);
 
   Request complete(const Request& request) const;
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);

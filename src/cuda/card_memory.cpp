@@ -1,0 +1,65 @@
+// CUDA tells how much of a card is free only once a context exists. NVML, which comes with the driver, also tells before.
+
+#include "cuda/card_memory.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "core/system.h"
+
+namespace fude::cuda {
+
+namespace {
+
+// Where NVML is missing: what a context takes on common cards, unless less is used altogether.
+constexpr int64_t kUsualContext = int64_t{640} << 20;
+
+struct NvmlMemory {
+  unsigned long long total, free, used;
+};
+
+// Bytes of a card in use by everybody; -1: not known.
+int64_t used_of_card(int index) {
+#ifdef _WIN32
+  constexpr const char* kNvml = "nvml.dll";
+#else
+  constexpr const char* kNvml = "libnvidia-ml.so.1";
+#endif
+  using Init = int (*)();
+  using HandleByBus = int (*)(const char*, void**);
+  using Memory = int (*)(void*, NvmlMemory*);
+  static const auto init = reinterpret_cast<Init>(library_function(kNvml, "nvmlInit_v2"));
+  static const auto handle_by_bus = reinterpret_cast<HandleByBus>(library_function(kNvml, "nvmlDeviceGetHandleByPciBusId_v2"));
+  static const auto memory_of = reinterpret_cast<Memory>(library_function(kNvml, "nvmlDeviceGetMemoryInfo"));
+  if (!init || !handle_by_bus || !memory_of) return -1;
+  static const bool started = init() == 0;
+  char bus[32];
+  void* handle = nullptr;
+  NvmlMemory memory{};
+  if (!started || cudaDeviceGetPCIBusId(bus, sizeof bus, index) != cudaSuccess || handle_by_bus(bus, &handle) != 0 ||
+      memory_of(handle, &memory) != 0) {
+    static_cast<void>(cudaGetLastError());
+    return -1;
+  }
+  return static_cast<int64_t>(memory.used);
+}
+
+}  // namespace
+
+OutsideMemory::OutsideMemory(int index) : index_(index), before_(used_of_card(index)) {}
+
+int64_t OutsideMemory::measure() {
+  static std::mutex mutex;
+  static std::map<int, int64_t> known;
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(index_); found != known.end()) return found->second;
+  if (const int64_t now = used_of_card(index_); before_ >= 0 && now > before_) return known[index_] = now - before_;
+  size_t available = 0, total = 0;
+  if (cudaMemGetInfo(&available, &total) != cudaSuccess) return known[index_] = kUsualContext;
+  return known[index_] = std::min(kUsualContext, static_cast<int64_t>(total - available));
+}
+
+}  // namespace fude::cuda

@@ -1,0 +1,227 @@
+// Requests in less memory than everything takes: the same bytes, never more than the budget, and whole again after every failure.
+// A card is played by the host backend with a memory of its own, whose copies come as early or as late as they may.
+
+#include <functional>
+#include <utility>
+
+#include "engine/engine_state.h"
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+// What the card of a test does, and what it saw.
+struct Card {
+  int64_t capacity = int64_t{1} << 30;
+  bool copies_late = false;  // when they are awaited; else as soon as they are asked for
+  int64_t fails_at = -1;     // the allocation or copy that fails
+  int64_t events = 0;        // allocations and copies so far
+  int64_t live = 0, most = 0;  // bytes
+
+  void count(const char* doing, Code code) {
+    if (events++ == fails_at) throw Error(code, std::string("the test's card failed while ") + doing);
+  }
+};
+
+class FakeCard : public CpuBackend {
+ public:
+  explicit FakeCard(Card& card) : CpuBackend(1), card_(card) {}
+
+  bool on_host() const override { return false; }
+  DeviceMemory device_memory() const override { return {card_.capacity, card_.capacity - card_.live}; }
+
+  Buffer allocate(int64_t bytes) const override {
+    card_.count("taking memory", Code::out_of_memory);
+    if (card_.live + bytes > card_.capacity) throw Error(Code::out_of_memory, "the test's card is full");
+    the_card = &card_;
+    live_bytes[nullptr] = 0;
+    Buffer memory = host_buffer(bytes);
+    card_.live += bytes;
+    card_.most = std::max(card_.most, card_.live);
+    live_bytes[memory.data()] = bytes;
+    return {memory.release(), bytes, [](std::byte* p) {
+              the_card->live -= live_bytes[p];
+              free_host_buffer(p);
+            }};
+  }
+
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override {
+    later([=, this] { CpuBackend::pack(shape, dtype, read, memory, side); });
+    return {memory, dtype, shape};
+  }
+  Tensor pack_vector(int64_t n, const ReadRows& read, void* memory, Side side) const override {
+    later([=, this] { CpuBackend::pack_vector(n, read, memory, side); });
+    return Tensor::of(memory, DType::f32, {n});
+  }
+  void copy_weights(void* device, const void* host, int64_t bytes) const override {
+    later([=, this] { CpuBackend::copy_weights(device, host, bytes); });
+  }
+  std::unique_ptr<Arrival> arrival() const override {
+    if (waiting_.empty()) return nullptr;
+    auto arrival = std::make_unique<Late>();
+    arrival->copies = std::exchange(waiting_, {});
+    if (!card_.copies_late) arrival->end();
+    return arrival;
+  }
+
+ private:
+  struct Late : Arrival {
+    ~Late() override {
+      try {
+        end();
+      } catch (const Error&) {
+      }
+    }
+    void end() {
+      for (const auto& copy : std::exchange(copies, {})) try {
+          copy();
+        } catch (...) {
+          error = std::current_exception();
+        }
+    }
+    void wait() override {
+      end();
+      if (error) std::rethrow_exception(std::exchange(error, nullptr));
+    }
+    std::vector<std::function<void()>> copies;
+    std::exception_ptr error;
+  };
+
+  void later(std::function<void()> copy) const {
+    waiting_.push_back([this, copy = std::move(copy)] {
+      card_.count("copying weights", Code::io);
+      copy();
+    });
+  }
+
+  Card& card_;
+  mutable std::vector<std::function<void()>> waiting_;
+  static inline Card* the_card = nullptr;
+  static inline std::map<std::byte*, int64_t> live_bytes;
+};
+
+Engine engine_on(Card& card, const EngineOptions& options, const std::string& pipeline = "dual") {
+  EngineOptions in_f32 = options;
+  in_f32.dtype = "f32";
+  return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture(pipeline).string()}, in_f32, std::make_unique<FakeCard>(card)));
+}
+
+Request request() {
+  Request asked = request_of("dual");
+  asked.steps = 3;
+  asked.count = 1;
+  return asked;
+}
+
+class LittleMemory : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Copies, LittleMemory, testing::Bool(), [](const auto& test) { return test.param ? "late" : "early"; });
+
+TEST_P(LittleMemory, GivesTheSameBytesWithinTheBudget) {
+  Card roomy{.copies_late = GetParam()};
+  Engine whole = engine_on(roomy, {});
+  const Result expected = whole.generate(request());
+  const Plan all = whole.plan(request());
+  EXPECT_EQ(all.streamed_per_step, 0);
+
+  int64_t least = 0, streamed = -1;
+  int tried = 0, partial = 0;
+  for (int64_t budget = all.planned.device; budget > 0; budget -= all.planned.device / 24) {
+    Card card{.copies_late = GetParam()};
+    Engine engine = engine_on(card, {.vram = budget});
+    const Plan plan = engine.plan(request());
+    if (!plan.fits) {
+      least = budget;
+      break;
+    }
+    ++tried;
+    EXPECT_GE(plan.streamed_per_step, streamed) << budget;  // less memory, more copies
+    streamed = plan.streamed_per_step;
+    const ComponentPlan& transformer = plan.components[plan.components.size() - 3];
+    EXPECT_EQ(transformer.name, "transformer");
+    partial += transformer.resident_parts > 2 && transformer.resident_parts < transformer.parts;
+    const Result result = engine.generate(request());
+    EXPECT_EQ(result.images[0].latents, expected.images[0].latents) << budget;
+    EXPECT_EQ(result.images[0].rgb, expected.images[0].rgb) << budget;
+    EXPECT_EQ(result.planned.device, plan.planned.device);
+    EXPECT_EQ(result.planned.device, result.used.device);
+    EXPECT_EQ(result.planned.device, card.most);
+    EXPECT_LE(card.most, budget);
+    EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb);  // with what stays already there
+  }
+  EXPECT_GE(tried, 8);
+  EXPECT_GE(partial, 1);
+  EXPECT_GT(least, 0);
+  EXPECT_GT(streamed, 0);
+}
+
+TEST_P(LittleMemory, OfTheHostReadsWhatDoesNotStayFromTheFile) {
+  Card roomy;
+  const Result expected = engine_on(roomy, {}).generate(request());
+  const int64_t vram = engine_on(roomy, {.vram = kMiB}).plan(request()).planned.device;  // the least there is
+  for (const int64_t ram : {int64_t{1}, int64_t{0}}) {
+    Card card{.copies_late = GetParam()};
+    Engine engine = engine_on(card, {.vram = vram + kMiB / 4, .ram = ram});
+    const Plan plan = engine.plan(request());
+    ASSERT_TRUE(plan.fits);
+    EXPECT_EQ(plan.planned.host > 0, ram == 0);
+    const Result result = engine.generate(request());
+    EXPECT_EQ(result.images[0].rgb, expected.images[0].rgb);
+    EXPECT_EQ(result.used.host, plan.planned.host);
+  }
+}
+
+TEST_P(LittleMemory, IsWholeAgainAfterEveryFailure) {
+  Card card{.copies_late = GetParam()};
+  const Result expected = engine_on(card, {}).generate(request());
+  const int64_t vram = engine_on(card, {.vram = kMiB}).plan(request()).planned.device + kMiB / 4;
+  card.events = 0;
+  engine_on(card, {.vram = vram}).generate(request());
+  const int64_t events = card.events;
+  ASSERT_GT(events, 100);
+  for (int64_t fails_at = 0; fails_at < events; fails_at += fails_at < 16 ? 1 : events / 24) {
+    Engine engine = engine_on(card, {.vram = vram});
+    card.events = 0;
+    card.fails_at = fails_at;
+    bool failed = false;
+    try {
+      engine.generate(request());
+    } catch (const Error& error) {
+      failed = true;
+      EXPECT_NE(std::string(error.what()).find("the test's card failed"), std::string::npos) << error.what();
+    }
+    EXPECT_TRUE(failed || fails_at < 3) << fails_at;  // memory that was taken meanwhile is planned without
+    card.fails_at = -1;
+    EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb) << fails_at;
+  }
+  EXPECT_EQ(card.live, 0);
+}
+
+TEST(Plan, SaysWhatDoesNotFitAndWhatWould) {
+  Card card{.capacity = 64 * kMiB};
+  const int64_t small = [&] {
+    Request least = request();
+    least.width = least.height = 64;
+    return engine_on(card, {.vram = 64 * kMiB}).plan(least).planned.device;
+  }();
+  Request large = request();
+  large.width = large.height = 1024;
+  Engine engine = engine_on(card, {.vram = small});
+  const Plan plan = engine.plan(large);
+  EXPECT_FALSE(plan.fits);
+  ASSERT_TRUE(plan.nearest);
+  EXPECT_LT(plan.nearest->width, 1024);
+  EXPECT_TRUE(engine.plan(*plan.nearest).fits);
+  try {
+    engine.generate(large);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::out_of_memory);
+    EXPECT_NE(std::string(error.what()).find("--width"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(engine.generate(*plan.nearest).images.size(), 1u);
+}
+
+}  // namespace
+}  // namespace fude::test

@@ -58,7 +58,7 @@ struct RowRange {
 
 struct ConvOptions {
   int64_t stride = 1;
-  bool upsample = false;    // nearest ×2 before the convolution
+  bool upsample = false;    // nearest ×2 before the convolution, by a weight whose shape says so too
   bool accumulate = false;  // conv2d_into only: out += y
   RowRange rows = {};       // conv2d_into only, stride 1: the rows of the result that are wanted, and all that `out` has; {}: all
 };

@@ -94,7 +94,7 @@ BenchCase conv(int64_t height, int64_t width, int64_t channels, bool upsample) {
           [=](const BenchInputs& make) -> Call {
             Backend& op = make.op;
             const Tensor x = make.tensor({1, height, width, channels});
-            const Conv w = make.conv(channels, channels);
+            const Conv w = make.conv(channels, channels, upsample);
             return [=, &op](int64_t) { op.conv2d(x, w, {.stride = 1, .upsample = upsample, .accumulate = false}); };
           }};
 }
@@ -138,7 +138,9 @@ Weight BenchInputs::weight(const WeightShape& shape) const {
 }
 
 Linear BenchInputs::linear(int64_t out, int64_t in) const { return {weight({.out = out, .in = in}), vector(out)}; }
-Conv BenchInputs::conv(int64_t out, int64_t in) const { return {weight({.out = out, .in = in, .kernel = 3}), vector(out)}; }
+Conv BenchInputs::conv(int64_t out, int64_t in, bool upsample) const {
+  return {weight({.out = out, .in = in, .kernel = 3, .upsample = upsample}), vector(out)};
+}
 
 // ---- cases -----------------------------------------------------------------------------------------------------------------
 

@@ -50,9 +50,9 @@ Linear Loader::linear(std::initializer_list<std::string> names) {
   return linear;
 }
 
-Conv Loader::conv(std::string_view name) {
+Conv Loader::conv(std::string_view name, bool upsample) {
   const Source source = checkpoint_.find(component_, prefix_ + std::string(name) + ".weight");
-  const WeightShape shape{.out = source.shape[0], .in = source.shape[1], .kernel = source.shape[2]};
+  const WeightShape shape{.out = source.shape[0], .in = source.shape[1], .kernel = source.shape[2], .upsample = upsample};
   Conv conv;
   void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
   conv.weight = {memory, op_.dtype(), shape};

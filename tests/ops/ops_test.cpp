@@ -25,7 +25,9 @@ class Inputs {
     if (bias) w.bias = f32({out});
     return w;
   }
-  Conv conv(int64_t out, int64_t in, int64_t kernel) { return {.weight = weight({.out = out, .in = in, .kernel = kernel}), .bias = f32({out})}; }
+  Conv conv(int64_t out, int64_t in, int64_t kernel, bool upsample = false) {
+    return {.weight = weight({.out = out, .in = in, .kernel = kernel, .upsample = upsample}), .bias = f32({out})};
+  }
 
  private:
   std::vector<float> values(int64_t n, float scale) {
@@ -73,6 +75,49 @@ Tensor attention_case(Backend& op, Inputs& in, int64_t b, int64_t queries, int64
   if (bias) options.bias = in.f32({heads, queries, keys});
   return op.attention(qkv.columns(0, d).rows(keys - queries, keys), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options);
 }
+
+// A 3×3 convolution of pictures [n, height, width, in].
+struct ConvCase {
+  int64_t n, height, width, in, out;
+  bool upsample = false, accumulate = false;
+  RowRange rows = {};
+
+  std::string name() const {
+    std::string text = "conv3x3_" + std::to_string(n) + "x" + std::to_string(height) + "x" + std::to_string(width) + "_" + std::to_string(in) +
+                       "to" + std::to_string(out) + (upsample ? "_up" : "") + (accumulate ? "_accumulate" : "");
+    if (rows.end) text += "_rows" + std::to_string(rows.begin) + "to" + std::to_string(rows.end);
+    return text;
+  }
+  Tensor run(Backend& op, Inputs& inputs) const {
+    const int64_t zoom = upsample ? 2 : 1, wanted = rows.end ? rows.end - rows.begin : zoom * height;
+    Tensor result = accumulate ? inputs.tensor({n, wanted, zoom * width, out}) : op.empty({n, wanted, zoom * width, out});
+    op.conv2d_into(result, inputs.tensor({n, height, width, in}), inputs.conv(out, in, 3, upsample),
+                   {.stride = 1, .upsample = upsample, .accumulate = accumulate, .rows = rows});
+    return result;
+  }
+};
+
+// Few channels and many, pictures that no tile divides, and ranges of rows that begin and end at odd ones.
+const ConvCase kConvCases[] = {
+    {1, 33, 65, 64, 64},
+    {1, 8, 8, 256, 128},
+    {2, 8, 8, 128, 256},
+    {2, 17, 23, 64, 192},
+    {1, 17, 23, 128, 64},
+    {2, 9, 20, 64, 128, false, true},
+    {2, 5, 7, 11, 13, true},
+    {2, 9, 13, 64, 64, true},
+    {1, 16, 8, 128, 64, true},
+    {1, 17, 9, 64, 128, true, true},
+    {2, 6, 10, 16, 24, false, false, {1, 4}},
+    {2, 6, 10, 11, 3, true, false, {3, 10}},
+    {1, 6, 10, 16, 24, true, true, {5, 6}},
+    {2, 39, 23, 64, 64, false, false, {5, 24}},
+    {2, 39, 9, 64, 64, false, true, {20, 39}},
+    {2, 19, 9, 64, 64, true, false, {0, 37}},
+    {1, 19, 9, 64, 64, true, false, {3, 38}},
+    {1, 19, 9, 64, 64, true, true, {7, 8}},
+};
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = [] {
@@ -150,11 +195,17 @@ const std::vector<Case>& cases() {
       t.push_back({"conv2d_" + std::to_string(out) + "x" + std::to_string(in_channels) + "_k" + std::to_string(kernel) + "_s" +
                        std::to_string(stride) + (upsample ? "_up" : ""),
                    [=](Backend& op, Inputs& in) {
-                     return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel),
+                     return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel, upsample),
                                       {.stride = stride, .upsample = upsample});
                    }});
     t.push_back({"conv2d_wide", [](Backend& op, Inputs& in) {  // where AMX likes another layout of the weights
                    return op.conv2d(in.tensor({1, 3, 258, 32}), in.conv(64, 32, 3));
+                 }});
+    for (const ConvCase& c : kConvCases) t.push_back({c.name(), [=](Backend& op, Inputs& in) { return c.run(op, in); }});
+    t.push_back({"conv1x1_rows", [](Backend& op, Inputs& in) {
+                   Tensor out = in.tensor({2, 3, 5, 24});
+                   op.conv2d_into(out, in.tensor({2, 9, 5, 16}), in.conv(24, 16, 1), {.accumulate = true, .rows = {4, 7}});
+                   return out;
                  }});
     t.push_back({"conv2d_accumulate", [](Backend& op, Inputs& in) {
                    Tensor out = in.tensor({2, 5, 7, 16});

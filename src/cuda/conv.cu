@@ -7,6 +7,7 @@
 // y and x are odd: four convolutions, one for each parity, whose taps are sums of the original ones, make a quarter of the result each
 // with 2.25 times less work in all. Their weights are packed as [out][odd y][odd x][ky][kx][channel].
 // Limit: tensor cores (f16, bf16) or arithmetic (f32).
+#include "cuda/conv_sm90.h"
 #include "cuda/product_simt.cuh"
 #include "cuda/product_tiles.cuh"
 
@@ -143,6 +144,7 @@ int64_t conv_workspace(const Card&, const ConvArgs& args) {
 }
 
 void conv2d(const Card& card, cudaStream_t stream, const ConvArgs& args, void* workspace) {
+  if (conv_sm90_takes(card, args)) return conv_sm90(card, stream, args);
   with_type(args.dtype, [&](auto zero) {
     using T = decltype(zero);
     const T* x = static_cast<const T*>(args.x);

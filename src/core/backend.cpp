@@ -165,7 +165,10 @@ Tensor Backend::conv2d(const Tensor& x, const Conv& w, ConvOptions options) {
 
 void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, ConvOptions options) {
   assert(x.rank == 4 && x.contiguous() && out.contiguous() && x.dim(3) == w.weight.shape.in && out.dim(3) == w.weight.shape.out);
-  assert(options.stride == 1 || (options.stride == 2 && !options.upsample));
+  assert(options.stride == 1 || (options.stride == 2 && !options.upsample && !options.rows.end));
+  const int64_t height = x.dim(1) * (options.upsample ? 2 : 1) / options.stride;
+  const RowRange rows = options.rows.end ? options.rows : RowRange{0, height};
+  assert(0 <= rows.begin && rows.begin < rows.end && rows.end <= height && out.dim(1) == rows.end - rows.begin);
   begin(2.0 * static_cast<double>(out.numel()) * static_cast<double>(w.weight.shape.row()));
   const ConvCall call{out, x, w, options};
   Scope s = scope();

@@ -45,6 +45,7 @@ class CpuBackend : public ReferenceBackend {
 
  private:
   static LinearCall as_linear(const ConvCall& call);
+  static ConvCall of_picture(const ConvCall& call, int64_t i);
   static bool activates_apart(const LinearCall& call);
   int64_t linear_workspace(const LinearCall& call) const;
   void linear(const LinearCall& call, void* workspace);

@@ -154,7 +154,7 @@ void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
           double sum = call.w.bias ? call.w.bias.as<float>()[o] : 0.0;
           for (int64_t ky = 0; ky < shape.kernel; ++ky)
             for (int64_t kx = 0; kx < shape.kernel; ++kx) {
-              const int64_t sy = y * call.options.stride + ky - before, sx = x * call.options.stride + kx - before;
+              const int64_t sy = (call.options.rows.begin + y) * call.options.stride + ky - before, sx = x * call.options.stride + kx - before;
               if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
               const Row in = row(call.x, (n * call.x.dim(1) + sy / zoom) * call.x.dim(2) + sx / zoom);
               for (int64_t c = 0; c < shape.in; ++c)

@@ -153,6 +153,18 @@ const std::vector<Case>& cases() {
                      return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel),
                                       {.stride = stride, .upsample = upsample});
                    }});
+    for (const auto& [begin, end, kernel, upsample] :
+         {std::tuple{0, 3, 3, false}, {2, 5, 3, false}, {3, 6, 3, false}, {5, 6, 3, false}, {2, 5, 1, false},
+          {0, 5, 3, true}, {3, 8, 3, true}, {4, 5, 3, true}, {7, 12, 3, true}, {0, 12, 3, true}})
+      for (const int64_t pictures : {1, 2})
+        t.push_back({"conv2d_rows_" + std::to_string(begin) + "_" + std::to_string(end) + "_k" + std::to_string(kernel) +
+                         (upsample ? "_up" : "") + "_of_" + std::to_string(pictures),
+                     [=](Backend& op, Inputs& in) {
+                       Tensor out = in.tensor({pictures, end - begin, upsample ? 14 : 7, 24});
+                       op.conv2d_into(out, in.tensor({pictures, 6, 7, 16}), in.conv(24, 16, kernel),
+                                      {.upsample = upsample, .accumulate = true, .rows = {begin, end}});
+                       return out;
+                     }});
     t.push_back({"conv2d_wide", [](Backend& op, Inputs& in) {  // where AMX likes another layout of the weights
                    return op.conv2d(in.tensor({1, 3, 258, 32}), in.conv(64, 32, 3));
                  }});
@@ -201,6 +213,31 @@ double tolerance(DType dtype) {
     case DType::f32: return 1e-11;
     case DType::f16: return 1e-6;
     default: return 4e-5;
+  }
+}
+
+// A band is the rows of the whole, from a picture that has been cut off beyond the rows that the band reads.
+TEST(Conv2d, OfABandIsTheRowsOfTheWhole) {
+  for (const Device& device : devices_under_test()) {
+    Backend& op = *device.backend;
+    Memory memory(op);
+    op.use(device.dtype);
+    Inputs in(op);
+    for (const bool upsample : {false, true}) {
+      const int64_t zoom = upsample ? 2 : 1, height = 9, width = 5;
+      const Tensor x = in.tensor({1, height, width, 16});
+      const Conv w = in.conv(8, 16, 3);
+      const std::vector<float> whole = values_of(op, op.conv2d(x, w, {.upsample = upsample}));
+      for (int64_t begin = 0; begin < height * zoom; begin += 4) {
+        const int64_t end = std::min(begin + 4, height * zoom);
+        const int64_t first = std::max<int64_t>(begin - 1, 0) / zoom, last = std::min(end / zoom + 1, height);
+        const Tensor some = x.view({height, width, 16}).batch(first, last).view({1, last - first, width, 16});
+        const Tensor band = op.empty({1, end - begin, width * zoom, 8});
+        op.conv2d_into(band, some, w, {.upsample = upsample, .rows = {begin - zoom * first, end - zoom * first}});
+        const std::vector<float> rows = values_of(op, band);
+        EXPECT_LE(nmse(rows.data(), whole.data() + begin * width * zoom * 8, rows.size()), tolerance(device.dtype)) << device.name;
+      }
+    }
   }
 }
 

@@ -145,6 +145,28 @@ const std::vector<Case>& cases() {
     t.push_back({"group_norm_silu", [](Backend& op, Inputs& in) {
                    return op.group_norm(in.tensor({1, 9, 3, 32}, 5), {.weight = in.f32({32}), .bias = in.f32({32})}, 32, 1e-6f, Activation::silu);
                  }});
+    t.push_back({"group_norm_of_bands", [](Backend& op, Inputs& in) {  // pieces that do not divide the pixels, one with none
+                   Tensor x = in.tensor({2, 9, 7, 24}, 5);
+                   Tensor sums = op.empty({2, 14, 2, 24}, DType::f32);
+                   for (int64_t picture = 0; picture < 2; ++picture)
+                     for (const auto& [begin, end, piece, last] : {std::tuple{0, 4, 0, 5}, {4, 5, 5, 13}, {5, 9, 13, 14}}) {
+                       const Tensor rows = x[picture].batch(begin, end), pieces = sums[picture].batch(piece, last);
+                       op.group_sums(pieces.view({1, last - piece, 2, 24}), rows.view({1, end - begin, 7, 24}));
+                     }
+                   op.scale_shift(x, x, op.group_factors(sums, 63, {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f), Activation::silu);
+                   return x;
+                 }});
+    t.push_back({"group_sums", [](Backend& op, Inputs& in) {
+                   Tensor sums = op.empty({2, 3, 2, 33}, DType::f32);
+                   op.group_sums(sums, in.tensor({2, 5, 7, 33}));
+                   return sums;
+                 }});
+    t.push_back({"group_factors", [](Backend& op, Inputs& in) {
+                   Tensor x = in.tensor({2, 9, 5, 24});
+                   Tensor sums = op.empty({2, 2, 2, 24}, DType::f32);
+                   op.group_sums(sums, x);
+                   return op.group_factors(sums, 45, {.weight = in.f32({24}), .bias = in.f32({24})}, 3, 1e-6f);
+                 }});
     for (const auto& [out, in_channels, kernel, stride, upsample] :
          {std::tuple{16, 8, 3, 1, false}, {3, 32, 3, 1, false}, {24, 16, 1, 1, false}, {16, 16, 3, 2, false}, {32, 16, 3, 1, true}})
       t.push_back({"conv2d_" + std::to_string(out) + "x" + std::to_string(in_channels) + "_k" + std::to_string(kernel) + "_s" +

@@ -313,10 +313,16 @@ void CudaBackend::do_norm_modulate(const Tensor& out, const Tensor& x, const Ten
   cuda::norm_modulate(stream(), out, x, shift, scale, eps);
 }
 
-int64_t CudaBackend::workspace(const GroupNormCall& c) const { return cuda::group_norm_workspace(card_, c.x, c.groups); }
+int64_t CudaBackend::group_pieces(const Tensor& x) const { return cuda::group_pieces(card_, x); }
 
-void CudaBackend::do_group_norm(const GroupNormCall& c, void* memory) {
-  cuda::group_norm(card_, stream(), c.out, c.x, c.norm, c.groups, c.eps, c.activation, memory);
+void CudaBackend::do_group_sums(const Tensor& sums, const Tensor& x) { cuda::group_sums(stream(), sums, x); }
+
+void CudaBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) {
+  cuda::group_factors(stream(), factors, sums, pixels, norm, groups, eps);
+}
+
+void CudaBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+  cuda::scale_shift(card_, stream(), out, x, factors, activation);
 }
 
 void CudaBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {

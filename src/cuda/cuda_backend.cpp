@@ -322,7 +322,7 @@ void CudaBackend::do_group_factors(const Tensor& factors, const Tensor& sums, in
 }
 
 void CudaBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
-  cuda::scale_shift(card_, stream(), out, x, factors, activation);
+  cuda::scale_shift(stream(), out, x, factors, activation);
 }
 
 void CudaBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {

@@ -85,23 +85,39 @@ __global__ void __launch_bounds__(kThreads) factors_kernel(float* factors, const
   }
 }
 
+// Threads stand as in sums_kernel and keep their channels' factors; each asks for kAtOnce pixels before it needs one. out may be x.
+constexpr int kPixelsOfThread = 16, kAtOnce = 4;
+
 template <class T, int vector>
-__global__ void __launch_bounds__(kThreads) apply_kernel(T* out, const T* x, const float* factors, int64_t vectors, int64_t picture,
-                                                         int channels, Activation activation) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < vectors; i += step) {
-    const int64_t at = i * vector;
-    const float* factor = factors + at / picture * 2 * channels + at % channels;
-    float v[vector], f[vector], o[vector];
-    load(v, x + at);
-    load(f, factor);
-    load(o, factor + channels);
+__global__ void __launch_bounds__(kThreads) apply_kernel(T* out, const T* x, const float* factors, int64_t pixels, int channels,
+                                                         Activation activation) {
+  const int columns = channels / vector, lines = max(1, kThreads / columns);
+  const int line = columns >= kThreads ? 0 : static_cast<int>(threadIdx.x) / columns;
+  if (line >= lines) return;
+  const int64_t batch = blockIdx.y, first = int64_t{blockIdx.x} * lines * kPixelsOfThread;
+  const int count = static_cast<int>(min(int64_t{lines} * kPixelsOfThread, pixels - first));
+  for (int column = static_cast<int>(threadIdx.x) % columns; column < columns; column += kThreads) {
+    const int channel = column * vector;
+    const int64_t at = (batch * pixels + first) * channels + channel;
+    float factor[vector], offset[vector];
+    load(factor, factors + batch * 2 * channels + channel);
+    load(offset, factors + (batch * 2 + 1) * channels + channel);
+    for (int pixel = line; pixel < count; pixel += kAtOnce * lines) {
+      float v[kAtOnce][vector];
 #pragma unroll
-    for (int k = 0; k < vector; ++k) {
-      v[k] = v[k] * f[k] + o[k];
-      if (activation == Activation::silu) v[k] = activate(Activation::silu, v[k]);
+      for (int i = 0; i < kAtOnce; ++i)
+        if (pixel + i * lines < count) load(v[i], x + at + int64_t{pixel + i * lines} * channels);
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+        if (pixel + i * lines >= count) break;
+#pragma unroll
+        for (int k = 0; k < vector; ++k) {
+          v[i][k] = v[i][k] * factor[k] + offset[k];
+          if (activation == Activation::silu) v[i][k] = activate(Activation::silu, v[i][k]);
+        }
+        store(out + at + int64_t{pixel + i * lines} * channels, v[i]);
+      }
     }
-    store(out + at, v);
   }
 }
 
@@ -140,13 +156,14 @@ void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sum
   check(cudaGetLastError(), "normalising groups");
 }
 
-void scale_shift(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+void scale_shift(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
   with_vector(x, [&](auto zero, auto vector) {
     using T = decltype(zero);
-    const int64_t vectors = x.numel() / vector;
-    const int64_t blocks = std::min<int64_t>((vectors + kThreads - 1) / kThreads, 16 * card.multiprocessors);
-    apply_kernel<T, vector><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(
-        out.as<T>(), x.as<T>(), factors.as<float>(), vectors, x.dim(1) * x.dim(2) * x.dim(3), static_cast<int>(x.dim(3)), activation);
+    const int64_t pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
+    const int64_t of_block = std::max<int64_t>(1, kThreads / (channels / vector)) * kPixelsOfThread;
+    const dim3 grid(static_cast<unsigned>((pixels + of_block - 1) / of_block), static_cast<unsigned>(x.dim(0)));
+    apply_kernel<T, vector><<<grid, kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors.as<float>(), pixels, static_cast<int>(channels),
+                                                           activation);
   });
   check(cudaGetLastError(), "normalising groups");
 }

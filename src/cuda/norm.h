@@ -18,7 +18,6 @@ int64_t group_pieces(const Card& card, const Tensor& x);
 void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x);
 void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& w, int64_t groups,
                    float eps);
-void scale_shift(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors,
-                 Activation activation);  // out may be x
+void scale_shift(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation);  // out may be x
 
 }  // namespace fude::cuda

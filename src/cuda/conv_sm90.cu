@@ -11,8 +11,10 @@
 // Otherwise as linear_sm90: the grid is as large as the card and walks over tiles; one thread (the producer) keeps a ring of steps in
 // shared memory filled; two warpgroups take turns at whole tiles, so that one writes its results while the other multiplies. Two blocks
 // make a cluster: they work on the same channels of neighbouring tiles, each copies half of the weights and both receive all of them.
-// Limit: the tensor cores.
+// Limit: the tensor cores; where few channels come out, the copies.
 #include "cuda/conv_sm90.h"
+
+#include <algorithm>
 
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
@@ -22,10 +24,9 @@
 namespace fude::cuda {
 namespace {
 
-constexpr int kTileWidth = 8, kTileHeight = 16, kColumns = 128;
+constexpr int kTileWidth = 8, kTileHeight = 16;
 constexpr int kParts = kTileWidth * kTileHeight / 64;  // of a tile's pixels, as wgmma takes 64
 constexpr int kPartHeight = 64 / kTileWidth;
-constexpr int kCluster = 2;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kWarpgroup;
 constexpr int kSharedBytes = 227 * 1024;
@@ -44,16 +45,18 @@ struct Convolution {
   bool accumulate;
 };
 
-// What differs between a plain convolution and an upsampling one.
-template <bool upsample>
+// What differs between a plain convolution and an upsampling one, and between one to many channels and one to `columns` of them at most.
+template <bool upsample, int columns_ = 128>
 struct Window {
+  static constexpr int columns = columns_;       // of a tile
+  static constexpr int cluster = columns == 128 ? 2 : 1;
   static constexpr int taps = upsample ? 2 : 3;  // in each direction
   static constexpr int zoom = upsample ? 2 : 1;
   static constexpr int phases = zoom * zoom;     // of pixels of the result, by their parity
   static constexpr int x_bytes = kTileWidth * (kTileHeight + taps - 1) * kSlice * 2;
-  static constexpr int tap_bytes = kColumns * kSlice * 2;
+  static constexpr int tap_bytes = columns * kSlice * 2;
   static constexpr int weight_bytes = taps * tap_bytes;
-  static constexpr int stages = (kSharedBytes - 1024) / (x_bytes + weight_bytes);
+  static constexpr int stages = std::min(8, (kSharedBytes - 1024) / (x_bytes + weight_bytes));
   static_assert(x_bytes % 1024 == 0 && tap_bytes % 1024 == 0, "swizzled tiles begin at multiples of 1024 bytes");
 };
 
@@ -80,16 +83,16 @@ struct Place {
 template <class Window>
 __device__ inline Place place_of(const Convolution& c, int tile, int rank) {
   const int column = tile % c.column_tiles, phase = tile / c.column_tiles % Window::phases;
-  const int pixels = tile / c.column_tiles / Window::phases * kCluster + rank;
+  const int pixels = tile / c.column_tiles / Window::phases * Window::cluster + rank;
   const int tile_x = pixels % c.tiles_x, row = pixels / c.tiles_x, n = row / c.tiles_y, odd_y = phase / 2;
-  return {n, source_row<Window>(c.begin, odd_y) + (row - n * c.tiles_y) * kTileHeight, tile_x * kTileWidth, column * kColumns,
+  return {n, source_row<Window>(c.begin, odd_y) + (row - n * c.tiles_y) * kTileHeight, tile_x * kTileWidth, column * Window::columns,
           phase, odd_y, phase % 2};
 }
 
 template <class Window>
 __device__ void produce(const Convolution& c, Ring<Window>& ring, int first, int step, int rank) {
-  constexpr int kShare = kColumns / kCluster;
-  constexpr uint16_t kAll = (1 << kCluster) - 1;
+  constexpr int kShare = Window::columns / Window::cluster;
+  constexpr uint16_t kAll = (1 << Window::cluster) - 1;
   Cursor<Window::stages> cursor;
   for (int tile = first; tile < c.tiles; tile += step) {
     const Place place = place_of<Window>(c, tile, rank);
@@ -104,8 +107,10 @@ __device__ void produce(const Convolution& c, Ring<Window>& ring, int first, int
 #pragma unroll
         for (int ky = 0; ky < Window::taps; ky++) {
           const int tap = (place.phase * Window::taps + ky) * Window::taps + kx;
-          copy_box_to_all(ring.weight[stage] + ky * Window::tap_bytes + rank * kShare * kSlice * 2, &c.weight, channel,
-                          place.column + rank * kShare, tap, full, kAll);
+          char* const to = ring.weight[stage] + ky * Window::tap_bytes + rank * kShare * kSlice * 2;
+          const int column = place.column + rank * kShare;
+          if constexpr (Window::cluster == 1) copy_box(to, &c.weight, channel, column, tap, full);
+          else copy_box_to_all(to, &c.weight, channel, column, tap, full, kAll);
         }
       }
     }
@@ -115,11 +120,11 @@ __device__ void produce(const Convolution& c, Ring<Window>& ring, int first, int
 template <class Window>
 __device__ inline void release(Ring<Window>& ring, int stage) {
   const int lane = threadIdx.x % kWarp;
-  if (lane < kCluster) arrive_at(&ring.empty[stage], lane);
+  if (lane < Window::cluster) arrive_at(&ring.empty[stage], lane);
 }
 
 template <class T, class Window>
-__device__ inline void multiply_step(Ring<Window>& ring, const Cursor<Window::stages>& cursor, float (&sums)[kParts][kColumns / 2]) {
+__device__ inline void multiply_step(Ring<Window>& ring, const Cursor<Window::stages>& cursor, float (&sums)[kParts][Window::columns / 2]) {
   // In units of 16 bytes: 16 elements of K, a row of the tile's pixels, 64 of its pixels, a tap's weights.
   constexpr int kStep = 16 * 2 / 16, kRow = kTileWidth * kSlice * 2 / 16, kPart = kPartHeight * kRow, kTap = Window::tap_bytes / 16;
   wait(&ring.full[cursor.stage], cursor.parity);
@@ -131,10 +136,23 @@ __device__ inline void multiply_step(Ring<Window>& ring, const Cursor<Window::st
     for (int k = 0; k < kSlice / 16; k++) {
 #pragma unroll
       for (int part = 0; part < kParts; part++)
-        multiply_add<T, kColumns>(sums[part], x + ky * kRow + part * kPart + k * kStep, weight + ky * kTap + k * kStep);
+        multiply_add<T, Window::columns>(sums[part], x + ky * kRow + part * kPart + k * kStep, weight + ky * kTap + k * kStep);
     }
   }
   commit_products();
+}
+
+// The same as store_narrow for those of eight columns that exist, one by one, with their bias.
+template <class T>
+__device__ inline void store_few(const Convolution& c, const float (&sums)[4], T* out, int64_t eight_rows, int rows) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    const int h = i / 2, column = 2 * (static_cast<int>(threadIdx.x) % 4) + i % 2;
+    if (8 * h >= rows || column >= c.columns) continue;
+    T* const to = out + h * eight_rows + column;
+    const float y = sums[i] + (c.bias ? __ldg(c.bias + column) : 0.0f);
+    *to = from_float<T>(c.accumulate ? to_float(*to) + y : y);
+  }
 }
 
 // Stores the sums of one part of a tile, eight rows of eight pixels, the first of which is row y of the picture that goes in.
@@ -149,7 +167,8 @@ __device__ inline void finish(const Convolution& c, const float (&sums)[size], c
   const int64_t row = int64_t{place.n} * (c.end - c.begin) + Window::zoom * y + place.odd_y - c.begin;
   const int64_t below = Window::zoom * width * c.columns;
   T* out = static_cast<T*>(c.out) + (row * width + Window::zoom * x + place.odd_x) * c.columns + place.column;
-  if (c.accumulate) store_narrow<true>(sums, out, below, rows, c.columns - place.column);
+  if constexpr (Window::columns == 8) store_few(c, sums, out, below, rows);
+  else if (c.accumulate) store_narrow<true>(sums, out, below, rows, c.columns - place.column);
   else store_narrow<false>(sums, out, below, rows, c.columns - place.column);
 }
 
@@ -166,8 +185,8 @@ __device__ void consume(const Convolution& c, Ring<Window>& ring, int first, int
       continue;
     }
     const Place place = place_of<Window>(c, tile, rank);
-    float sums[kParts][kColumns / 2];
-    start_sums(sums, c.bias, place.column, c.columns);
+    float sums[kParts][Window::columns / 2];
+    start_sums(sums, Window::columns == 8 ? nullptr : c.bias, place.column, c.columns);
     sync_threads(kTurn + consumer, 2 * kWarpgroup);
     multiply_step<T>(ring, cursor, sums);
     for (int i = 1; i < steps; i++) {
@@ -191,14 +210,14 @@ __global__ void __launch_bounds__(kThreads, 1) conv_sm90_kernel(const __grid_con
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ __align__(1024) char shared[];
   Ring<Window>& ring = *reinterpret_cast<Ring<Window>*>(shared);
-  const int rank = static_cast<int>(rank_in_cluster());
-  const int first = static_cast<int>(blockIdx.x) / kCluster, step = static_cast<int>(gridDim.x) / kCluster;
+  const int rank = Window::cluster > 1 ? static_cast<int>(rank_in_cluster()) : 0;
+  const int first = static_cast<int>(blockIdx.x) / Window::cluster, step = static_cast<int>(gridDim.x) / Window::cluster;
   if (threadIdx.x == 0) {
     prefetch_map(&c.x);
     prefetch_map(&c.weight);
     for (int stage = 0; stage < Window::stages; stage++) {
       init(&ring.full[stage], 1);
-      init(&ring.empty[stage], kCluster * kWarpgroup / kWarp);
+      init(&ring.empty[stage], Window::cluster * kWarpgroup / kWarp);
     }
     publish_barriers();
   }
@@ -229,7 +248,7 @@ Convolution describe(const ConvArgs& args) {
   c.x = tensor_map(args.dtype, args.x,
                    {{in, 1, kSlice}, {args.width, in, kTileWidth}, {args.height, args.width * in, kTileHeight + Window::taps - 1},
                     {args.n, args.height * args.width * in, 1}}, "a convolution's picture");
-  c.weight = tensor_map(args.dtype, args.weight, {{in, 1, kSlice}, {out, kTaps * in, kColumns / kCluster}, {kTaps, in, 1}},
+  c.weight = tensor_map(args.dtype, args.weight, {{in, 1, kSlice}, {out, kTaps * in, Window::columns / Window::cluster}, {kTaps, in, 1}},
                         "a convolution's weight");
   c.out = args.out;
   c.bias = args.bias;
@@ -241,8 +260,8 @@ Convolution describe(const ConvArgs& args) {
   c.slices = static_cast<int>(in / kSlice);
   c.tiles_x = static_cast<int>(ceil_div(args.width, kTileWidth));
   c.tiles_y = static_cast<int>(ceil_div(ceil_div(args.end - args.begin, Window::zoom), kTileHeight));
-  c.column_tiles = static_cast<int>(ceil_div(out, kColumns));
-  c.tiles = static_cast<int>(ceil_div(int64_t{c.n} * c.tiles_y * c.tiles_x, kCluster)) * Window::phases * c.column_tiles;
+  c.column_tiles = static_cast<int>(ceil_div(out, Window::columns));
+  c.tiles = static_cast<int>(ceil_div(int64_t{c.n} * c.tiles_y * c.tiles_x, Window::cluster)) * Window::phases * c.column_tiles;
   c.accumulate = args.accumulate;
   return c;
 }
@@ -253,12 +272,13 @@ void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
   static_assert(kBytes <= kSharedBytes);
   const Convolution c = describe<Window>(args);
   if (c.tiles == 0) return;
-  launch_clusters(card, stream, conv_sm90_kernel<T, Window>, c, c.tiles, kCluster, kThreads, kBytes, "starting a convolution");
+  launch_clusters(card, stream, conv_sm90_kernel<T, Window>, c, c.tiles, Window::cluster, kThreads, kBytes, "starting a convolution");
 }
 
 template <class T>
 void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
-  if (args.shape.upsample) launch<T, Window<true>>(card, stream, args);
+  if (args.shape.out <= 8) launch<T, Window<false, 8>>(card, stream, args);
+  else if (args.shape.upsample) launch<T, Window<true>>(card, stream, args);
   else launch<T, Window<false>>(card, stream, args);
 }
 
@@ -266,7 +286,7 @@ void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
 
 bool conv_sm90_takes(const Card& card, const ConvArgs& args) {
   return card.capability == 90 && (args.dtype == DType::f16 || args.dtype == DType::bf16) && args.shape.kernel == 3 && args.stride == 1 &&
-         args.shape.in % kSlice == 0 && args.shape.out % 64 == 0;
+         args.shape.in % kSlice == 0 && (args.shape.out % 64 == 0 || (args.shape.out <= 8 && !args.shape.upsample));
 }
 
 void conv_sm90(const Card& card, cudaStream_t stream, const ConvArgs& args) {

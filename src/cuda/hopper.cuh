@@ -176,7 +176,9 @@ __device__ inline void settle(float (&c)[size]) {
                : __VA_ARGS__                                                                                             \
                : "l"(a), "l"(b))
 #define FUDE_PRODUCTS(types)                                                                                             \
-  if constexpr (columns == 128)                                                                                          \
+  if constexpr (columns == 8)                                                                                            \
+    FUDE_PRODUCT("8", types, "%0,%1,%2,%3", "%4", "%5", FUDE_4_SUMS(c, 0));                                              \
+  else if constexpr (columns == 128)                                                                                     \
     FUDE_PRODUCT("128", types, FUDE_64_PLACES, "%64", "%65", FUDE_32_SUMS(c, 0), FUDE_32_SUMS(c, 32));                   \
   else if constexpr (columns == 192)                                                                                     \
     FUDE_PRODUCT("192", types, FUDE_96_PLACES, "%96", "%97", FUDE_32_SUMS(c, 0), FUDE_32_SUMS(c, 32), FUDE_32_SUMS(c, 64)); \
@@ -188,7 +190,7 @@ __device__ inline void settle(float (&c)[size]) {
 // row 16·(t/32) + t%32/4 + 8·h and column 8·j + 2·(t%4) + e.
 template <class T, int columns>
 __device__ inline void multiply_add(float (&c)[columns / 2], uint64_t a, uint64_t b) {
-  static_assert(columns == 128 || columns == 192 || columns == 256);
+  static_assert(columns == 8 || columns == 128 || columns == 192 || columns == 256);
   if constexpr (std::is_same_v<T, __half>) {
     FUDE_PRODUCTS("f16.f16");
   } else {

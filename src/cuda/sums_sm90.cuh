@@ -32,7 +32,8 @@ __device__ inline uint32_t pack(float x, float y) {
   }
 }
 
-// f(j, values) for each pair of columns of a row of `columns` f32; what lies past `count` is 0.
+// f(j, values) for each of a thread's pairs of columns of a row of `columns` f32. `count` of them exist, a multiple of 8; what lies past
+// them is 0.
 template <int columns, class F>
 __device__ inline void for_pairs(const float* row, int count, F&& f) {
 #pragma unroll

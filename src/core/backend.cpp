@@ -169,7 +169,11 @@ Tensor Backend::conv2d(const Tensor& x, const Conv& w, ConvOptions options) {
 
 void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, ConvOptions options) {
   assert(x.rank == 4 && x.contiguous() && out.contiguous() && x.dim(3) == w.weight.shape.in && out.dim(3) == w.weight.shape.out);
-  assert(options.stride == 1 || (options.stride == 2 && !options.upsample));
+  assert(options.upsample == w.weight.shape.upsample);
+  assert(options.stride == 1 || (options.stride == 2 && !options.upsample && !options.rows.end));
+  const int64_t height = x.dim(1) * (options.upsample ? 2 : 1) / options.stride;
+  const RowRange rows = options.rows.end ? options.rows : RowRange{0, height};
+  assert(0 <= rows.begin && rows.begin < rows.end && rows.end <= height && out.dim(1) == rows.end - rows.begin);
   begin(2.0 * static_cast<double>(out.numel()) * static_cast<double>(w.weight.shape.row()));
   const ConvCall call{out, x, w, options};
   Scope s = scope();
@@ -218,14 +222,34 @@ void Backend::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor&
 }
 
 Tensor Backend::group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation) {
-  assert(x.rank == 4 && x.contiguous() && x.dim(3) % groups == 0 && norm.weight.dim(0) == x.dim(3));
   Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
-  begin(0);
-  const GroupNormCall call{out, x, norm, groups, eps, activation};
   Scope s = scope();
-  void* memory = take(workspace(call));
-  if (!measuring()) do_group_norm(call, memory);
+  Tensor sums = empty({x.dim(0), group_pieces(x), 2, x.dim(3)}, DType::f32);
+  group_sums(sums, x);
+  scale_shift(out, x, group_factors(sums, x.dim(1) * x.dim(2), norm, groups, eps), activation);
   return out;
+}
+
+void Backend::group_sums(const Tensor& sums, const Tensor& x) {
+  assert(x.rank == 4 && x.contiguous() && sums.rank == 4 && sums.contiguous() && sums.dtype == DType::f32);
+  assert(sums.dim(0) == x.dim(0) && sums.dim(2) == 2 && sums.dim(3) == x.dim(3));
+  begin(0);
+  if (!measuring()) do_group_sums(sums, x);
+}
+
+Tensor Backend::group_factors(const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) {
+  assert(sums.rank == 4 && sums.contiguous() && sums.dim(3) % groups == 0 && norm.weight.dim(0) == sums.dim(3));
+  Tensor factors = empty({sums.dim(0), 2, sums.dim(3)}, DType::f32);
+  begin(0);
+  if (!measuring()) do_group_factors(factors, sums, pixels, norm, groups, eps);
+  return factors;
+}
+
+void Backend::scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+  assert(x.rank == 4 && x.contiguous() && out.contiguous() && same_shape(out, x));
+  assert(factors.rank == 3 && factors.contiguous() && factors.dim(0) == x.dim(0) && factors.dim(2) == x.dim(3));
+  begin(0);
+  if (!measuring()) do_scale_shift(out, x, factors, activation);
 }
 
 Tensor Backend::activate(const Tensor& x, Activation activation) {

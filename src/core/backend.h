@@ -58,7 +58,7 @@ struct RowRange {
 
 struct ConvOptions {
   int64_t stride = 1;
-  bool upsample = false;    // nearest ×2 before the convolution
+  bool upsample = false;    // nearest ×2 before the convolution, by a weight whose shape says so too
   bool accumulate = false;  // conv2d_into only: out += y
   RowRange rows = {};       // conv2d_into only, stride 1: the rows of the result that are wanted, and all that `out` has; {}: all
 };
@@ -170,6 +170,13 @@ class Backend {
   Tensor norm_modulate(const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
   // Over channels in groups and all pixels of a picture, then optionally silu. x NHWC.
   Tensor group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation);
+  // Its parts, for pictures that are never there as a whole. Sums of each channel and of its squares, over as many pieces of x as
+  // there are in `sums`, f32 [b, pieces, 2, channels]; group_pieces: how many pieces of x the device adds up at once.
+  virtual int64_t group_pieces(const Tensor& x) const { return x.dim(1); }
+  void group_sums(const Tensor& sums, const Tensor& x);
+  // The sums of all pieces of a picture of so many pixels -> factor and offset of each channel, f32 [b, 2, channels].
+  Tensor group_factors(const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps);
+  void scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation);  // out may be x
   Tensor activate(const Tensor& x, Activation activation);
   void add(const Tensor& x, const Tensor& y);                             // x += y; y may be [rows, d] for every batch of x
   void multiply(const Tensor& x, const Tensor& y);                        // x *= y; columns of wider tensors allowed
@@ -224,13 +231,6 @@ class Backend {
     AttentionOptions options;
     int64_t head_dim;
   };
-  struct GroupNormCall {
-    Tensor out, x;
-    Norm norm;
-    int64_t groups;
-    float eps;
-    Activation activation;
-  };
   struct ConvCall {
     Tensor out, x;
     Conv w;
@@ -249,7 +249,6 @@ class Backend {
   virtual int64_t workspace(const std::vector<LinearCall>&) const { return 0; }
   virtual int64_t workspace(const AttentionCall&) const { return 0; }
   virtual int64_t workspace(const ConvCall&) const { return 0; }
-  virtual int64_t workspace(const GroupNormCall&) const { return 0; }
 
   virtual void do_upload(const Tensor& out, const void* host) = 0;
   virtual void do_download(const Tensor& x, void* host) = 0;
@@ -264,7 +263,9 @@ class Backend {
   virtual void do_conv2d(const ConvCall& call, void* workspace) = 0;
   virtual void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) = 0;
   virtual void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) = 0;
-  virtual void do_group_norm(const GroupNormCall& call, void* workspace) = 0;
+  virtual void do_group_sums(const Tensor& sums, const Tensor& x) = 0;
+  virtual void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) = 0;
+  virtual void do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) = 0;
   virtual void do_activate(const Tensor& out, const Tensor& x, Activation activation) = 0;
   virtual void do_add(const Tensor& x, const Tensor& y) = 0;
   virtual void do_multiply(const Tensor& x, const Tensor& y) = 0;

@@ -11,6 +11,7 @@ namespace fude {
 // The logical shape: a linear's [out, in] has a 1×1 kernel, a convolution is [out, in, kernel, kernel].
 struct WeightShape {
   int64_t out = 0, in = 0, kernel = 1;
+  bool upsample = false;  // 3×3 only: always used with ConvOptions::upsample, which a device may prepare the weight for
   int64_t numel() const { return out * in * kernel * kernel; }
   int64_t row() const { return in * kernel * kernel; }
 };

@@ -1,8 +1,7 @@
 #include "cpu/cpu_backend.h"
 
-#include <array>
+#include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -101,48 +100,42 @@ void CpuBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& w
   });
 }
 
-void CpuBackend::do_group_norm(const GroupNormCall& call, void* workspace) {
-  const Tensor &x = call.x, &out = call.out;
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_group_norm(call, workspace);
-  const int64_t channels = x.dim(3), pixels = x.dim(1) * x.dim(2), width = channels / call.groups;
-  const auto c = static_cast<size_t>(channels);
-  const Rows to(out), from(x);
-  for (int64_t n = 0; n < x.dim(0); ++n) {
-    // Per thread: columns summed in f32 over few pixels at a time, those sums in f64.
-    std::vector<double> totals(static_cast<size_t>(threads_) * 2 * c);
-    std::atomic<size_t> piece = 0;
-    parallel_ranges(threads_, pixels, [&](int64_t begin, int64_t end) {
-      constexpr int64_t kFew = 64;
-      double* total = totals.data() + piece++ * 2 * c;
-      std::vector<float> sums(2 * c);
+// Enough for every thread, whatever their number, so that it does not change the sums.
+int64_t CpuBackend::group_pieces(const Tensor& x) const { return std::clamp<int64_t>(x.dim(1) * x.dim(2) / 64, 1, 256); }
+
+void CpuBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
+  if (!is_row_dtype(x)) return ReferenceBackend::do_group_sums(sums, x);
+  const int64_t channels = x.dim(3), pixels = x.dim(1) * x.dim(2), pieces = sums.dim(1);
+  const Rows from(x);
+  parallel_ranges(threads_, x.dim(0) * pieces, [&](int64_t first, int64_t last) {
+    // Columns are summed in f32 over few pixels at a time, those sums in f64.
+    constexpr int64_t kFew = 64;
+    std::vector<float> few(static_cast<size_t>(2 * channels));
+    std::vector<double> total(few.size());
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t picture = i / pieces * pixels, piece = i % pieces;
+      const int64_t begin = picture + piece * pixels / pieces, end = picture + (piece + 1) * pixels / pieces;
+      std::fill(total.begin(), total.end(), 0.0);
       for (int64_t p = begin; p < end; p += kFew) {
-        std::fill(sums.begin(), sums.end(), 0.0f);
-        for (int64_t i = p; i < std::min(p + kFew, end); ++i)
-          row_kernels().accumulate(from[n * pixels + i], channels, sums.data(), sums.data() + c);
-        for (size_t i = 0; i < 2 * c; ++i) total[i] += sums[i];
+        std::fill(few.begin(), few.end(), 0.0f);
+        for (int64_t q = p; q < std::min(p + kFew, end); ++q) row_kernels().accumulate(from[q], channels, few.data(), few.data() + channels);
+        for (size_t c = 0; c < few.size(); ++c) total[c] += few[c];
       }
-    });
-    std::vector<float> factor(c), offset(c);
-    for (int64_t g = 0; g < call.groups; ++g) {
-      double sum = 0, squares = 0;
-      for (size_t t = 0; t < static_cast<size_t>(threads_); ++t)
-        for (int64_t i = g * width; i < (g + 1) * width; ++i) {
-          sum += totals[t * 2 * c + static_cast<size_t>(i)];
-          squares += totals[t * 2 * c + c + static_cast<size_t>(i)];
-        }
-      const double count = static_cast<double>(pixels * width), mean = sum / count;
-      const double inverse = 1.0 / std::sqrt(std::max(squares / count - mean * mean, 0.0) + call.eps);
-      for (int64_t i = g * width; i < (g + 1) * width; ++i) {
-        const auto k = static_cast<size_t>(i);
-        factor[k] = static_cast<float>(inverse * call.norm.weight.as<float>()[i]);
-        offset[k] = static_cast<float>(call.norm.bias.as<float>()[i] - mean * inverse * call.norm.weight.as<float>()[i]);
-      }
+      std::transform(total.begin(), total.end(), sums.as<float>() + i * 2 * channels, [](double sum) { return static_cast<float>(sum); });
     }
-    parallel_ranges(threads_, pixels, [&](int64_t begin, int64_t end) {
-      for (int64_t p = n * pixels + begin; p < n * pixels + end; ++p)
-        row_kernels().affine(to[p], from[p], channels, factor.data(), offset.data(), static_cast<Curve>(call.activation));
-    });
-  }
+  });
+}
+
+void CpuBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_scale_shift(out, x, factors, activation);
+  const int64_t channels = x.dim(3), pixels = x.dim(1) * x.dim(2);
+  const Rows to(out), from(x);
+  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      const float* factor = factors.as<float>() + p / pixels * 2 * channels;
+      row_kernels().affine(to[p], from[p], channels, factor, factor + channels, static_cast<Curve>(activation));
+    }
+  });
 }
 
 void CpuBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {

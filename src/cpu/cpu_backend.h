@@ -22,6 +22,7 @@ class CpuBackend : public ReferenceBackend {
   DType compute_dtype(DType wanted) const override;
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
   Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
+  int64_t group_pieces(const Tensor& x) const override;
 
  protected:
   int64_t workspace(const std::vector<LinearCall>& calls) const override;
@@ -35,7 +36,8 @@ class CpuBackend : public ReferenceBackend {
   void do_conv2d(const ConvCall& call, void* workspace) override;
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
   void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
-  void do_group_norm(const GroupNormCall& call, void* workspace) override;
+  void do_group_sums(const Tensor& sums, const Tensor& x) override;
+  void do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) override;
   void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
   void do_add(const Tensor& x, const Tensor& y) override;
   void do_multiply(const Tensor& x, const Tensor& y) override;
@@ -45,6 +47,7 @@ class CpuBackend : public ReferenceBackend {
 
  private:
   static LinearCall as_linear(const ConvCall& call);
+  static ConvCall of_picture(const ConvCall& call, int64_t i);
   static bool activates_apart(const LinearCall& call);
   int64_t linear_workspace(const LinearCall& call) const;
   void linear(const LinearCall& call, void* workspace);

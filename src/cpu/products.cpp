@@ -1,6 +1,7 @@
 #include "cpu/products.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <unordered_map>
 #include <vector>
@@ -101,7 +102,7 @@ const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out,
 // forced into the layout of the others would fall back to loops a thousand times slower. Such calls reorder the weights first.
 const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DType dtype) {
   return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype},
-                  [&] { return memory::desc(make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, dtype, false}).weights_desc()); });
+                  [&] { return memory::desc(make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, s.kernel / 2, s.kernel / 2, dtype, false}).weights_desc()); });
 }
 
 const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKey& key) {
@@ -124,16 +125,15 @@ const CpuBackend::Products::Product& CpuBackend::Products::product(const Product
 }
 
 dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const ConvKey& key) {
-  const int64_t before = key.stride == 2 ? 0 : key.kernel / 2;
-  const int64_t height = key.height / key.stride, width = key.width / key.stride;
   // Stride 2 pads right and bottom only.
-  const int64_t after = key.stride == 2 ? key.kernel - 2 : key.kernel / 2;
+  const int64_t left = key.stride == 2 ? 0 : key.kernel / 2, right = key.stride == 2 ? key.kernel - 2 : key.kernel / 2;
+  const int64_t height = (key.top + key.height + key.bottom - key.kernel) / key.stride + 1, width = key.width / key.stride;
   const memory::desc x({key.n, key.in, key.height, key.width}, dnnl_type(key.dtype), tag::nhwc);
   const memory::desc out({key.n, key.out, height, width}, dnnl_type(key.dtype), tag::nhwc);
   const memory::desc weights({key.out, key.in, key.kernel, key.kernel}, dnnl_type(key.dtype), tag::any);
   const memory::desc bias({key.out}, memory::data_type::f32, tag::a);
   return {{dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, x, weights, bias, out,
-           {key.stride, key.stride}, {before, before}, {after, after}},
+           {key.stride, key.stride}, {key.top, left}, {key.bottom, right}},
           attributes(Activation::none, key.accumulate),
           engine};
 }
@@ -246,18 +246,45 @@ void CpuBackend::linear(const LinearCall& call, void* workspace) {
   if (activates_apart(call)) do_activate(call.out, call.out, call.options.activation);
 }
 
+namespace {
+
+// The part of a picture that the wanted rows of a convolution read: all of it, or rows of a single picture.
+struct ConvSource {
+  ConvSource(const Tensor& x, int64_t kernel, const ConvOptions& options) : read(x) {
+    const int64_t zoom = options.upsample ? 2 : 1, height = x.dim(1) * zoom, reach = kernel / 2;
+    const RowRange wanted = options.rows.end ? options.rows : RowRange{0, height};
+    const int64_t begin = std::max<int64_t>(wanted.begin - reach, 0), end = std::min(wanted.end + reach, height);
+    rows = end - begin;
+    top = options.stride == 2 ? 0 : reach - (wanted.begin - begin);
+    bottom = options.stride == 2 ? kernel - 2 : reach - (end - wanted.end);
+    first = begin % zoom;
+    if (rows == height) return;
+    assert(x.dim(0) == 1);
+    read = x[0].batch(begin / zoom, (end + zoom - 1) / zoom);
+    read = read.view({1, read.dim(0), read.dim(1), read.dim(2)});
+  }
+
+  Tensor read;
+  int64_t first, rows;  // of them, enlarged: those that the convolution gets
+  int64_t top, bottom;  // rows of padding
+};
+
+}  // namespace
+
 // The workspace: the upsampled picture, the weights in another layout (each only where it is needed), oneDNN's scratch.
 struct CpuBackend::Products::ConvPlan {
   ConvPlan(Products& products, const ConvCall& call)
-      : packed(products.packed_conv(call.w.weight.shape, call.x.dtype)),
-        pd(products.conv({call.x.dim(0), call.x.dim(1) * (call.options.upsample ? 2 : 1),
-                          call.x.dim(2) * (call.options.upsample ? 2 : 1), call.w.weight.shape.in, call.w.weight.shape.out,
-                          call.w.weight.shape.kernel, call.options.stride, call.x.dtype, call.options.accumulate})),
-        upsampled_bytes(call.options.upsample ? round_up(4 * call.x.bytes()) : 0),
+      : source(call.x, call.w.weight.shape.kernel, call.options),
+        packed(products.packed_conv(call.w.weight.shape, call.x.dtype)),
+        pd(products.conv({call.x.dim(0), source.rows, call.x.dim(2) * (call.options.upsample ? 2 : 1), call.w.weight.shape.in,
+                          call.w.weight.shape.out, call.w.weight.shape.kernel, call.options.stride, source.top, source.bottom,
+                          call.x.dtype, call.options.accumulate})),
+        upsampled_bytes(call.options.upsample ? round_up(4 * source.read.bytes()) : 0),
         reordered_bytes(pd.weights_desc() == packed ? 0 : round_up(static_cast<int64_t>(pd.weights_desc().get_size()))) {}
 
   int64_t bytes() const { return upsampled_bytes + reordered_bytes + static_cast<int64_t>(pd.scratchpad_desc().get_size()); }
 
+  ConvSource source;
   const memory::desc& packed;
   const dnnl::convolution_forward::primitive_desc& pd;
   int64_t upsampled_bytes, reordered_bytes;
@@ -265,26 +292,40 @@ struct CpuBackend::Products::ConvPlan {
 
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
 LinearCall CpuBackend::as_linear(const ConvCall& call) {
-  const int64_t pixels = call.x.numel() / call.x.dim(3);
-  return {call.out.view({pixels, call.out.dim(3)}), call.x.view({pixels, call.x.dim(3)}), {call.w.weight, call.w.bias},
-          {.accumulate = call.options.accumulate}, {}};
+  const Tensor x = ConvSource(call.x, 1, call.options).read;
+  return {call.out.view({call.out.numel() / call.out.dim(3), call.out.dim(3)}), x.view({x.numel() / x.dim(3), x.dim(3)}),
+          {call.w.weight, call.w.bias}, {.accumulate = call.options.accumulate}, {}};
+}
+
+// Rows of several pictures, picture by picture.
+CpuBackend::ConvCall CpuBackend::of_picture(const ConvCall& call, int64_t i) {
+  return {call.out.batch(i, i + 1), call.x.batch(i, i + 1), call.w, call.options};
 }
 
 int64_t CpuBackend::workspace(const ConvCall& call) const {
   if (!is_tuned(call.x.dtype)) return 0;
+  if (call.options.rows.end && call.x.dim(0) > 1) return workspace(of_picture(call, 0));
   if (call.w.weight.shape.kernel == 1) return linear_workspace(as_linear(call));
   return Products::ConvPlan(*products_, call).bytes();
 }
 
 void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
   if (!is_tuned(call.x.dtype)) return ReferenceBackend::do_conv2d(call, workspace);
+  if (call.options.rows.end && call.x.dim(0) > 1) {
+    for (int64_t i = 0; i < call.x.dim(0); ++i) do_conv2d(of_picture(call, i), workspace);
+    return;
+  }
   if (call.w.weight.shape.kernel == 1) return linear(as_linear(call), workspace);
   const Products::ConvPlan plan(*products_, call);
   const dnnl::engine& engine = products_->engine;
   char* const upsampled = static_cast<char*>(workspace);
   char* const reordered = upsampled + plan.upsampled_bytes;
   char* const scratch = reordered + plan.reordered_bytes;
-  if (plan.upsampled_bytes) upsample(call.x, upsampled);
+  const char* source = static_cast<const char*>(plan.source.read.data);
+  if (plan.upsampled_bytes) {
+    upsample(plan.source.read, upsampled);
+    source = upsampled + plan.source.first * 2 * call.x.dim(2) * call.x.dim(3) * size_of(call.x.dtype);
+  }
   memory weights(plan.packed, engine, const_cast<void*>(call.w.weight.data));
   if (plan.reordered_bytes) {
     memory liked(plan.pd.weights_desc(), engine, reordered);
@@ -292,7 +333,7 @@ void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
     weights = liked;
   }
   dnnl::convolution_forward(plan.pd).execute(
-      products_->stream, {{DNNL_ARG_SRC, memory(plan.pd.src_desc(), engine, plan.upsampled_bytes ? upsampled : call.x.data)},
+      products_->stream, {{DNNL_ARG_SRC, memory(plan.pd.src_desc(), engine, const_cast<char*>(source))},
                           {DNNL_ARG_WEIGHTS, weights},
                           {DNNL_ARG_BIAS, memory(plan.pd.bias_desc(), engine, call.w.bias.data)},
                           {DNNL_ARG_DST, memory(plan.pd.dst_desc(), engine, call.out.data)},

@@ -34,6 +34,7 @@ struct CpuBackend::Products {
   };
   struct ConvKey {
     int64_t n, height, width, in, out, kernel, stride;
+    int64_t top, bottom;  // rows of padding
     DType dtype;
     bool accumulate;
     auto operator<=>(const ConvKey&) const = default;

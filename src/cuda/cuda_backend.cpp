@@ -334,15 +334,19 @@ cuda::AttentionArgs arguments(const Tensor& out, const Tensor& q, const Tensor& 
 
 cuda::ConvArgs arguments(const Tensor& out, const Tensor& x, const Conv& w, const ConvOptions& options) {
   return {.out = out.data, .x = x.data, .dtype = x.dtype, .n = x.dim(0), .height = x.dim(1), .width = x.dim(2), .shape = w.weight.shape,
-          .weight = w.weight.data, .bias = w.bias.as<float>(), .stride = options.stride, .upsample = options.upsample,
-          .accumulate = options.accumulate};
+          .weight = w.weight.data, .bias = w.bias.as<float>(), .stride = options.stride, .begin = options.rows.begin,
+          .end = options.rows.begin + out.dim(1), .accumulate = options.accumulate};
 }
 
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
 cuda::LinearArgs as_linear(const Tensor& out, const Tensor& x, const Conv& w, const ConvOptions& options) {
-  const int64_t pixels = x.numel() / x.dim(3);
-  return arguments(LinearCall{out.view({pixels, out.dim(3)}), x.view({pixels, x.dim(3)}), {w.weight, w.bias},
-                              {.accumulate = options.accumulate}, {}});
+  const auto linear = [&](const Tensor& to, const Tensor& from) {
+    return arguments(LinearCall{to, from, {w.weight, w.bias}, {.accumulate = options.accumulate}, {}});
+  };
+  const int64_t n = x.dim(0), rows = x.dim(1), width = x.dim(2);
+  if (out.dim(1) == rows) return linear(out.view({n * rows * width, out.dim(3)}), x.view({n * rows * width, x.dim(3)}));
+  return linear(out.view({n, out.dim(1) * width, out.dim(3)}),
+                x.view({n, rows * width, x.dim(3)}).rows(options.rows.begin * width, options.rows.end * width));
 }
 
 }  // namespace
@@ -391,10 +395,16 @@ void CudaBackend::do_norm_modulate(const Tensor& out, const Tensor& x, const Ten
   cuda::norm_modulate(stream(), out, x, shift, scale, eps);
 }
 
-int64_t CudaBackend::workspace(const GroupNormCall& c) const { return cuda::group_norm_workspace(card_, c.x, c.groups); }
+int64_t CudaBackend::group_pieces(const Tensor& x) const { return cuda::group_pieces(card_, x); }
 
-void CudaBackend::do_group_norm(const GroupNormCall& c, void* memory) {
-  cuda::group_norm(card_, stream(), c.out, c.x, c.norm, c.groups, c.eps, c.activation, memory);
+void CudaBackend::do_group_sums(const Tensor& sums, const Tensor& x) { cuda::group_sums(stream(), sums, x); }
+
+void CudaBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) {
+  cuda::group_factors(stream(), factors, sums, pixels, norm, groups, eps);
+}
+
+void CudaBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+  cuda::scale_shift(stream(), out, x, factors, activation);
 }
 
 void CudaBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {

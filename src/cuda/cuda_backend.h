@@ -35,6 +35,7 @@ class CudaBackend : public Backend {
   void copy_weights(void* device, const void* host, int64_t bytes) const override;
   Buffer pinned(Buffer filled) const override;
   std::unique_ptr<Arrival> arrival() const override;
+  int64_t group_pieces(const Tensor& x) const override;
 
   void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) override;
   void between(const std::function<void()>& action) override;
@@ -51,7 +52,6 @@ class CudaBackend : public Backend {
   int64_t workspace(const std::vector<LinearCall>& calls) const override;
   int64_t workspace(const AttentionCall& call) const override;
   int64_t workspace(const ConvCall& call) const override;
-  int64_t workspace(const GroupNormCall& call) const override;
   void do_upload(const Tensor& out, const void* host) override;
   void do_download(const Tensor& x, void* host) override;
   void do_noise(const Tensor& out, Noise kind, uint64_t seed) override;
@@ -63,7 +63,9 @@ class CudaBackend : public Backend {
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
   void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
   void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) override;
-  void do_group_norm(const GroupNormCall& call, void* workspace) override;
+  void do_group_sums(const Tensor& sums, const Tensor& x) override;
+  void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) override;
+  void do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) override;
   void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
   void do_add(const Tensor& x, const Tensor& y) override;
   void do_multiply(const Tensor& x, const Tensor& y) override;

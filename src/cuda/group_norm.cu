@@ -3,6 +3,7 @@
 // x is read twice and y written once, so memory is the limit. The pieces depend on the shape and the card only, and their sums
 // are added in one order: the same picture gives the same bits.
 #include <algorithm>
+#include <type_traits>
 
 #include "cuda/norm.h"
 #include "cuda/rows.cuh"
@@ -13,11 +14,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int64_t kPixelsInF32 = 64;  // a thread's sums go over to f64 after this many
-
-int64_t pieces(const Card& card, const Tensor& x) {
-  const int64_t pixels = x.dim(1) * x.dim(2);
-  return std::clamp<int64_t>(pixels / 64, 1, 4 * card.multiprocessors);
-}
 
 // Sums and sums of squares of each channel over one piece: sums [batch, piece, 2, channels]. Threads stand side by side along the
 // channels, `vector` each, and in rows along the pixels.
@@ -89,62 +85,87 @@ __global__ void __launch_bounds__(kThreads) factors_kernel(float* factors, const
   }
 }
 
+// Threads stand as in sums_kernel and keep their channels' factors; each asks for kAtOnce pixels before it needs one. out may be x.
+constexpr int kPixelsOfThread = 16, kAtOnce = 4;
+
 template <class T, int vector>
-__global__ void __launch_bounds__(kThreads) apply_kernel(T* out, const T* x, const float* factors, int64_t vectors, int64_t picture,
-                                                         int channels, Activation activation) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < vectors; i += step) {
-    const int64_t at = i * vector;
-    const float* factor = factors + at / picture * 2 * channels + at % channels;
-    float v[vector], f[vector], o[vector];
-    load(v, x + at);
-    load(f, factor);
-    load(o, factor + channels);
+__global__ void __launch_bounds__(kThreads) apply_kernel(T* out, const T* x, const float* factors, int64_t pixels, int channels,
+                                                         Activation activation) {
+  const int columns = channels / vector, lines = max(1, kThreads / columns);
+  const int line = columns >= kThreads ? 0 : static_cast<int>(threadIdx.x) / columns;
+  if (line >= lines) return;
+  const int64_t batch = blockIdx.y, first = int64_t{blockIdx.x} * lines * kPixelsOfThread;
+  const int count = static_cast<int>(min(int64_t{lines} * kPixelsOfThread, pixels - first));
+  for (int column = static_cast<int>(threadIdx.x) % columns; column < columns; column += kThreads) {
+    const int channel = column * vector;
+    const int64_t at = (batch * pixels + first) * channels + channel;
+    float factor[vector], offset[vector];
+    load(factor, factors + batch * 2 * channels + channel);
+    load(offset, factors + (batch * 2 + 1) * channels + channel);
+    for (int pixel = line; pixel < count; pixel += kAtOnce * lines) {
+      float v[kAtOnce][vector];
 #pragma unroll
-    for (int k = 0; k < vector; ++k) {
-      v[k] = v[k] * f[k] + o[k];
-      if (activation == Activation::silu) v[k] = activate(Activation::silu, v[k]);
+      for (int i = 0; i < kAtOnce; ++i)
+        if (pixel + i * lines < count) load(v[i], x + at + int64_t{pixel + i * lines} * channels);
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+        if (pixel + i * lines >= count) break;
+#pragma unroll
+        for (int k = 0; k < vector; ++k) {
+          v[i][k] = v[i][k] * factor[k] + offset[k];
+          if (activation == Activation::silu) v[i][k] = activate(Activation::silu, v[i][k]);
+        }
+        store(out + at + int64_t{pixel + i * lines} * channels, v[i]);
+      }
     }
-    store(out + at, v);
   }
 }
 
-template <class T, int vector>
-void launch(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, int64_t groups, float eps,
-            Activation activation, float* workspace) {
-  const int64_t batches = x.dim(0), pixels = x.dim(1) * x.dim(2), channels = x.dim(3), count = pieces(card, x);
-  const int c = static_cast<int>(channels);
-  const int64_t lines = std::max<int64_t>(1, kThreads / (channels / vector));
-  float* sums = workspace;
-  float* factors = workspace + batches * count * 2 * channels;
-  const dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(batches));
-  sums_kernel<T, vector><<<grid, kThreads, static_cast<size_t>(lines * 2 * channels) * sizeof(float), stream>>>(
-      sums, x.as<T>(), pixels, c, count);
-  factors_kernel<<<dim3(static_cast<unsigned>(groups), static_cast<unsigned>(batches)), kThreads, 0, stream>>>(
-      factors, sums, w.weight.as<float>(), w.bias.as<float>(), pixels, c, count, static_cast<int>(groups), eps);
-  const int64_t vectors = x.numel() / vector;
-  const int64_t blocks = std::min<int64_t>((vectors + kThreads - 1) / kThreads, 16 * card.multiprocessors);
-  apply_kernel<T, vector><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors, vectors,
-                                                                                  pixels * channels, c, activation);
-  check(cudaGetLastError(), "normalising groups");
+// Calls f with a zero of x's type and the number of channels that a thread takes at once.
+template <class F>
+void with_vector(const Tensor& x, F f) {
+  with_type(x.dtype, [&](auto zero) {
+    constexpr int kVector = 16 / sizeof(zero);
+    if (x.dim(3) % kVector == 0) f(zero, std::integral_constant<int, kVector>());
+    else f(zero, std::integral_constant<int, 1>());
+  });
 }
 
 }  // namespace
 
-int64_t group_norm_workspace(const Card& card, const Tensor& x, int64_t) {
-  return x.dim(0) * (pieces(card, x) + 1) * 2 * x.dim(3) * static_cast<int64_t>(sizeof(float));
+int64_t group_pieces(const Card& card, const Tensor& x) {
+  return std::clamp<int64_t>(x.dim(1) * x.dim(2) / 64, 1, 4 * card.multiprocessors);
 }
 
-void group_norm(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, int64_t groups, float eps,
-                Activation activation, void* workspace) {
-  with_type(x.dtype, [&](auto zero) {
+void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x) {
+  with_vector(x, [&](auto zero, auto vector) {
     using T = decltype(zero);
-    constexpr int kVector = 16 / sizeof(T);
-    const bool vectors = x.dim(3) % kVector == 0;
-    auto* memory = static_cast<float*>(workspace);
-    if (vectors) launch<T, kVector>(card, stream, out, x, w, groups, eps, activation, memory);
-    else launch<T, 1>(card, stream, out, x, w, groups, eps, activation, memory);
+    const int64_t channels = x.dim(3), lines = std::max<int64_t>(1, kThreads / (channels / vector));
+    const dim3 grid(static_cast<unsigned>(sums.dim(1)), static_cast<unsigned>(x.dim(0)));
+    sums_kernel<T, vector><<<grid, kThreads, static_cast<size_t>(lines * 2 * channels) * sizeof(float), stream>>>(
+        sums.as<float>(), x.as<T>(), x.dim(1) * x.dim(2), static_cast<int>(channels), sums.dim(1));
   });
+  check(cudaGetLastError(), "normalising groups");
+}
+
+void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& w, int64_t groups,
+                   float eps) {
+  const dim3 grid(static_cast<unsigned>(groups), static_cast<unsigned>(sums.dim(0)));
+  factors_kernel<<<grid, kThreads, 0, stream>>>(factors.as<float>(), sums.as<float>(), w.weight.as<float>(), w.bias.as<float>(), pixels,
+                                                static_cast<int>(sums.dim(3)), sums.dim(1), static_cast<int>(groups), eps);
+  check(cudaGetLastError(), "normalising groups");
+}
+
+void scale_shift(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+  with_vector(x, [&](auto zero, auto vector) {
+    using T = decltype(zero);
+    const int64_t pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
+    const int64_t of_block = std::max<int64_t>(1, kThreads / (channels / vector)) * kPixelsOfThread;
+    const dim3 grid(static_cast<unsigned>((pixels + of_block - 1) / of_block), static_cast<unsigned>(x.dim(0)));
+    apply_kernel<T, vector><<<grid, kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors.as<float>(), pixels, static_cast<int>(channels),
+                                                           activation);
+  });
+  check(cudaGetLastError(), "normalising groups");
 }
 
 }  // namespace fude::cuda

@@ -14,6 +14,7 @@ namespace fude::cuda {
 
 inline constexpr int kWarp = 32;
 inline constexpr int kWarpgroup = 128;
+inline constexpr int kSlice = 64;  // 16-bit elements of a swizzled row of 128 bytes: what is multiplied of K at a time
 
 // ---- clusters ----------------------------------------------------------------------------------------------------------
 
@@ -62,6 +63,18 @@ __device__ inline void wait(Barrier* barrier, uint32_t parity) {
       : "memory");
 }
 
+// A place in a ring of stages and the parity of the passes through it.
+template <int stages>
+struct Cursor {
+  int stage = 0;
+  uint32_t parity = 0;
+  __device__ void advance(int slices = 1) {
+    const int next = stage + slices;
+    parity ^= (next / stages) & 1;
+    stage = next % stages;
+  }
+};
+
 // Barriers of the block's own hardware, counted in threads.
 __device__ inline void sync_threads(int id, int threads) { asm volatile("bar.sync %0, %1;\n" ::"r"(id), "r"(threads) : "memory"); }
 __device__ inline void arrive_threads(int id, int threads) {
@@ -81,7 +94,14 @@ __device__ inline void copy_box(void* shared, const CUtensorMap* map, int c0, in
       "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1), "r"(c2)
       : "memory");
 }
-// The same to the same place of every block in the mask, counted at each block's own barrier.
+__device__ inline void copy_box(void* shared, const CUtensorMap* map, int c0, int c1, int c2, int c3, Barrier* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], [%2];\n" ::"r"(
+          shared_address(shared)),
+      "l"(map), "r"(shared_address(barrier)), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
+      : "memory");
+}
+// A box of three dimensions to the same place of every block in the mask, counted at each block's own barrier.
 __device__ inline void copy_box_to_all(void* shared, const CUtensorMap* map, int c0, int c1, int c2, Barrier* barrier,
                                        uint16_t mask) {
   asm volatile(
@@ -156,7 +176,9 @@ __device__ inline void settle(float (&c)[size]) {
                : __VA_ARGS__                                                                                             \
                : "l"(a), "l"(b))
 #define FUDE_PRODUCTS(types)                                                                                             \
-  if constexpr (columns == 128)                                                                                          \
+  if constexpr (columns == 8)                                                                                            \
+    FUDE_PRODUCT("8", types, "%0,%1,%2,%3", "%4", "%5", FUDE_4_SUMS(c, 0));                                              \
+  else if constexpr (columns == 128)                                                                                     \
     FUDE_PRODUCT("128", types, FUDE_64_PLACES, "%64", "%65", FUDE_32_SUMS(c, 0), FUDE_32_SUMS(c, 32));                   \
   else if constexpr (columns == 192)                                                                                     \
     FUDE_PRODUCT("192", types, FUDE_96_PLACES, "%96", "%97", FUDE_32_SUMS(c, 0), FUDE_32_SUMS(c, 32), FUDE_32_SUMS(c, 64)); \
@@ -168,7 +190,7 @@ __device__ inline void settle(float (&c)[size]) {
 // row 16·(t/32) + t%32/4 + 8·h and column 8·j + 2·(t%4) + e.
 template <class T, int columns>
 __device__ inline void multiply_add(float (&c)[columns / 2], uint64_t a, uint64_t b) {
-  static_assert(columns == 128 || columns == 192 || columns == 256);
+  static_assert(columns == 8 || columns == 128 || columns == 192 || columns == 256);
   if constexpr (std::is_same_v<T, __half>) {
     FUDE_PRODUCTS("f16.f16");
   } else {

@@ -63,10 +63,10 @@ void linears(const Card& card, cudaStream_t stream, const LinearArgs* args, int 
 
 // ---- conv.cu ---------------------------------------------------------------------------------------------------------------
 
-// NHWC convolution, square kernel of 1 or 3, padding kernel/2; stride 2 pads right and bottom only; upsample reads x as if every
-// pixel were doubled in both directions first. out = y + bias, or out += y + bias.
+// NHWC convolution with 3×3 taps, padding 1; stride 2 pads right and bottom only; if shape.upsample, x is read as if every pixel were
+// doubled in both directions first. out = y + bias, or out += y + bias.
 struct ConvArgs {
-  void* out = nullptr;
+  void* out = nullptr;      // [n, end − begin, width of the result, out]
   const void* x = nullptr;  // [n, height, width, in]
   DType dtype = DType::f32;  // of x, weight and out
   int64_t n = 0, height = 0, width = 0;
@@ -74,10 +74,11 @@ struct ConvArgs {
   const void* weight = nullptr;  // as packed by pack_conv
   const float* bias = nullptr;
   int64_t stride = 1;
-  bool upsample = false, accumulate = false;
+  int64_t begin = 0, end = 0;  // the rows of the result that are wanted
+  bool accumulate = false;
 };
 int64_t conv_packed_elements(const WeightShape& shape);
-// Host memory to host memory: [out, in, kernel, kernel] f32 rows -> the packed order, f32; converted and copied by the caller.
+// Host memory to host memory: [out, in, 3, 3] f32 rows -> the packed order, f32; converted and copied by the caller.
 void pack_conv(const WeightShape& shape, const float* weight, float* packed);
 int64_t conv_workspace(const Card& card, const ConvArgs& args);
 void conv2d(const Card& card, cudaStream_t stream, const ConvArgs& args, void* workspace);

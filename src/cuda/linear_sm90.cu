@@ -8,19 +8,17 @@
 // products, the card's power), next the traffic from the L2 cache, which is why tiles are large and W is shared.
 #include "cuda/linear_sm90.h"
 
-#include <cudaTypedefs.h>
-
 #include <algorithm>
 #include <limits>
 
-#include "fude/error.h"
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
+#include "cuda/sums_sm90.cuh"
+#include "cuda/hopper_launch.h"
 
 namespace fude::cuda {
 namespace {
 
-constexpr int kSlice = 64;  // elements of K in a stage: the 128 bytes of a swizzled row
 constexpr int kHeadColumns = 64;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kWarpgroup;
@@ -71,18 +69,6 @@ struct Ring {
   Barrier full[Tiling::stages], empty[Tiling::stages];
 };
 
-// A place in the ring and the parity of the passes through it.
-template <int stages>
-struct Cursor {
-  int stage = 0;
-  uint32_t parity = 0;
-  __device__ void advance(int slices = 1) {
-    const int next = stage + slices;
-    parity ^= (next / stages) & 1;
-    stage = next % stages;
-  }
-};
-
 struct Place {
   int product, batch, row, column;  // the tile's first row and column
 };
@@ -125,8 +111,6 @@ __device__ void produce(const Group& group, Ring<Tiling>& ring, int first, int s
 }
 
 // ---- results -----------------------------------------------------------------------------------------------------------
-// A thread's sums c[4·j + 2·h + e] belong to row h·8 and column 8·j + 2·(lane%4) + e, counted from its first row and the tile's
-// first column.
 
 __device__ inline float exp2_approximate(float x) {
   float y;
@@ -137,40 +121,6 @@ __device__ inline float reciprocal_approximate(float x) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
   return y;
-}
-
-// Four lanes hold the columns of a 4×4 matrix; afterwards they hold its rows.
-__device__ inline void transpose(uint32_t (&r)[4]) {
-#pragma unroll
-  for (int bit = 1; bit <= 2; bit *= 2) {
-    const bool upper = threadIdx.x & bit;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      if (i & bit) continue;
-      const uint32_t other = __shfl_xor_sync(~0u, upper ? r[i] : r[i | bit], bit);
-      r[i] = upper ? other : r[i];
-      r[i | bit] = upper ? r[i | bit] : other;
-    }
-  }
-}
-
-template <class T>
-__device__ inline uint32_t pack(float x, float y) {
-  if constexpr (std::is_same_v<T, __half>) {
-    const __half2 pair = __floats2half2_rn(x, y);
-    return reinterpret_cast<const uint32_t&>(pair);
-  } else {
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(x, y);
-    return reinterpret_cast<const uint32_t&>(pair);
-  }
-}
-
-// f(j, values) for each pair of columns of a row of `columns` f32; what lies past `count` is 0.
-template <int columns, class F>
-__device__ inline void for_pairs(const float* row, int count, F&& f) {
-#pragma unroll
-  for (int j = 0; j < columns / 8; j++)
-    f(j, 8 * j < count ? __ldg(reinterpret_cast<const float2*>(row + 8 * j)) : make_float2(0, 0));
 }
 
 template <int size>
@@ -224,27 +174,6 @@ __device__ inline void store_wide(const float (&c)[size], float* out, int64_t ro
   }
 }
 
-// Four lanes exchange their pairs so that each holds eight neighbouring columns: 16-byte accesses, 64 bytes of a row together.
-template <bool accumulate, class T, int size>
-__device__ inline void store_narrow(const float (&c)[size], T* out, int64_t row_stride, int rows, int columns) {
-  const int first_column = 8 * (threadIdx.x % 4);
-  out += first_column;
-#pragma unroll
-  for (int h = 0; h < 2; h++, out += 8 * row_stride) {
-    const int valid = 8 * h < rows ? columns - first_column : 0;
-#pragma unroll
-    for (int i = 0; i < size / 16; i++) {
-      uint32_t r[4];
-#pragma unroll
-      for (int j = 0; j < 4; j++) r[j] = pack<T>(c[16 * i + 4 * j + 2 * h], c[16 * i + 4 * j + 2 * h + 1]);
-      transpose(r);
-      if (32 * i >= valid) continue;
-      if constexpr (accumulate) add_to(out + 32 * i, r);
-      else *reinterpret_cast<uint4*>(out + 32 * i) = make_uint4(r[0], r[1], r[2], r[3]);
-    }
-  }
-}
-
 // Stores the sums of a warpgroup's 64 rows, the first of which is `row`.
 template <class T, int size>
 __device__ inline void finish(const Product& p, float (&c)[size], int batch, int row, int column) {
@@ -267,8 +196,8 @@ __device__ inline void finish(const Product& p, float (&c)[size], int batch, int
     else store_wide<false>(c, out, p.row_stride, rows, columns);
   } else {
     T* out = static_cast<T*>(p.out) + offset;
-    if (p.accumulate) store_narrow<true>(c, out, p.row_stride, rows, columns);
-    else store_narrow<false>(c, out, p.row_stride, rows, columns);
+    if (p.accumulate) store_narrow<true>(c, out, 8 * p.row_stride, rows, columns);
+    else store_narrow<false>(c, out, 8 * p.row_stride, rows, columns);
   }
 }
 
@@ -316,7 +245,6 @@ __device__ void consume(const Group& group, Ring<Tiling>& ring, int first, int s
   constexpr int kTurn = 1;  // and the next: barriers of the consumers' turns
   if (Tiling::alternate && consumer == 1) arrive_threads(kTurn, 2 * kWarpgroup);
   const int first_row = Tiling::alternate ? 0 : consumer * 64 * Tiling::parts;
-  const int lane = threadIdx.x % kWarp;
   Cursor<Tiling::stages> cursor;
   int turn = 0;
   for (int tile = first; tile < group.tiles; tile += step, turn ^= 1) {
@@ -326,18 +254,8 @@ __device__ void consume(const Group& group, Ring<Tiling>& ring, int first, int s
       cursor.advance(p.slices);
       continue;
     }
-    float sums[Tiling::parts][Tiling::columns / 2] = {};
-    if (p.bias) {
-      for_pairs<Tiling::columns>(p.bias + place.column + 2 * (lane % 4), p.columns - place.column, [&](int j, float2 bias) {
-#pragma unroll
-        for (int part = 0; part < Tiling::parts; part++) {
-          sums[part][4 * j] = sums[part][4 * j + 2] = bias.x;
-          sums[part][4 * j + 1] = sums[part][4 * j + 3] = bias.y;
-        }
-      });
-    }
-#pragma unroll
-    for (int part = 0; part < Tiling::parts; part++) settle(sums[part]);
+    float sums[Tiling::parts][Tiling::columns / 2];
+    start_sums(sums, p.bias, place.column, p.columns);
     if (Tiling::alternate) sync_threads(kTurn + consumer, 2 * kWarpgroup);
     multiply<T>(ring, cursor, p.slices, first_row, sums);
     if (Tiling::alternate) arrive_threads(kTurn + (consumer ^ 1), 2 * kWarpgroup);
@@ -404,35 +322,15 @@ Curve curve(Activation activation) {
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
-CUtensorMap tensor_map(DType dtype, const void* data, int64_t columns, int64_t rows, int64_t row_stride, int64_t batches,
-                       int64_t batch_stride, int box_rows) {
-  static const auto encode = [] {
-    void* function = nullptr;
-    cudaDriverEntryPointQueryResult found;
-    check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
-          "look up cuTensorMapEncodeTiled");
-    return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
-  }();
-  const auto size = [](int64_t n) { return static_cast<cuuint64_t>(n); };
-  const cuuint64_t sizes[] = {size(columns), size(rows), size(batches)};
-  const cuuint64_t strides[] = {size(row_stride) * 2, size(batch_stride) * 2};
-  const cuuint32_t box[] = {kSlice, static_cast<cuuint32_t>(box_rows), 1}, steps[] = {1, 1, 1};
-  CUtensorMap map;
-  const CUresult result =
-      encode ? encode(&map, dtype == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3,
-                      const_cast<void*>(data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                      CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)
-             : CUDA_ERROR_NOT_FOUND;
-  if (result != CUDA_SUCCESS) throw Error(Code::device, "could not describe a linear layer's matrix to the card");
-  return map;
-}
-
 Product describe(const LinearArgs& args, int tile_rows, int tile_columns, int cluster, int begin) {
   const Matrix &x = args.x, &out = args.out;
   Product p = {};
-  p.x = tensor_map(x.dtype, x.data, x.columns, x.rows, x.row_stride, x.batches, x.batches > 1 ? x.batch_stride : x.rows * x.row_stride,
-                   tile_rows);
-  p.weight = tensor_map(x.dtype, args.weight, x.columns, out.columns, x.columns, 1, out.columns * x.columns, tile_columns / cluster);
+  p.x = tensor_map(x.dtype, x.data,
+                   {{x.columns, 1, kSlice}, {x.rows, x.row_stride, tile_rows},
+                    {x.batches, x.batches > 1 ? x.batch_stride : x.rows * x.row_stride, 1}}, "a linear layer's input");
+  p.weight = tensor_map(x.dtype, args.weight,
+                        {{x.columns, 1, kSlice}, {out.columns, x.columns, tile_columns / cluster}, {1, out.columns * x.columns, 1}},
+                        "a linear layer's weight");
   p.out = out.data;
   p.bias = args.bias;
   p.gate = args.gate;
@@ -470,18 +368,7 @@ void launch(const Card& card, cudaStream_t stream, const LinearArgs* args, int c
   const auto kernel = linear_group_kernel<T, Tiling>;
   constexpr int kBytes = sizeof(Ring<Tiling>);
   static_assert(kBytes <= kSharedBytes);
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes), "prepare a linear layer");
-  cudaLaunchAttribute cluster;
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim = {Tiling::cluster, 1, 1};
-  cudaLaunchConfig_t config = {};
-  config.gridDim = Tiling::cluster * std::min(group.tiles, card.multiprocessors / Tiling::cluster);
-  config.blockDim = kThreads;
-  config.dynamicSmemBytes = kBytes;
-  config.stream = stream;
-  config.attrs = &cluster;
-  config.numAttrs = 1;
-  check(cudaLaunchKernelEx(&config, kernel, group), "launch a linear layer");
+  launch_clusters(card, stream, kernel, group, group.tiles, Tiling::cluster, kThreads, kBytes, "starting linear layers");
 }
 
 }  // namespace

@@ -14,8 +14,10 @@ void rms_norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Ten
 void norm_modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
 
 // group_norm.cu
-int64_t group_norm_workspace(const Card& card, const Tensor& x, int64_t groups);
-void group_norm(const Card& card, cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, int64_t groups, float eps,
-                Activation activation, void* workspace);
+int64_t group_pieces(const Card& card, const Tensor& x);
+void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x);
+void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& w, int64_t groups,
+                   float eps);
+void scale_shift(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation);  // out may be x
 
 }  // namespace fude::cuda

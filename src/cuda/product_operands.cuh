@@ -18,10 +18,10 @@ struct MatrixOperand {
 
 template <class T>
 struct ConvOperand {
-  const T* data;                    // [n, height, width, channels]
-  int height, width, channels;      // channels a multiple of 16 bytes
-  int rows, out_height, out_width;  // rows: output pixels of all pictures
-  int kernel, stride, before;       // before: padding above and to the left
+  const T* data;                           // [n, height, width, channels]
+  int height, width, channels;             // channels a multiple of 16 bytes
+  int rows, out_top, out_height, out_width;  // rows: output pixels of all pictures; of each, out_height rows from out_top on
+  int kernel, stride, above, left;         // kernel: 2 or 3; above, left: padding
 };
 
 // Rows beyond the last repeat it: what is made of them is never stored.
@@ -48,37 +48,28 @@ class MatrixRows {
   uint32_t offset_[kRows];  // in 16 bytes
 };
 
-template <class T, int kRows, bool kUpsample>
+template <class T, int kRows>
 class ConvPixels {
  public:
   using Params = ConvOperand<T>;
 
   __device__ ConvPixels(const Params& p, int row, int step, int k)
-      : data_(p.data), width_(p.width), channels_(p.channels), kernel_(p.kernel), before_(p.before), channel_(k) {
-    constexpr int zoom = kUpsample ? 2 : 1;
+      : data_(p.data), width_(p.width), channels_(p.channels), kernel_(p.kernel), above_(p.above), left_(p.left), channel_(k) {
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      const int m = row + i * step, x = m % p.out_width, y = m / p.out_width % p.out_height, n = m / p.out_width / p.out_height;
-      const int top = y * p.stride - p.before, left = x * p.stride - p.before;
-      pixel_[i] = (n * p.height + y * p.stride / zoom) * p.width + x * p.stride / zoom;
+      const int m = row + i * step, n = m / p.out_width / p.out_height;
+      const int y = (p.out_top + m / p.out_width % p.out_height) * p.stride, x = m % p.out_width * p.stride;
+      pixel_[i] = (n * p.height + y) * p.width + x;
       taps_[i] = 0;
       for (int tap = 0; tap < p.kernel * p.kernel; ++tap) {
-        const int sy = top + tap / p.kernel, sx = left + tap % p.kernel;
-        const bool inside = m < p.rows && sy >= 0 && sy < p.height * zoom && sx >= 0 && sx < p.width * zoom;
+        const int sy = y - p.above + tap / p.kernel, sx = x - p.left + tap % p.kernel;
+        const bool inside = m < p.rows && sy >= 0 && sy < p.height && sx >= 0 && sx < p.width;
         taps_[i] |= static_cast<uint32_t>(inside) << tap;
       }
-      if (kUpsample) taps_[i] |= static_cast<uint32_t>(x & 1) << kOddX | static_cast<uint32_t>(y & 1) << kOddY;
     }
     settle();
   }
-  __device__ const T* address(int i) const {
-    int pixel = pixel_[i];
-    if constexpr (kUpsample) {  // the shift rounds down: which source pixel a tap sees depends on the output pixel being odd
-      const int odd_x = taps_[i] >> kOddX & 1, odd_y = taps_[i] >> kOddY & 1;
-      pixel += ((dy_ + odd_y) >> 1) * width_ + ((dx_ + odd_x) >> 1);
-    }
-    return seen_ + static_cast<int64_t>(pixel) * channels_;
-  }
+  __device__ const T* address(int i) const { return seen_ + static_cast<int64_t>(pixel_[i]) * channels_; }
   __device__ bool valid(int i) const { return taps_[i] >> tap_ & 1; }
   __device__ void advance(int n) {
     channel_ += n;
@@ -86,23 +77,17 @@ class ConvPixels {
   }
 
  private:
-  // Bits of taps_ above all taps, real ones and those a last step of up to 8 chunks may run into.
-  static constexpr int kOddX = 30, kOddY = 31;
-
   __device__ void settle() {
     for (; channel_ >= channels_; channel_ -= channels_) ++tap_;
-    const int ky = kernel_ == 1 ? 0 : tap_ / 3;
-    dy_ = ky - before_;
-    dx_ = kernel_ == 1 ? 0 : tap_ - 3 * ky - before_;
-    seen_ = data_ + channel_;
-    if constexpr (!kUpsample) seen_ += static_cast<int64_t>(dy_ * width_ + dx_) * channels_;
+    const int ky = kernel_ == 3 ? tap_ / 3 : tap_ / 2, kx = tap_ - kernel_ * ky;
+    seen_ = data_ + static_cast<int64_t>((ky - above_) * width_ + kx - left_) * channels_ + channel_;
   }
 
   const T *data_, *seen_;
-  int width_, channels_, kernel_, before_;
-  int channel_, tap_ = 0, dy_, dx_;
+  int width_, channels_, kernel_, above_, left_;
+  int channel_, tap_ = 0;
   int pixel_[kRows];
-  uint32_t taps_[kRows];  // bit t: tap t lies inside the picture
+  uint32_t taps_[kRows];  // bit t: tap t lies inside the picture; none beyond them does
 };
 
 }  // namespace fude::cuda

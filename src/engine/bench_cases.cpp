@@ -88,13 +88,13 @@ BenchCase group_norm(int64_t height, int64_t width, int64_t channels, DType dtyp
 }
 
 // The shape is that of the result, then the channels that go in.
-BenchCase conv(int64_t height, int64_t width, int64_t channels, bool upsample) {
+BenchCase conv(int64_t height, int64_t width, int64_t out, int64_t in, bool upsample) {
   const int64_t zoom = upsample ? 2 : 1;
-  return {upsample ? "upsampling, conv" : "conv", times({zoom * height, zoom * width, channels, channels}), 0, 1,
+  return {upsample ? "upsampling, conv" : "conv", times({zoom * height, zoom * width, out, in}), 0, 1,
           [=](const BenchInputs& make) -> Call {
             Backend& op = make.op;
-            const Tensor x = make.tensor({1, height, width, channels});
-            const Conv w = make.conv(channels, channels);
+            const Tensor x = make.tensor({1, height, width, in});
+            const Conv w = make.conv(out, in, upsample);
             return [=, &op](int64_t) { op.conv2d(x, w, {.stride = 1, .upsample = upsample, .accumulate = false}); };
           }};
 }
@@ -140,7 +140,9 @@ Weight BenchInputs::weight(const WeightShape& shape) const {
 }
 
 Linear BenchInputs::linear(int64_t out, int64_t in) const { return {weight({.out = out, .in = in}), vector(out)}; }
-Conv BenchInputs::conv(int64_t out, int64_t in) const { return {weight({.out = out, .in = in, .kernel = 3}), vector(out)}; }
+Conv BenchInputs::conv(int64_t out, int64_t in, bool upsample) const {
+  return {weight({.out = out, .in = in, .kernel = 3, .upsample = upsample}), vector(out)};
+}
 
 // ---- cases -----------------------------------------------------------------------------------------------------------------
 
@@ -158,13 +160,14 @@ std::vector<BenchCase> bench_cases(int64_t width, int64_t height, DType dtype) {
   cases.push_back(norm_modulate(image, dtype));
   // The decoder's, from the latents to the pixels.
   cases.push_back(attention("attention, decoder", 1, 1, h * w, 512));
-  cases.push_back(conv(h, w, 512, false));
-  cases.push_back(conv(h, w, 512, true));
-  cases.push_back(conv(2 * h, 2 * w, 512, false));
-  cases.push_back(conv(2 * h, 2 * w, 512, true));
-  cases.push_back(conv(4 * h, 4 * w, 256, false));
-  cases.push_back(conv(4 * h, 4 * w, 256, true));
-  cases.push_back(conv(8 * h, 8 * w, 128, false));
+  cases.push_back(conv(h, w, 512, 512, false));
+  cases.push_back(conv(h, w, 512, 512, true));
+  cases.push_back(conv(2 * h, 2 * w, 512, 512, false));
+  cases.push_back(conv(2 * h, 2 * w, 512, 512, true));
+  cases.push_back(conv(4 * h, 4 * w, 256, 256, false));
+  cases.push_back(conv(4 * h, 4 * w, 256, 256, true));
+  cases.push_back(conv(8 * h, 8 * w, 128, 128, false));
+  cases.push_back(conv(8 * h, 8 * w, 3, 128, false));
   cases.push_back(group_norm(8 * h, 8 * w, 128, dtype));
   return cases;
 }

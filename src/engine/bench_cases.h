@@ -20,7 +20,7 @@ class BenchInputs {
   Tensor tensor(std::initializer_list<int64_t> shape) const { return tensor(shape, op.dtype()); }
   Tensor vector(int64_t n) const { return tensor({n}, DType::f32); }
   Linear linear(int64_t out, int64_t in) const;
-  Conv conv(int64_t out, int64_t in) const;  // 3×3
+  Conv conv(int64_t out, int64_t in, bool upsample) const;  // 3×3
 
   Backend& op;
 

@@ -30,7 +30,7 @@ Decoder load_decoder(Loader& whole, const VaeGeometry& g) {
     Loader block = file.at("up_blocks." + std::to_string(i) + ".");
     UpBlock up;
     for (int64_t j = 0; j <= g.layers_per_block; ++j) up.resnets.push_back(load_resnet(block.at("resnets." + std::to_string(j) + ".")));
-    if (block.contains("upsamplers.0.conv.weight")) up.upsample = block.conv("upsamplers.0.conv");
+    if (block.contains("upsamplers.0.conv.weight")) up.upsample = block.conv("upsamplers.0.conv", /*upsample=*/true);
     decoder.up.push_back(std::move(up));
   }
   return decoder;

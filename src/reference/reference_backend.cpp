@@ -154,7 +154,7 @@ void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
           double sum = call.w.bias ? call.w.bias.as<float>()[o] : 0.0;
           for (int64_t ky = 0; ky < shape.kernel; ++ky)
             for (int64_t kx = 0; kx < shape.kernel; ++kx) {
-              const int64_t sy = y * call.options.stride + ky - before, sx = x * call.options.stride + kx - before;
+              const int64_t sy = (call.options.rows.begin + y) * call.options.stride + ky - before, sx = x * call.options.stride + kx - before;
               if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
               const Row in = row(call.x, (n * call.x.dim(1) + sy / zoom) * call.x.dim(2) + sx / zoom);
               for (int64_t c = 0; c < shape.in; ++c)
@@ -193,27 +193,51 @@ void ReferenceBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Ten
   }
 }
 
-void ReferenceBackend::do_group_norm(const GroupNormCall& call, void*) {
-  const Tensor &x = call.x, &out = call.out;
-  const int64_t pixels = x.dim(1) * x.dim(2), width = x.dim(3) / call.groups;
+void ReferenceBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
+  const int64_t pixels = x.dim(1) * x.dim(2), pieces = sums.dim(1);
   for (int64_t n = 0; n < x.dim(0); ++n)
-    for (int64_t g = 0; g < call.groups; ++g) {
-      double mean = 0, variance = 0;
-      for (int64_t p = 0; p < pixels; ++p)
-        for (int64_t c = g * width; c < (g + 1) * width; ++c) mean += row(x, n * pixels + p)[c];
+    for (int64_t piece = 0; piece < pieces; ++piece)
+      for (int64_t c = 0; c < x.dim(3); ++c) {
+        double sum = 0, squares = 0;
+        for (int64_t p = piece * pixels / pieces; p < (piece + 1) * pixels / pieces; ++p) {
+          const double value = row(x, n * pixels + p)[c];
+          sum += value;
+          squares += value * value;
+        }
+        row(sums, (n * pieces + piece) * 2).set(c, static_cast<float>(sum));
+        row(sums, (n * pieces + piece) * 2 + 1).set(c, static_cast<float>(squares));
+      }
+}
+
+void ReferenceBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
+                                        float eps) {
+  const int64_t pieces = sums.dim(1), width = sums.dim(3) / groups;
+  for (int64_t n = 0; n < sums.dim(0); ++n)
+    for (int64_t g = 0; g < groups; ++g) {
+      double mean = 0, square = 0;
+      for (int64_t piece = 0; piece < pieces; ++piece)
+        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+          mean += row(sums, (n * pieces + piece) * 2)[c];
+          square += row(sums, (n * pieces + piece) * 2 + 1)[c];
+        }
       mean /= static_cast<double>(pixels * width);
-      for (int64_t p = 0; p < pixels; ++p)
-        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-          const double difference = row(x, n * pixels + p)[c] - mean;
-          variance += difference * difference;
-        }
-      const double inverse = 1.0 / std::sqrt(variance / static_cast<double>(pixels * width) + call.eps);
-      for (int64_t p = 0; p < pixels; ++p)
-        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-          const double value = (row(x, n * pixels + p)[c] - mean) * inverse * call.norm.weight.as<float>()[c] + call.norm.bias.as<float>()[c];
-          row(out, n * pixels + p).set(c, apply(call.activation, static_cast<float>(value)));
-        }
+      square /= static_cast<double>(pixels * width);
+      const double variance = square - mean * mean;
+      const double inverse = 1.0 / std::sqrt((variance < 0 ? 0 : variance) + eps);  // NaN stays NaN
+      for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+        const double factor = inverse * norm.weight.as<float>()[c];
+        row(factors, n * 2).set(c, static_cast<float>(factor));
+        row(factors, n * 2 + 1).set(c, static_cast<float>(norm.bias.as<float>()[c] - mean * factor));
+      }
     }
+}
+
+void ReferenceBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+  const int64_t pixels = x.dim(1) * x.dim(2);
+  for (int64_t p = 0; p < x.dim(0) * pixels; ++p) {
+    const Row from = row(x, p), to = row(out, p), factor = row(factors, p / pixels * 2), offset = row(factors, p / pixels * 2 + 1);
+    for (int64_t c = 0; c < from.size; ++c) to.set(c, apply(activation, from[c] * factor[c] + offset[c]));
+  }
 }
 
 void ReferenceBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {

@@ -48,9 +48,9 @@ Linear Loader::linear(std::initializer_list<std::string> names) {
   return linear;
 }
 
-Conv Loader::conv(std::string_view name) {
+Conv Loader::conv(std::string_view name, bool upsample) {
   const Source source = checkpoint_.find(component_, prefix_ + std::string(name) + ".weight");
-  const WeightShape shape{.out = source.shape[0], .in = source.shape[1], .kernel = source.shape[2]};
+  const WeightShape shape{.out = source.shape[0], .in = source.shape[1], .kernel = source.shape[2], .upsample = upsample};
   Conv conv{.weight = weight(shape, rows_of({source})), .bias = {}};
   conv.bias = vector(std::string(name) + ".bias");
   return conv;

@@ -26,7 +26,7 @@ class Loader {
 
   Linear linear(std::string_view name) { return linear({std::string(name)}); }  // NAME.weight and, where it exists, NAME.bias
   Linear linear(std::initializer_list<std::string> names);                      // several, their rows one after the other
-  Conv conv(std::string_view name);
+  Conv conv(std::string_view name, bool upsample = false);  // upsample: always used with ConvOptions::upsample
   Norm norm(std::string_view name);      // NAME.weight and, where it exists, NAME.bias
   Tensor vector(std::string_view name);  // f32, flattened; the whole name
 

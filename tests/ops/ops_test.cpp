@@ -25,7 +25,9 @@ class Inputs {
     if (bias) w.bias = f32({out});
     return w;
   }
-  Conv conv(int64_t out, int64_t in, int64_t kernel) { return {.weight = weight({.out = out, .in = in, .kernel = kernel}), .bias = f32({out})}; }
+  Conv conv(int64_t out, int64_t in, int64_t kernel, bool upsample = false) {
+    return {.weight = weight({.out = out, .in = in, .kernel = kernel, .upsample = upsample}), .bias = f32({out})};
+  }
 
  private:
   std::vector<float> values(int64_t n, float scale) {
@@ -75,6 +77,51 @@ Tensor attention_case(Backend& op, Inputs& in, int64_t b, int64_t queries, int64
   if (bias) options.bias = in.f32({heads, queries, keys});
   return op.attention(qkv.columns(0, d).rows(keys - queries, keys), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options);
 }
+
+// A 3×3 convolution of pictures [n, height, width, in].
+struct ConvCase {
+  int64_t n, height, width, in, out;
+  bool upsample = false, accumulate = false;
+  RowRange rows = {};
+
+  std::string name() const {
+    std::string text = "conv3x3_" + std::to_string(n) + "x" + std::to_string(height) + "x" + std::to_string(width) + "_" + std::to_string(in) +
+                       "to" + std::to_string(out) + (upsample ? "_up" : "") + (accumulate ? "_accumulate" : "");
+    if (rows.end) text += "_rows" + std::to_string(rows.begin) + "to" + std::to_string(rows.end);
+    return text;
+  }
+  Tensor run(Backend& op, Inputs& inputs) const {
+    const int64_t zoom = upsample ? 2 : 1, wanted = rows.end ? rows.end - rows.begin : zoom * height;
+    Tensor result = accumulate ? inputs.tensor({n, wanted, zoom * width, out}) : op.empty({n, wanted, zoom * width, out});
+    op.conv2d_into(result, inputs.tensor({n, height, width, in}), inputs.conv(out, in, 3, upsample),
+                   {.stride = 1, .upsample = upsample, .accumulate = accumulate, .rows = rows});
+    return result;
+  }
+};
+
+// Few channels and many, pictures that no tile divides, and ranges of rows that begin and end at odd ones.
+const ConvCase kConvCases[] = {
+    {1, 33, 65, 64, 64},
+    {1, 8, 8, 256, 128},
+    {2, 8, 8, 128, 256},
+    {2, 17, 23, 64, 192},
+    {1, 17, 23, 128, 64},
+    {2, 17, 23, 64, 3},
+    {2, 39, 9, 64, 5, false, true, {20, 39}},
+    {2, 9, 20, 64, 128, false, true},
+    {2, 5, 7, 11, 13, true},
+    {2, 9, 13, 64, 64, true},
+    {1, 16, 8, 128, 64, true},
+    {1, 17, 9, 64, 128, true, true},
+    {2, 6, 10, 16, 24, false, false, {1, 4}},
+    {2, 6, 10, 11, 3, true, false, {3, 10}},
+    {1, 6, 10, 16, 24, true, true, {5, 6}},
+    {2, 39, 23, 64, 64, false, false, {5, 24}},
+    {2, 39, 9, 64, 64, false, true, {20, 39}},
+    {2, 19, 9, 64, 64, true, false, {0, 37}},
+    {1, 19, 9, 64, 64, true, false, {3, 38}},
+    {1, 19, 9, 64, 64, true, true, {7, 8}},
+};
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = [] {
@@ -147,17 +194,52 @@ const std::vector<Case>& cases() {
     t.push_back({"group_norm_silu", [](Backend& op, Inputs& in) {
                    return op.group_norm(in.tensor({1, 9, 3, 32}, 5), {.weight = in.f32({32}), .bias = in.f32({32})}, 32, 1e-6f, Activation::silu);
                  }});
+    t.push_back({"group_norm_of_bands", [](Backend& op, Inputs& in) {  // pieces that do not divide the pixels, one with none
+                   Tensor x = in.tensor({2, 9, 7, 24}, 5);
+                   Tensor sums = op.empty({2, 14, 2, 24}, DType::f32);
+                   for (int64_t picture = 0; picture < 2; ++picture)
+                     for (const auto& [begin, end, piece, last] : {std::tuple{0, 4, 0, 5}, {4, 5, 5, 13}, {5, 9, 13, 14}}) {
+                       const Tensor rows = x[picture].batch(begin, end), pieces = sums[picture].batch(piece, last);
+                       op.group_sums(pieces.view({1, last - piece, 2, 24}), rows.view({1, end - begin, 7, 24}));
+                     }
+                   op.scale_shift(x, x, op.group_factors(sums, 63, {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f), Activation::silu);
+                   return x;
+                 }});
+    t.push_back({"group_sums", [](Backend& op, Inputs& in) {
+                   Tensor sums = op.empty({2, 3, 2, 33}, DType::f32);
+                   op.group_sums(sums, in.tensor({2, 5, 7, 33}));
+                   return sums;
+                 }});
+    t.push_back({"group_factors", [](Backend& op, Inputs& in) {
+                   Tensor x = in.tensor({2, 9, 5, 24});
+                   Tensor sums = op.empty({2, 2, 2, 24}, DType::f32);
+                   op.group_sums(sums, x);
+                   return op.group_factors(sums, 45, {.weight = in.f32({24}), .bias = in.f32({24})}, 3, 1e-6f);
+                 }});
     for (const auto& [out, in_channels, kernel, stride, upsample] :
          {std::tuple{16, 8, 3, 1, false}, {3, 32, 3, 1, false}, {24, 16, 1, 1, false}, {16, 16, 3, 2, false}, {32, 16, 3, 1, true}})
       t.push_back({"conv2d_" + std::to_string(out) + "x" + std::to_string(in_channels) + "_k" + std::to_string(kernel) + "_s" +
                        std::to_string(stride) + (upsample ? "_up" : ""),
                    [=](Backend& op, Inputs& in) {
-                     return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel),
+                     return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel, upsample),
                                       {.stride = stride, .upsample = upsample});
                    }});
+    for (const auto& [begin, end, kernel, upsample] :
+         {std::tuple{0, 3, 3, false}, {2, 5, 3, false}, {3, 6, 3, false}, {5, 6, 3, false}, {2, 5, 1, false},
+          {0, 5, 3, true}, {3, 8, 3, true}, {4, 5, 3, true}, {7, 12, 3, true}, {0, 12, 3, true}})
+      for (const int64_t pictures : {1, 2})
+        t.push_back({"conv2d_rows_" + std::to_string(begin) + "_" + std::to_string(end) + "_k" + std::to_string(kernel) +
+                         (upsample ? "_up" : "") + "_of_" + std::to_string(pictures),
+                     [=](Backend& op, Inputs& in) {
+                       Tensor out = in.tensor({pictures, end - begin, upsample ? 14 : 7, 24});
+                       op.conv2d_into(out, in.tensor({pictures, 6, 7, 16}), in.conv(24, 16, kernel, upsample),
+                                      {.upsample = upsample, .accumulate = true, .rows = {begin, end}});
+                       return out;
+                     }});
     t.push_back({"conv2d_wide", [](Backend& op, Inputs& in) {  // where AMX likes another layout of the weights
                    return op.conv2d(in.tensor({1, 3, 258, 32}), in.conv(64, 32, 3));
                  }});
+    for (const ConvCase& c : kConvCases) t.push_back({c.name(), [=](Backend& op, Inputs& in) { return c.run(op, in); }});
     t.push_back({"conv2d_accumulate", [](Backend& op, Inputs& in) {
                    Tensor out = in.tensor({2, 5, 7, 16});
                    op.conv2d_into(out, in.tensor({2, 5, 7, 32}), in.conv(16, 32, 3), {.accumulate = true});
@@ -203,6 +285,31 @@ double tolerance(DType dtype) {
     case DType::f32: return 1e-11;
     case DType::f16: return 1e-6;
     default: return 4e-5;
+  }
+}
+
+// A band is the rows of the whole, from a picture that has been cut off beyond the rows that the band reads.
+TEST(Conv2d, OfABandIsTheRowsOfTheWhole) {
+  for (const Device& device : devices_under_test()) {
+    Backend& op = *device.backend;
+    Memory memory(op);
+    op.use(device.dtype);
+    Inputs in(op);
+    for (const bool upsample : {false, true}) {
+      const int64_t zoom = upsample ? 2 : 1, height = 9, width = 5;
+      const Tensor x = in.tensor({1, height, width, 16});
+      const Conv w = in.conv(8, 16, 3, upsample);
+      const std::vector<float> whole = values_of(op, op.conv2d(x, w, {.upsample = upsample}));
+      for (int64_t begin = 0; begin < height * zoom; begin += 4) {
+        const int64_t end = std::min(begin + 4, height * zoom);
+        const int64_t first = std::max<int64_t>(begin - 1, 0) / zoom, last = std::min(end / zoom + 1, height);
+        const Tensor some = x.view({height, width, 16}).batch(first, last).view({1, last - first, width, 16});
+        const Tensor band = op.empty({1, end - begin, width * zoom, 8});
+        op.conv2d_into(band, some, w, {.upsample = upsample, .rows = {begin - zoom * first, end - zoom * first}});
+        const std::vector<float> rows = values_of(op, band);
+        EXPECT_LE(nmse(rows.data(), whole.data() + begin * width * zoom * 8, rows.size()), tolerance(device.dtype)) << device.name;
+      }
+    }
   }
 }
 

@@ -102,17 +102,20 @@ class FakeCard : public CpuBackend {
   static inline std::map<std::byte*, int64_t> live_bytes;
 };
 
-Engine engine_on(Card& card, const EngineOptions& options, const std::string& pipeline = "dual") {
+// The shipped model: it has more blocks than fixtures have.
+Engine engine_on(Card& card, const EngineOptions& options) {
   EngineOptions in_f32 = options;
   in_f32.dtype = "f32";
-  return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture(pipeline).string()}, in_f32, std::make_unique<FakeCard>(card)));
+  const ModelFiles files{.model = (kSource / "models" / "demo").string()};
+  return Engine(std::make_unique<Engine::State>(files, in_f32, std::make_unique<FakeCard>(card)));
 }
 
-Request request() {
-  Request asked = request_of("dual");
-  asked.steps = 3;
-  asked.count = 1;
-  return asked;
+Request request() { return {.prompt = "a red bicycle", .width = 64, .height = 64, .steps = 2, .seed = 3}; }
+
+// Of a plan that does not fit, what it would take at least.
+int64_t least_memory() {
+  Card none{.capacity = 0};
+  return engine_on(none, {}).plan(request()).planned.device;
 }
 
 class LittleMemory : public testing::TestWithParam<bool> {};
@@ -150,7 +153,7 @@ TEST_P(LittleMemory, GivesTheSameBytesWithinTheBudget) {
     EXPECT_LE(card.most, budget);
     EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb);  // with what stays already there
   }
-  EXPECT_GE(tried, 8);
+  EXPECT_GE(tried, 5);
   EXPECT_GE(partial, 1);
   EXPECT_GT(least, 0);
   EXPECT_GT(streamed, 0);
@@ -159,7 +162,7 @@ TEST_P(LittleMemory, GivesTheSameBytesWithinTheBudget) {
 TEST_P(LittleMemory, OfTheHostReadsWhatDoesNotStayFromTheFile) {
   Card roomy;
   const Result expected = engine_on(roomy, {}).generate(request());
-  const int64_t vram = engine_on(roomy, {.vram = kMiB}).plan(request()).planned.device;  // the least there is
+  const int64_t vram = least_memory();
   for (const int64_t ram : {int64_t{1}, int64_t{0}}) {
     Card card{.copies_late = GetParam()};
     Engine engine = engine_on(card, {.vram = vram + kMiB / 4, .ram = ram});
@@ -175,7 +178,7 @@ TEST_P(LittleMemory, OfTheHostReadsWhatDoesNotStayFromTheFile) {
 TEST_P(LittleMemory, IsWholeAgainAfterEveryFailure) {
   Card card{.copies_late = GetParam()};
   const Result expected = engine_on(card, {}).generate(request());
-  const int64_t vram = engine_on(card, {.vram = kMiB}).plan(request()).planned.device + kMiB / 4;
+  const int64_t vram = least_memory() + kMiB / 4;
   card.events = 0;
   engine_on(card, {.vram = vram}).generate(request());
   const int64_t events = card.events;
@@ -201,17 +204,19 @@ TEST_P(LittleMemory, IsWholeAgainAfterEveryFailure) {
 TEST(Plan, SaysWhatDoesNotFitAndWhatWould) {
   Card card{.capacity = 64 * kMiB};
   const int64_t small = [&] {
+    Card tiny{.capacity = 0};
     Request least = request();
-    least.width = least.height = 64;
-    return engine_on(card, {.vram = 64 * kMiB}).plan(least).planned.device;
+    least.width = least.height = 256;
+    return engine_on(tiny, {}).plan(least).planned.device;
   }();
   Request large = request();
-  large.width = large.height = 1024;
+  large.width = large.height = 512;
   Engine engine = engine_on(card, {.vram = small});
   const Plan plan = engine.plan(large);
   EXPECT_FALSE(plan.fits);
   ASSERT_TRUE(plan.nearest);
-  EXPECT_LT(plan.nearest->width, 1024);
+  EXPECT_LT(plan.nearest->width, 512);
+  EXPECT_GE(plan.nearest->width, 256);
   EXPECT_TRUE(engine.plan(*plan.nearest).fits);
   try {
     engine.generate(large);

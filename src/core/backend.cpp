@@ -55,6 +55,24 @@ Tensor Backend::empty(std::initializer_list<int64_t> shape, DType dtype) const {
   return t;
 }
 
+Tensor Backend::empty_on_host(std::initializer_list<int64_t> shape, DType dtype) const {
+  Tensor t = Tensor::of(nullptr, dtype, shape);
+  t.data = host_arena_->allocate(t.bytes());
+  return t;
+}
+
+void Backend::to_host(const Tensor& host, const Tensor& x) {
+  assert(same_shape(host, x) && host.dtype == x.dtype && host.contiguous() && x.contiguous());
+  begin(0);
+  if (!measuring()) do_to_host(host, x);
+}
+
+void Backend::from_host(const Tensor& x, const Tensor& host) {
+  assert(same_shape(host, x) && host.dtype == x.dtype && host.contiguous() && x.contiguous());
+  begin(0);
+  if (!measuring()) do_upload(x, host.data);
+}
+
 Tensor Backend::pack_vector(int64_t n, const ReadRows& read, void* memory, Side) const {
   read(0, n, DType::f32, memory);
   return Tensor::of(memory, DType::f32, {n});

@@ -104,9 +104,11 @@ class Backend {
   // ---- memory ------------------------------------------------------------------------------------------------------------
   virtual bool on_host() const { return true; }
   virtual Buffer allocate(int64_t bytes) const { return host_buffer(bytes); }  // for weights and arenas. Error{out_of_memory}
+  virtual Buffer allocate_host(int64_t bytes) const { return host_buffer(bytes); }  // for the host's arena. Error{out_of_memory}
   virtual DeviceMemory device_memory() const;                                  // of the device, all of it and what is free
   virtual int64_t outside_bytes() const { return 0; }  // of it, what driver and libraries take for this process
   void use(Arena& arena) { arena_ = &arena; }
+  void use_host(Arena& arena) { host_arena_ = &arena; }
   void use(DType activations) { dtype_ = activations; }
   void stop_when(const std::atomic<bool>* flag) { stop_ = flag; }
   void poll() const;  // Error{cancelled} when it is time to stop; every operation does
@@ -119,6 +121,10 @@ class Backend {
   Scope scope() const { return Scope(*arena_); }
   Tensor empty(std::initializer_list<int64_t> shape) const { return empty(shape, dtype_); }
   Tensor empty(std::initializer_list<int64_t> shape, DType dtype) const;
+
+  // Of the host's memory: for tensors that wait there until the device needs them again. Only to_host and from_host touch them.
+  Arena& host_arena() const { return *host_arena_; }
+  Tensor empty_on_host(std::initializer_list<int64_t> shape, DType dtype) const;
 
   // ---- weights -----------------------------------------------------------------------------------------------------------
   virtual int64_t packed_bytes(const WeightShape& shape, DType dtype) const;
@@ -140,6 +146,9 @@ class Backend {
   // ---- copies ------------------------------------------------------------------------------------------------------------
   Tensor upload(const void* host, DType dtype, std::initializer_list<int64_t> shape);  // host memory, contiguous
   void download(const Tensor& source, void* host) { if (!measuring()) do_download(source, host); }
+  // Between the device and tensors of the host's arena, in order with all other work: nobody waits. Contiguous.
+  void to_host(const Tensor& host, const Tensor& x);
+  void from_host(const Tensor& x, const Tensor& host);
   // torch.randn's values for a fresh generator of this seed: f32, contiguous, the same bits on every device (core/noise.h).
   Tensor noise(Noise kind, uint64_t seed, std::initializer_list<int64_t> shape);
   void copy(const Tensor& out, const Tensor& x);  // strides may differ; casts between float dtypes
@@ -252,6 +261,7 @@ class Backend {
 
   virtual void do_upload(const Tensor& out, const void* host) = 0;
   virtual void do_download(const Tensor& x, void* host) = 0;
+  virtual void do_to_host(const Tensor& host, const Tensor& x) { do_download(x, host.data); }
   virtual void do_noise(const Tensor& out, Noise kind, uint64_t seed);  // default: drawn on the host
   virtual void do_copy(const Tensor& out, const Tensor& x) = 0;
   virtual bool do_all_finite(const Tensor& x) = 0;
@@ -286,7 +296,7 @@ class Backend {
   void begin(double flops);  // counts work, notices cancellation
   void* take(int64_t bytes) const;
 
-  Arena* arena_ = nullptr;
+  Arena *arena_ = nullptr, *host_arena_ = nullptr;
   DType dtype_ = DType::f32;
   const std::atomic<bool>* stop_ = nullptr;
   Work work_;

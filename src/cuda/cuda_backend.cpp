@@ -58,6 +58,11 @@ Buffer CudaBackend::allocate(int64_t bytes) const {
   return cuda::device_buffer(bytes);
 }
 
+Buffer CudaBackend::allocate_host(int64_t bytes) const {
+  check(cudaSetDevice(index_), "taking pinned host memory");
+  return cuda::pinned_buffer(bytes);
+}
+
 DeviceMemory CudaBackend::device_memory() const {
   size_t available = 0, total = 0;
   check(cudaSetDevice(index_), "asking for its memory");
@@ -271,7 +276,7 @@ void CudaBackend::poison(void* memory, int64_t bytes) const {
 // ---- copies ----------------------------------------------------------------------------------------------------------------
 
 void CudaBackend::do_upload(const Tensor& out, const void* host) {
-  // From pageable memory: the driver has read it when this returns.
+  // From pageable memory the driver has read it when this returns; pinned memory is written in the same stream only.
   check(cudaMemcpyAsync(out.data, host, static_cast<size_t>(out.bytes()), cudaMemcpyHostToDevice, stream()), "copying to it");
 }
 
@@ -289,6 +294,10 @@ void CudaBackend::do_download(const Tensor& x, void* host) {
             "copying from it");
     }
   check(cudaStreamSynchronize(stream()), "working");
+}
+
+void CudaBackend::do_to_host(const Tensor& host, const Tensor& x) {
+  check(cudaMemcpyAsync(host.data, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()), "copying from it");
 }
 
 bool CudaBackend::do_all_finite(const Tensor& x) {

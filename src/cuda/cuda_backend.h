@@ -26,6 +26,7 @@ class CudaBackend : public Backend {
   bool on_host() const override { return false; }
   DType compute_dtype(DType wanted) const override;  // bf16 becomes f16 on cards without it
   Buffer allocate(int64_t bytes) const override;
+  Buffer allocate_host(int64_t bytes) const override;
   DeviceMemory device_memory() const override;
   int64_t outside_bytes() const override { return outside_bytes_; }
 
@@ -54,6 +55,7 @@ class CudaBackend : public Backend {
   int64_t workspace(const ConvCall& call) const override;
   void do_upload(const Tensor& out, const void* host) override;
   void do_download(const Tensor& x, void* host) override;
+  void do_to_host(const Tensor& host, const Tensor& x) override;
   void do_noise(const Tensor& out, Noise kind, uint64_t seed) override;
   void do_copy(const Tensor& out, const Tensor& x) override;
   bool do_all_finite(const Tensor& x) override;

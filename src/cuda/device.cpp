@@ -39,6 +39,7 @@ Buffer device_buffer(int64_t bytes) {
 }
 
 Buffer pinned_buffer(int64_t bytes) {
+  if (bytes == 0) return {};
   void* memory = nullptr;
   check(cudaMallocHost(&memory, static_cast<size_t>(bytes)), "taking pinned host memory");
   return {static_cast<std::byte*>(memory), bytes, [](std::byte* p) { static_cast<void>(cudaFreeHost(p)); }};

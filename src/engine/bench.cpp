@@ -50,7 +50,7 @@ StageFlops count_flops(Backend& op, const ModelFiles& files, const Request& requ
   since();
   mmdit_forward(op, mmdit, modulation, conditioning, op.empty({2, g.channels, height, width}, DType::f32));
   flops.step = since();
-  vae_decode(op, vae, op.empty({1, g.channels, height, width}, DType::f32));
+  vae_decode(op, vae, op.empty({1, g.channels, height, width}, DType::f32), {}, [](int64_t, const Tensor&) {});
   flops.decode = since();
   return flops;
 }

@@ -310,13 +310,19 @@ class Engine::State::Drawing {
     const Clock clock;
     tell(Stage::decode, picture, 0, 1);
     auto scratch = op_.scope();
-    const Tensor decoded = vae_decode(op_, s_.vae, latents);
-    const Tensor bytes = op_.to_bytes(decoded);
+    const bool traces = picture == 0 && callbacks_.trace;
+    std::vector<uint8_t> rgb(static_cast<size_t>(3 * request_.width * request_.height));
+    std::vector<float> decoded(traces ? rgb.size() : 0);
+    vae_decode(op_, s_.vae, latents, s_.placement ? s_.placement->decode : DecodePlan{}, [&](int64_t row, const Tensor& pixels) {
+      const Tensor bytes = op_.to_bytes(pixels);
+      if (planning()) return;
+      if (!op_.all_finite(pixels))
+        throw Error(Code::non_finite, "the VAE produced values that are not numbers; check its file with `fude model verify`");
+      const int64_t first = row * 3 * request_.width;
+      op_.download(bytes, rgb.data() + first);
+      if (traces) op_.download(pixels, decoded.data() + first);
+    });
     if (planning()) return;
-    if (!op_.all_finite(decoded))
-      throw Error(Code::non_finite, "the VAE produced values that are not numbers; check its file with `fude model verify`");
-    std::vector<uint8_t> rgb(static_cast<size_t>(bytes.numel()));
-    op_.download(bytes, rgb.data());
 
     Picture& drawn = at(picture);
     const bool varies_noise = request_.variation.has_value();
@@ -338,7 +344,7 @@ class Engine::State::Drawing {
     if (picture == 0) {
       image.seconds.load = result_.seconds.load;
       image.seconds.encode = result_.seconds.encode;
-      if (callbacks_.trace) trace_picture(image, values_of(decoded));
+      if (traces) trace_picture(image, decoded);
     }
     const Seconds& own = image.seconds;
     image.seconds.total = own.load + own.encode + own.denoise + own.decode;

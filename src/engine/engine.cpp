@@ -123,10 +123,12 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   make_room(job);
   result.planned = needs(job);
   result.used = kept();
-  Arena arena(work);
+  Arena arena(work), host_arena(waiting);
   backend->use(arena);
+  backend->use_host(host_arena);
   draw(job, callbacks, result);
   device_bytes(result.used) += arena.peak();
+  result.used.host += host_arena.peak();
   result.seconds.total = clock.seconds();
   return result;
 }

@@ -56,7 +56,7 @@ struct Engine::State {
   void keep(const Placement& wanted);
   void take_memory(const Job& job);
   void release();
-  int64_t measure(const Job& job);
+  Bytes measure(const Job& job);
 
   void draw(const Job& job, const Callbacks& callbacks, Result& result);
   static std::string draft_key(const Request& request, int64_t picture);
@@ -75,6 +75,7 @@ struct Engine::State {
   std::optional<Placement> placement;
   Buffer weights;  // of what stays
   Buffer work;     // activations, and the slots of what does not stay
+  Buffer waiting;  // on the host: activations that wait there for the device
   std::optional<KeptEmbeddings> embeddings;
   std::map<std::string, std::vector<float>> drafts;  // latents by draft_key
 

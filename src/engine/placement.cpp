@@ -17,6 +17,11 @@ constexpr int64_t kLeaveFree = int64_t{512} << 20;
 // Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
 constexpr int64_t kHostWork = int64_t{64} << 20;
 
+// From the fastest to the one that takes the least memory.
+constexpr DecodePlan kDecodePlans[] = {{1, false}, {4, false}, {16, false}, {8, true}, {32, true}};
+// What takes the least memory of the device.
+const Placement kLeast{.text = false, .vae = false, .blocks = 0, .decode = {32, true}, .host_bytes = 0};
+
 std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (int64_t{1} << 20) - 1) >> 20) + " MiB"; }
 
 // Where the weights of one component are.
@@ -42,10 +47,8 @@ Bytes Engine::State::room() const {
   const Bytes ours = kept();
   Bytes room;
   room.host = ram ? ram - outside - kHostWork : host.available + ours.host - kLeaveFree;
-  if (backend->on_host()) {
-    if (!ram) room.host += work.size();
-    return room;
-  }
+  if (!ram) room.host += waiting.size() + (backend->on_host() ? work.size() : 0);
+  if (backend->on_host()) return room;
   const int64_t free = backend->device_memory().available + weights.size() + work.size();
   room.device = vram ? std::min(vram - backend->outside_bytes(), free) : free - kLeaveFree;
   return room;
@@ -59,24 +62,27 @@ Bytes Engine::State::kept() const {
   return kept;
 }
 
-// The arena that a request needs.
-int64_t Engine::State::measure(const Job& job) {
-  Arena measuring = Arena::measuring();
-  backend->use(measuring);
+// The arenas that a request needs.
+Bytes Engine::State::measure(const Job& job) {
+  Arena arena = Arena::measuring(), host_arena = Arena::measuring();
+  backend->use(arena);
+  backend->use_host(host_arena);
   Result nothing;
   draw(job, {}, nothing);
-  return measuring.peak();
+  Bytes bytes{.host = host_arena.peak(), .device = 0};
+  device_bytes(bytes) += arena.peak();
+  return bytes;
 }
 
 Bytes Engine::State::needs(const Job& job) {
-  Bytes needed = kept();
-  device_bytes(needed) += measure(job);
-  return needed;
+  const Bytes weights = kept(), arenas = measure(job);
+  return {weights.host + arenas.host, weights.device + arenas.device};
 }
 
 // ---- what stays ------------------------------------------------------------------------------------------------------------
 
 void Engine::State::keep(const Placement& wanted) {
+  placement = wanted;
   text.keep(wanted.text);
   vae.decoder.keep(wanted.vae ? 1 : 0, wanted.host_bytes);
   mmdit.keep(wanted.blocks, wanted.host_bytes - vae.decoder.host_bytes());
@@ -94,7 +100,8 @@ int64_t Engine::State::most_blocks(int64_t room) {
   return layers % step;
 }
 
-// What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step.
+// What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step. Decoding
+// in bands costs little time, and as little again where its intermediates go to the host and back.
 std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   const int64_t layers = mmdit.blocks.size();
   const auto possible = [&](const Placement& wanted) {
@@ -103,24 +110,25 @@ std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   };
   // On the host the files already keep the encoders at hand.
   if (const Placement all{.text = true, .blocks = layers}; !backend->on_host() && possible(all)) return all;
+  for (const DecodePlan& decode : kDecodePlans)
+    for (const bool vae_stays : {true, false})
+      if (const Placement wanted{.vae = vae_stays, .blocks = layers, .decode = decode, .host_bytes = room.host}; possible(wanted)) return wanted;
   std::optional<Placement> best;
-  for (const bool vae_stays : {true, false}) {
-    Placement wanted{.vae = vae_stays, .blocks = layers, .host_bytes = room.host};
-    if (possible(wanted)) return wanted;
-    wanted.blocks = 0;
+  for (const DecodePlan& decode : kDecodePlans) {
+    Placement wanted{.vae = false, .decode = decode, .host_bytes = room.host};
     if (!possible(wanted)) continue;
-    Bytes left = room, least = needs(job);
-    wanted.blocks = most_blocks(device_bytes(left) - device_bytes(least));
+    wanted.blocks = most_blocks(device_bytes(room) - device_bytes(needs(job)));
     if (!best || wanted.blocks > best->blocks) best = wanted;
   }
   return best;
 }
 
 void Engine::State::release() {
-  placement.reset();
   keep({.vae = false});
+  placement.reset();
   weights = {};
   work = {};
+  waiting = {};
 }
 
 void Engine::State::take_memory(const Job& job) {
@@ -133,10 +141,14 @@ void Engine::State::take_memory(const Job& job) {
     mmdit.place(memory);
     vae.decoder.place(memory);
   }
-  const int64_t bytes = measure(job);
-  if (work.size() == bytes) return;
-  work = {};  // first, since both may not fit
-  work = backend->allocate(bytes);
+  const Bytes arenas = measure(job);
+  const auto take = [](Buffer& memory, int64_t bytes, const auto& allocate) {
+    if (memory.size() == bytes) return;
+    memory = {};  // first, since both may not fit
+    memory = allocate(bytes);
+  };
+  take(work, device_bytes(arenas), [&](int64_t bytes) { return backend->allocate(bytes); });
+  take(waiting, backend->on_host() ? 0 : arenas.host, [&](int64_t bytes) { return backend->allocate_host(bytes); });
 }
 
 // Decides what stays where, or leaves it as it is where that fits, and takes the memory. Error{out_of_memory}.
@@ -146,9 +158,9 @@ void Engine::State::make_room(const Job& job) {
       if (!fits(job)) {  // earlier requests were smaller, or there were none
         release();
         const Bytes room = this->room();
-        placement = choose(job, room);
-        if (!placement) throw Error(Code::out_of_memory, why_not(job, room));
-        keep(*placement);
+        const std::optional<Placement> chosen = choose(job, room);
+        if (!chosen) throw Error(Code::out_of_memory, why_not(job, room));
+        keep(*chosen);
       }
       if (job.request.batch == 0) batch = usual_batch(job);
       return take_memory(job);
@@ -193,7 +205,7 @@ std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes ro
 }
 
 std::string Engine::State::why_not(const Job& job, Bytes room) {
-  keep({.vae = false});
+  keep(kLeast);
   const Bytes least = needs(job);
   const bool host_short = least.host > room.host;
   const std::string of = host_short || backend->on_host() ? "the host's memory" : "the card's memory";
@@ -207,23 +219,23 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
 }
 
 Plan Engine::State::plan(const Request& asked) {
-  Plan plan{.request = complete(asked)};
+  Plan plan{.fits = true, .request = complete(asked)};
   const TokenIds ids = ids_of(plan.request, {});
   const Job job{plan.request, ids, embeddings->find(ids, dtype)};
   batch = std::max<int64_t>(1, plan.request.batch);
   if (!fits(job)) {
     release();
     const Bytes room = this->room();
-    placement = choose(job, room);
-    if (!placement) {
+    const std::optional<Placement> chosen = choose(job, room);
+    plan.fits = chosen.has_value();
+    if (!plan.fits) {
       plan.advice.push_back(why_not(job, room));
       plan.nearest = nearest_that_fits(job, room);
     }
-    keep(placement.value_or(Placement{.vae = false}));
+    keep(chosen.value_or(kLeast));
   }
   if (plan.request.batch == 0) batch = usual_batch(job);
   const Bytes room = this->room();
-  plan.fits = placement.has_value();
   plan.planned = plan.process = needs(job);
   plan.budget = room;
   for (Bytes* bytes : {&plan.process, &plan.budget}) {
@@ -236,6 +248,9 @@ Plan Engine::State::plan(const Request& asked) {
   plan.components.push_back(component("transformer", dtype_name, mmdit.embedders, mmdit.blocks, mmdit.final_layer));
   plan.components.push_back(component("modulation", dtype_name, mmdit.modulation));
   plan.components.push_back(component("vae", dtype_name, vae.decoder));
+  plan.decode_bands = placement->decode.bands;
+  plan.decode_through_host = placement->decode.through_host;
+  if (!plan.fits) placement.reset();
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
   return plan;
 }

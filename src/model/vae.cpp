@@ -1,5 +1,6 @@
 #include "model/vae.h"
 
+#include <cassert>
 #include <cmath>
 
 namespace fude {
@@ -36,24 +37,40 @@ Decoder load_decoder(Loader& whole, const VaeGeometry& g) {
   return decoder;
 }
 
-// x + conv2(silu(norm(conv1(silu(norm(x)))))): in place where the number of channels stays, else a new tensor.
-Tensor resnet(Backend& op, const Resnet& w, const Tensor& x, int64_t groups) {
-  Tensor out = w.shortcut ? op.conv2d(x, *w.shortcut) : x;
-  auto scratch = op.scope();
-  Tensor h = op.empty({x.dim(0), x.dim(1), x.dim(2), w.conv1.weight.shape.out});
-  {
-    auto normalised = op.scope();
-    op.conv2d_into(h, op.group_norm(x, w.norm1, groups, kEps, Activation::silu), w.conv1);
+// x + conv2(silu(norm(conv1(silu(norm(x)))))): in place where the number of channels stays, else a new map.
+FeatureMap resnet(FeatureMaps& maps, const Resnet& w, const FeatureMap& x) {
+  const FeatureMap h = maps.conv({.x = x, .norm = &w.norm1}, w.conv1);
+  return maps.add_conv(x, w.shortcut, {.x = h, .norm = &w.norm2}, w.conv2);
+}
+
+// The maps of a decoder, where resnet and vae_decode place them.
+std::vector<MapShape> maps_of(const Decoder& w, int64_t height, int64_t width) {
+  int place = 0;
+  std::vector<MapShape> maps = {{place, height, width, w.conv_in.weight.shape.out}};
+  const auto resnet = [&](const Resnet& r) {
+    maps.push_back({1 - place, height, width, r.conv1.weight.shape.out});
+    if (r.shortcut) place = 1 - place;
+  };
+  resnet(w.mid1);
+  resnet(w.mid2);
+  for (const UpBlock& up : w.up) {
+    for (const Resnet& r : up.resnets) resnet(r);
+    if (!up.upsample) continue;
+    place = 1 - place, height *= 2, width *= 2;
+    maps.push_back({place, height, width, up.upsample->weight.shape.out});
   }
-  op.conv2d_into(out, op.group_norm(h, w.norm2, groups, kEps, Activation::silu), w.conv2, {.accumulate = true});
-  return out;
+  return maps;
 }
 
 // One head over all pixels, in place.
 void attention(Backend& op, const VaeAttention& w, const Tensor& x, int64_t groups) {
   auto scratch = op.scope();
   const int64_t b = x.dim(0), pixels = x.dim(1) * x.dim(2), c = x.dim(3);
-  Tensor qkv = op.linear(op.group_norm(x, w.norm, groups, kEps, Activation::none).view({b, pixels, c}), w.qkv);
+  Tensor qkv = op.empty({b, pixels, 3 * c});
+  {
+    auto normalised = op.scope();
+    op.linear_into(qkv, op.group_norm(x, w.norm, groups, kEps, Activation::none).view({b, pixels, c}), w.qkv);
+  }
   Tensor attn = op.attention(qkv.columns(0, c), qkv.columns(c, 2 * c), qkv.columns(2 * c, 3 * c),
                              {.heads = 1, .scale = 1.0f / std::sqrt(static_cast<float>(c)), .causal = false, .bias = {}});
   op.linear_into(x.view({b, pixels, c}), attn, w.out, {.accumulate = true});
@@ -65,26 +82,35 @@ Vae::Vae(Backend& op, const Checkpoint& checkpoint)
     : geometry(checkpoint.vae()),
       decoder(op, checkpoint, Component::vae, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
 
-Tensor vae_decode(Backend& op, Vae& vae, const Tensor& latents, const VaeProbe& probe) {
+void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows, const VaeProbe& probe) {
+  assert(latents.dim(0) == 1);
   const auto turn = vae.decoder.turns(1);
   const Decoder& w = *vae.decoder;
   const int64_t groups = vae.geometry.groups;
-  const int64_t zoom = int64_t{1} << (vae.geometry.block_out_channels.size() - 1);
-  Tensor pixels = op.empty({latents.dim(0), latents.dim(2) * zoom, latents.dim(3) * zoom, w.conv_out.weight.shape.out}, DType::f32);
-
   auto scratch = op.scope();
-  Tensor x = op.conv2d(op.to_nhwc(latents, 1.0f / vae.geometry.scaling_factor, vae.geometry.shift_factor), w.conv_in);
-  x = resnet(op, w.mid1, x, groups);
-  if (w.attention) attention(op, *w.attention, x, groups);
-  x = resnet(op, w.mid2, x, groups);
-  if (probe) probe("mid", x);
-  for (size_t i = 0; i < w.up.size(); ++i) {
-    for (const Resnet& r : w.up[i].resnets) x = resnet(op, r, x, groups);
-    if (w.up[i].upsample) x = op.conv2d(x, *w.up[i].upsample, {.upsample = true});
-    if (probe) probe("up." + std::to_string(i), x);
+  FeatureMaps maps(op, plan, maps_of(w, latents.dim(2), latents.dim(3)), groups, kEps);
+  const auto look = [&](const std::string& name, const FeatureMap& x) {
+    if (!probe) return;
+    auto scratch_of_probe = op.scope();
+    probe(name, maps.on_device(x));
+  };
+
+  FeatureMap x;
+  {
+    auto scratch_of_latents = op.scope();
+    const Tensor scaled = op.to_nhwc(latents, 1.0f / vae.geometry.scaling_factor, vae.geometry.shift_factor);
+    x = maps.conv({.x = {.whole = scaled, .sums = {}, .place = 1}}, w.conv_in);
   }
-  op.copy(pixels, op.conv2d(op.group_norm(x, w.norm_out, groups, kEps, Activation::silu), w.conv_out));
-  return pixels;
+  x = resnet(maps, w.mid1, x);
+  if (w.attention) attention(op, *w.attention, x.whole, groups);
+  x = resnet(maps, w.mid2, x);
+  look("mid", x);
+  for (size_t i = 0; i < w.up.size(); ++i) {
+    for (const Resnet& r : w.up[i].resnets) x = resnet(maps, r, x);
+    if (w.up[i].upsample) x = maps.conv({.x = x, .upsample = true}, *w.up[i].upsample);
+    look("up." + std::to_string(i), x);
+  }
+  maps.draw({.x = x, .norm = &w.norm_out}, w.conv_out, draw_rows);
 }
 
 }  // namespace fude

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/bands.h"
 #include "weights/blocks.h"
 #include "weights/geometry.h"
 
@@ -46,7 +47,9 @@ struct Vae {
 // Called with ("mid" | "up.K", NHWC tensor) by tests that look inside.
 using VaeProbe = std::function<void(const std::string& name, const Tensor&)>;
 
-// Latents as the denoiser leaves them, f32 [b, 16, h, w] -> f32 NHWC pixels [b, 8h, 8w, 3], about −1…1.
-Tensor vae_decode(Backend& op, Vae& vae, const Tensor& latents, const VaeProbe& probe = {});
+// One picture's latents as the denoiser leaves them, f32 [1, 16, h, w] -> pixels 8h × 8w, about −1…1, from top to bottom. The plan
+// decides what memory it takes, not what comes out.
+void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
+                const VaeProbe& probe = {});
 
 }  // namespace fude

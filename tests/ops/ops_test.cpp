@@ -372,6 +372,31 @@ TEST_P(NotANumber, ComesThrough) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });
 
+class HostTensors : public testing::TestWithParam<Device> {};
+
+// What waits on the host comes back as it was when it was sent, though its memory on the device is overwritten meanwhile.
+TEST_P(HostTensors, ComeBack) {
+  Backend& op = *GetParam().backend;
+  Memory memory(op);
+  const Buffer buffer = op.allocate_host(1 << 20);
+  Arena host(buffer);
+  op.use_host(host);
+  op.use(GetParam().dtype);
+  Inputs in(op);
+  const Tensor x = in.tensor({1, 9, 7, 24}), other = in.tensor({1, 9, 7, 24});
+  const std::vector<float> expected = values_of(op, x);
+  const Tensor waiting = op.empty_on_host({1, 9, 7, 24}, op.dtype());
+  EXPECT_EQ(host.used(), (waiting.bytes() + 255) / 256 * 256);
+  op.to_host(waiting, x);
+  op.copy(x, other);
+  const Tensor back = op.empty({1, 3, 7, 24});
+  op.from_host(back, waiting[0].batch(4, 7).view({1, 3, 7, 24}));
+  EXPECT_EQ(values_of(op, back), std::vector<float>(expected.begin() + 4 * 7 * 24, expected.begin() + 7 * 7 * 24));
+  EXPECT_EQ(values_of(op, x), values_of(op, other));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, HostTensors, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });
+
 class Pixels : public testing::TestWithParam<Device> {};
 
 TEST_P(Pixels, BecomeBytesAsTorchMakesThem) {

@@ -23,11 +23,11 @@ Album::Album(const SessionFolder& session, std::string model, Warn warn)
 
 // The sheet's places. A gacha whose count was not known at first gets new ones, and its pictures are read again.
 void Album::lay_out() {
-  const Plan plan = layout_of(session_.wish(), model_);
-  laid_out_ = plan.count;
+  const Arrangement arrangement = layout_of(session_.wish(), model_);
+  laid_out_ = arrangement.count;
   sheet_.reset();
   try {
-    sheet_ = std::make_unique<ContactSheet>(plan, warn_);
+    sheet_ = std::make_unique<ContactSheet>(arrangement, warn_);
   } catch (const Error& error) {
     if (error.code() != Code::bad_request) throw;
     warn_(std::string("there will be no contact sheet: ") + error.what());  // the pictures are no worse for it

@@ -102,7 +102,7 @@ class SessionRun {
   int64_t drawn_ = 0, drawn_before_ = 0;
   double seconds_before_ = 0;  // of pictures drawn before
   double effort_left_ = 0;
-  Plan layout_;
+  Arrangement layout_;
   Pace pace_;
   bool asked_ = false, refused_ = false;
   std::vector<Code> failures_;

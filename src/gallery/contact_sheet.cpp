@@ -46,27 +46,27 @@ struct Layout {
 
 class Setter {
  public:
-  Setter(const Plan& plan, const Fonts& fonts) : plan_(plan), fonts_(fonts), tables_(tables_of(plan)) {
-    assert(plan.count > 0 && plan.size.width > 0 && plan.size.height > 0);
+  Setter(const Arrangement& arrangement, const Fonts& fonts) : arrangement_(arrangement), fonts_(fonts), tables_(tables_of(arrangement)) {
+    assert(arrangement.count > 0 && arrangement.size.width > 0 && arrangement.size.height > 0);
   }
 
   Layout set() const {
-    for (double width = first_width(); width >= kTooSmall && plan_.count <= kMostPictures; width *= 0.85) {
+    for (double width = first_width(); width >= kTooSmall && arrangement_.count <= kMostPictures; width *= 0.85) {
       Layout layout = set_with(std::floor(width));
       const auto wide = static_cast<double>(layout.size.width), tall = static_cast<double>(layout.size.height);
       if (wide <= kLongestSide && tall <= kLongestSide && wide * tall <= kMostPixels) return layout;
     }
-    throw Error(Code::bad_request, "a contact sheet of " + std::to_string(plan_.count) +
+    throw Error(Code::bad_request, "a contact sheet of " + std::to_string(arrangement_.count) +
                                        " pictures would be too large. Ask for fewer values at a time.");
   }
 
  private:
-  double tallness() const { return static_cast<double>(plan_.size.height) / static_cast<double>(plan_.size.width); }
+  double tallness() const { return static_cast<double>(arrangement_.size.height) / static_cast<double>(arrangement_.size.width); }
 
   int64_t columns() const {
     if (tables_.empty()) {  // a little wider than tall
-      const double even = std::sqrt(static_cast<double>(plan_.count) * 1.5 * (tallness() + 0.12));
-      const double most = std::min(static_cast<double>(plan_.count), kRoom / (kLeast + kLeastGap));
+      const double even = std::sqrt(static_cast<double>(arrangement_.count) * 1.5 * (tallness() + 0.12));
+      const double most = std::min(static_cast<double>(arrangement_.count), kRoom / (kLeast + kLeastGap));
       return static_cast<int64_t>(std::clamp(std::round(even), 1.0, most));
     }
     size_t most = 1;
@@ -76,7 +76,7 @@ class Setter {
 
   double first_width() const {
     const double share = (kRoom - (rows_are_named() ? 300 : 0)) / static_cast<double>(columns());
-    return std::min({static_cast<double>(plan_.size.width), kLargest, std::max(kLeast, share - gap_of(share))});
+    return std::min({static_cast<double>(arrangement_.size.width), kLargest, std::max(kLeast, share - gap_of(share))});
   }
 
   bool rows_are_named() const { return !tables_.empty() && !tables_[0].rows.empty(); }
@@ -105,9 +105,9 @@ class Setter {
       layout.lines.push_back({{x, y, most, height}, text, style});
       return height;
     };
-    if (!plan_.title.empty())
-      y += put(margin, whole - 2 * margin, plan_.title, {std::round(layout.text * 1.5), true, kInk, 3}) + layout.text * 0.45;
-    for (const std::string& line : plan_.lines)
+    if (!arrangement_.title.empty())
+      y += put(margin, whole - 2 * margin, arrangement_.title, {std::round(layout.text * 1.5), true, kInk, 3}) + layout.text * 0.45;
+    for (const std::string& line : arrangement_.lines)
       y += put(margin, whole - 2 * margin, line, {layout.text, false, kQuiet, 2}) + layout.text * 0.2;
     layout.rule = std::round(y + layout.text * 0.9);
     y = layout.rule + std::round(layout.text * 1.6);
@@ -119,9 +119,9 @@ class Setter {
       const double x = margin + names + static_cast<double>(column) * (width + gap);
       layout.places[number] = {std::round(x), std::round(y), width, height};
     };
-    for (int64_t i = 0; tables_.empty() && i < plan_.count; ++i) {
+    for (int64_t i = 0; tables_.empty() && i < arrangement_.count; ++i) {
       place(i + 1, i % columns());
-      if ((i + 1) % columns() == 0 || i + 1 == plan_.count) y += height + below + gap;
+      if ((i + 1) % columns() == 0 || i + 1 == arrangement_.count) y += height + below + gap;
     }
     for (const Table& table : tables_) {
       if (!table.heading.empty())
@@ -159,15 +159,15 @@ class Setter {
   }
 
  private:
-  const Plan& plan_;
+  const Arrangement& arrangement_;
   const Fonts& fonts_;
   std::vector<Table> tables_;
 };
 
-std::string everything_in(const Plan& plan) {
-  std::string text = plan.title;
-  for (const std::string& line : plan.lines) text += ' ' + line;
-  for (const Axis& axis : plan.axes)
+std::string everything_in(const Arrangement& arrangement) {
+  std::string text = arrangement.title;
+  for (const std::string& line : arrangement.lines) text += ' ' + line;
+  for (const Axis& axis : arrangement.axes)
     for (const std::string& value : axis.values) text += ' ' + value;
   return text;
 }
@@ -181,10 +181,10 @@ std::string text_of_seconds(double seconds) {
 }  // namespace
 
 struct ContactSheet::State {
-  explicit State(const Plan& plan)
-      : fonts(everything_in(plan)),
-        is_flow(plan.axes.empty()),
-        layout(Setter(plan, fonts).set()),
+  explicit State(const Arrangement& arrangement)
+      : fonts(everything_in(arrangement)),
+        is_flow(arrangement.axes.empty()),
+        layout(Setter(arrangement, fonts).set()),
         canvas(fonts, layout.size, kPaper) {}
 
   Fonts fonts;
@@ -229,9 +229,9 @@ struct ContactSheet::State {
   }
 };
 
-ContactSheet::ContactSheet(const Plan& plan, const std::function<void(const std::string&)>& warning)
-    : state_(std::make_unique<State>(plan)) {
-  const std::string complaint = state_->fonts.complaint_about(everything_in(plan));
+ContactSheet::ContactSheet(const Arrangement& arrangement, const std::function<void(const std::string&)>& warning)
+    : state_(std::make_unique<State>(arrangement)) {
+  const std::string complaint = state_->fonts.complaint_about(everything_in(arrangement));
   if (warning && !complaint.empty()) warning("on the contact sheet: " + complaint);
   state_->draw_all_but_pictures();
 }

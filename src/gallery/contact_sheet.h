@@ -8,7 +8,7 @@
 
 #include "fude/fude.h"
 #include "gallery/cell.h"
-#include "gallery/plan.h"
+#include "gallery/arrangement.h"
 
 namespace fude {
 
@@ -18,7 +18,7 @@ class ContactSheet {
  public:
   // `warning` hears once of characters that no installed font has, and which package brings them. Error{bad_request} when there
   // are too many pictures for one sheet.
-  explicit ContactSheet(const Plan& plan, const std::function<void(const std::string&)>& warning = {});
+  explicit ContactSheet(const Arrangement& arrangement, const std::function<void(const std::string&)>& warning = {});
   ~ContactSheet();
   ContactSheet(ContactSheet&&) noexcept;
   ContactSheet& operator=(ContactSheet&&) noexcept;

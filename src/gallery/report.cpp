@@ -91,11 +91,11 @@ std::string path_from(const fs::path& folder, const fs::path& file) {
 Json positive_or_null(double number) { return number > 0 ? Json(number) : Json(); }
 Json positive_or_null(int64_t number) { return number > 0 ? Json(number) : Json(); }
 
-Json json_from(const fs::path& folder, const Plan& plan, const Entry& entry) {
+Json json_from(const fs::path& folder, const Arrangement& arrangement, const Entry& entry) {
   const Cell& cell = *entry.cell;
   Json values = Json::object();
-  for (size_t axis = 0; axis < plan.axes.size(); ++axis)
-    values[plan.axes[axis].name] = plan.axes[axis].values[value_of(plan, axis, cell.number)];
+  for (size_t axis = 0; axis < arrangement.axes.size(); ++axis)
+    values[arrangement.axes[axis].name] = arrangement.axes[axis].values[value_of(arrangement, axis, cell.number)];
   const std::optional<double> per_step = seconds_per_step(cell);
   Json json = {{"number", cell.number},
                {"file", path_from(folder, cell.file)},
@@ -118,11 +118,11 @@ Json json_from(const fs::path& folder, const Plan& plan, const Entry& entry) {
   return json;
 }
 
-Json json_from(const fs::path& folder, const Plan& plan, const std::map<int64_t, Entry>& entries,
+Json json_from(const fs::path& folder, const Arrangement& arrangement, const std::map<int64_t, Entry>& entries,
                const std::vector<Series>& all) {
-  Json json = {{"title", plan.title}, {"lines", plan.lines}, {"count", plan.count}, {"finished", entries.size()}};
+  Json json = {{"title", arrangement.title}, {"lines", arrangement.lines}, {"count", arrangement.count}, {"finished", entries.size()}};
   json["axes"] = Json::array();
-  for (const Axis& axis : plan.axes) json["axes"].push_back({{"name", axis.name}, {"values", axis.values}});
+  for (const Axis& axis : arrangement.axes) json["axes"].push_back({{"name", axis.name}, {"values", axis.values}});
   json["sentences"] = sentences_about(all);
   json["series"] = Json::array();
   for (const Series& series : all) {
@@ -131,7 +131,7 @@ Json json_from(const fs::path& folder, const Plan& plan, const std::map<int64_t,
     json["series"].push_back({{"label", series.label}, {"cells", numbers}});
   }
   json["cells"] = Json::array();
-  for (const auto& [number, entry] : entries) json["cells"].push_back(json_from(folder, plan, entry));
+  for (const auto& [number, entry] : entries) json["cells"].push_back(json_from(folder, arrangement, entry));
   return json;
 }
 
@@ -148,7 +148,7 @@ std::string csv_field(const Json& value) {
 }
 
 // The axes first; of other columns those that are none.
-std::string csv_from(const Plan& plan, const Json& report) {
+std::string csv_from(const Arrangement& arrangement, const Json& report) {
   std::vector<std::pair<std::string, Json::json_pointer>> columns;  // names, and where in a cell the values are
   const auto add = [&](const std::string& name, const std::string& where) {
     const auto same = [&](const auto& column) { return column.first == name; };
@@ -156,7 +156,7 @@ std::string csv_from(const Plan& plan, const Json& report) {
   };
   add("number", "/number");
   add("file", "/file");
-  for (const Axis& axis : plan.axes) add(axis.name, "/values/" + axis.name);
+  for (const Axis& axis : arrangement.axes) add(axis.name, "/values/" + axis.name);
   for (const char* name :
        {"prompt", "negative", "seed", "steps", "guidance", "width", "height", "sampler", "shift", "device", "model"})
     add(name, std::string("/request/") + name);
@@ -209,15 +209,15 @@ std::string findings_in(const Json& sentences) {
 }
 
 // What the script reads: the report, how it is laid out, and the pictures.
-std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry>& entries) {
+std::string data_of(const Arrangement& arrangement, Json report, const std::map<int64_t, Entry>& entries) {
   report["limit"] = kUnchanged;
   report["tables"] = Json::array();
-  for (const Table& table : tables_of(plan))
+  for (const Table& table : tables_of(arrangement))
     report["tables"].push_back(
         {{"heading", table.heading}, {"columns", table.columns}, {"rows", table.rows}, {"numbers", table.numbers}});
   for (Json& cell : report["cells"]) {
-    const std::string label = label_of(plan, cell["number"].get<int64_t>());
-    cell["label"] = label.empty() && cell["request"]["prompt"] != plan.title ? cell["request"]["prompt"] : Json(label);
+    const std::string label = label_of(arrangement, cell["number"].get<int64_t>());
+    cell["label"] = label.empty() && cell["request"]["prompt"] != arrangement.title ? cell["request"]["prompt"] : Json(label);
     cell["picture"] = entries.at(cell["number"].get<int64_t>()).jpeg;
     cell["width"] = cell["request"]["width"];
     cell["height"] = cell["request"]["height"];
@@ -230,15 +230,15 @@ std::string data_of(const Plan& plan, Json report, const std::map<int64_t, Entry
   return text;
 }
 
-std::string page_from(const Plan& plan, const Json& report, const std::map<int64_t, Entry>& entries) {
+std::string page_from(const Arrangement& arrangement, const Json& report, const std::map<int64_t, Entry>& entries) {
   std::string lines;
-  for (const std::string& line : plan.lines) lines += "<p>" + escaped(line) + "</p>";
-  const std::pair<std::string_view, std::string> parts[] = {{"{{name}}", plan.title.empty() ? "fude" : escaped(plan.title)},
-                                                            {"{{title}}", escaped(plan.title)},
+  for (const std::string& line : arrangement.lines) lines += "<p>" + escaped(line) + "</p>";
+  const std::pair<std::string_view, std::string> parts[] = {{"{{name}}", arrangement.title.empty() ? "fude" : escaped(arrangement.title)},
+                                                            {"{{title}}", escaped(arrangement.title)},
                                                             {"{{lines}}", lines},
                                                             {"{{findings}}", findings_in(report["sentences"])},
                                                             {"{{version}}", escaped(version())},
-                                                            {"{{data}}", data_of(plan, report, entries)}};
+                                                            {"{{data}}", data_of(arrangement, report, entries)}};
   std::string_view page = report_page();
   std::string html;
   while (!page.empty()) {
@@ -260,13 +260,13 @@ void write_text(const fs::path& path, const std::string& text) {
 
 }  // namespace
 
-void write_report(const fs::path& folder, const Plan& plan, std::span<const Cell> cells) {
-  std::vector<Series> series = series_of(plan, cells);
+void write_report(const fs::path& folder, const Arrangement& arrangement, std::span<const Cell> cells) {
+  std::vector<Series> series = series_of(arrangement, cells);
   const std::map<int64_t, Entry> entries = look_at(cells, series);
-  const Json report = json_from(folder, plan, entries, series);
-  write_text(folder / "report.html", page_from(plan, report, entries));
+  const Json report = json_from(folder, arrangement, entries, series);
+  write_text(folder / "report.html", page_from(arrangement, report, entries));
   write_text(folder / "report.json", dump(report, 2) + '\n');
-  write_text(folder / "report.csv", csv_from(plan, report));
+  write_text(folder / "report.csv", csv_from(arrangement, report));
 }
 
 }  // namespace fude

@@ -5,13 +5,13 @@
 #include <span>
 
 #include "gallery/cell.h"
-#include "gallery/plan.h"
+#include "gallery/arrangement.h"
 
 namespace fude {
 
 // Writes the three files into the folder, each whole or not at all; the page holds everything it shows and links to the
 // pictures' files. Cells are those that were drawn, in any order. Every picture is decoded, which takes up to a tenth of a
 // second each: meant for the end of the work, or where it was interrupted. Error: io, bad_request (a picture is damaged).
-void write_report(const std::filesystem::path& folder, const Plan& plan, std::span<const Cell> cells);
+void write_report(const std::filesystem::path& folder, const Arrangement& arrangement, std::span<const Cell> cells);
 
 }  // namespace fude

@@ -40,18 +40,18 @@ const std::string kLimit = std::to_string(static_cast<int>(kUnchanged * 100)) + 
 
 }  // namespace
 
-std::vector<Series> series_of(const Plan& plan, std::span<const Cell> cells) {
-  const auto found = std::find_if(plan.axes.begin(), plan.axes.end(),
+std::vector<Series> series_of(const Arrangement& arrangement, std::span<const Cell> cells) {
+  const auto found = std::find_if(arrangement.axes.begin(), arrangement.axes.end(),
                                   [](const Axis& axis) { return axis.name == "steps" && axis.values.size() > 1; });
-  if (found == plan.axes.end()) return {};
-  const auto steps = static_cast<size_t>(found - plan.axes.begin());
+  if (found == arrangement.axes.end()) return {};
+  const auto steps = static_cast<size_t>(found - arrangement.axes.begin());
   std::map<std::vector<size_t>, Series> all;  // by the values of the other axes
   for (const Cell& cell : cells) {
     std::vector<size_t> values;
-    for (size_t axis = 0; axis < plan.axes.size(); ++axis)
-      if (axis != steps) values.push_back(value_of(plan, axis, cell.number));
+    for (size_t axis = 0; axis < arrangement.axes.size(); ++axis)
+      if (axis != steps) values.push_back(value_of(arrangement, axis, cell.number));
     Series& series = all[values];
-    series.label = label_of(plan, cell.number, {steps});
+    series.label = label_of(arrangement, cell.number, {steps});
     series.cells.push_back(&cell);
   }
   std::vector<Series> series;

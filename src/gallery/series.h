@@ -9,7 +9,7 @@
 
 #include "gallery/cell.h"
 #include "gallery/difference.h"
-#include "gallery/plan.h"
+#include "gallery/arrangement.h"
 
 namespace fude {
 
@@ -19,11 +19,11 @@ struct Series {
   std::string label;                // the values of the other axes; empty when there are none
   std::vector<const Cell*> cells;   // by rising steps; the last is what the others are compared with
   std::vector<Difference> changes;  // of each to the last
-  bool whole = false;               // the most steps of the plan are among them
+  bool whole = false;               // the most steps of the arrangement are among them
 };
 
 // Those that have two pictures or more; none without an axis of steps. `changes` stays empty.
-std::vector<Series> series_of(const Plan& plan, std::span<const Cell> cells);
+std::vector<Series> series_of(const Arrangement& arrangement, std::span<const Cell> cells);
 
 // "After 28 steps the picture changes by less than 2 %, compared with 50 steps."
 std::string sentence_about(const Series& series);

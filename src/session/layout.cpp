@@ -41,23 +41,23 @@ std::vector<Axis> axes_of(const Wish& wish) {
 
 }  // namespace
 
-Plan layout_of(const Wish& wish, const std::string& model) {
+Arrangement layout_of(const Wish& wish, const std::string& model) {
   const std::vector<Task> tasks = tasks_of(wish);
   const Request& request = tasks.front().request;
-  Plan plan;
-  if (wish.kind == kSweep) plan.axes = axes_of(wish);
-  plan.count = static_cast<int64_t>(tasks.size());
+  Arrangement arrangement;
+  if (wish.kind == kSweep) arrangement.axes = axes_of(wish);
+  arrangement.count = static_cast<int64_t>(tasks.size());
   for (const Task& task : tasks) {
     const auto pixels = [](int64_t width, int64_t height) { return width * height; };
-    if (pixels(task.request.width, task.request.height) > pixels(plan.size.width, plan.size.height))
-      plan.size = {task.request.width, task.request.height};
+    if (pixels(task.request.width, task.request.height) > pixels(arrangement.size.width, arrangement.size.height))
+      arrangement.size = {task.request.width, task.request.height};
   }
 
   const auto varies = [&](const char* name) {
-    return std::any_of(plan.axes.begin(), plan.axes.end(), [&](const Axis& axis) { return axis.name == name; });
+    return std::any_of(arrangement.axes.begin(), arrangement.axes.end(), [&](const Axis& axis) { return axis.name == name; });
   };
-  if (wish.kind == kGacha) plan.title = wish.grid.prompts.size() == 1 ? wish.grid.prompts[0] : "";
-  else if (!varies("prompt")) plan.title = request.prompt;
+  if (wish.kind == kGacha) arrangement.title = wish.grid.prompts.size() == 1 ? wish.grid.prompts[0] : "";
+  else if (!varies("prompt")) arrangement.title = request.prompt;
 
   std::string shared;
   const auto add = [&](const char* name, const std::string& text) {
@@ -70,13 +70,13 @@ Plan layout_of(const Wish& wish, const std::string& model) {
   add("size", text_of(request.width) + "×" + text_of(request.height));
   add("sampler", request.sampler);
   if (request.shift) add("shift", "shift " + text_of(*request.shift));
-  plan.lines.push_back(shared);
-  if (!varies("negative") && !request.negative.empty()) plan.lines.push_back("without " + request.negative);
-  plan.lines.push_back(varies("dtype") || wish.engine.dtype == "auto" ? model : model + ", " + wish.engine.dtype);
-  return plan;
+  arrangement.lines.push_back(shared);
+  if (!varies("negative") && !request.negative.empty()) arrangement.lines.push_back("without " + request.negative);
+  arrangement.lines.push_back(varies("dtype") || wish.engine.dtype == "auto" ? model : model + ", " + wish.engine.dtype);
+  return arrangement;
 }
 
-std::string label_of(const Wish& wish, const Plan& layout, const Task& task) {
+std::string label_of(const Wish& wish, const Arrangement& layout, const Task& task) {
   if (wish.kind == kGacha) {
     const std::string seed = "seed " + text_of(task.request.seed);
     const bool one_prompt = Wildcards(wish.grid.prompts).combinations() == 1;

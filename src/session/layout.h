@@ -3,15 +3,15 @@
 
 #include <string>
 
-#include "gallery/plan.h"
+#include "gallery/arrangement.h"
 #include "session/wish.h"
 
 namespace fude {
 
 // `model` is its name. Axes of a single value are none.
-Plan layout_of(const Wish& wish, const std::string& model);
+Arrangement layout_of(const Wish& wish, const std::string& model);
 
 // What tells this picture from the others: "30 steps, guidance 7"; of a gacha its seed, and its prompt where there are several.
-std::string label_of(const Wish& wish, const Plan& layout, const Task& task);
+std::string label_of(const Wish& wish, const Arrangement& layout, const Task& task);
 
 }  // namespace fude

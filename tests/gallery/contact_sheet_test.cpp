@@ -47,18 +47,18 @@ Found find(const Image& sheet, int64_t number) {
   return right < 0 ? Found{} : Found{left, top, right + 1 - left, bottom + 1 - top};
 }
 
-Plan plan_of(int64_t count, Size size, std::vector<Axis> axes = {}) {
-  Plan plan;
-  plan.title = "a capybara in a hot spring";
-  plan.lines = {"28 steps · guidance 7"};
-  plan.axes = std::move(axes);
-  plan.count = count;
-  plan.size = size;
-  return plan;
+Arrangement arrangement_of(int64_t count, Size size, std::vector<Axis> axes = {}) {
+  Arrangement arrangement;
+  arrangement.title = "a capybara in a hot spring";
+  arrangement.lines = {"28 steps · guidance 7"};
+  arrangement.axes = std::move(axes);
+  arrangement.count = count;
+  arrangement.size = size;
+  return arrangement;
 }
 
 TEST(ContactSheet, GrowsByOnePictureAtATime) {
-  ContactSheet sheet(plan_of(7, {64, 48}));
+  ContactSheet sheet(arrangement_of(7, {64, 48}));
   const Image before = sheet.render();
   EXPECT_EQ(find(before, 3).width, 0);
   sheet.add(cell_of(3), plain(3, {64, 48}));
@@ -77,12 +77,12 @@ TEST(ContactSheet, GrowsByOnePictureAtATime) {
       EXPECT_LT(y, third.top + third.height + 30);
     }
   }
-  sheet.add(cell_of(8), plain(8, {64, 48}));  // is not part of the plan
+  sheet.add(cell_of(8), plain(8, {64, 48}));  // is not part of the arrangement
   EXPECT_EQ(sheet.render().rgb, after.rgb);
 }
 
 TEST(ContactSheet, KeepsTheOrder) {
-  ContactSheet sheet(plan_of(12, {64, 64}));
+  ContactSheet sheet(arrangement_of(12, {64, 64}));
   for (const int64_t number : {12, 1, 5, 2, 4}) sheet.add(cell_of(number), plain(number, {64, 64}));
   const Image image = sheet.render();
   const Found first = find(image, 1), second = find(image, 2), fifth = find(image, 5), last = find(image, 12);
@@ -95,8 +95,8 @@ TEST(ContactSheet, KeepsTheOrder) {
 }
 
 TEST(ContactSheet, PutsStepsAcross) {
-  const Plan plan = plan_of(4, {64, 64}, {{"steps", {"5", "10"}}, {"guidance", {"3", "7"}}});
-  ContactSheet sheet(plan);
+  const Arrangement arrangement = arrangement_of(4, {64, 64}, {{"steps", {"5", "10"}}, {"guidance", {"3", "7"}}});
+  ContactSheet sheet(arrangement);
   for (int64_t number = 1; number <= 4; ++number) sheet.add(cell_of(number), plain(number, {64, 64}));
   const Image image = sheet.render();
   EXPECT_EQ(find(image, 1).top, find(image, 3).top);
@@ -109,27 +109,27 @@ TEST(ContactSheet, StaysOfUsefulSize) {
   const Size sizes[] = {{1024, 1024}, {1216, 832}, {256, 256}, {16, 16}, {512, 2048}};
   for (const Size size : sizes) {
     for (const int64_t count : {1, 2, 9, 40, 200, 1000}) {
-      const Image sheet = ContactSheet(plan_of(count, size)).render();
+      const Image sheet = ContactSheet(arrangement_of(count, size)).render();
       EXPECT_LE(sheet.width, 4000) << size.width << ' ' << count;
       EXPECT_LE(sheet.width * sheet.height, 32'000'000);
     }
   }
   Axis many{"steps", {}};
   for (int i = 1; i <= 300; ++i) many.values.push_back(std::to_string(i));
-  EXPECT_LE(ContactSheet(plan_of(600, {512, 512}, {many, {"seed", {"1", "2"}}})).render().width, 32'000);
-  EXPECT_THROW(ContactSheet(plan_of(1'000'000, {512, 512})), Error);
+  EXPECT_LE(ContactSheet(arrangement_of(600, {512, 512}, {many, {"seed", {"1", "2"}}})).render().width, 32'000);
+  EXPECT_THROW(ContactSheet(arrangement_of(1'000'000, {512, 512})), Error);
 }
 
 TEST(ContactSheet, NeedsNoTitle) {
-  Plan plan = plan_of(2, {64, 64});
-  const int64_t height = ContactSheet(plan).render().height;
-  plan.title.clear();
-  plan.lines.clear();
-  EXPECT_LT(ContactSheet(plan).render().height, height);
+  Arrangement arrangement = arrangement_of(2, {64, 64});
+  const int64_t height = ContactSheet(arrangement).render().height;
+  arrangement.title.clear();
+  arrangement.lines.clear();
+  EXPECT_LT(ContactSheet(arrangement).render().height, height);
 }
 
 TEST(ContactSheet, ShowsPicturesOfOtherShapes) {
-  ContactSheet sheet(plan_of(2, {128, 128}, {{"size", {"128x64", "256x512"}}}));
+  ContactSheet sheet(arrangement_of(2, {128, 128}, {{"size", {"128x64", "256x512"}}}));
   sheet.add(cell_of(1), plain(1, {128, 64}));
   sheet.add(cell_of(2), plain(2, {256, 512}));
   const Image image = sheet.render();
@@ -151,10 +151,10 @@ TEST(Fonts, SayWhichPackageHasWhatIsMissing) {
 }
 
 TEST(Fonts, AreComplainedAboutOnce) {
-  Plan plan = plan_of(3, {64, 64});
-  plan.title = "\xf0\xb0\x80\x80";
+  Arrangement arrangement = arrangement_of(3, {64, 64});
+  arrangement.title = "\xf0\xb0\x80\x80";
   std::vector<std::string> warnings;
-  ContactSheet sheet(plan, [&](const std::string& warning) { warnings.push_back(warning); });
+  ContactSheet sheet(arrangement, [&](const std::string& warning) { warnings.push_back(warning); });
   sheet.add(cell_of(1), plain(1, {64, 64}));
   sheet.render();
   EXPECT_EQ(warnings.size(), 1u);

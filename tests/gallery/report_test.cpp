@@ -99,7 +99,7 @@ class Report : public testing::Test {
     return {bytes.begin(), bytes.end()};
   }
 
-  Plan plan_of(std::vector<Axis> axes, int64_t count) const {
+  Arrangement arrangement_of(std::vector<Axis> axes, int64_t count) const {
     return {.title = "温泉 & <b>\"かぴばら\"</b> </script>",
             .lines = {"seed 7 < 8"},
             .axes = std::move(axes),
@@ -111,11 +111,11 @@ class Report : public testing::Test {
 };
 
 TEST_F(Report, ComparesAlongSteps) {
-  const Plan plan = plan_of({{"guidance", {"3", "7"}}, {"steps", {"5", "10", "20"}}}, 6);
+  const Arrangement arrangement = arrangement_of({{"guidance", {"3", "7"}}, {"steps", {"5", "10", "20"}}}, 6);
   // Number 4 has not been drawn, and they come in any order.
   const std::vector<Cell> cells = {drawn(6, 20, 7, 0), drawn(1, 5, 3, 60), drawn(2, 10, 3, 4), drawn(3, 20, 3, 0),
                                    drawn(5, 10, 7, 50)};
-  write_report(folder_, plan, cells);
+  write_report(folder_, arrangement, cells);
   const Json report = Json::parse(text_of_file("report.json"));
   EXPECT_EQ(report["count"], 6);
   EXPECT_EQ(report["finished"], 5);
@@ -141,7 +141,7 @@ TEST_F(Report, ComparesAlongSteps) {
 }
 
 TEST_F(Report, IsAPageOfItsOwn) {
-  write_report(folder_, plan_of({{"dtype", {"f32", "bf16"}}}, 2), std::vector{drawn(1, 5, 3, 0)});
+  write_report(folder_, arrangement_of({{"dtype", {"f32", "bf16"}}}, 2), std::vector{drawn(1, 5, 3, 0)});
   const std::string page = text_of_file("report.html");
   EXPECT_NE(page.find("<h1>温泉 &amp; &lt;b&gt;&quot;かぴばら&quot;&lt;/b&gt; &lt;/script&gt;</h1>"), std::string::npos);
   EXPECT_NE(page.find("<p>seed 7 &lt; 8</p>"), std::string::npos);
@@ -163,7 +163,7 @@ TEST_F(Report, IsAPageOfItsOwn) {
 }
 
 TEST_F(Report, ListsCellsAsCsv) {
-  write_report(folder_, plan_of({{"dtype", {"f16", "bf16"}}, {"steps", {"5", "10"}}}, 4),
+  write_report(folder_, arrangement_of({{"dtype", {"f16", "bf16"}}, {"steps", {"5", "10"}}}, 4),
                std::vector{drawn(1, 5, 3, 9), drawn(2, 10, 3, 9)});
   const std::string csv = text_of_file("report.csv");
   EXPECT_TRUE(csv.starts_with(
@@ -178,15 +178,15 @@ TEST_F(Report, ListsCellsAsCsv) {
 }
 
 TEST_F(Report, NeedsNothingButThePlan) {
-  write_report(folder_, plan_of({}, 3), {});
+  write_report(folder_, arrangement_of({}, 3), {});
   EXPECT_EQ(Json::parse(text_of_file("report.json"))["finished"], 0);
   EXPECT_NE(text_of_file("report.html").find("</html>"), std::string::npos);
 }
 
 TEST_F(Report, ShowsPromptsThatDiffer) {
-  Plan plan = plan_of({}, 2);
-  plan.title.clear();
-  write_report(folder_, plan, std::vector{drawn(1, 5, 3, 0)});
+  Arrangement arrangement = arrangement_of({}, 2);
+  arrangement.title.clear();
+  write_report(folder_, arrangement, std::vector{drawn(1, 5, 3, 0)});
   const std::string page = text_of_file("report.html");
   EXPECT_NE(page.find("<title>fude</title>"), std::string::npos);
   EXPECT_NE(page.find("\"label\":\"温泉, \\\"かぴばら\\\" \\u003c/script>\\u003cb>\""), std::string::npos);
@@ -196,7 +196,7 @@ TEST_F(Report, NamesThePictureItCannotRead) {
   Cell cell = drawn(1, 5, 3, 0);
   write_file(cell.file, std::vector<uint8_t>{1, 2, 3});
   try {
-    write_report(folder_, plan_of({}, 1), std::vector{cell});
+    write_report(folder_, arrangement_of({}, 1), std::vector{cell});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::bad_request);

@@ -19,24 +19,24 @@ TEST(Layout, HasTheAxesAsPeopleTypeThem) {
   Wish wish = sweep();
   wish.dtypes = {"f32", "bf16"};
   wish.grid.sizes = {{64, 48}, {96, 64}};
-  const Plan plan = layout_of(wish, "demo");
+  const Arrangement arrangement = layout_of(wish, "demo");
   std::vector<std::string> axes;
-  for (const Axis& axis : plan.axes) {
+  for (const Axis& axis : arrangement.axes) {
     axes.push_back(axis.name);
     for (const std::string& value : axis.values) axes.back() += ' ' + value;
   }
   EXPECT_EQ(axes, (std::vector<std::string>{"dtype f32 bf16", "size 64x48 96x64", "guidance 0.5 7.25", "steps 2 30"}));
-  EXPECT_EQ(plan.count, 16);
-  EXPECT_EQ(plan.size, (Size{96, 64}));
-  EXPECT_EQ(plan.lines, (std::vector<std::string>{"seed 7 · euler · shift 3", "without fog", "demo"}));
+  EXPECT_EQ(arrangement.count, 16);
+  EXPECT_EQ(arrangement.size, (Size{96, 64}));
+  EXPECT_EQ(arrangement.lines, (std::vector<std::string>{"seed 7 · euler · shift 3", "without fog", "demo"}));
 }
 
 TEST(Layout, NamesWhatAllShareOnce) {
   Wish wish = sweep();
-  const Plan plan = layout_of(wish, "demo");
-  EXPECT_EQ(plan.title, "a cat");
-  EXPECT_EQ(plan.lines, (std::vector<std::string>{"seed 7 · 64×48 · euler · shift 3", "without fog", "demo, f32"}));
-  EXPECT_EQ(label_of(wish, plan, tasks_of(wish)[2]), "guidance 7.25, 2 steps");
+  const Arrangement arrangement = layout_of(wish, "demo");
+  EXPECT_EQ(arrangement.title, "a cat");
+  EXPECT_EQ(arrangement.lines, (std::vector<std::string>{"seed 7 · 64×48 · euler · shift 3", "without fog", "demo, f32"}));
+  EXPECT_EQ(label_of(wish, arrangement, tasks_of(wish)[2]), "guidance 7.25, 2 steps");
   wish.grid.steps.clear();
   wish.grid.guidances.clear();
   wish.grid.request.guidance = 1;
@@ -49,14 +49,14 @@ TEST(Layout, OfAGachaIsAFlow) {
   wish.kind = kGacha;
   wish.grid = {.request = {.width = 64, .height = 64, .seed = 7}, .prompts = {"a {red|blue} cat"}};
   wish.count = 3;
-  const Plan plan = layout_of(wish, "demo");
-  EXPECT_TRUE(plan.axes.empty());
-  EXPECT_EQ(plan.count, 3);
-  EXPECT_EQ(plan.title, "a {red|blue} cat");
-  EXPECT_NE(plan.lines[0].find("seeds from 7"), std::string::npos);
-  EXPECT_EQ(label_of(wish, plan, tasks_of(wish)[1]), "seed 8, a blue cat");
+  const Arrangement arrangement = layout_of(wish, "demo");
+  EXPECT_TRUE(arrangement.axes.empty());
+  EXPECT_EQ(arrangement.count, 3);
+  EXPECT_EQ(arrangement.title, "a {red|blue} cat");
+  EXPECT_NE(arrangement.lines[0].find("seeds from 7"), std::string::npos);
+  EXPECT_EQ(label_of(wish, arrangement, tasks_of(wish)[1]), "seed 8, a blue cat");
   wish.grid.prompts = {"a cat"};
-  EXPECT_EQ(label_of(wish, plan, tasks_of(wish)[1]), "seed 8");
+  EXPECT_EQ(label_of(wish, arrangement, tasks_of(wish)[1]), "seed 8");
 }
 
 }  // namespace

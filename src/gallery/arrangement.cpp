@@ -1,4 +1,4 @@
-#include "gallery/plan.h"
+#include "gallery/arrangement.h"
 
 #include <algorithm>
 #include <cassert>
@@ -52,23 +52,23 @@ std::string label_of(const Axis& axis, size_t value) {
   return axis.name + ' ' + text;
 }
 
-size_t value_of(const Plan& plan, size_t axis, int64_t number) {
+size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number) {
   int64_t stride = 1;
-  for (size_t i = plan.axes.size() - 1; i > axis; --i) stride *= static_cast<int64_t>(plan.axes[i].values.size());
-  return static_cast<size_t>((number - 1) / stride % static_cast<int64_t>(plan.axes[axis].values.size()));
+  for (size_t i = arrangement.axes.size() - 1; i > axis; --i) stride *= static_cast<int64_t>(arrangement.axes[i].values.size());
+  return static_cast<size_t>((number - 1) / stride % static_cast<int64_t>(arrangement.axes[axis].values.size()));
 }
 
-std::string label_of(const Plan& plan, int64_t number, std::initializer_list<std::optional<size_t>> without) {
+std::string label_of(const Arrangement& arrangement, int64_t number, std::initializer_list<std::optional<size_t>> without) {
   std::string label;
-  for (size_t axis = 0; axis < plan.axes.size(); ++axis) {
+  for (size_t axis = 0; axis < arrangement.axes.size(); ++axis) {
     if (std::find(without.begin(), without.end(), axis) != without.end()) continue;
-    label += (label.empty() ? "" : " · ") + label_of(plan.axes[axis], value_of(plan, axis, number));
+    label += (label.empty() ? "" : " · ") + label_of(arrangement.axes[axis], value_of(arrangement, axis, number));
   }
   return label;
 }
 
-std::vector<Table> tables_of(const Plan& plan) {
-  const std::vector<Axis>& axes = plan.axes;
+std::vector<Table> tables_of(const Arrangement& arrangement) {
+  const std::vector<Axis>& axes = arrangement.axes;
   if (axes.empty()) return {};
   const auto steps =
       std::find_if(axes.begin(), axes.end(), [](const Axis& axis) { return axis.name == "steps" && axis.values.size() > 1; });
@@ -77,7 +77,7 @@ std::vector<Table> tables_of(const Plan& plan) {
 
   int64_t count = 1;
   for (const Axis& axis : axes) count *= static_cast<int64_t>(axis.values.size());
-  assert(count == plan.count);
+  assert(count == arrangement.count);
 
   Table empty;
   empty.columns = labels_of(axes[across]);
@@ -88,10 +88,10 @@ std::vector<Table> tables_of(const Plan& plan) {
   for (int64_t number = 1; number <= count; ++number) {
     size_t table = 0;  // the further axes' values, read as one number
     for (size_t axis = 0; axis < axes.size(); ++axis)
-      if (axis != across && axis != down) table = table * axes[axis].values.size() + value_of(plan, axis, number);
+      if (axis != across && axis != down) table = table * axes[axis].values.size() + value_of(arrangement, axis, number);
     if (table >= tables.size()) tables.resize(table + 1, empty);
-    tables[table].heading = label_of(plan, number, {across, down});
-    tables[table].numbers[down ? value_of(plan, *down, number) : 0][value_of(plan, across, number)] = number;
+    tables[table].heading = label_of(arrangement, number, {across, down});
+    tables[table].numbers[down ? value_of(arrangement, *down, number) : 0][value_of(arrangement, across, number)] = number;
   }
   if (!down && tables.size() == 1) return wrapped(tables[0]);
   return tables;

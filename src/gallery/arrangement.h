@@ -18,7 +18,7 @@ struct Axis {
   std::vector<std::string> values;  // bare, as people type them: "30", "7", "768x512"
 };
 
-struct Plan {
+struct Arrangement {
   std::string title;  // what is drawn: the prompt; empty where pictures have different ones
   std::vector<std::string>
       lines;               // what all pictures share: "30 steps · guidance 7 · 512×512", "stable-diffusion-3.5-medium, bf16"
@@ -31,10 +31,10 @@ struct Plan {
 std::string label_of(const Axis& axis, size_t value);
 
 // Which of the axis's values the cell of this number has.
-size_t value_of(const Plan& plan, size_t axis, int64_t number);
+size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number);
 
 // The values of the cell's axes, "guidance 7 · 30 steps", without some of them if need be. Empty without axes.
-std::string label_of(const Plan& plan, int64_t number, std::initializer_list<std::optional<size_t>> without = {});
+std::string label_of(const Arrangement& arrangement, int64_t number, std::initializer_list<std::optional<size_t>> without = {});
 
 // One axis across, one down: across goes steps where it varies, because that is what people compare, else the last axis.
 struct Table {
@@ -43,6 +43,6 @@ struct Table {
   std::vector<std::vector<int64_t>> numbers;  // of the cells: [row][column], at least one of each
 };
 // Empty without axes; more than one when there are more than two axes.
-std::vector<Table> tables_of(const Plan& plan);
+std::vector<Table> tables_of(const Arrangement& arrangement);
 
 }  // namespace fude

@@ -1,4 +1,4 @@
-#include "gallery/plan.h"
+#include "gallery/arrangement.h"
 
 #include <gtest/gtest.h>
 
@@ -16,16 +16,16 @@ namespace {
 
 using Numbers = std::vector<std::vector<int64_t>>;
 
-Plan plan_of(std::vector<Axis> axes) {
-  Plan plan;
-  plan.count = 1;
-  for (const Axis& axis : axes) plan.count *= static_cast<int64_t>(axis.values.size());
-  plan.axes = std::move(axes);
-  return plan;
+Arrangement arrangement_of(std::vector<Axis> axes) {
+  Arrangement arrangement;
+  arrangement.count = 1;
+  for (const Axis& axis : axes) arrangement.count *= static_cast<int64_t>(axis.values.size());
+  arrangement.axes = std::move(axes);
+  return arrangement;
 }
 
 TEST(Tables, PutStepsAcross) {
-  const std::vector<Table> tables = tables_of(plan_of({{"steps", {"1", "5", "10"}}, {"guidance", {"3", "7"}}}));
+  const std::vector<Table> tables = tables_of(arrangement_of({{"steps", {"1", "5", "10"}}, {"guidance", {"3", "7"}}}));
   ASSERT_EQ(tables.size(), 1u);
   EXPECT_EQ(tables[0].heading, "");
   EXPECT_EQ(tables[0].columns, (std::vector<std::string>{"1 step", "5 steps", "10 steps"}));
@@ -34,16 +34,16 @@ TEST(Tables, PutStepsAcross) {
 }
 
 TEST(Tables, PutTheLastAxisAcrossElse) {
-  const std::vector<Table> tables = tables_of(plan_of({{"size", {"512x512", "768x512"}}, {"seed", {"1", "2", "3"}}}));
+  const std::vector<Table> tables = tables_of(arrangement_of({{"size", {"512x512", "768x512"}}, {"seed", {"1", "2", "3"}}}));
   ASSERT_EQ(tables.size(), 1u);
   EXPECT_EQ(tables[0].rows, (std::vector<std::string>{"512×512", "768×512"}));
   EXPECT_EQ(tables[0].numbers, (Numbers{{1, 2, 3}, {4, 5, 6}}));
 }
 
 TEST(Tables, AreOneForEachCombinationOfFurtherAxes) {
-  const Plan plan =
-      plan_of({{"prompt", {"a cat", "a cat"}}, {"guidance", {"3", "7"}}, {"steps", {"5", "10"}}, {"seed", {"1", "2"}}});
-  const std::vector<Table> tables = tables_of(plan);
+  const Arrangement arrangement =
+      arrangement_of({{"prompt", {"a cat", "a cat"}}, {"guidance", {"3", "7"}}, {"steps", {"5", "10"}}, {"seed", {"1", "2"}}});
+  const std::vector<Table> tables = tables_of(arrangement);
   ASSERT_EQ(tables.size(), 4u);  // the same text twice is two values
   EXPECT_EQ(tables[0].heading, "a cat · guidance 3");
   EXPECT_EQ(tables[3].heading, "a cat · guidance 7");
@@ -54,12 +54,12 @@ TEST(Tables, AreOneForEachCombinationOfFurtherAxes) {
 TEST(Tables, WrapALongSingleAxis) {
   Axis seeds{"seed", {}};
   for (int i = 0; i < 20; ++i) seeds.values.push_back(std::to_string(i));
-  const std::vector<Table> tables = tables_of(plan_of({seeds}));
+  const std::vector<Table> tables = tables_of(arrangement_of({seeds}));
   ASSERT_EQ(tables.size(), 3u);
   EXPECT_EQ(tables[0].numbers[0].size(), 6u);
   EXPECT_EQ(tables[2].numbers[0].back(), 20);
   EXPECT_TRUE(tables[0].rows.empty());
-  EXPECT_TRUE(tables_of(Plan{.count = 9}).empty());
+  EXPECT_TRUE(tables_of(Arrangement{.count = 9}).empty());
 }
 
 TEST(Scaled, IsTheMeanOfWhatIsCovered) {

@@ -18,6 +18,7 @@
 
 #include "core/activation.h"
 #include "core/arena.h"
+#include "core/rates.h"
 #include "core/tensor.h"
 #include "core/weight.h"
 #include "fude/fude.h"
@@ -77,6 +78,7 @@ class Recording {
 // What a run cost so far.
 struct Work {
   double flops = 0;
+  double seconds = 0;  // that it will take, as predict() was told; only what was measured counts
 };
 
 class Backend {
@@ -102,6 +104,7 @@ class Backend {
   DType dtype() const { return dtype_; }
   bool measuring() const { return arena_->is_measuring(); }
   const Work& work() const { return work_; }
+  void predict(const Rates* rates) { rates_ = rates; }  // by which a measuring backend adds up seconds; none: it does not
 
   Scope scope() const { return Scope(*arena_); }
   Tensor empty(std::initializer_list<int64_t> shape) const { return empty(shape, dtype_); }
@@ -259,12 +262,16 @@ class Backend {
   virtual void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
 
  private:
-  void begin(double flops);  // counts work, notices cancellation
+  // Each operation begins with one of these: they count its work and notice cancellation.
+  void begin(double flops, double seconds);
+  void begin(std::initializer_list<Tensor> tensors);  // one that reads and writes these, and computes little
+  bool predicts() const { return rates_ && measuring(); }
   void* take(int64_t bytes) const;
 
   Arena* arena_ = nullptr;
   DType dtype_ = DType::f32;
   const std::atomic<bool>* stop_ = nullptr;
+  const Rates* rates_ = nullptr;
   Work work_;
 };
 

@@ -8,6 +8,7 @@
 #include "engine/devices.h"
 #include "engine/model_files.h"
 #include "engine/request.h"
+#include "engine/stopwatch.h"
 #include "engine/text.h"
 #include "fude/fude.h"
 #include "model/mmdit.h"
@@ -63,7 +64,7 @@ double step_seconds(const std::vector<Result>& results) {
     const size_t unusual = std::min(kUnusualSteps, steps.size() - 1);
     seconds.insert(seconds.end(), steps.begin() + static_cast<std::ptrdiff_t>(unusual), steps.end());
   }
-  return median(std::move(seconds));
+  return quantile(std::move(seconds), 0.5);
 }
 
 BenchRequest bench_request(Engine& engine, const Request& request, const StageFlops& flops, const BenchCallbacks& callbacks,

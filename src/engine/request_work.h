@@ -1,0 +1,26 @@
+// What the parts of a request compute, and how long they will take: counted by running each once on a measuring arena.
+#pragma once
+
+#include <cstdint>
+
+#include "core/backend.h"
+#include "engine/text.h"
+#include "fude/fude.h"
+#include "model/mmdit.h"
+#include "model/vae.h"
+
+namespace fude {
+
+struct RequestWork {
+  Work encode;      // its prompts
+  Work conditioning;  // what comes before the loop: context, timesteps and modulation of all steps
+  Work step;        // of one batch
+  Work decode;      // of one picture
+};
+
+// The request is complete and `batch` its pictures at once. Work has seconds where the backend predicts (Backend::predict). Reads no
+// weights; afterwards the backend has no arena.
+RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& text, Mmdit& mmdit, Vae& vae, const TokenIds& ids,
+                    const Request& request, int64_t batch);
+
+}  // namespace fude

@@ -12,9 +12,10 @@ namespace fude {
 
 namespace {
 
-// A round of calls ends with a wait for the device, whose few microseconds must not count.
-constexpr double kRoundSeconds = 2e-3;
-constexpr double kLongestRound = 20 * kRoundSeconds, kMostPasses = 1000;
+// A round of calls ends with a wait for the device, whose few microseconds must not count; the host does not wait, and of short
+// rounds some go undisturbed.
+constexpr double kRoundSeconds = 2e-3, kHostRoundSeconds = 1e-4;
+constexpr double kMostPasses = 1000;
 
 }  // namespace
 
@@ -99,8 +100,8 @@ int64_t Stopwatch::passes_in_a_round(const BenchCase& item, double flops, double
   const double a_pass = static_cast<double>(item.copies) * (item.bytes > 0 ? static_cast<double>(item.bytes) : flops);
   const double a_second = item.bytes > 0 ? peaks_.bytes : peaks_.flops;
   // What takes much longer than at the peak, as small operations do beside other programs, must not be repeated as often.
-  const double most = std::min(kMostPasses, kLongestRound / first);
-  return static_cast<int64_t>(std::max(1.0, std::min(kRoundSeconds * a_second / a_pass, most)));
+  const double round = op_.on_host() ? kHostRoundSeconds : kRoundSeconds, most = std::min(kMostPasses, 20 * round / first);
+  return static_cast<int64_t>(std::max(1.0, std::min(round * a_second / a_pass, most)));
 }
 
 double Stopwatch::seconds_of_round(int warm_up, const Tensor& last, const std::function<void()>& work) const {

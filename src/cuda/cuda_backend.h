@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "cuda/cuda.h"
 #include "cuda/device.h"
 #include "cuda/staging.h"
 
@@ -18,6 +19,8 @@ class CudaBackend : public Backend {
  public:
   // The index-th card that CUDA shows. Error{device}.
   explicit CudaBackend(int index);
+  // One that is not here, to measure for: nothing is made on it.
+  explicit CudaBackend(const AbsentCard& card);
 
   std::string name() const override;
   int64_t rows_of_full_speed() const override { return 8192; }  // performance.md: from there on products gain little
@@ -79,7 +82,9 @@ class CudaBackend : public Backend {
   cudaStream_t stream() const;  // of the branch that work is issued to now, behind the weights it needs
   void begin_copies() const;    // weights may now be overwritten
 
-  int index_;
+  std::string name_;
+  int index_ = 0;
+  int64_t absent_memory_ = 0;  // of a card that is not here
   cuda::Card card_;
   std::vector<Branch> branches_;
   std::vector<size_t> issuing_ = {0};  // the branch that work goes to, and those it will go back to

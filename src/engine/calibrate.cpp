@@ -4,7 +4,6 @@
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <vector>
 
 #include "engine/file.h"
@@ -100,6 +99,10 @@ Json read_machines(const std::string& file) {
   return Json::object();
 }
 
+std::string key_of(const Backend& op, const DeviceInfo& device) {
+  return device.description + ", " + device.library + ", " + std::string(name_of(op.dtype()));
+}
+
 void write_machines(const std::string& file, const Json& machines) {
   const std::string text = Json{{"fude", version()}, {"machines", machines}}.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
   try {
@@ -137,18 +140,25 @@ Rates calibrate(Backend& op) {
   return rates;
 }
 
-Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file) {
-  const std::string key = device.description + ", " + device.library + ", " + std::string(name_of(op.dtype()));
-  Json machines = file.empty() ? Json::object() : read_machines(file);
-  if (const auto known = machines.find(key); known != machines.end()) {
-    try {
-      if (const std::optional<Rates> rates = rates_from(*known)) return *rates;
-    } catch (const Json::exception&) {
-    }
+std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, const std::string& file) {
+  if (file.empty()) return {};
+  const Json machines = read_machines(file);
+  const auto known = machines.find(key_of(op, device));
+  if (known == machines.end()) return {};
+  try {
+    return rates_from(*known);
+  } catch (const Json::exception&) {
+    return {};
   }
+}
+
+Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file) {
+  if (const std::optional<Rates> known = known_rates(op, device, file)) return *known;
   const Rates rates = calibrate(op);
-  machines[key] = json_from(rates);
-  if (!file.empty()) write_machines(file, machines);
+  if (file.empty()) return rates;
+  Json machines = read_machines(file);
+  machines[key_of(op, device)] = json_from(rates);
+  write_machines(file, machines);
   return rates;
 }
 

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "engine/metadata.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -41,14 +42,6 @@ Json json_from(const Timing& timing, const BenchPeaks& peaks) {
           {"share_of_peak", share_of_peak(timing, peaks)}};
 }
 
-Json json_from(const Seconds& seconds) {
-  return {{"load", seconds.load},
-          {"encode", seconds.encode},
-          {"denoise", seconds.denoise},
-          {"decode", seconds.decode},
-          {"total", seconds.total}};
-}
-
 Json json_from(const BenchReport& report) {
   const BenchPeaks& peaks = report.peaks;
   Json ops = Json::array();
@@ -78,7 +71,7 @@ Json json_from(const BenchReport& report) {
                            {"decode", json_from(request->decode, peaks)},
                            {"first_seconds", json_from(request->first)},
                            {"again_seconds", json_from(request->again)},
-                           {"planned_bytes", {{"host", request->planned.host}, {"device", request->planned.device}}}};
+                           {"planned_bytes", json_from(request->planned)}};
   }
   return document;
 }

@@ -15,6 +15,7 @@ struct Command {
 };
 
 int generate_command(const Arguments& arguments);
+int plan_command(const Arguments& arguments);
 int sweep_command(const Arguments& arguments);
 int gacha_command(const Arguments& arguments);
 int refine_command(const Arguments& arguments);

@@ -16,7 +16,7 @@
 #include "history.h"
 #include "options.h"
 #include "output.h"
-#include "picture_options.h"
+#include "picture_job.h"
 #include "progress.h"
 #include "saving.h"
 #include "terminal.h"
@@ -29,75 +29,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
-// Everything the command line asks for.
-struct Job {
-  Request request;
-  bool random_seed = true;
-  ModelFiles files;
-  EngineOptions engine;
-  std::string out = "outputs";
-  std::string from;
-  std::string source;  // what is drawn again, as messages name it
-  Provenance drawn;    // of that
-  std::string trace;
-  OutputOptions output;
-};
-
-void declare(Options& options, Job& job) {
-  Request& request = job.request;
-  const char* picture = "Picture";
-  options.add(picture, "prompt,--prompt,-p", "TEXT",
-              "what to draw; also without --prompt. @FILE reads a file, - reads standard input",
-              [&](const std::string& text) { request.prompt = prompt_from(text); });
-  options.add(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
-              [&](const std::string& text) { request.negative = prompt_from(text); });
-  add_size_options(options, picture, "the model's own size", request.width, request.height);
-  options.add(picture, "--seed", "N", "0 to 18446744073709551615 or random (the default); picture i of several uses seed + i",
-              [&](const std::string& text) {
-                job.random_seed = text == "random";
-                if (!job.random_seed) request.seed = unsigned_from("--seed", text);
-              });
-  options.add_integer(picture, "--count,--num-images-per-prompt", "pictures, default 1", request.count);
-  options.add(picture, "--batch", "N",
-              "pictures drawn at once, default 1; 0: as many as is faster and fits. A picture's last bits depend on it",
-              [&](const std::string& text) {
-                request.batch = integer_from("--batch", text);
-                request.place = 0;
-              });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
-
-  add_sampling_options(options, request);
-
-  add_model_options(options, job.files);
-
-  add_machine_options(options, job.engine);
-  add_cache_option(options, job.engine);
-
-  const char* result = "Result";
-  options.add_text(result, "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);
-  options.add_text(result, "--trace", "FILE", "write every stage of picture 0 as tensors to a .safetensors file", job.trace);
-  add_output_options(options, job.output);
-}
-
-// Begins with a request that was drawn before; options change it.
-void draw_again(const Provenance& provenance, std::string source, Job& job) {
-  job.request = provenance.request;
-  job.random_seed = false;
-  job.files.no_t5 = provenance.no_t5;
-  if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
-  job.drawn = provenance;
-  job.source = std::move(source);
-}
-
-// The request stored in a picture, by fude exactly or by another program as A1111 writes it.
-void take_from_picture(const std::string& picture, Job& job, const Console& console) {
-  const StoredPicture stored = read_picture(path_of(picture));
-  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
-  draw_again(stored.provenance, shown(picture), job);
-}
 
 // Keeps the tensors of the trace until they can be written.
 class Trace {
@@ -131,8 +63,6 @@ class Trace {
   std::vector<Kept> kept_;
 };
 
-Json json_from(const Bytes& bytes) { return {{"host", bytes.host}, {"device", bytes.device}}; }
-
 Json report(const Result& result, const Json& images, const std::vector<double>& step_seconds, double save_seconds, double total_seconds, const std::string& model) {
   const Seconds& seconds = result.seconds;
   return {
@@ -144,6 +74,7 @@ Json report(const Result& result, const Json& images, const std::vector<double>&
         {"decode", seconds.decode},
         {"save", save_seconds},
         {"total", total_seconds}}},
+      {"predicted_seconds", json_from(result.plan.predicted)},
       {"step_seconds", step_seconds},
       {"peak_bytes", {{"host", terminal::peak_memory()}, {"device", result.used.device}}},
       {"planned_bytes", json_from(result.planned)},
@@ -154,7 +85,7 @@ Json report(const Result& result, const Json& images, const std::vector<double>&
   };
 }
 
-void draw(Job& job, const Console& console) {
+void draw(PictureJob& job, const Console& console) {
   const Clock::time_point begin = Clock::now();
   if (job.random_seed) job.request.seed = std::random_device{}();
   if (job.request.count > 1) job.request.place = 0;  // of a picture that was drawn in a batch
@@ -228,12 +159,12 @@ void draw(Job& job, const Console& console) {
 }  // namespace
 
 int generate_command(const Arguments& arguments) {
-  Job job;
+  PictureJob job;
   Options options("generate", "PROMPT [options]", "Draws one or more pictures from a prompt and prints their paths.",
                   "  fude generate \"a capybara in a hot spring, woodblock print\"\n"
                   "  fude generate -p @prompt.txt --seed 42 --count 4 --steps 40\n"
                   "  fude generate --from outputs/2026-11-22/00001-42.png --guidance 4.5\n");
-  declare(options, job);
+  add_picture_options(options, job);
   if (!options.parse(arguments)) return 0;
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
@@ -247,7 +178,7 @@ int generate_command(const Arguments& arguments) {
 }
 
 int history_run_command(const Arguments& arguments) {
-  Job job;
+  PictureJob job;
   std::string id;
   Options options("history run", "ID [options]",
                   "Draws the request of an entry again, with the same model, and prints the new picture's path. Options change "
@@ -255,7 +186,7 @@ int history_run_command(const Arguments& arguments) {
                   "  fude history run 41\n"
                   "  fude history run 41 --steps 50 --seed random\n");
   add_entry_option(options, id);
-  declare(options, job);
+  add_picture_options(options, job);
   if (!options.parse(arguments)) return 0;
   terminal::stop_requested();
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());

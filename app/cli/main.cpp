@@ -28,6 +28,7 @@ int exit_code_of(Code code) {
 const std::vector<Command>& all_commands() {
   static const std::vector<Command> commands = {
       {"generate", "draw one or more pictures from a prompt", generate_command},
+      {"plan", "what a request will need: memory, seconds; draws nothing", plan_command},
       {"sweep", "every combination of several settings: sheet and report", sweep_command},
       {"gacha", "many numbered candidates, to choose from", gacha_command},
       {"refine", "chosen pictures again: more steps, larger, or varied", refine_command},

@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <numeric>
 
@@ -59,6 +61,15 @@ std::string aliases_of(const CLI::Option& option) {
   std::string aliases;
   for (size_t i = 1; i < option.get_lnames().size(); ++i) aliases += (i == 1 ? "" : ", ") + ("--" + option.get_lnames()[i]);
   return aliases.empty() ? "" : " [" + aliases + ']';
+}
+
+// In home_folder(); empty where there is none.
+std::string own_path(std::string_view name) {
+  try {
+    return text_of(home_folder() / path_of(name));
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 std::string path_beside(const std::string& folder, std::string_view below) { return text_of(path_of(folder) / path_of(below)); }
@@ -240,6 +251,25 @@ double number_from(const std::string& option, const std::string& text) {
   return *number;
 }
 
+int64_t bytes_from(const std::string& option, const std::string& text) {
+  constexpr std::string_view kUnits = "kmgt";
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit(static_cast<const char*>(end), text.data() + text.size());
+  for (char& c : unit) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  double factor = 1;
+  if (const size_t power = unit.empty() ? std::string_view::npos : kUnits.find(unit[0]); power != std::string_view::npos) {
+    factor = std::ldexp(1.0, 10 * (static_cast<int>(power) + 1));
+    unit.erase(0, 1);
+    if (unit == "ib") unit = "b";
+  }
+  const double bytes = number * factor;
+  if (error != std::errc() || !(unit.empty() || unit == "b") || !(bytes >= 1 && bytes < 0x1p62))
+    refuse(option + ' ' + shown(text) + " is not a size of memory. Write a number with K, M or G behind it, such as " + option + " 8G or " +
+           option + " 1536M.");
+  return static_cast<int64_t>(bytes);
+}
+
 void add_output_options(Options& options, OutputOptions& output) {
   options.add_flag("Other", "--json", "one JSON document on standard output, nothing else there", output.json);
   options.add_flag("Other", "--quiet,-q", "no progress and no notes; warnings and errors stay", output.quiet);
@@ -271,6 +301,12 @@ void add_machine_options(Options& options, EngineOptions& engine) {
     if (threads < 1 || threads > 4096) refuse("--threads must be 1 to 4096. Leave it out to use all cores.");
     engine.threads = static_cast<int>(threads);
   });
+  const auto budget = [&](const std::string& name, const std::string& meaning, int64_t& target) {
+    options.add(group, name, "SIZE", meaning, [name, &target](const std::string& text) { target = bytes_from(name, text); });
+  };
+  budget("--vram", "of the card's memory take at most this, everything included: 8G, 1536M; default: what is free", engine.vram);
+  budget("--ram", "the same of the computer's memory", engine.ram);
+  engine.calibration = calibration_file();
 }
 
 void add_cache_option(Options& options, EngineOptions& engine) {
@@ -339,11 +375,10 @@ std::filesystem::path home_folder() {
 std::filesystem::path history_file() { return home_folder() / "history.sqlite3"; }
 
 std::vector<std::string> embedding_folders() {
-  try {
-    return {text_of(home_folder() / "embeddings")};
-  } catch (const Error&) {
-    return {};
-  }
+  const std::string folder = own_path("embeddings");
+  return folder.empty() ? std::vector<std::string>() : std::vector{folder};
 }
+
+std::string calibration_file() { return own_path("calibration.json"); }
 
 }  // namespace fude

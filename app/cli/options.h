@@ -77,6 +77,7 @@ std::string nearest_name(std::string_view typed, const std::vector<std::string>&
 int64_t integer_from(const std::string& option, const std::string& text);
 uint64_t unsigned_from(const std::string& option, const std::string& text);
 double number_from(const std::string& option, const std::string& text);
+int64_t bytes_from(const std::string& option, const std::string& text);  // "8G", "1536M", "1.5GiB", plain bytes; units are of 1024
 
 // What several commands share.
 struct OutputOptions {
@@ -86,7 +87,7 @@ struct OutputOptions {
 };
 void add_output_options(Options& options, OutputOptions& output);
 void add_model_options(Options& options, ModelFiles& files, const std::string& names = "--model");
-void add_machine_options(Options& options, EngineOptions& engine);
+void add_machine_options(Options& options, EngineOptions& engine);  // and where rates of the machine are kept
 void add_cache_option(Options& options, EngineOptions& engine);  // of commands that draw: embeddings are kept, unless --no-cache
 void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height);
 
@@ -99,6 +100,8 @@ std::string hub_cache_folder();  // root of the Hugging Face cache, as its own l
 // What fude keeps for itself: FUDE_HOME, else the user's folder for such data. Error{io} when there is none.
 std::filesystem::path home_folder();
 std::filesystem::path history_file();
-std::vector<std::string> embedding_folders();  // for EngineOptions; empty where there is no home
+// For EngineOptions; empty where there is no home.
+std::vector<std::string> embedding_folders();
+std::string calibration_file();
 
 }  // namespace fude

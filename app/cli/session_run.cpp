@@ -412,7 +412,7 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
 }
 
 void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console) {
-  if (const std::string other = line.given_besides({"--resume", "--yes", "--no-cache", "--json", "--quiet", "--no-color"}); !other.empty()) {
+  if (const std::string other = line.given_besides({"--resume", "--yes", "--no-cache", "--vram", "--ram", "--json", "--quiet", "--no-color"}); !other.empty()) {
     throw Error(Code::bad_request, "--resume goes on with what was asked for at first, so " + other +
                                        " cannot be given with it. Leave it out, or begin anew without --resume.");
   }
@@ -420,7 +420,11 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
   Wish wish = session.wish();
   if (wish.kind != kind)
     throw Error(Code::bad_request, shown(session.path()) + " is a " + wish.kind + ". Go on with: " + command_to_go_on(session));
-  session.set_caches(hub_cache_folder(), line.given("--no-cache") ? std::vector<std::string>() : embedding_folders());
+  EngineOptions here{.calibration = calibration_file()};
+  if (!line.given("--no-cache")) here.embeddings = embedding_folders();
+  for (const auto& [name, target] : {std::pair{"--vram", &here.vram}, std::pair{"--ram", &here.ram}})
+    if (const std::optional<std::string> text = line.given(name)) *target = bytes_from(name, *text);
+  session.set_machine(hub_cache_folder(), std::move(here));
   const std::string dtype = wish.dtypes.empty() ? wish.engine.dtype : wish.dtypes.front();
   auto engine = std::make_unique<Engine>(session.wish().files, engine_options(session, dtype));
   if (engine->model_hash() != wish.model_hash) {

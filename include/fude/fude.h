@@ -45,7 +45,10 @@ struct EngineOptions {
   std::vector<std::string> embeddings;
   // File where the rates of this machine are kept, measured once in about a second; empty: each engine that needs them measures.
   std::string calibration;
+  // A card that is not here, for Engine::plan only: card_names(). Its rates are published ones times what kernels reach elsewhere.
+  std::string card;
 };
+std::vector<std::string> card_names();  // "rtx4060" …
 
 // Whose random numbers the first latents are: the same bits as torch.randn for the same seed.
 enum class Noise { torch_cpu, torch_cpu_f16, torch_cpu_bf16, torch_cuda };
@@ -180,6 +183,7 @@ struct Callbacks {
 struct Result {
   std::vector<Image> images;
   Seconds seconds;
+  Plan plan;                         // made before; with seconds where this machine's rates are known
   Bytes planned, used;               // activations and weights that fude itself allocates, planned before and counted after
   std::string device;                // "cpu", "cuda"
   std::string dtype;                 // what was computed in: "f32", "bf16"

@@ -34,9 +34,17 @@ void Backend::poll() const {
   if (stop_ && stop_->load(std::memory_order_relaxed)) throw Error(Code::cancelled, "stopped at your request");
 }
 
-void Backend::begin(double flops) {
+void Backend::begin(double flops, double seconds) {
   work_.flops += flops;
+  work_.seconds += seconds;
   poll();
+}
+
+void Backend::begin(std::initializer_list<Tensor> tensors) {
+  int64_t bytes = 0;
+  if (predicts())
+    for (const Tensor& tensor : tensors) bytes += tensor.bytes();
+  begin(0, predicts() ? pass_seconds(*rates_, bytes) : 0);
 }
 
 void* Backend::take(int64_t bytes) const {
@@ -94,7 +102,7 @@ Tensor Backend::upload(const void* host, DType dtype, std::initializer_list<int6
 
 Tensor Backend::noise(Noise kind, uint64_t seed, std::initializer_list<int64_t> shape) {
   Tensor out = empty(shape, DType::f32);
-  begin(0);
+  begin({out});
   if (!measuring()) do_noise(out, kind, seed);
   return out;
 }
@@ -105,7 +113,7 @@ void Backend::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
 
 void Backend::copy(const Tensor& out, const Tensor& x) {
   assert(same_shape(out, x));
-  begin(0);
+  begin({out, x});
   if (!measuring()) do_copy(out, x);
 }
 
@@ -128,12 +136,15 @@ void Backend::linears(std::vector<LinearCall> calls) {
   };
   std::vector<Rest> rests;
   Scope s = scope();
-  double flops = 0;
+  int64_t rows = 0;
+  for (const LinearCall& call : calls) rows += call.x.numel() / call.x.dim(-1);
+  double flops = 0, seconds = predicts() ? rates_->launch : 0;
   for (LinearCall& call : calls) {
     const WeightShape& w = call.w.weight.shape;
     assert(call.x.rank == call.out.rank && call.x.dim(-1) == w.in && call.out.dim(-1) == w.out && w.kernel == 1);
     assert(call.x.numel() / w.in == call.out.numel() / w.out && (call.x.rank <= 3 || call.x.contiguous()));
     flops += 2.0 * static_cast<double>(call.x.numel()) * static_cast<double>(w.out);
+    if (predicts()) seconds += product_seconds(*rates_, call.out, call.x, call.w.weight, rows);
     Rest rest;
     if (call.gate && !gates_linears()) {
       rest = {.x = call.out, .gate = std::exchange(call.gate, {}), .y = empty({call.out.dim(0), call.out.dim(1), w.out}), .out = {}, .norms = {}};
@@ -145,12 +156,12 @@ void Backend::linears(std::vector<LinearCall> calls) {
     }
     rests.push_back(rest);
     if (!call.gate && call.x.contiguous() && call.out.contiguous()) {
-      const int64_t rows = call.x.numel() / w.in;
-      call.x = call.x.view({rows, w.in});
-      call.out = call.out.view({rows, w.out});
+      const int64_t own_rows = call.x.numel() / w.in;
+      call.x = call.x.view({own_rows, w.in});
+      call.out = call.out.view({own_rows, w.out});
     }
   }
-  begin(flops);
+  begin(flops, seconds);
   void* memory = take(workspace(calls));
   if (!measuring()) do_linears(calls, memory);
   for (const Rest& rest : rests) {
@@ -171,7 +182,8 @@ Tensor Backend::attention(const Tensor& q, const Tensor& k, const Tensor& v, con
 void Backend::attention_into(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
   assert(q.rank == 3 && same_shape(out, q) && same_shape(k, v) && q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2) &&
          q.dim(2) % options.heads == 0);
-  begin(4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)));
+  begin(4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)),
+        predicts() ? attention_seconds(*rates_, q, k, options.heads) : 0);
   const AttentionCall call{out, q, k, v, options, q.dim(2) / options.heads};
   Scope s = scope();
   void* memory = take(workspace(call));
@@ -192,7 +204,10 @@ void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, Con
   const int64_t height = x.dim(1) * (options.upsample ? 2 : 1) / options.stride;
   const RowRange rows = options.rows.end ? options.rows : RowRange{0, height};
   assert(0 <= rows.begin && rows.begin < rows.end && rows.end <= height && out.dim(1) == rows.end - rows.begin);
-  begin(2.0 * static_cast<double>(out.numel()) * static_cast<double>(w.weight.shape.row()));
+  // Doubled pixels are equal in fours: 2×2 sums of taps do what 3×3 taps would.
+  const double folded = options.upsample && folds_upsampling() ? 4.0 / 9 : 1;
+  begin(2.0 * folded * static_cast<double>(out.numel()) * static_cast<double>(w.weight.shape.row()),
+        predicts() ? folded * convolution_seconds(*rates_, out, x, w.weight) : 0);
   const ConvCall call{out, x, w, options};
   Scope s = scope();
   void* memory = take(workspace(call));
@@ -201,7 +216,7 @@ void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, Con
 
 Tensor Backend::layer_norm(const Tensor& x, const Norm& norm, float eps) {
   Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
-  begin(0);
+  begin({out, x});
   if (!measuring()) do_layer_norm(out, x, norm, eps);
   return out;
 }
@@ -209,14 +224,14 @@ Tensor Backend::layer_norm(const Tensor& x, const Norm& norm, float eps) {
 Tensor Backend::rms_norm(const Tensor& x, const Tensor& weight, float eps) {
   assert(weight.dim(0) == x.dim(-1));
   Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
-  begin(0);
+  begin({out, x});
   if (!measuring()) do_rms_norm(out, x, weight, eps);
   return out;
 }
 
 void Backend::rms_norm_heads(const Tensor& x, const Tensor& weight, float eps) {
   assert(x.rank == 3 && x.dim(2) % weight.dim(0) == 0);
-  begin(0);
+  begin({x, x});
   if (measuring()) return;
   // Each head is a row of its own: [b, t, heads·d] seen as [b, t, heads, d].
   Tensor heads = x;
@@ -229,7 +244,7 @@ void Backend::rms_norm_heads(const Tensor& x, const Tensor& weight, float eps) {
 Tensor Backend::norm_modulate(const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
   assert(x.rank == 3 && shift.dim(0) == x.dim(0) && same_shape(shift, scale) && shift.dim(1) == x.dim(2));
   Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
-  begin(0);
+  begin({out, x});
   if (!measuring()) do_norm_modulate(out, x, shift, scale, eps);
   return out;
 }
@@ -251,7 +266,7 @@ Tensor Backend::group_norm(const Tensor& x, const Norm& norm, int64_t groups, fl
 void Backend::group_sums(const Tensor& sums, const Tensor& x) {
   assert(x.rank == 4 && x.contiguous() && sums.rank == 4 && sums.contiguous() && sums.dtype == DType::f32);
   assert(sums.dim(0) == x.dim(0) && sums.dim(2) == 2 && sums.dim(3) == x.dim(3));
-  begin(0);
+  begin({x});
   if (!measuring()) do_group_sums(sums, x);
 }
 
@@ -266,20 +281,20 @@ Tensor Backend::group_factors(const Tensor& sums, int64_t pixels, const Norm& no
 void Backend::scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
   assert(x.rank == 4 && x.contiguous() && out.contiguous() && same_shape(out, x));
   assert(factors.rank == 3 && factors.contiguous() && factors.dim(0) == x.dim(0) && factors.dim(2) == x.dim(3));
-  begin(0);
+  begin({out, x});
   if (!measuring()) do_scale_shift(out, x, factors, activation);
 }
 
 Tensor Backend::activate(const Tensor& x, Activation activation) {
   Tensor out = empty_like(*this, x, x.dim(-1), dtype_);
-  begin(0);
+  begin({out, x});
   if (!measuring()) do_activate(out, x, activation);
   return out;
 }
 
 void Backend::add(const Tensor& x, const Tensor& y) {
   assert(x.dim(-1) == y.dim(-1) && (same_shape(x, y) || (x.rank == 3 && y.rank == 2 && x.dim(1) == y.dim(0))));
-  begin(0);
+  begin({x, x, y});
   if (measuring()) return;
   if (same_shape(x, y)) return do_add(x, y);
   for (int64_t b = 0; b < x.dim(0); ++b) do_add(x[b], y);
@@ -287,20 +302,20 @@ void Backend::add(const Tensor& x, const Tensor& y) {
 
 void Backend::multiply(const Tensor& x, const Tensor& y) {
   assert(same_shape(x, y));
-  begin(0);
+  begin({x, x, y});
   if (!measuring()) do_multiply(x, y);
 }
 
 void Backend::add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
   assert(x.rank == 3 && same_shape(x, y) && gate.dim(0) == x.dim(0) && gate.dim(1) == x.dim(2));
-  begin(0);
+  begin({x, x, y});
   if (!measuring()) do_add_gated(x, gate, y);
 }
 
 Tensor Backend::patchify(const Tensor& latents, int64_t patch) {
   assert(latents.rank == 4 && latents.dim(2) % patch == 0 && latents.dim(3) % patch == 0);
   Tensor out = empty({latents.dim(0), (latents.dim(2) / patch) * (latents.dim(3) / patch), latents.dim(1) * patch * patch});
-  begin(0);
+  begin({out, latents});
   if (!measuring()) do_patchify(out, latents, patch);
   return out;
 }
@@ -308,7 +323,7 @@ Tensor Backend::patchify(const Tensor& latents, int64_t patch) {
 Tensor Backend::unpatchify(const Tensor& tokens, int64_t patch, int64_t channels, int64_t height, int64_t width) {
   assert(tokens.rank == 3 && tokens.dim(1) == (height / patch) * (width / patch) && tokens.dim(2) == patch * patch * channels);
   Tensor out = empty({tokens.dim(0), channels, height, width}, DType::f32);
-  begin(0);
+  begin({out, tokens});
   if (!measuring()) do_unpatchify(out, tokens, patch);
   return out;
 }
@@ -316,7 +331,7 @@ Tensor Backend::unpatchify(const Tensor& tokens, int64_t patch, int64_t channels
 Tensor Backend::to_nhwc(const Tensor& latents, float scale, float shift) {
   assert(latents.rank == 4);
   Tensor out = empty({latents.dim(0), latents.dim(2), latents.dim(3), latents.dim(1)});
-  begin(0);
+  begin({out, latents});
   if (!measuring()) do_to_nhwc(out, latents, scale, shift);
   return out;
 }
@@ -324,7 +339,7 @@ Tensor Backend::to_nhwc(const Tensor& latents, float scale, float shift) {
 Tensor Backend::to_bytes(const Tensor& pixels) {
   assert(pixels.rank == 4 && pixels.dtype == DType::f32 && pixels.contiguous());
   Tensor out = empty({pixels.dim(0), pixels.dim(1), pixels.dim(2), pixels.dim(3)}, DType::u8);
-  begin(0);
+  begin({out, pixels});
   if (!measuring()) do_to_bytes(out, pixels);
   return out;
 }
@@ -332,14 +347,14 @@ Tensor Backend::to_bytes(const Tensor& pixels) {
 Tensor Backend::guide(const Tensor& v, float guidance) {
   assert(v.rank == 4 && v.dim(0) % 2 == 0 && v.dtype == DType::f32);
   Tensor out = empty({v.dim(0) / 2, v.dim(1), v.dim(2), v.dim(3)}, DType::f32);
-  begin(0);
+  begin({out, v});
   if (!measuring()) do_guide(out, v, guidance);
   return out;
 }
 
 void Backend::euler_step(const Tensor& latents, const Tensor& v, const Tensor& dt) {
   assert(same_shape(latents, v) && latents.dtype == DType::f32 && v.dtype == DType::f32 && dt.numel() == 1);
-  begin(0);
+  begin({latents, latents, v});
   if (!measuring()) do_axpy(latents, v, dt);
 }
 

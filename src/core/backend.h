@@ -18,6 +18,7 @@
 
 #include "core/activation.h"
 #include "core/arena.h"
+#include "core/rates.h"
 #include "core/tensor.h"
 #include "core/weight.h"
 #include "fude/fude.h"
@@ -88,6 +89,7 @@ enum class Side { device, host };
 // What a run cost so far.
 struct Work {
   double flops = 0;
+  double seconds = 0;  // that it will take, as predict() was told; only what was measured counts
 };
 
 class Backend {
@@ -117,6 +119,7 @@ class Backend {
   DType dtype() const { return dtype_; }
   bool measuring() const { return arena_->is_measuring(); }
   const Work& work() const { return work_; }
+  void predict(const Rates* rates) { rates_ = rates; }  // by which a measuring backend adds up seconds; none: it does not
 
   Scope scope() const { return Scope(*arena_); }
   Tensor empty(std::initializer_list<int64_t> shape) const { return empty(shape, dtype_); }
@@ -268,6 +271,7 @@ class Backend {
   // Tensors are two-dimensional, or three-dimensional with strided batches. Gates and norms only where the two below say so.
   virtual void do_linears(const std::vector<LinearCall>& calls, void* workspace) = 0;
   virtual bool gates_linears() const { return false; }
+  virtual bool folds_upsampling() const { return false; }  // into weights of convolutions: 4 taps a pixel instead of 9
   virtual bool norms_heads(const LinearCall&) const { return false; }
   virtual void do_attention(const AttentionCall& call, void* workspace) = 0;
   virtual void do_conv2d(const ConvCall& call, void* workspace) = 0;
@@ -293,12 +297,16 @@ class Backend {
   virtual void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
 
  private:
-  void begin(double flops);  // counts work, notices cancellation
+  // Each operation begins with one of these: they count its work and notice cancellation.
+  void begin(double flops, double seconds);
+  void begin(std::initializer_list<Tensor> tensors);  // one that reads and writes these, and computes little
+  bool predicts() const { return rates_ && measuring(); }
   void* take(int64_t bytes) const;
 
   Arena *arena_ = nullptr, *host_arena_ = nullptr;
   DType dtype_ = DType::f32;
   const std::atomic<bool>* stop_ = nullptr;
+  const Rates* rates_ = nullptr;
   Work work_;
 };
 

@@ -20,4 +20,17 @@ std::vector<DeviceInfo> cuda_cards();
 // The backend of one card. Error{device}.
 std::unique_ptr<Backend> make_cuda_backend(int index);
 
+// What planning must know of a card that is not here.
+struct AbsentCard {
+  std::string name;
+  int capability = 0;  // 75, 86, 89 …
+  int multiprocessors = 0;
+  int shared_bytes = 0;      // of one block, opted in
+  int resident_threads = 0;  // of one multiprocessor
+  int64_t memory = 0;        // bytes
+  int64_t context = 0;       // of them, what its driver and libraries take
+};
+// A backend that can only measure: taking memory is Error{bad_request}. Asks for no driver; in a build without CUDA Error{device}.
+std::unique_ptr<Backend> make_cuda_backend(const AbsentCard& card);
+
 }  // namespace fude

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/cuda.h"
 #include "cuda/elementwise.h"
 #include "cuda/norm.h"
 #include "fude/error.h"
@@ -36,7 +35,8 @@ cuda::Matrix matrix(const Tensor& t) {
 }  // namespace
 
 CudaBackend::CudaBackend(int index)
-    : outside_(index),
+    : outside_(std::in_place, index),
+      name_(index == 0 ? "cuda" : "cuda:" + std::to_string(index)),
       index_(selected(index)),
       card_(cuda::card_of(index)),
       staging_(std::make_unique<cuda::Staging>(index)),
@@ -44,16 +44,25 @@ CudaBackend::CudaBackend(int index)
       found_(cuda::device_buffer(sizeof(int))),
       found_on_host_(cuda::pinned_buffer(sizeof(int))) {
   branches_.emplace_back();
-  outside_bytes_ = outside_.measure();
+  outside_bytes_ = outside_->measure();
 }
 
-std::string CudaBackend::name() const { return index_ == 0 ? "cuda" : "cuda:" + std::to_string(index_); }
+CudaBackend::CudaBackend(const AbsentCard& card)
+    : name_(card.name),
+      absent_memory_(card.memory),
+      card_{.capability = card.capability, .multiprocessors = card.multiprocessors, .shared_bytes = card.shared_bytes,
+            .resident_threads = card.resident_threads},
+      outside_bytes_(card.context) {}
+
+std::string CudaBackend::name() const { return name_; }
 
 DType CudaBackend::compute_dtype(DType wanted) const {
   return wanted == DType::bf16 && card_.capability < 80 ? DType::f16 : wanted;
 }
 
 Buffer CudaBackend::allocate(int64_t bytes) const {
+  if (absent_memory_ > 0)
+    throw Error(Code::bad_request, name_ + " is planned for without being here; leave its name out to draw, or ask for the plan only");
   check(cudaSetDevice(index_), "taking memory");
   return cuda::device_buffer(bytes);
 }
@@ -64,6 +73,7 @@ Buffer CudaBackend::allocate_host(int64_t bytes) const {
 }
 
 DeviceMemory CudaBackend::device_memory() const {
+  if (absent_memory_ > 0) return {absent_memory_, absent_memory_};
   size_t available = 0, total = 0;
   check(cudaSetDevice(index_), "asking for its memory");
   check(cudaMemGetInfo(&available, &total), "asking for its memory");
@@ -442,6 +452,7 @@ void CudaBackend::do_axpy(const Tensor& out, const Tensor& x, const Tensor& fact
 // ---- cards -----------------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<Backend> make_cuda_backend(int index) { return std::make_unique<CudaBackend>(index); }
+std::unique_ptr<Backend> make_cuda_backend(const AbsentCard& card) { return std::make_unique<CudaBackend>(card); }
 
 std::string cuda_library() {
   int runtime = 0;

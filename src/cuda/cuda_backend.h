@@ -6,11 +6,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/backend.h"
 #include "cuda/card_memory.h"
+#include "cuda/cuda.h"
 #include "cuda/device.h"
 #include "cuda/staging.h"
 
@@ -20,6 +22,8 @@ class CudaBackend : public Backend {
  public:
   // The index-th card that CUDA shows. Error{device}.
   explicit CudaBackend(int index);
+  // One that is not here, to measure for: nothing is made on it.
+  explicit CudaBackend(const AbsentCard& card);
 
   std::string name() const override;
   int64_t rows_of_full_speed() const override { return 8192; }  // performance.md: from there on products gain little
@@ -48,6 +52,7 @@ class CudaBackend : public Backend {
   void join() override;
   void poison(void* memory, int64_t bytes) const override;
   bool gates_linears() const override { return true; }
+  bool folds_upsampling() const override { return true; }
   bool norms_heads(const LinearCall& call) const override;
 
   int64_t workspace(const std::vector<LinearCall>& calls) const override;
@@ -96,8 +101,10 @@ class CudaBackend : public Backend {
   void begin_piece();
   void end_piece();
 
-  cuda::OutsideMemory outside_;
-  int index_;
+  std::optional<cuda::OutsideMemory> outside_;  // first: it looks at the card before anything uses it
+  std::string name_;
+  int index_ = 0;
+  int64_t absent_memory_ = 0;  // of a card that is not here
   cuda::Card card_;
   std::vector<Branch> branches_;
   std::vector<size_t> issuing_ = {0};  // the branch that work goes to, and those it will go back to
@@ -109,7 +116,7 @@ class CudaBackend : public Backend {
   mutable bool copies_begun_ = false;  // since the last arrival
   mutable std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;  // since the last arrival
   Buffer found_, found_on_host_;  // one int: whether something was not finite
-  int64_t outside_bytes_;
+  int64_t outside_bytes_ = 0;
 };
 
 }  // namespace fude

@@ -8,10 +8,9 @@
 #include "engine/devices.h"
 #include "engine/model_files.h"
 #include "engine/request.h"
-#include "engine/text.h"
+#include "engine/request_work.h"
+#include "engine/stopwatch.h"
 #include "fude/fude.h"
-#include "model/mmdit.h"
-#include "model/vae.h"
 
 namespace fude {
 
@@ -22,37 +21,13 @@ constexpr const char* kPrompt = "a lighthouse on a cliff at night, waves, woodbl
 // A card does the first step as it comes and records the second; those after it are what a long request consists of.
 constexpr size_t kUnusualSteps = 2;
 
-// What a part of a request computes.
-struct StageFlops {
-  double encode = 0, step = 0, decode = 0;
-};
-
-// Counted by running the parts on a measuring arena: no weights are read.
-StageFlops count_flops(Backend& op, const ModelFiles& files, const Request& request) {
+RequestWork count_work(Backend& op, const ModelFiles& files, const Request& request) {
   const Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
   const TokenIds ids = tokenize(Tokenizers(checkpoint), {request.negative, request.prompt}, {});
   TextEncoders text(op, checkpoint);
   Mmdit mmdit(op, checkpoint);
   Vae vae(op, checkpoint);
-  const MmditGeometry& g = checkpoint.mmdit();
-  const int64_t zoom = int64_t{1} << (checkpoint.vae().block_out_channels.size() - 1);
-  const int64_t height = request.height / zoom, width = request.width / zoom;
-
-  Arena measuring = Arena::measuring();
-  op.use(measuring);
-  double before = op.work().flops;
-  const auto since = [&] { return op.work().flops - std::exchange(before, op.work().flops); };
-  StageFlops flops;
-  const TextEmbeddings embeddings = encode_text(op, checkpoint, text, ids, [] {});
-  flops.encode = since();
-  const Conditioning conditioning = condition(op, mmdit, embeddings.tokens, height, width);
-  const Tensor modulation = op.empty({2, modulation_columns(g)}, DType::f32);
-  since();
-  mmdit_forward(op, mmdit, modulation, conditioning, op.empty({2, g.channels, height, width}, DType::f32));
-  flops.step = since();
-  vae_decode(op, vae, op.empty({1, g.channels, height, width}, DType::f32), {}, [](int64_t, const Tensor&) {});
-  flops.decode = since();
-  return flops;
+  return work_of(op, checkpoint, text, mmdit, vae, ids, request, 1, {});
 }
 
 // Of every request alike, those that are usual in a long one.
@@ -63,10 +38,10 @@ double step_seconds(const std::vector<Result>& results) {
     const size_t unusual = std::min(kUnusualSteps, steps.size() - 1);
     seconds.insert(seconds.end(), steps.begin() + static_cast<std::ptrdiff_t>(unusual), steps.end());
   }
-  return median(std::move(seconds));
+  return quantile(std::move(seconds), 0.5);
 }
 
-BenchRequest bench_request(Engine& engine, const Request& request, const StageFlops& flops, const BenchCallbacks& callbacks,
+BenchRequest bench_request(Engine& engine, const Request& request, const RequestWork& work, const BenchCallbacks& callbacks,
                            int64_t done, int64_t of) {
   BenchRequest report;
   std::vector<Result> results;
@@ -86,9 +61,9 @@ BenchRequest bench_request(Engine& engine, const Request& request, const StageFl
   const std::string size = std::to_string(request.width) + 'x' + std::to_string(request.height);
   report.model = engine.model_name();
   report.steps = request.steps;
-  report.encode = {.name = "encode", .shape = "2 prompts", .seconds = second.encode, .flops = flops.encode};
-  report.forward = {.name = "step", .shape = size + ", with guidance", .seconds = step_seconds(results), .flops = flops.step};
-  report.decode = {.name = "decode", .shape = size, .seconds = second.decode, .flops = flops.decode};
+  report.encode = {.name = "encode", .shape = "2 prompts", .seconds = second.encode, .flops = work.encode.flops};
+  report.forward = {.name = "step", .shape = size + ", with guidance", .seconds = step_seconds(results), .flops = work.step.flops};
+  report.decode = {.name = "decode", .shape = size, .seconds = second.decode, .flops = work.decode.flops};
   report.first = results[0].seconds;
   report.again = second;
   report.planned = results[1].planned;
@@ -116,7 +91,7 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options, const B
 
   const int64_t requests = engine ? 2 : 0;
   int64_t of = requests;
-  StageFlops flops;
+  RequestWork work;
   {
     const std::unique_ptr<Backend> backend = make_backend(options);
     const DType dtype = backend->compute_dtype(requested_dtype(options.dtype));
@@ -124,7 +99,7 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options, const B
     backend->stop_when(callbacks.stop);
     report.device = device_info(backend->name(), options.threads);
     report.dtype = name_of(dtype);
-    if (engine) flops = count_flops(*backend, files, request);
+    if (engine) work = count_work(*backend, files, request);
     OpsReport ops = bench_ops(*backend, report.width, report.height, [&](const std::string& name, int64_t done, int64_t ops_of) {
       of = ops_of + requests;
       if (callbacks.progress) callbacks.progress({name, done, of});
@@ -132,7 +107,7 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options, const B
     report.peaks = ops.peaks;
     report.ops = std::move(ops.ops);
   }
-  if (engine) report.request = bench_request(*engine, request, flops, callbacks, of - requests, of);
+  if (engine) report.request = bench_request(*engine, request, work, callbacks, of - requests, of);
   return report;
 }
 

@@ -38,6 +38,13 @@ BenchCase limited_by_memory(std::string name, std::string shape, int64_t bytes,
   return {std::move(name), std::move(shape), bytes, copies, [=](const BenchInputs& make) { return prepare(make, copies); }};
 }
 
+Call norms(const BenchInputs& make, int64_t tokens, int64_t copies) {
+  Backend& op = make.op;
+  const Tensor x = make.tensor({copies * kBatch, tokens, kWidth});
+  const Tensor shift = make.tensor({kBatch, kWidth}, DType::f32), scale = make.tensor({kBatch, kWidth}, DType::f32);
+  return [=, &op](int64_t i) { op.norm_modulate(x.batch(i * kBatch, (i + 1) * kBatch), shift, scale, kEps); };
+}
+
 enum class Fused { none, head_norms, gelu, gate };
 
 // The shape is rows × outputs × inputs.
@@ -56,25 +63,9 @@ BenchCase linear(const std::string& name, int64_t rows, int64_t out, int64_t in,
           }};
 }
 
-// The shape is batch × heads × tokens × head.
-BenchCase attention(const std::string& name, int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim) {
-  return {name, times({batch, heads, tokens, head_dim}), 0, 1, [=](const BenchInputs& make) -> Call {
-            Backend& op = make.op;
-            const int64_t d = heads * head_dim;
-            const Tensor qkv = make.tensor({batch, tokens, 3 * d});
-            const AttentionOptions options{.heads = heads, .scale = 1 / std::sqrt(static_cast<float>(head_dim)), .causal = false, .bias = {}};
-            return [=, &op](int64_t) { op.attention(qkv.columns(0, d), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options); };
-          }};
-}
-
 BenchCase norm_modulate(int64_t tokens, DType dtype) {
-  return limited_by_memory("norm, modulate", times({kBatch, tokens, kWidth}), 2 * kBatch * tokens * kWidth * size_of(dtype),
-                           [=](const BenchInputs& make, int64_t copies) -> Call {
-                             Backend& op = make.op;
-                             const Tensor x = make.tensor({copies * kBatch, tokens, kWidth});
-                             const Tensor shift = make.tensor({kBatch, kWidth}, DType::f32), scale = make.tensor({kBatch, kWidth}, DType::f32);
-                             return [=, &op](int64_t i) { op.norm_modulate(x.batch(i * kBatch, (i + 1) * kBatch), shift, scale, kEps); };
-                           });
+  BenchCase once = norm(tokens, dtype);
+  return limited_by_memory(once.name, once.shape, once.bytes, [=](const BenchInputs& make, int64_t copies) { return norms(make, tokens, copies); });
 }
 
 BenchCase group_norm(int64_t height, int64_t width, int64_t channels, DType dtype) {
@@ -85,18 +76,6 @@ BenchCase group_norm(int64_t height, int64_t width, int64_t channels, DType dtyp
                              const Norm norm{make.vector(channels), make.vector(channels)};
                              return [=, &op](int64_t i) { op.group_norm(x.batch(i, i + 1), norm, kGroups, kEps, Activation::silu); };
                            });
-}
-
-// The shape is that of the result, then the channels that go in.
-BenchCase conv(int64_t height, int64_t width, int64_t out, int64_t in, bool upsample) {
-  const int64_t zoom = upsample ? 2 : 1;
-  return {upsample ? "upsampling, conv" : "conv", times({zoom * height, zoom * width, out, in}), 0, 1,
-          [=](const BenchInputs& make) -> Call {
-            Backend& op = make.op;
-            const Tensor x = make.tensor({1, height, width, in});
-            const Conv w = make.conv(out, in, upsample);
-            return [=, &op](int64_t) { op.conv2d(x, w, {.stride = 1, .upsample = upsample, .accumulate = false}); };
-          }};
 }
 
 }  // namespace
@@ -172,13 +151,41 @@ std::vector<BenchCase> bench_cases(int64_t width, int64_t height, DType dtype) {
   return cases;
 }
 
-BenchCase square_product(int64_t side) {
-  return {"matrix product", times({side, side, side}), 0, 1, [=](const BenchInputs& make) -> Call {
+BenchCase product(int64_t rows, int64_t out, int64_t in) {
+  return {"matrix product", times({rows, out, in}), 0, 1, [=](const BenchInputs& make) -> Call {
             Backend& op = make.op;
-            const Tensor x = make.tensor({side, side});
-            const Linear w = make.linear(side, side);
+            const Tensor x = make.tensor({rows, in});
+            const Linear w = make.linear(out, in);
             return [=, &op](int64_t) { op.linear(x, w); };
           }};
+}
+
+// The shape is batch × heads × tokens × head.
+BenchCase attention(const std::string& name, int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim) {
+  return {name, times({batch, heads, tokens, head_dim}), 0, 1, [=](const BenchInputs& make) -> Call {
+            Backend& op = make.op;
+            const int64_t d = heads * head_dim;
+            const Tensor qkv = make.tensor({batch, tokens, 3 * d});
+            const AttentionOptions options{.heads = heads, .scale = 1 / std::sqrt(static_cast<float>(head_dim)), .causal = false, .bias = {}};
+            return [=, &op](int64_t) { op.attention(qkv.columns(0, d), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options); };
+          }};
+}
+
+// The shape is that of the result, then the channels that go in.
+BenchCase conv(int64_t height, int64_t width, int64_t out, int64_t in, bool upsample) {
+  const int64_t zoom = upsample ? 2 : 1;
+  return {upsample ? "upsampling, conv" : "conv", times({zoom * height, zoom * width, out, in}), 0, 1,
+          [=](const BenchInputs& make) -> Call {
+            Backend& op = make.op;
+            const Tensor x = make.tensor({1, height, width, in});
+            const Conv w = make.conv(out, in, upsample);
+            return [=, &op](int64_t) { op.conv2d(x, w, {.stride = 1, .upsample = upsample, .accumulate = false}); };
+          }};
+}
+
+BenchCase norm(int64_t tokens, DType dtype) {
+  return {"norm, modulate", times({kBatch, tokens, kWidth}), 2 * kBatch * tokens * kWidth * size_of(dtype), 1,
+          [=](const BenchInputs& make) { return norms(make, tokens, 1); }};
 }
 
 BenchCase large_copy() {

@@ -44,8 +44,11 @@ struct BenchCase {
 // Of a picture of width×height pixels.
 std::vector<BenchCase> bench_cases(int64_t width, int64_t height, DType dtype);
 
-// What peaks are measured with.
-BenchCase square_product(int64_t side);
+// Single ones of any size, for peaks and for calibration.
+BenchCase product(int64_t rows, int64_t out, int64_t in);
+BenchCase attention(const std::string& name, int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim);
+BenchCase conv(int64_t height, int64_t width, int64_t out, int64_t in, bool upsample);
+BenchCase norm(int64_t tokens, DType dtype);  // with modulation, again and again over the same rows
 BenchCase large_copy();
 
 }  // namespace fude

@@ -21,6 +21,4 @@ struct OpsReport {
 OpsReport bench_ops(Backend& op, int64_t width, int64_t height,
                     const std::function<void(const std::string& name, int64_t done, int64_t of)>& starts);
 
-double median(std::vector<double> values);  // of at least one
-
 }  // namespace fude

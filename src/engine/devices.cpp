@@ -7,11 +7,13 @@
 #include "cpu/cpu_backend.h"
 #include "cuda/cuda.h"
 #include "diffusion/samplers.h"
+#include "engine/cards.h"
 #include "fude/error.h"
 
 namespace fude {
 
 std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
+  if (!options.card.empty()) return make_cuda_backend(card_sheet(options.card).card);
   const std::string& device = options.device;
   if (device == "cpu" || (device == "auto" && !why_no_cuda().empty())) return std::make_unique<CpuBackend>(options.threads);
   if (device == "auto" || device == "cuda") return make_cuda_backend(0);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/system.h"
+#include "engine/calibrate.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
 #include "engine/metadata.h"
@@ -49,13 +50,12 @@ std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) 
 
 Engine::State::State(const ModelFiles& files, const EngineOptions& options) : State(files, options, make_backend(options)) {}
 
-Engine::State::State(const ModelFiles& files, const EngineOptions& options, std::unique_ptr<Backend> device)
+Engine::State::State(const ModelFiles& files, const EngineOptions& asked, std::unique_ptr<Backend> device)
     : checkpoint(Checkpoint::open(checkpoint_files(files))),
       tokenizers(checkpoint),
       backend(std::move(device)),
-      dtype(used_dtype(*backend, options)),
-      vram(options.vram),
-      ram(options.ram),
+      dtype(used_dtype(*backend, asked)),
+      options(asked),
       text(*backend, checkpoint),
       mmdit(*backend, checkpoint),
       vae(*backend, checkpoint) {
@@ -63,7 +63,8 @@ Engine::State::State(const ModelFiles& files, const EngineOptions& options, std:
   dtype_name = fude::name_of(dtype);
   model_name = name_of_model(checkpoint.path());
   const MmditGeometry& g = checkpoint.mmdit();
-  embeddings.emplace(encoders_of(checkpoint, device_info(device_name, options.threads)), options.embeddings,
+  device = options.card.empty() ? device_info(device_name, options.threads) : DeviceInfo{.name = options.card};
+  embeddings.emplace(encoders_of(checkpoint, device), options.embeddings,
                      std::vector<int64_t>{kClipTokens + kT5Tokens, g.context_width}, g.pooled_width);
   model_hash = hexadecimal(checkpoint.identity());
   outside = resident_memory();
@@ -121,7 +122,8 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   backend->stop_when(callbacks.stop);
   batch = std::max<int64_t>(1, request.batch);
   make_room(job);
-  result.planned = needs(job);
+  result.plan = plan_of(job, known_rates(*backend, device, options.calibration));
+  result.planned = result.plan.planned;
   result.used = kept();
   Arena arena(work), host_arena(waiting);
   backend->use(arena);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/rates.h"
 #include "engine/embeddings.h"
 #include "engine/placement.h"
 #include "engine/text.h"
@@ -43,6 +44,7 @@ struct Engine::State {
   void make_room(const Job& job);
   int64_t usual_batch(const Job& job);
   Plan plan(const Request& asked);
+  Plan plan_of(const Job& job, const std::optional<Rates>& rates);  // as weights are placed
 
   Bytes room() const;              // that weights and work may take in all
   Bytes kept() const;              // of weights, as they are placed
@@ -65,8 +67,9 @@ struct Engine::State {
   Tokenizers tokenizers;
   std::unique_ptr<Backend> backend;
   DType dtype;  // of activations and packed weights
+  DeviceInfo device;
   std::string device_name, dtype_name, model_name, model_hash;
-  int64_t vram, ram;      // budgets; 0: what is free
+  const EngineOptions options;
   int64_t outside = 0;    // bytes of the host's memory that this process took before it placed anything
   TextEncoders text;
   Mmdit mmdit;

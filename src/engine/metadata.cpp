@@ -262,6 +262,16 @@ Provenance provenance_from(const Parameters& parameters) {
   return provenance;
 }
 
+Json json_from(const Seconds& seconds) {
+  return {{"load", seconds.load},
+          {"encode", seconds.encode},
+          {"denoise", seconds.denoise},
+          {"decode", seconds.decode},
+          {"total", seconds.total}};
+}
+
+Json json_from(const Bytes& bytes) { return {{"host", bytes.host}, {"device", bytes.device}}; }
+
 Json json_from(const Request& request) {
   Json json = {
       {"prompt", request.prompt},        {"negative", request.negative}, {"width", request.width}, {"height", request.height},
@@ -290,18 +300,11 @@ Json json_from(const Provenance& provenance) {
 }
 
 Json json_from(const Making& making) {
-  const Seconds& seconds = making.seconds;
-  const auto bytes = [](const Bytes& b) { return Json{{"host", b.host}, {"device", b.device}}; };
   return {{"created", making.created},
-          {"seconds",
-           {{"load", seconds.load},
-            {"encode", seconds.encode},
-            {"denoise", seconds.denoise},
-            {"decode", seconds.decode},
-            {"total", seconds.total}}},
+          {"seconds", json_from(making.seconds)},
           {"step_seconds", making.step_seconds},
-          {"planned_bytes", bytes(making.planned)},
-          {"used_bytes", bytes(making.used)},
+          {"planned_bytes", json_from(making.planned)},
+          {"used_bytes", json_from(making.used)},
           {"peak_host_bytes", making.peak_host},
           {"version", making.version},
           {"libraries", making.libraries}};

@@ -53,6 +53,8 @@ Parameters parse_parameters(std::string_view text);
 // What of a request such text tells; the rest keeps its default. Error{bad_request} when a number is none.
 Provenance provenance_from(const Parameters& parameters);
 
+nlohmann::ordered_json json_from(const Seconds& seconds);
+nlohmann::ordered_json json_from(const Bytes& bytes);
 nlohmann::ordered_json json_from(const Request& request);
 nlohmann::ordered_json json_from(const Provenance& provenance);
 

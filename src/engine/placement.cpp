@@ -6,7 +6,10 @@
 #include <utility>
 
 #include "core/system.h"
+#include "engine/calibrate.h"
+#include "engine/cards.h"
 #include "engine/engine_state.h"
+#include "engine/request_work.h"
 
 namespace fude {
 
@@ -46,11 +49,11 @@ Bytes Engine::State::room() const {
   const HostMemory host = host_memory();
   const Bytes ours = kept();
   Bytes room;
-  room.host = ram ? ram - outside - kHostWork : host.available + ours.host - kLeaveFree;
-  if (!ram) room.host += waiting.size() + (backend->on_host() ? work.size() : 0);
+  room.host = options.ram ? options.ram - outside - kHostWork : host.available + ours.host - kLeaveFree;
+  if (!options.ram) room.host += waiting.size() + (backend->on_host() ? work.size() : 0);
   if (backend->on_host()) return room;
   const int64_t free = backend->device_memory().available + weights.size() + work.size();
-  room.device = vram ? std::min(vram - backend->outside_bytes(), free) : free - kLeaveFree;
+  room.device = options.vram ? std::min(options.vram - backend->outside_bytes(), free) : free - kLeaveFree;
   return room;
 }
 
@@ -75,8 +78,8 @@ Bytes Engine::State::measure(const Job& job) {
 }
 
 Bytes Engine::State::needs(const Job& job) {
-  const Bytes weights = kept(), arenas = measure(job);
-  return {weights.host + arenas.host, weights.device + arenas.device};
+  const Bytes stays = kept(), arenas = measure(job);
+  return {stays.host + arenas.host, stays.device + arenas.device};
 }
 
 // ---- what stays ------------------------------------------------------------------------------------------------------------
@@ -218,40 +221,59 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
   return message + "close other programs or give it more memory";
 }
 
-Plan Engine::State::plan(const Request& asked) {
-  Plan plan{.fits = true, .request = complete(asked)};
-  const TokenIds ids = ids_of(plan.request, {});
-  const Job job{plan.request, ids, embeddings->find(ids, dtype)};
-  batch = std::max<int64_t>(1, plan.request.batch);
-  if (!fits(job)) {
-    release();
-    const Bytes room = this->room();
-    const std::optional<Placement> chosen = choose(job, room);
-    plan.fits = chosen.has_value();
-    if (!plan.fits) {
-      plan.advice.push_back(why_not(job, room));
-      plan.nearest = nearest_that_fits(job, room);
-    }
-    keep(chosen.value_or(kLeast));
-  }
-  if (plan.request.batch == 0) batch = usual_batch(job);
-  const Bytes room = this->room();
+Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
+  Plan plan{.fits = true, .request = job.request};
   plan.planned = plan.process = needs(job);
-  plan.budget = room;
+  plan.budget = room();
   for (Bytes* bytes : {&plan.process, &plan.budget}) {
     bytes->host += outside;
     if (!backend->on_host()) bytes->device += backend->outside_bytes();
   }
-  plan.components = {component("clip_l", dtype_name, text.clip_l.blocks, text.clip_l.ends),
-                     component("clip_g", dtype_name, text.clip_g.blocks, text.clip_g.ends)};
-  if (text.t5) plan.components.push_back(component("t5", dtype_name, text.t5->layers, text.t5->final_norm));
+  if (!job.embeddings) {
+    plan.components = {component("clip_l", dtype_name, text.clip_l.blocks, text.clip_l.ends),
+                       component("clip_g", dtype_name, text.clip_g.blocks, text.clip_g.ends)};
+    if (text.t5) plan.components.push_back(component("t5", dtype_name, text.t5->layers, text.t5->final_norm));
+  }
   plan.components.push_back(component("transformer", dtype_name, mmdit.embedders, mmdit.blocks, mmdit.final_layer));
   plan.components.push_back(component("modulation", dtype_name, mmdit.modulation));
   plan.components.push_back(component("vae", dtype_name, vae.decoder));
+  plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
   plan.decode_bands = placement->decode.bands;
   plan.decode_through_host = placement->decode.through_host;
-  if (!plan.fits) placement.reset();
-  plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
+  if (rates) {
+    backend->predict(&*rates);
+    const RequestWork counted = work_of(*backend, checkpoint, text, mmdit, vae, job.ids, job.request, batch, placement->decode);
+    backend->predict(nullptr);
+    plan.predicted = predicted_seconds(counted, *rates, plan, batch);
+  }
+  return plan;
+}
+
+Plan Engine::State::plan(const Request& asked) {
+  const Request request = complete(asked);
+  const TokenIds ids = ids_of(request, {});
+  const Job job{request, ids, embeddings->find(ids, dtype)};
+  const Rates rates = options.card.empty() ? rates_of(*backend, device, options.calibration) : expected_rates(card_sheet(options.card));
+  batch = std::max<int64_t>(1, request.batch);
+  std::optional<Placement> chosen = placement;
+  std::vector<std::string> advice;
+  std::optional<Request> nearest;
+  if (!fits(job)) {
+    release();
+    const Bytes room = this->room();
+    chosen = choose(job, room);
+    if (!chosen) {
+      advice.push_back(why_not(job, room));
+      nearest = nearest_that_fits(job, room);
+    }
+    keep(chosen.value_or(kLeast));
+  }
+  if (request.batch == 0) batch = usual_batch(job);
+  Plan plan = plan_of(job, rates);
+  plan.fits = chosen.has_value();
+  plan.advice = std::move(advice);
+  plan.nearest = std::move(nearest);
+  placement = chosen;
   return plan;
 }
 

@@ -29,10 +29,13 @@ class SessionFolder {
   const std::filesystem::path& path() const { return path_; }
   const Wish& wish() const { return wish_; }
   void replace(const Wish& wish);  // Error{io}
-  // The Hugging Face cache and kept embeddings: where they are depends on who draws, so it is not in the file.
-  void set_caches(std::string hub, std::vector<std::string> embeddings) {
+  // The Hugging Face cache, kept embeddings, rates and budgets of memory are those of who draws here and now, so they are not in the file.
+  void set_machine(std::string hub, EngineOptions machine) {
     wish_.files.hub_cache = std::move(hub);
-    wish_.engine.embeddings = std::move(embeddings);
+    wish_.engine.vram = machine.vram;
+    wish_.engine.ram = machine.ram;
+    wish_.engine.embeddings = std::move(machine.embeddings);
+    wish_.engine.calibration = std::move(machine.calibration);
   }
 
   std::filesystem::path picture(const Task& task) const;

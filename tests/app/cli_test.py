@@ -27,7 +27,7 @@ from support import (CommandLine, FIXTURES, FUDE, MODEL, REPOSITORY, SMALL, a111
 
 class Usage(CommandLine):
     def test_help_is_80_columns_wide_and_complete(self):
-        for command in [[], ["generate"], ["sweep"], ["gacha"], ["refine"], ["bench"], ["model"], ["model", "inspect"], ["model", "verify"], ["history"],
+        for command in [[], ["generate"], ["sweep"], ["gacha"], ["refine"], ["bench"], ["plan"], ["model"], ["model", "inspect"], ["model", "verify"], ["history"],
                         *(["history", command] for command in ["list", "show", "run", "verify", "star", "export"]), ["doctor"]]:
             outcome = self.run_fude(*command, "--help")
             self.assertEqual((outcome.code, outcome.err), (0, ""), outcome)
@@ -38,7 +38,7 @@ class Usage(CommandLine):
         for option in ["--model", "--prompt", "-p", "--negative", "-n", "--negative-prompt", "-W", "-H", "--steps", "--num-inference-steps",
                        "--guidance", "--guidance-scale", "--cfg-scale", "--seed", "--count", "--num-images-per-prompt", "--noise",
                        "--sampler", "--shift", "--device", "--dtype", "--no-t5", "--clip-l", "--clip-g", "--t5", "--vae", "--tokenizers",
-                       "--threads", "--batch", "--no-cache", "--out", "--from", "--trace", "--json", "--quiet", "--no-color"]:
+                       "--threads", "--vram", "--ram", "--batch", "--no-cache", "--out", "--from", "--trace", "--json", "--quiet", "--no-color"]:
             self.assertIn(option, text)
 
     def test_version(self):
@@ -75,6 +75,12 @@ class Usage(CommandLine):
             (["--device", "abacus"], ["abacus"]),
             (["--dtype", "f8"], ["f8"]),
             (["--threads", "0"], ["--threads"]),
+            (["--vram", "much"], ["--vram", '"much"', "--vram 8G"]),
+            (["--vram", "-1G"], ["--vram"]),
+            (["--vram", "8X"], ["--vram", '"8X"']),
+            (["--vram", "8 GB or so"], ["--vram"]),
+            (["--ram", "0"], ["--ram", '"0"', "--ram 1536M"]),
+            (["--ram", "1e300G"], ["--ram"]),
             (["--prompt", "@no/such/file"], ["no/such/file"]),
         ]:
             with self.subTest(arguments=arguments):
@@ -95,6 +101,64 @@ class Usage(CommandLine):
         if (REPOSITORY / "models" / "demo" / "model_index.json").exists():
             self.skipTest("the demo model is there")
         self.assert_refused(self.generate("cat", FUDE_MODEL=""), 4, "--model", "FUDE_MODEL", "https://huggingface.co/stabilityai/")
+
+
+class Plans(CommandLine):
+    def plan(self, *arguments, code=0):
+        outcome = self.run_fude("plan", *SMALL, "--json", *arguments)
+        self.assertEqual(outcome.code, code, outcome)
+        return json.loads(outcome.out), outcome
+
+    def test_json_has_the_shape_of_the_contract(self):
+        document, _ = self.plan("a cat", "--count", "2")
+        self.assertIs(document["fits"], True)
+        for name in ["planned_bytes", "process_bytes", "budget_bytes"]:
+            self.assertEqual(set(document[name]), {"host", "device"})
+        self.assertGreater(document["process_bytes"]["host"], document["planned_bytes"]["host"])
+        self.assertLessEqual(document["process_bytes"]["host"], document["budget_bytes"]["host"])
+        self.assertLessEqual({"clip_l", "clip_g", "t5", "transformer", "vae"}, set(document["residency"]))
+        for component in document["residency"].values():
+            self.assertLessEqual(component["resident_parts"], component["parts"])
+            self.assertLessEqual(component["resident_bytes"], component["weights_bytes"])
+        seconds = document["predicted_seconds"]
+        self.assertEqual(set(seconds), {"load", "encode", "denoise", "decode", "total"})
+        self.assertAlmostEqual(seconds["total"], sum(seconds[stage] for stage in ["load", "encode", "denoise", "decode"]))
+        self.assertIs(document["projected"], False)
+        self.assertEqual((document["request"]["count"], document["request"]["width"]), (2, 64))
+        self.assertEqual([file for file in self.files() if file.endswith(".png")], [])
+
+    def test_text_is_for_people(self):
+        outcome = self.run_fude("plan", *SMALL)
+        self.assertEqual((outcome.code, outcome.err), (0, ""), outcome)
+        self.assertTrue(outcome.out.startswith("64x64, 2 steps, guidance 7: fits\n"), outcome)
+        for word in ["Memory", "Weights", "CLIP-L", "Time", "in all"]:
+            self.assertIn(word, outcome.out)
+        for line in outcome.out.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_sizes_of_memory(self):
+        for text, size in [("8G", 8 << 30), ("1536M", 1536 << 20), ("900MiB", 900 << 20), ("1.5gib", 3 << 29), ("4096MB", 4 << 30), ("3000000000", 3000000000)]:
+            self.assertEqual(self.plan("--ram", text)[0]["budget_bytes"]["host"], size)
+
+    def test_what_does_not_fit_is_3(self):
+        document, outcome = self.plan("--ram", "1M", code=3)
+        self.assertIs(document["fits"], False)
+        self.assertIn("does not fit", outcome.err)
+        self.assertIn("--ram", outcome.err)
+
+    def test_rates_are_measured_once(self):
+        self.assertEqual(self.plan()[0]["predicted_seconds"], self.plan()[0]["predicted_seconds"])
+        self.assertTrue((self.home / "calibration.json").exists())
+
+    def test_a_card_that_is_not_here(self):
+        self.assert_refused(self.run_fude("plan", "--card", "rtx4600"), 2, "rtx4600", "rtx4060")
+        self.assert_refused(self.run_fude("plan", "--card", "rtx4060", "--device", "cpu"), 2, "--card", "--device")
+        outcome = self.run_fude("plan", *SMALL, "--card", "rtx4060", "--json")
+        if "cuda" not in self.run_fude("--version").out:
+            return self.assert_refused(outcome, 1, "rtx4060", "CUDA")
+        document = json.loads(outcome.out)
+        self.assertEqual((document["projected"], document["budget_bytes"]["device"]), (True, 8188 << 20))
+        self.assert_refused(self.run_fude("generate", "a cat", "--card", "rtx4060"), 2, "--card")
 
 
 class Pictures(CommandLine):

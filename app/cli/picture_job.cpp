@@ -1,0 +1,63 @@
+#include "picture_job.h"
+
+#include <utility>
+
+#include "engine/file.h"
+#include "picture_options.h"
+#include "saving.h"
+#include "weights/text.h"
+
+namespace fude {
+
+void add_picture_options(Options& options, PictureJob& job) {
+  Request& request = job.request;
+  const char* picture = "Picture";
+  options.add(picture, "prompt,--prompt,-p", "TEXT",
+              "what to draw; also without --prompt. @FILE reads a file, - reads standard input",
+              [&](const std::string& text) { request.prompt = prompt_from(text); });
+  options.add(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
+              [&](const std::string& text) { request.negative = prompt_from(text); });
+  add_size_options(options, picture, "the model's own size", request.width, request.height);
+  options.add(picture, "--seed", "N", "0 to 18446744073709551615 or random (the default); picture i of several uses seed + i",
+              [&](const std::string& text) {
+                job.random_seed = text == "random";
+                if (!job.random_seed) request.seed = unsigned_from("--seed", text);
+              });
+  options.add_integer(picture, "--count,--num-images-per-prompt", "pictures, default 1", request.count);
+  options.add(picture, "--batch", "N",
+              "pictures drawn at once, default 1; 0: as many as is faster and fits. A picture's last bits depend on it",
+              [&](const std::string& text) {
+                request.batch = integer_from("--batch", text);
+                request.place = 0;
+              });
+  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+
+  add_sampling_options(options, request);
+
+  add_model_options(options, job.files);
+
+  add_machine_options(options, job.engine);
+  add_cache_option(options, job.engine);
+
+  const char* result = "Result";
+  options.add_text(result, "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);
+  options.add_text(result, "--trace", "FILE", "write every stage of picture 0 as tensors to a .safetensors file", job.trace);
+  add_output_options(options, job.output);
+}
+
+void draw_again(const Provenance& provenance, std::string source, PictureJob& job) {
+  job.request = provenance.request;
+  job.random_seed = false;
+  job.files.no_t5 = provenance.no_t5;
+  if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
+  job.drawn = provenance;
+  job.source = std::move(source);
+}
+
+void take_from_picture(const std::string& picture, PictureJob& job, const Console& console) {
+  const StoredPicture stored = read_picture(path_of(picture));
+  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+  draw_again(stored.provenance, shown(picture), job);
+}
+
+}  // namespace fude

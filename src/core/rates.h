@@ -1,0 +1,38 @@
+// What a machine reaches, and how long an operation takes at that: how a request's seconds are known before it is drawn. A backend
+// with rates (Backend::predict) adds up the seconds of the operations it is asked for while it measures.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/tensor.h"
+#include "core/weight.h"
+
+namespace fude {
+
+// Rates at the points of a grid. Between them the logarithm of the rate is interpolated over the logarithms of the sizes; beyond
+// them the nearest holds.
+struct RateTable {
+  std::vector<double> x, y;   // ascending
+  std::vector<double> rates;  // of x[i] and y[j] at [j·x.size() + i]
+
+  double at(double at_x, double at_y) const;
+};
+
+struct Rates {
+  RateTable products;      // FLOP/s by rows and by √(inputs·outputs)
+  RateTable attention;     // FLOP/s by keys and by a head's columns
+  RateTable convolutions;  // FLOP/s by pixels of the result and by √(channels in·channels out)
+  RateTable passes;        // bytes/s, read and written, by their number (y: 1): norms and elementwise operations
+  double launch = 0;       // seconds that every operation takes besides
+  double upload = 0;       // bytes/s from pinned host memory to a card; 0: weights are where they are used
+  double load = 0;         // bytes/s of weights, from a file that is in the system's cache to where they are used
+};
+
+// Seconds of one operation each, but of a product without its launch: several may share one. `rows_at_once`: theirs and its own.
+double product_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight, int64_t rows_at_once);
+double attention_seconds(const Rates& rates, const Tensor& q, const Tensor& k, int64_t heads);
+double convolution_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight);
+double pass_seconds(const Rates& rates, int64_t bytes);  // what limits it is memory
+
+}  // namespace fude

@@ -1,0 +1,163 @@
+#include "engine/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "engine/file.h"
+#include "engine/stopwatch.h"
+#include "fude/error.h"
+
+namespace fude {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// ---- measuring -------------------------------------------------------------------------------------------------------------
+
+constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
+constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
+
+// Of cases at the points of a grid. Along x each is larger than the one before; behind one that takes too long the rest is taken
+// to be as fast.
+RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, std::vector<double> y,
+                   const std::function<BenchCase(int64_t x, int64_t y)>& case_of) {
+  RateTable table{std::move(x), std::move(y), {}};
+  for (const double each_y : table.y) {
+    double seconds = 0;
+    for (const double each_x : table.x) {
+      if (seconds > kTooLong) {
+        table.rates.push_back(table.rates.back());
+        continue;
+      }
+      const Timing timing = stopwatch.time(case_of(std::llround(each_x), std::llround(each_y)));
+      seconds = timing.seconds;
+      table.rates.push_back(std::max(timing.flops, timing.bytes) / std::max(seconds - launch, seconds / 2));
+    }
+  }
+  return table;
+}
+
+// ---- the file --------------------------------------------------------------------------------------------------------------
+
+constexpr uint64_t kLargestFile = 1 << 20;
+
+Json json_from(const RateTable& table) { return {{"x", table.x}, {"y", table.y}, {"rates", table.rates}}; }
+
+Json json_from(const Rates& rates) {
+  return {{"products", json_from(rates.products)},
+          {"attention", json_from(rates.attention)},
+          {"convolutions", json_from(rates.convolutions)},
+          {"passes", json_from(rates.passes)},
+          {"launch", rates.launch},
+          {"upload", rates.upload},
+          {"load", rates.load}};
+}
+
+bool are_positive(const std::vector<double>& values) {
+  return !values.empty() && std::all_of(values.begin(), values.end(), [](double value) { return value > 0 && std::isfinite(value); });
+}
+
+bool are_sound(const RateTable& table) {
+  const auto ascend = [](const std::vector<double>& points) {
+    return are_positive(points) && std::adjacent_find(points.begin(), points.end(), std::greater_equal<>()) == points.end();
+  };
+  return ascend(table.x) && ascend(table.y) && are_positive(table.rates) && table.rates.size() == table.x.size() * table.y.size();
+}
+
+RateTable table_from(const Json& json) {
+  return {json.at("x").get<std::vector<double>>(), json.at("y").get<std::vector<double>>(), json.at("rates").get<std::vector<double>>()};
+}
+
+std::optional<Rates> rates_from(const Json& json) {
+  const Rates rates{.products = table_from(json.at("products")),
+                    .attention = table_from(json.at("attention")),
+                    .convolutions = table_from(json.at("convolutions")),
+                    .passes = table_from(json.at("passes")),
+                    .launch = json.at("launch"),
+                    .upload = json.at("upload"),
+                    .load = json.at("load")};
+  const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) && are_sound(rates.passes) &&
+                     are_positive({rates.launch, rates.load}) && rates.upload >= 0;
+  return sound ? std::optional(rates) : std::nullopt;
+}
+
+// Every machine's rates by its key, as this version of fude measured them; empty when the file is not there or holds anything else.
+Json read_machines(const std::string& file) {
+  try {
+    const std::vector<uint8_t> bytes = read_file(path_of(file), kLargestFile);
+    const Json document = Json::parse(bytes.begin(), bytes.end());
+    if (document.at("fude") == version() && document.at("machines").is_object()) return document["machines"];
+  } catch (const Error&) {
+  } catch (const Json::exception&) {
+  }
+  return Json::object();
+}
+
+std::string key_of(const Backend& op, const DeviceInfo& device) {
+  return device.description + ", " + device.library + ", " + std::string(name_of(op.dtype()));
+}
+
+void write_machines(const std::string& file, const Json& machines) {
+  const std::string text = Json{{"fude", version()}, {"machines", machines}}.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+  try {
+    write_file(path_of(file), {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  } catch (const Error&) {
+    // Costs the next process the time to measure.
+  }
+}
+
+}  // namespace
+
+Rates calibrate(Backend& op) {
+  Stopwatch stopwatch(op, kHasty);
+  const DType dtype = op.dtype();
+  op.predict(nullptr);
+  stopwatch.time(product(1024, 1024, 1024));  // so that it knows about how long others take
+  stopwatch.time(norm(512, dtype));
+
+  Rates rates;
+  rates.launch = stopwatch.time(norm(1, dtype)).seconds;
+  const auto table = [&](std::vector<double> x, std::vector<double> y, const auto& case_of) {
+    return measured(stopwatch, rates.launch, std::move(x), std::move(y), case_of);
+  };
+  rates.passes = table({1e5, 1e6, 1e7, 1e8}, {1}, [&](int64_t bytes, int64_t) { return norm(std::max<int64_t>(1, bytes / norm(1, dtype).bytes), dtype); });
+  rates.products = table({2, 32, 256, 2048, 8192}, {192, 1536, 4096}, [](int64_t rows, int64_t width) { return product(rows, width, width); });
+  rates.attention = table({77, 333, 1357, 4429}, {64, 512}, [](int64_t tokens, int64_t head) {
+    return head == 64 ? attention("attention", 2, 24, tokens, head) : attention("attention", 1, 1, tokens, head);
+  });
+  rates.convolutions = table({1024, 4096, 65536, 262144}, {32, 128, 512}, [](int64_t pixels, int64_t channels) {
+    const int64_t side = std::llround(std::sqrt(static_cast<double>(pixels)));
+    return conv(side, side, channels, channels, false);
+  });
+  if (!op.on_host()) rates.upload = stopwatch.load_rate(8192, false);
+  rates.load = stopwatch.load_rate(op.on_host() ? 1024 : 8192);
+  return rates;
+}
+
+std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, const std::string& file) {
+  if (file.empty()) return {};
+  const Json machines = read_machines(file);
+  const auto known = machines.find(key_of(op, device));
+  if (known == machines.end()) return {};
+  try {
+    return rates_from(*known);
+  } catch (const Json::exception&) {
+    return {};
+  }
+}
+
+Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file) {
+  if (const std::optional<Rates> known = known_rates(op, device, file)) return *known;
+  const Rates rates = calibrate(op);
+  if (file.empty()) return rates;
+  Json machines = read_machines(file);
+  machines[key_of(op, device)] = json_from(rates);
+  write_machines(file, machines);
+  return rates;
+}
+
+}  // namespace fude

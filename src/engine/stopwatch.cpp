@@ -1,0 +1,127 @@
+#include "engine/stopwatch.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "engine/clock.h"
+#include "fude/error.h"
+
+namespace fude {
+
+namespace {
+
+// A round of calls ends with a wait for the device, whose few microseconds must not count; the host does not wait, and of short
+// rounds some go undisturbed.
+constexpr double kRoundSeconds = 2e-3, kHostRoundSeconds = 1e-4;
+constexpr double kMostPasses = 1000;
+
+}  // namespace
+
+double quantile(std::vector<double> values, double part) {
+  std::sort(values.begin(), values.end());
+  return values[std::min(values.size() - 1, static_cast<size_t>(part * static_cast<double>(values.size())))];
+}
+
+Timing Stopwatch::time(const BenchCase& item) {
+  double flops = 0;
+  const Buffer memory = op_.allocate(measure(item, flops));
+  Arena arena(memory);
+  op_.use(arena);
+  const Tensor last = marker();
+  const BenchCase::Call call = item.prepare(inputs_);
+
+  const Clock clock;
+  pass(item, call);
+  read_back(last);
+  const int64_t passes = passes_in_a_round(item, flops, clock.seconds());
+  std::unique_ptr<Recording> recording;  // a card replays a round, so that launching it costs nothing
+  const double seconds = seconds_of_round(op_.on_host() ? 0 : 2, last, [&] {
+    op_.play(recording, [&] {
+      for (int64_t i = 0; i < passes; ++i) pass(item, call);
+    });
+  });
+  const Timing timing{item.name, item.shape, seconds / static_cast<double>(passes * item.copies), flops, static_cast<double>(item.bytes)};
+  peaks_.flops = std::max(peaks_.flops, timing.flops / timing.seconds);
+  peaks_.bytes = std::max(peaks_.bytes, timing.bytes / timing.seconds);
+  return timing;
+}
+
+double Stopwatch::load_rate(int64_t rows, bool reads) {
+  const WeightShape shape{.out = rows, .in = 8192};
+  const DType dtype = op_.dtype();
+  const int64_t bytes = op_.packed_bytes(shape, dtype), row = shape.row() * size_of(dtype);
+  const Buffer host = host_buffer(shape.out * row), weight = op_.allocate(bytes), few = op_.allocate(Arena::kAlignment);
+  std::memset(host.data(), 0, static_cast<size_t>(host.size()));
+  Arena arena(few);
+  op_.use(arena);
+  const ReadRows read = [&](int64_t begin, int64_t end, DType, void* to) {
+    if (reads) std::memcpy(to, host.data() + begin * row, static_cast<size_t>((end - begin) * row));
+  };
+  const Tensor last = marker();
+  return static_cast<double>(bytes) / seconds_of_round(1, last, [&] {
+    op_.pack(shape, dtype, read, weight.data());
+    op_.await_packed();
+  });
+}
+
+Tensor Stopwatch::marker() {
+  constexpr float kZero = 0;
+  return op_.upload(&kZero, DType::f32, {1});
+}
+
+void Stopwatch::read_back(const Tensor& marker) const {
+  float ignored;
+  op_.download(marker, &ignored);
+}
+
+// One call on each copy. The results are gone afterwards.
+void Stopwatch::pass(const BenchCase& item, const BenchCase::Call& call) {
+  auto results = op_.scope();
+  for (int64_t i = 0; i < item.copies; ++i) call(i);
+}
+
+// Bytes of arena, and the arithmetic of a call.
+int64_t Stopwatch::measure(const BenchCase& item, double& flops) {
+  Arena measuring = Arena::measuring();
+  op_.use(measuring);
+  marker();
+  const BenchCase::Call call = item.prepare(inputs_);
+  const double before = op_.work().flops;
+  pass(item, call);
+  flops = (op_.work().flops - before) / static_cast<double>(item.copies);
+  const int64_t needed = measuring.peak(), available = op_.device_memory().available;
+  if (needed > available)
+    throw Error(Code::out_of_memory, "timing " + item.name + " " + item.shape + " needs " + std::to_string(needed >> 20) +
+                                         " MiB of memory and " + std::to_string(available >> 20) +
+                                         " MiB are free; close other programs or ask for a smaller picture");
+  return needed;
+}
+
+int64_t Stopwatch::passes_in_a_round(const BenchCase& item, double flops, double first) const {
+  const double a_pass = static_cast<double>(item.copies) * (item.bytes > 0 ? static_cast<double>(item.bytes) : flops);
+  const double a_second = item.bytes > 0 ? peaks_.bytes : peaks_.flops;
+  // What takes much longer than at the peak, as small operations do beside other programs, must not be repeated as often.
+  const double round = op_.on_host() ? kHostRoundSeconds : kRoundSeconds, most = std::min(kMostPasses, 20 * round / first);
+  return static_cast<int64_t>(std::max(1.0, std::min(round * a_second / a_pass, most)));
+}
+
+double Stopwatch::seconds_of_round(int warm_up, const Tensor& last, const std::function<void()>& work) const {
+  const auto round = [&] {
+    const Clock clock;
+    work();
+    read_back(last);
+    return clock.seconds();
+  };
+  for (int i = 0; i < warm_up; ++i) round();
+  std::vector<double> seconds;
+  double total = 0;
+  while (seconds.size() < patience_.rounds || total < patience_.seconds) {
+    seconds.push_back(round());
+    total += seconds.back();
+  }
+  return quantile(seconds, patience_.quantile);
+}
+
+}  // namespace fude

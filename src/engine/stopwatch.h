@@ -1,0 +1,50 @@
+// Times operations on a backend: each many times over, until its time is known well enough.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "core/backend.h"
+#include "engine/bench_cases.h"
+#include "fude/fude.h"
+
+namespace fude {
+
+// When a time is known well enough: after so many rounds that took so long together. Which of them is meant: 0.5 is the median,
+// 0 the fastest, which other programs disturbed least.
+struct Patience {
+  size_t rounds = 3;
+  double seconds = 0.15;
+  double quantile = 0.5;
+};
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(Backend& op, Patience patience = {}) : op_(op), patience_(patience), inputs_(op) {}
+
+  // Times a case and raises the peak it comes up to. Error{cancelled, out_of_memory}.
+  Timing time(const BenchCase& item);
+  const BenchPeaks& peaks() const { return peaks_; }
+
+  // Bytes a second of a weight of `rows` rows of 8192 that goes to the device, as those of a model do: from the host's memory, where
+  // a file that is in the system's cache lies as well, or, without `reads`, only from where its rows are put to be copied.
+  double load_rate(int64_t rows, bool reads = true);
+
+ private:
+  Tensor marker();
+  void read_back(const Tensor& marker) const;  // waits for all the work before
+  void pass(const BenchCase& item, const BenchCase::Call& call);
+  int64_t measure(const BenchCase& item, double& flops);
+  int64_t passes_in_a_round(const BenchCase& item, double flops, double first) const;
+  double seconds_of_round(int warm_up, const Tensor& last, const std::function<void()>& work) const;
+
+  Backend& op_;
+  const Patience patience_;
+  BenchInputs inputs_;
+  BenchPeaks peaks_;
+};
+
+double quantile(std::vector<double> values, double part);  // of at least one; 0.5: the median
+
+}  // namespace fude

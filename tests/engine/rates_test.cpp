@@ -1,0 +1,166 @@
+// What a machine reaches, where that is kept, and what follows from it for a request.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "core/rates.h"
+#include "engine/calibrate.h"
+#include "engine/cards.h"
+#include "engine/devices.h"
+#include "engine/model_files.h"
+#include "engine/request_work.h"
+#include "engine/stopwatch.h"
+#include "fude/error.h"
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(RateTable, InterpolatesOverLogarithmsAndEndsWithItsPoints) {
+  const RateTable table{{1, 100}, {10, 1000}, {1, 100, 10, 1000}};
+  EXPECT_DOUBLE_EQ(table.at(1, 10), 1);
+  EXPECT_DOUBLE_EQ(table.at(100, 1000), 1000);
+  EXPECT_NEAR(table.at(10, 10), 10, 1e-9);
+  EXPECT_NEAR(table.at(10, 100), std::sqrt(10. * 100.), 1e-9);
+  EXPECT_DOUBLE_EQ(table.at(0.01, 1), 1);
+  EXPECT_DOUBLE_EQ(table.at(1e9, 1e9), 1000);
+  EXPECT_DOUBLE_EQ((RateTable{{1}, {1}, {7}}.at(123, 0.5)), 7);
+}
+
+TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
+  const RateTable one{{1}, {1}, {1e9}};
+  const Rates rates{.products = one, .attention = one, .convolutions = one, .passes = one, .launch = 1e-3, .load = 1};
+  CpuBackend backend(1);
+  Backend& op = backend;
+  op.predict(&rates);
+  Arena measuring = Arena::measuring();
+  op.use(measuring);
+  const Tensor x = op.empty({100, 64}), y = op.empty({100, 64});
+  op.add(x, y);
+  EXPECT_DOUBLE_EQ(op.work().seconds, 1e-3 + 3 * 100 * 64 * 4 / 1e9);
+  const double before = op.work().seconds;
+  op.linear(x, Linear{.weight = {x.data, DType::f32, {.out = 1000, .in = 64}}, .bias = {}});
+  EXPECT_NEAR(op.work().seconds - before, 1e-3 + 2. * 100 * 64 * 1000 / 1e9, 1e-12);
+
+  const Buffer memory = host_buffer(1 << 20);
+  Arena arena(memory);
+  op.use(arena);
+  const double measured = op.work().seconds;
+  const std::vector<float> zeros(64);
+  op.add(op.upload(zeros.data(), DType::f32, {64}), op.upload(zeros.data(), DType::f32, {64}));
+  EXPECT_EQ(op.work().seconds, measured);
+}
+
+class Calibration : public testing::Test {
+ protected:
+  Calibration() : folder_(fs::temp_directory_path() / ("fude_rates_" + std::to_string(std::rand()))), file_(folder_ / "calibration.json") {
+    fs::create_directories(folder_);
+    op_.use(DType::f32);
+  }
+  ~Calibration() override { fs::remove_all(folder_); }
+
+  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string()); }
+  std::string text() const {
+    std::ifstream file(file_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  void write(const std::string& text) const { std::ofstream(file_) << text; }
+
+  fs::path folder_, file_;
+  CpuBackend op_{1};
+};
+
+TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
+  const Rates first = rates();
+  EXPECT_GT(first.load, 0);
+  EXPECT_EQ(first.upload, 0);
+  const std::string kept = text();
+
+  nlohmann::json document = nlohmann::json::parse(kept);
+  auto& mine = document["machines"].begin().value();
+  mine["launch"] = 12.5;
+  mine["upload"] = 7;
+  document["machines"]["another machine"] = mine;
+  write(document.dump());
+  EXPECT_EQ(rates().launch, 12.5);  // not measured: no operation takes that long
+  EXPECT_EQ(rates().upload, 7);
+
+  mine["products"]["rates"][0] = -1;
+  write(document.dump());
+  EXPECT_LT(rates().launch, 12.5);
+  EXPECT_NE(text().find("another machine"), std::string::npos);  // of which nothing was wrong
+
+  for (const std::string& damaged : {kept.substr(0, kept.size() / 2), std::string(R"({"something": "else"})")}) {
+    write(damaged);
+    EXPECT_LT(rates().launch, 12.5);
+    EXPECT_TRUE(nlohmann::json::parse(text()).contains("machines"));
+  }
+}
+
+TEST_F(Calibration, CostsOnlyTimeWhereNothingCanBeWritten) {
+  write("no folder");
+  file_ /= "calibration.json";
+  EXPECT_GT(rates().load, 0);
+  EXPECT_EQ(nlohmann::json::accept(text()), false);
+}
+
+// The machine may be busy with other things at any time, so the best of a few tries counts.
+TEST(Prediction, OfTheDemoModelComesNearWhatItTakes) {
+  const ModelFiles files{.model = (kSource / "models" / "demo").string()};
+  const std::unique_ptr<Backend> op = make_backend({.device = "cpu"});
+  op->use(op->compute_dtype(DType::bf16));
+  const Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
+  Engine engine(files, {.device = "cpu"});
+  const Request request = engine.complete({.prompt = "a bright park", .steps = 10, .guidance = 5});
+  const TokenIds ids = tokenize(Tokenizers(checkpoint), {"", request.prompt}, {});
+  TextEncoders text(*op, checkpoint, false);
+  Mmdit mmdit(*op, checkpoint, 0);
+  Vae vae(*op, checkpoint);
+  double best = INFINITY;
+  for (int i = 0; i < 4 && best > 0.15; ++i) {
+    const Rates rates = calibrate(*op);
+    op->predict(&rates);
+    const RequestWork work = work_of(*op, checkpoint, text, mmdit, vae, ids, request, 1);
+    op->predict(nullptr);
+    const Image image = engine.generate(request).images[0];
+    const double step = quantile(image.step_seconds, 0);
+    std::printf("step %.4f s predicted, %.4f s taken; decode %.4f and %.4f s\n", work.step.seconds, step, work.decode.seconds, image.seconds.decode);
+    best = std::min(best, std::abs(work.step.seconds / step - 1));
+  }
+  EXPECT_LT(best, 0.3);
+}
+
+TEST(Cards, HaveSoundRatesAndAreNamedWhenMistyped) {
+  for (const std::string& name : card_names()) {
+    const Rates rates = expected_rates(card_sheet(name));
+    EXPECT_GT(rates.products.at(4096, 1536), 5e12) << name;
+    EXPECT_LT(rates.products.at(4096, 6144), card_sheet(name).flops) << name;
+    EXPECT_LE(rates.load, rates.upload) << name;
+  }
+  try {
+    card_sheet("rtx4600");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("rtx4060"), std::string::npos);
+  }
+}
+
+TEST(Cards, AreMeasuredForWithoutBeingHere) {
+  if (cuda_library().empty()) GTEST_SKIP() << "this build has no CUDA";
+  const std::unique_ptr<Backend> op = make_backend({.card = "rtx4060"});
+  EXPECT_EQ(op->name(), "rtx4060");
+  EXPECT_EQ(op->device_memory().total, int64_t{8188} << 20);
+  EXPECT_THROW(op->allocate(1), Error);
+  const Checkpoint checkpoint = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
+  op->use(op->compute_dtype(DType::bf16));
+  Arena measuring = Arena::measuring();
+  op->use(measuring);
+  Vae vae(*op, checkpoint);
+  vae_decode(*op, vae, op->empty({1, checkpoint.mmdit().channels, 64, 64}, DType::f32));
+  EXPECT_GT(measuring.peak(), 512 * 512 * 3 * 4);
+}
+
+}  // namespace
+}  // namespace fude::test

@@ -47,6 +47,10 @@ void Backend::begin(std::initializer_list<Tensor> tensors) {
   begin(0, predicts() ? pass_seconds(*rates_, bytes) : 0);
 }
 
+void Backend::begin_transfer(const Tensor& x) {
+  begin(0, predicts() && rates_->upload > 0 ? static_cast<double>(x.bytes()) / rates_->upload : 0);
+}
+
 void* Backend::take(int64_t bytes) const {
   void* memory = arena_->allocate(bytes);
 #ifdef FUDE_POISON_ARENA
@@ -71,13 +75,13 @@ Tensor Backend::empty_on_host(std::initializer_list<int64_t> shape, DType dtype)
 
 void Backend::to_host(const Tensor& host, const Tensor& x) {
   assert(same_shape(host, x) && host.dtype == x.dtype && host.contiguous() && x.contiguous());
-  begin(0);
+  begin_transfer(x);
   if (!measuring()) do_to_host(host, x);
 }
 
 void Backend::from_host(const Tensor& x, const Tensor& host) {
   assert(same_shape(host, x) && host.dtype == x.dtype && host.contiguous() && x.contiguous());
-  begin(0);
+  begin_transfer(x);
   if (!measuring()) do_upload(x, host.data);
 }
 
@@ -273,7 +277,7 @@ void Backend::group_sums(const Tensor& sums, const Tensor& x) {
 Tensor Backend::group_factors(const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) {
   assert(sums.rank == 4 && sums.contiguous() && sums.dim(3) % groups == 0 && norm.weight.dim(0) == sums.dim(3));
   Tensor factors = empty({sums.dim(0), 2, sums.dim(3)}, DType::f32);
-  begin(0);
+  begin({});
   if (!measuring()) do_group_factors(factors, sums, pixels, norm, groups, eps);
   return factors;
 }

@@ -300,6 +300,7 @@ class Backend {
   // Each operation begins with one of these: they count its work and notice cancellation.
   void begin(double flops, double seconds);
   void begin(std::initializer_list<Tensor> tensors);  // one that reads and writes these, and computes little
+  void begin_transfer(const Tensor& x);  // between the host and a device
   bool predicts() const { return rates_ && measuring(); }
   void* take(int64_t bytes) const;
 

@@ -48,12 +48,12 @@ std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) 
 
 }  // namespace
 
-Engine::State::State(const ModelFiles& files, const EngineOptions& options) : State(files, options, make_backend(options)) {}
+Engine::State::State(const ModelFiles& files, const EngineOptions& asked) : State(files, asked, make_backend(asked)) {}
 
-Engine::State::State(const ModelFiles& files, const EngineOptions& asked, std::unique_ptr<Backend> device)
+Engine::State::State(const ModelFiles& files, const EngineOptions& asked, std::unique_ptr<Backend> made)
     : checkpoint(Checkpoint::open(checkpoint_files(files))),
       tokenizers(checkpoint),
-      backend(std::move(device)),
+      backend(std::move(made)),
       dtype(used_dtype(*backend, asked)),
       options(asked),
       text(*backend, checkpoint),

@@ -44,10 +44,11 @@ TEST_P(EngineGoldens, SamePictureAsDiffusers) {
     if (!goldens.contains(name)) continue;
     const Golden golden = goldens[name];
     ASSERT_GE(golden.values.size(), values.size()) << name;  // the trace has picture 0 only
-    if (name.starts_with("tokens") || name == "noise")
+    if (name.starts_with("tokens") || name == "noise") {
       for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], golden.values[i]) << name << " at " << i;
-    else if (name != "image")
+    } else if (name != "image") {
       EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), device == "cpu" ? 1e-9 : 1e-8) << name;
+    }
   }
   const Golden pictures = goldens["image"];
   size_t equal = 0, i = 0;

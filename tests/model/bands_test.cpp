@@ -68,8 +68,8 @@ class Bands : public testing::TestWithParam<Device> {
 TEST_P(Bands, GiveTheSamePictureAsTheWhole) {
   // Only sums are added in another order; narrow types round what differs by that in every layer.
   const double tolerance = GetParam().dtype == DType::f32 ? 1e-12 : GetParam().dtype == DType::f16 ? 1e-5 : 6e-4;
-  using Bands = std::vector<int64_t>;
-  for (const auto& [pipeline, height, width, all_bands] : {std::tuple{"odd", 6, 10, Bands{1, 2, 3, 7}}, {"dual", 5, 3, Bands{6, 1000}}}) {
+  using Counts = std::vector<int64_t>;
+  for (const auto& [pipeline, height, width, all_bands] : {std::tuple{"odd", 6, 10, Counts{1, 2, 3, 7}}, {"dual", 5, 3, Counts{6, 1000}}}) {
     const Checkpoint checkpoint = Checkpoint::open({.model = fixture(pipeline)});
     Vae vae(op_, checkpoint);
     const std::vector<float> whole = decode_in_place(vae, height, width, {});

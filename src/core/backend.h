@@ -49,7 +49,7 @@ struct AttentionOptions {
   int64_t heads = 1;
   float scale = 1.0f;   // of q·kᵀ
   bool causal = false;  // query i sees keys 0..i
-  Tensor bias;          // f32 [heads, queries, keys], added after the scale; may be empty
+  Tensor bias;          // f32 [heads, queries, keys], added after the scale; may be empty; rows may overlap
 };
 
 // Rows [begin, end).

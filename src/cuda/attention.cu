@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(kThreads) attention_plain_kernel(const Attenti
         s[i][j] *= call.scale;
         if (key >= call.keys || (call.causal && key > query)) s[i][j] = -INFINITY;
         else if (call.bias && query < call.queries) {
-          s[i][j] += call.bias[(static_cast<int64_t>(head) * call.queries + query) * call.keys + key];
+          s[i][j] += call.bias[head * call.bias_head_stride + query * call.bias_query_stride + key];
         }
         highest = fmaxf(highest, s[i][j]);
       }

@@ -200,10 +200,10 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma
 
     const int first_key = tile * Shape::kKeys, first_row = first_query + warp_row;
     if constexpr (kBias) {
-      const float* const bias = call.bias + static_cast<int64_t>(head) * call.queries * call.keys;
+      const float* const bias = call.bias + head * call.bias_head_stride;
       for_each_score(scores, first_row, first_key, [&](float& s, int row, int key) {
         const bool inside = row < call.queries && key < call.keys;
-        s = kLog2E * fmaf(s, call.scale, inside ? bias[static_cast<int64_t>(row) * call.keys + key] : 0.0f);
+        s = kLog2E * fmaf(s, call.scale, inside ? bias[row * call.bias_query_stride + key] : 0.0f);
       });
     }
     if (first_key + Shape::kKeys > call.keys || (kCausal && first_key + Shape::kKeys > first_row + 1)) {

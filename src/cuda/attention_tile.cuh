@@ -31,11 +31,13 @@ struct AttentionCall {
   float scale;
   bool causal;
   const float* bias;
+  int64_t bias_head_stride, bias_query_stride;
 
   explicit AttentionCall(const AttentionArgs& args)
       : out(args.out), q(args.q), k(args.k), v(args.v), queries(static_cast<int>(args.q.rows)),
         keys(static_cast<int>(args.k.rows)), heads(static_cast<int>(args.heads)), head_dim(static_cast<int>(args.head_dim)),
-        scale(args.scale), causal(args.causal), bias(args.bias) {}
+        scale(args.scale), causal(args.causal), bias(args.bias),
+        bias_head_stride(args.bias_head_stride), bias_query_stride(args.bias_query_stride) {}
 };
 
 // Tiles lie in shared memory as rows of 64 16-bit elements: eight pieces of 16 bytes, each row's exchanged by the row's number, so

@@ -348,7 +348,8 @@ std::vector<cuda::LinearArgs> arguments(const std::vector<LinearCall>& calls) {
 
 cuda::AttentionArgs arguments(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
   return {.out = matrix(out), .q = matrix(q), .k = matrix(k), .v = matrix(v), .heads = options.heads, .head_dim = q.dim(2) / options.heads,
-          .scale = options.scale, .causal = options.causal, .bias = options.bias.as<float>()};
+          .scale = options.scale, .causal = options.causal, .bias = options.bias.as<float>(),
+          .bias_head_stride = options.bias ? options.bias.stride[0] : 0, .bias_query_stride = options.bias ? options.bias.stride[1] : 0};
 }
 
 cuda::ConvArgs arguments(const Tensor& out, const Tensor& x, const Conv& w, const ConvOptions& options) {

@@ -91,7 +91,8 @@ struct AttentionArgs {
   int64_t heads = 1, head_dim = 64;
   float scale = 1;
   bool causal = false;          // query i sees keys 0..i
-  const float* bias = nullptr;  // f32 [heads, queries, keys] or none
+  const float* bias = nullptr;  // f32 [heads, queries, keys] or none; its strides in elements, of any sign:
+  int64_t bias_head_stride = 0, bias_query_stride = 0;
 };
 int64_t attention_workspace(const Card& card, const AttentionArgs& args);
 void attention(const Card& card, cudaStream_t stream, const AttentionArgs& args, void* workspace);

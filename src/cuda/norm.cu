@@ -19,19 +19,29 @@ struct Affine {
   bool centred;  // LayerNorm; otherwise RMSNorm
 };
 
-// The sum over a group of 2ⁿ neighbouring lanes.
+// The sum over a group of 2ⁿ neighbouring threads: lanes of a warp, or the whole block.
 template <int group>
 __device__ float sum_of(float x) {
+  constexpr int kLanes = group < 32 ? group : 32;
 #pragma unroll
-  for (int step = group / 2; step > 0; step /= 2) x += __shfl_xor_sync(~0u, x, step, group);
+  for (int step = kLanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(~0u, x, step, kLanes);
+  if constexpr (group > 32) {
+    static_assert(group == kThreads);
+    __shared__ float of_warps[kThreads / 32];
+    __syncthreads();  // those of the sum before have been read
+    if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = x;
+    __syncthreads();
+    x = 0;
+    for (float of_warp : of_warps) x += of_warp;
+  }
   return x;
 }
 
-// `group` lanes of a warp to a row, `vectors` vectors of 8 elements to a lane.
+// `group` threads to a row, `vectors` vectors of 8 elements to a thread.
 template <class Out, class In, int group, int vectors>
 __global__ void __launch_bounds__(kThreads) norm_kernel(Rows<Out> out, Rows<In> x, Affine affine) {
   const int64_t row = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / group;
-  const int lane = threadIdx.x % group;
+  const int lane = static_cast<int>(threadIdx.x) % group;
   const bool inside = row < x.count;
   const In* from = inside ? x[row] : nullptr;
   float v[vectors][8];
@@ -107,6 +117,7 @@ void launch(cudaStream_t stream, const Tensor& out, const Tensor& x, const Affin
   else if (vectors && from.width <= 512) norm_kernel<Out, In, 32, 2><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
   else if (vectors && from.width <= 1536) norm_kernel<Out, In, 32, 6><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
   else if (vectors && from.width <= 2560) norm_kernel<Out, In, 32, 10><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
+  else if (vectors && from.width <= 4096) norm_kernel<Out, In, kThreads, 2><<<blocks(kThreads), kThreads, 0, stream>>>(to, from, affine);
   else any_norm_kernel<Out, In><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
   check(cudaGetLastError(), "normalising");
 }

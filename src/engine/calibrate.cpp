@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 // ---- measuring -------------------------------------------------------------------------------------------------------------
 
 constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
+constexpr int64_t kReadBytes = int64_t{128} << 20;
 constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
 
 // Of cases at the points of a grid. Along x each is larger than the one before; behind one that takes too long the rest is taken
@@ -39,6 +40,15 @@ RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, s
     }
   }
   return table;
+}
+
+// A card that has worked for a while clocks lower than one that was asked for a few milliseconds.
+void slow_down(Backend& op, Rates& rates) {
+  Stopwatch patient(op, {.rounds = 3, .seconds = 0.4, .quantile = 0.5});
+  const Timing timing = patient.time(product(8192, 1536, 1536));
+  const double kept = std::min(1.0, timing.flops / timing.seconds / rates.products.at(8192, 1536));
+  for (RateTable* table : {&rates.products, &rates.attention, &rates.convolutions})
+    for (double& each : table->rates) each *= kept;
 }
 
 // ---- the file --------------------------------------------------------------------------------------------------------------
@@ -112,7 +122,7 @@ void write_machines(const std::string& file, const Json& machines) {
 
 }  // namespace
 
-Rates calibrate(Backend& op) {
+Rates calibrate(Backend& op, const Source& table_in_file) {
   Stopwatch stopwatch(op, kHasty);
   const DType dtype = op.dtype();
   op.predict(nullptr);
@@ -133,8 +143,14 @@ Rates calibrate(Backend& op) {
     const int64_t side = std::llround(std::sqrt(static_cast<double>(pixels)));
     return conv(side, side, channels, channels, false);
   });
-  if (!op.on_host()) rates.upload = stopwatch.load_rate(8192, false);
-  rates.load = stopwatch.load_rate(op.on_host() ? 1024 : 8192);
+  if (!op.on_host()) {
+    rates.upload = stopwatch.load_rate({.out = 8192, .in = 8192}, [](int64_t, int64_t, DType, void*) {});
+    slow_down(op, rates);
+  }
+  const int64_t width = table_in_file.row_elements(), rows = std::min(table_in_file.rows(), kReadBytes / (width * size_of(dtype)));
+  rates.load = stopwatch.load_rate({.out = rows, .in = width}, [&](int64_t begin, int64_t end, DType as, void* to) {
+    read_rows(table_in_file, begin, end, as, to);
+  });
   return rates;
 }
 
@@ -150,9 +166,9 @@ std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, co
   }
 }
 
-Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file) {
+Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, const Source& table) {
   if (const std::optional<Rates> known = known_rates(op, device, file)) return *known;
-  const Rates rates = calibrate(op);
+  const Rates rates = calibrate(op, table);
   if (file.empty()) return rates;
   Json machines = read_machines(file);
   machines[key_of(op, device)] = json_from(rates);

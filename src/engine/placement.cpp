@@ -253,7 +253,7 @@ Plan Engine::State::plan(const Request& asked) {
   const Request request = complete(asked);
   const TokenIds ids = ids_of(request, {});
   const Job job{request, ids, embeddings->find(ids, dtype)};
-  const Rates rates = options.card.empty() ? rates_of(*backend, device, options.calibration) : expected_rates(card_sheet(options.card));
+  const Rates rates = options.card.empty() ? rates_of(*backend, device, options.calibration, text.clip_g.token_embedding) : expected_rates(card_sheet(options.card));
   batch = std::max<int64_t>(1, request.batch);
   std::optional<Placement> chosen = placement;
   std::vector<std::string> advice;

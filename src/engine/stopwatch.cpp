@@ -1,7 +1,6 @@
 #include "engine/stopwatch.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <string>
 
@@ -48,20 +47,14 @@ Timing Stopwatch::time(const BenchCase& item) {
   return timing;
 }
 
-double Stopwatch::load_rate(int64_t rows, bool reads) {
-  const WeightShape shape{.out = rows, .in = 8192};
-  const DType dtype = op_.dtype();
-  const int64_t bytes = op_.packed_bytes(shape, dtype), row = shape.row() * size_of(dtype);
-  const Buffer host = host_buffer(shape.out * row), weight = op_.allocate(bytes), few = op_.allocate(Arena::kAlignment);
-  std::memset(host.data(), 0, static_cast<size_t>(host.size()));
+double Stopwatch::load_rate(const WeightShape& shape, const ReadRows& read) {
+  const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
+  const Buffer weight = op_.allocate(bytes), few = op_.allocate(Arena::kAlignment);
   Arena arena(few);
   op_.use(arena);
-  const ReadRows read = [&](int64_t begin, int64_t end, DType, void* to) {
-    if (reads) std::memcpy(to, host.data() + begin * row, static_cast<size_t>((end - begin) * row));
-  };
   const Tensor last = marker();
   return static_cast<double>(bytes) / seconds_of_round(1, last, [&] {
-    op_.pack(shape, dtype, read, weight.data());
+    op_.pack(shape, op_.dtype(), read, weight.data());
     op_.await_packed();
   });
 }

@@ -27,9 +27,8 @@ class Stopwatch {
   Timing time(const BenchCase& item);
   const BenchPeaks& peaks() const { return peaks_; }
 
-  // Bytes a second of a weight of `rows` rows of 8192 that goes to the device, as those of a model do: from the host's memory, where
-  // a file that is in the system's cache lies as well, or, without `reads`, only from where its rows are put to be copied.
-  double load_rate(int64_t rows, bool reads = true);
+  // Bytes a second of a weight of a model that goes to the device, with reading it.
+  double load_rate(const WeightShape& shape, const ReadRows& read);
 
  private:
   Tensor marker();

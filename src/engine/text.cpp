@@ -19,10 +19,27 @@ void check_vocabulary(const Checkpoint& checkpoint, Component component, int64_t
                                           "; they belong to different models");
 }
 
-void check_finite(Backend& op, const Tensor& x, const char* encoder) {
-  if (!op.all_finite(x))
-    throw Error(Code::non_finite, std::string("the text encoder ") + encoder +
-                                      " produced values that are not numbers; check its file with `fude model verify`");
+// One look at everything, so that the device is waited for once; only what is wrong is looked for more closely.
+void check_finite(Backend& op, const TextEmbeddings& embeddings, int64_t clip_l_columns, int64_t clip_columns) {
+  if (op.all_finite(embeddings.tokens) && op.all_finite(embeddings.pooled)) return;
+  const Tensor& tokens = embeddings.tokens;
+  const Tensor clip = tokens.rows(0, kClipTokens);
+  const char* encoder = "T5";
+  for (const auto& [columns, name] : {std::pair{clip.columns(clip_l_columns, clip_columns), "CLIP-G"}, {clip.columns(0, clip_l_columns), "CLIP-L"}}) {
+    auto scratch = op.scope();
+    Tensor copy = op.empty({columns.dim(0), columns.dim(1), columns.dim(2)});
+    op.copy(copy, columns);
+    if (!op.all_finite(copy)) encoder = name;
+  }
+  throw Error(Code::non_finite, std::string("the text encoder ") + encoder +
+                                    " produced values that are not numbers; check its file with `fude model verify`");
+}
+
+void clear(Backend& op, const Tensor& rows) {  // [b, rows, columns]
+  if (rows.numel() == 0) return;
+  auto scratch = op.scope();
+  const std::vector<char> zeros(op.measuring() ? 0 : static_cast<size_t>(rows.bytes()));
+  op.copy(rows, op.upload(zeros.data(), rows.dtype, {rows.dim(0), rows.dim(1), rows.dim(2)}));
 }
 
 std::future<ClipTokenizer> loading_clip_g(const Checkpoint& checkpoint) {
@@ -109,17 +126,12 @@ TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncode
                            const std::function<void()>& encoder_done) {
   const auto b = static_cast<int64_t>(ids.clip_l.size());
   const MmditGeometry& g = checkpoint.mmdit();
-  const int64_t bytes = b * (kClipTokens + kT5Tokens) * g.context_width * size_of(op.dtype());
-  const std::vector<char> zeros(op.measuring() ? 0 : static_cast<size_t>(bytes));
-  TextEmbeddings out{.tokens = op.upload(zeros.data(), op.dtype(), {b, kClipTokens + kT5Tokens, g.context_width}),
-                     .pooled = op.empty({b, g.pooled_width})};
+  TextEmbeddings out{.tokens = op.empty({b, kClipTokens + kT5Tokens, g.context_width}), .pooled = op.empty({b, g.pooled_width})};
 
   int64_t column = 0, pooled_column = 0;
-  for (const auto& [clip, tokens, name] : {std::tuple{&encoders.clip_l, &ids.clip_l, "CLIP-L"},
-                                           std::tuple{&encoders.clip_g, &ids.clip_g, "CLIP-G"}}) {
+  for (const auto& [clip, tokens] : {std::pair{&encoders.clip_l, &ids.clip_l}, {&encoders.clip_g, &ids.clip_g}}) {
     auto scratch = op.scope();
     const ClipOutput encoded = clip_forward(op, *clip, *tokens);
-    check_finite(op, encoded.hidden, name);
     const int64_t hidden = clip->geometry.hidden, pooled = clip->geometry.projection;
     op.copy(out.tokens.rows(0, kClipTokens).columns(column, column + hidden), encoded.hidden);
     op.copy(out.pooled.columns(pooled_column, pooled_column + pooled), encoded.pooled);
@@ -130,10 +142,13 @@ TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncode
   if (encoders.t5) {
     auto scratch = op.scope();
     const Tensor encoded = t5_forward(op, *encoders.t5, ids.t5);
-    check_finite(op, encoded, "T5");
     op.copy(out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens), encoded);
     encoder_done();
+  } else {
+    clear(op, out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens));
   }
+  clear(op, out.tokens.rows(0, kClipTokens).columns(column, g.context_width));
+  check_finite(op, out, encoders.clip_l.geometry.hidden, column);
   return out;
 }
 

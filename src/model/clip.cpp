@@ -27,15 +27,12 @@ ClipEnds load_ends(Loader& file) {
 // Token plus position embeddings. [b, tokens, c] f32: the residual stream
 Tensor embed(Backend& op, const Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), c = clip.geometry.hidden;
-  std::vector<float> rows(static_cast<size_t>(b * n * c)), position(static_cast<size_t>(n * c));
+  std::vector<float> rows;
   if (!op.measuring()) {
+    std::vector<float> position(static_cast<size_t>(n * c));
     read_rows(clip.position_embedding, 0, n, DType::f32, position.data());
-    for (int64_t i = 0; i < b * n; ++i) {
-      const int64_t id = ids[static_cast<size_t>(i / n)][static_cast<size_t>(i % n)];
-      float* row = rows.data() + i * c;
-      read_rows(clip.token_embedding, id, id + 1, DType::f32, row);
-      for (int64_t k = 0; k < c; ++k) row[k] += position[static_cast<size_t>(i % n * c + k)];
-    }
+    rows = look_up(clip.token_embedding, ids);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] += position[i % position.size()];
   }
   return op.upload(rows.data(), DType::f32, {b, n, c});
 }

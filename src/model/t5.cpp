@@ -19,34 +19,26 @@ T5Layer load_layer(Loader& file, int64_t i) {
   return loaded;
 }
 
-// f32 [heads, tokens, tokens], added to the scores of every block. It depends on the distance of key and query alone, so a query's row
-// is a piece of one line for each head.
+// f32 [heads, tokens, tokens], added to the scores of every block. It depends on the distance of key and query alone: a head's rows
+// are pieces of one line, each query's beginning one element before that of the query before.
 Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
   const T5Geometry& g = t5.geometry;
-  std::vector<float> bias;
-  if (!op.measuring()) {
-    std::vector<float> table(static_cast<size_t>(g.buckets * g.heads)), line(static_cast<size_t>(2 * tokens - 1));
-    read_rows(t5.relative_attention_bias, 0, g.buckets, DType::f32, table.data());
-    bias.reserve(static_cast<size_t>(g.heads * tokens * tokens));
-    for (int64_t h = 0; h < g.heads; ++h) {
-      for (int64_t i = 0; i < 2 * tokens - 1; ++i) {
-        const int64_t bucket = relative_position_bucket(i - (tokens - 1), g.buckets, g.max_distance);
-        line[static_cast<size_t>(i)] = table[static_cast<size_t>(bucket * g.heads + h)];
-      }
-      for (int64_t q = 0; q < tokens; ++q) bias.insert(bias.end(), line.begin() + (tokens - 1 - q), line.begin() + (2 * tokens - 1 - q));
-    }
-  }
-  return op.upload(bias.data(), DType::f32, {g.heads, tokens, tokens});
+  const int64_t length = 2 * tokens - 1;
+  std::vector<float> table(static_cast<size_t>(g.buckets * g.heads)), lines;
+  if (!op.measuring()) read_rows(t5.relative_attention_bias, 0, g.buckets, DType::f32, table.data());
+  for (int64_t h = 0; h < g.heads; ++h)
+    for (int64_t i = 0; i < length; ++i)
+      lines.push_back(table[static_cast<size_t>(relative_position_bucket(i - (tokens - 1), g.buckets, g.max_distance) * g.heads + h)]);
+  Tensor bias = op.upload(lines.data(), DType::f32, {g.heads, 1, length}).columns(tokens - 1, length);
+  bias.shape[1] = tokens;
+  bias.stride[1] = -1;
+  return bias;
 }
 
 // f32 [b, tokens, d]: the residual stream stays in f32, since with trained weights it leaves f16's range.
 Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), d = t5.geometry.d_model;
-  std::vector<float> rows(op.measuring() ? 0 : static_cast<size_t>(b * n * d));
-  for (int64_t i = 0; i < b * n && !op.measuring(); ++i) {
-    const int64_t id = ids[static_cast<size_t>(i / n)][static_cast<size_t>(i % n)];
-    read_rows(t5.token_embedding, id, id + 1, DType::f32, rows.data() + i * d);
-  }
+  const std::vector<float> rows = op.measuring() ? std::vector<float>() : look_up(t5.token_embedding, ids);
   return op.upload(rows.data(), DType::f32, {b, n, d});
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <span>
 
 namespace fude {
@@ -55,6 +56,20 @@ void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void*
     read_part(part, static_cast<size_t>((part.row_begin + from) * width * size_of(*part.tensor->dtype)), n, as, out);
     out += n * size_of(as);
   }
+}
+
+std::vector<float> look_up(const Source& table, const std::vector<std::vector<int32_t>>& ids) {
+  const int64_t width = table.row_elements();
+  std::vector<float> rows;
+  std::map<int32_t, size_t> places;  // in `rows`
+  for (const std::vector<int32_t>& of_one : ids)
+    for (const int32_t id : of_one) {
+      const size_t place = rows.size();
+      rows.resize(place + static_cast<size_t>(width));
+      if (const auto [found, fresh] = places.emplace(id, place); fresh) read_rows(table, id, id + 1, DType::f32, &rows[place]);
+      else std::copy_n(&rows[found->second], width, &rows[place]);
+    }
+  return rows;
 }
 
 }  // namespace fude

@@ -29,4 +29,7 @@ struct Source {
 // Reads rows [begin, end) as a float dtype into `destination`, contiguous. Throws Error{io} when the file was changed meanwhile.
 void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination);
 
+// The rows of a table that all of `ids` name, one after the other. Each is read once however often it is named.
+std::vector<float> look_up(const Source& table, const std::vector<std::vector<int32_t>>& ids);
+
 }  // namespace fude

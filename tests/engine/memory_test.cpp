@@ -152,7 +152,9 @@ TEST_P(LittleMemory, GivesTheSameBytesWithinTheBudget) {
     EXPECT_EQ(result.planned.device, result.used.device);
     EXPECT_EQ(result.planned.device, card.most);
     EXPECT_LE(card.most, budget);
-    if (tried % 4 == 0) EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb);  // with what stays already there
+    if (tried % 4 == 0) {
+      EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb);  // with what stays already there
+    }
   }
   EXPECT_GE(tried, 5);
   EXPECT_GE(partial, 1);

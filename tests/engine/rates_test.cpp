@@ -61,7 +61,7 @@ class Calibration : public testing::Test {
   }
   ~Calibration() override { fs::remove_all(folder_); }
 
-  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string()); }
+  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), table_); }
   std::string text() const {
     std::ifstream file(file_);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -70,6 +70,8 @@ class Calibration : public testing::Test {
 
   fs::path folder_, file_;
   CpuBackend op_{1};
+  const Checkpoint checkpoint_ = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
+  const Source table_ = checkpoint_.find(Component::clip_g, "text_model.embeddings.token_embedding.weight");
 };
 
 TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
@@ -120,7 +122,7 @@ TEST(Prediction, OfTheDemoModelComesNearWhatItTakes) {
   Vae vae(*op, checkpoint);
   double best = INFINITY;
   for (int i = 0; i < 4 && best > 0.15; ++i) {
-    const Rates rates = calibrate(*op);
+    const Rates rates = calibrate(*op, text.clip_g.token_embedding);
     op->predict(&rates);
     const RequestWork work = work_of(*op, checkpoint, text, mmdit, vae, ids, request, 1, {});
     op->predict(nullptr);

@@ -291,6 +291,10 @@ void CudaBackend::do_upload(const Tensor& out, const void* host) {
 }
 
 void CudaBackend::do_download(const Tensor& x, void* host) {
+  if (x.contiguous()) {
+    check(cudaMemcpyAsync(host, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()), "copying from it");
+    return check(cudaStreamSynchronize(stream()), "working");
+  }
   const int64_t size = size_of(x.dtype), row = x.dim(-1) * size;
   const auto at = [&](int i) { return static_cast<size_t>(x.rank - i); };  // i-th dimension from the last
   const int64_t rows = x.rank > 1 ? x.shape[at(2)] : 1, pitch = x.rank > 1 ? x.stride[at(2)] * size : row;

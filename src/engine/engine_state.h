@@ -49,6 +49,7 @@ struct Engine::State {
   Bytes room() const;              // that weights and work may take in all
   Bytes kept() const;              // of weights, as they are placed
   Bytes needs(const Job& job);     // as weights are placed
+  int64_t host_work(const Job& job) const;
   bool fits(const Job& job) { return placement && fits(needs(job), room()); }
   static bool fits(Bytes needed, Bytes room) { return needed.device <= room.device && needed.host <= room.host; }
   std::optional<Placement> choose(const Job& job, Bytes room);

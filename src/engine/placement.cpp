@@ -82,6 +82,17 @@ Bytes Engine::State::needs(const Job& job) {
   return {stays.host + arenas.host, stays.device + arenas.device};
 }
 
+// Of the host's memory, outside every arena: embeddings that are kept, rows of the tables and T5's bias on their way.
+int64_t Engine::State::host_work(const Job& job) const {
+  const auto prompts = static_cast<int64_t>(job.ids.clip_l.size());
+  int64_t bytes = prompts * (kClipTokens + kT5Tokens) * checkpoint.mmdit().context_width * size_of(dtype);
+  if (!job.embeddings && text.t5) {
+    const T5Geometry& t5 = text.t5->geometry;
+    bytes += (prompts * t5.d_model + t5.heads * kT5Tokens) * kT5Tokens * size_of(DType::f32);
+  }
+  return bytes;
+}
+
 // ---- what stays ------------------------------------------------------------------------------------------------------------
 
 void Engine::State::keep(const Placement& wanted) {
@@ -224,11 +235,13 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
 Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
   Plan plan{.fits = true, .request = job.request};
   plan.planned = plan.process = needs(job);
+  plan.process.host += host_work(job);
   plan.budget = room();
   for (Bytes* bytes : {&plan.process, &plan.budget}) {
     bytes->host += outside;
     if (!backend->on_host()) bytes->device += backend->outside_bytes();
   }
+  if (options.ram) plan.budget.host = options.ram;
   if (!job.embeddings) {
     plan.components = {component("clip_l", dtype_name, text.clip_l.blocks, text.clip_l.ends),
                        component("clip_g", dtype_name, text.clip_g.blocks, text.clip_g.ends)};

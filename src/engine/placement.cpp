@@ -266,7 +266,12 @@ Plan Engine::State::plan(const Request& asked) {
   const Request request = complete(asked);
   const TokenIds ids = ids_of(request, {});
   const Job job{request, ids, embeddings->find(ids, dtype)};
-  const Rates rates = options.card.empty() ? rates_of(*backend, device, options.calibration) : expected_rates(card_sheet(options.card));
+  std::optional<Rates> rates;
+  try {
+    rates = options.card.empty() ? rates_of(*backend, device, options.calibration) : expected_rates(card_sheet(options.card));
+  } catch (const Error& error) {  // the card is too full to measure it; memory is planned all the same
+    if (error.code() != Code::out_of_memory) throw;
+  }
   batch = std::max<int64_t>(1, request.batch);
   std::optional<Placement> chosen = placement;
   std::vector<std::string> advice;

@@ -6,6 +6,7 @@
 
 #include "core/system.h"
 #include "engine/engine_state.h"
+#include "made_up_rates.h"
 #include "support.h"
 
 namespace fude::test {
@@ -105,8 +106,15 @@ class FakeCard : public CpuBackend {
 
 // The shipped model: it has more blocks than fixtures have.
 Engine engine_on(Card& card, const EngineOptions& options) {
+  // Measured rates would take memory of the card.
+  static const std::string rates = [] {
+    const auto file = std::filesystem::temp_directory_path() / ("fude_memory_" + std::to_string(std::rand()) + ".json");
+    write_rates(file, 0, 1e9);
+    return file.string();
+  }();
   EngineOptions in_f32 = options;
   in_f32.dtype = "f32";
+  in_f32.calibration = rates;
   const ModelFiles files{.model = (kSource / "models" / "demo").string()};
   return Engine(std::make_unique<Engine::State>(files, in_f32, std::make_unique<FakeCard>(card)));
 }

@@ -174,6 +174,7 @@ struct TraceTensor {
 // All optional. Calls come from the thread that called generate.
 struct Callbacks {
   std::function<void(const Progress&)> progress;
+  std::function<void(const Plan&)> planned;           // what each request will need, before anything of it is loaded
   std::function<void(const Image&)> finished;         // each picture as soon as it is done; results then hold no pictures
   std::function<void(const std::string&)> warning;    // e.g. what was cut from a prompt that is too long
   std::function<void(const TraceTensor&)> trace;      // every stage of picture 0

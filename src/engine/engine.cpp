@@ -124,6 +124,7 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   make_room(job);
   result.plan = plan_of(job, known_rates(*backend, device, options.calibration));
   result.planned = result.plan.planned;
+  if (callbacks.planned) callbacks.planned(result.plan);
   result.used = kept();
   Arena arena(work), host_arena(waiting);
   backend->use(arena);

@@ -1,11 +1,13 @@
 // The memory plan: what stays where, found by running requests on a measuring arena with more and more of the model left out.
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "core/system.h"
+#include "engine/advice.h"
 #include "engine/calibrate.h"
 #include "engine/cards.h"
 #include "engine/engine_state.h"
@@ -118,9 +120,12 @@ int64_t Engine::State::most_blocks(int64_t room) {
 // in bands costs little time, and as little again where its intermediates go to the host and back.
 std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   const int64_t layers = mmdit.blocks.size();
+  int64_t all_blocks = std::numeric_limits<int64_t>::max();
   const auto possible = [&](const Placement& wanted) {
     keep(wanted);
-    return fits(needs(job), room);
+    const Bytes needed = needs(job);
+    if (wanted.blocks == layers) all_blocks = std::min(all_blocks, device_bytes(needed));
+    return fits(needed, room);
   };
   // On the host the files already keep the encoders at hand.
   if (const Placement all{.text = true, .blocks = layers}; !backend->on_host() && possible(all)) return all;
@@ -129,7 +134,7 @@ std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
       if (const Placement wanted{.vae = vae_stays, .blocks = layers, .decode = decode, .host_bytes = room.host}; possible(wanted)) return wanted;
   std::optional<Placement> best;
   for (const DecodePlan& decode : kDecodePlans) {
-    Placement wanted{.vae = false, .decode = decode, .host_bytes = room.host};
+    Placement wanted{.vae = false, .decode = decode, .host_bytes = room.host, .all_blocks = all_blocks};
     if (!possible(wanted)) continue;
     wanted.blocks = most_blocks(device_bytes(room) - device_bytes(needs(job)));
     if (!best || wanted.blocks > best->blocks) best = wanted;
@@ -259,6 +264,9 @@ Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
     backend->predict(nullptr);
     plan.predicted = predicted_seconds(counted, *rates, plan, batch);
   }
+  const bool host = backend->on_host();
+  plan.advice = advice_on(plan, options, placement->all_blocks + (host ? outside + kHostWork : backend->outside_bytes()),
+                          host ? host_memory().total : backend->device_memory().total);
   return plan;
 }
 
@@ -274,14 +282,14 @@ Plan Engine::State::plan(const Request& asked) {
   }
   batch = std::max<int64_t>(1, request.batch);
   std::optional<Placement> chosen = placement;
-  std::vector<std::string> advice;
+  std::string refusal;
   std::optional<Request> nearest;
   if (!fits(job)) {
     release();
     const Bytes room = this->room();
     chosen = choose(job, room);
     if (!chosen) {
-      advice.push_back(why_not(job, room));
+      refusal = why_not(job, room);
       nearest = nearest_that_fits(job, room);
     }
     keep(chosen.value_or(kLeast));
@@ -289,7 +297,7 @@ Plan Engine::State::plan(const Request& asked) {
   if (request.batch == 0) batch = usual_batch(job);
   Plan plan = plan_of(job, rates);
   plan.fits = chosen.has_value();
-  plan.advice = std::move(advice);
+  if (!plan.fits) plan.advice = {refusal};
   plan.nearest = std::move(nearest);
   placement = chosen;
   return plan;

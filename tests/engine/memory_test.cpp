@@ -239,5 +239,29 @@ TEST(Plan, SaysWhatDoesNotFitAndWhatWould) {
   EXPECT_EQ(engine.generate(*plan.nearest).images.size(), 1u);
 }
 
+TEST(Plan, SaysInHowMuchMemoryAllWouldStay) {
+  Card card;
+  const std::string option = "--vram ";
+  const Plan plan = engine_on(card, {.vram = least_memory() + kMiB}).plan(request());
+  ASSERT_GT(plan.streamed_per_step, 0);
+  ASSERT_FALSE(plan.advice.empty());
+  const std::string& advice = plan.advice.front();
+  const size_t at = advice.find(option);
+  ASSERT_NE(at, std::string::npos) << advice;
+  size_t digits = 0;
+  const int64_t mib = std::stoll(advice.substr(at + option.size()), &digits);
+  EXPECT_EQ(advice[at + option.size() + digits], 'M') << advice;
+  const Plan roomy = engine_on(card, {.vram = mib * kMiB}).plan(request());
+  EXPECT_EQ(roomy.streamed_per_step, 0) << advice;
+  EXPECT_LT(roomy.planned.device, mib * kMiB);
+  EXPECT_EQ(engine_on(card, {.vram = (mib - 24) * kMiB}).plan(request()).streamed_per_step > 0, true) << advice;  // it is not much too large
+  EXPECT_TRUE(engine_on(card, {}).plan(request()).advice.empty());
+
+  Card small{.capacity = least_memory() + 2 * kMiB};
+  const Plan tight = engine_on(small, {.vram = small.capacity}).plan(request());
+  ASSERT_FALSE(tight.advice.empty());
+  EXPECT_NE(tight.advice.front().find("too small"), std::string::npos) << tight.advice.front();
+}
+
 }  // namespace
 }  // namespace fude::test

@@ -3,9 +3,16 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/latents.h"
+#include "engine/stopwatch.h"
+#include "weights/text.h"
+
 namespace fude {
 
 namespace {
+
+constexpr double kTooSlow = 3;  // times what was predicted: no machine is mispredicted so much
+constexpr double kWorthTelling = 1;  // seconds of a request
 
 bool on_card(const Plan& plan) { return plan.budget.device > 0; }
 
@@ -55,6 +62,28 @@ std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& option
   if (plan.decode_through_host)
     advice.push_back("Pictures are decoded in " + std::to_string(plan.decode_bands) + " bands, through the computer's memory.");
   return advice;
+}
+
+std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds) {
+  const Request& request = plan.request;
+  if (seconds.empty() || plan.predicted.denoise <= 0) return {};
+  // All of denoising belongs to these steps: with a draft, or much that comes before the loop, that is too much for one and never too little.
+  const int64_t steps = request.steps - (request.draft ? first_step(request.steps, request.draft->strength) : 0);
+  const auto all_steps = static_cast<double>(steps * ((request.count + batch - 1) / batch));
+  const double predicted = plan.predicted.denoise / all_steps, taken = quantile(std::move(seconds), 0.5);
+  if (taken < kTooSlow * predicted || (taken - predicted) * all_steps < kWorthTelling) return {};
+
+  std::string text = "steps took " + printed("%.3g s", taken) + " instead of " + printed("%.3g s", predicted) + ". ";
+  const ComponentPlan* transformer = find(plan, "transformer");
+  const bool reads_files = transformer && plan.streamed_per_step > transformer->in_host_memory;
+  if (on_card(plan))
+    text += "The driver may have moved the card's memory to the computer's, or another program uses the card. Close other programs, or "
+            "allow less with --vram; on Windows set \"CUDA - Sysmem Fallback Policy\" to \"Prefer No Sysmem Fallback\" in NVIDIA's control panel.";
+  else
+    text += "Another program may use the processor, or the system may have moved memory to the disk. Close other programs, or allow less "
+            "with --ram.";
+  if (reads_files) text += " Or the disk is slow: weights are read from it at each step.";
+  return text + " If the machine was busy when fude measured it, delete " + shown(options.calibration) + '.';
 }
 
 }  // namespace fude

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/system.h"
+#include "engine/advice.h"
 #include "engine/calibrate.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
@@ -126,6 +127,7 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   result.planned = result.plan.planned;
   if (callbacks.planned) callbacks.planned(result.plan);
   result.used = kept();
+  step_seconds.clear();
   Arena arena(work), host_arena(waiting);
   backend->use(arena);
   backend->use_host(host_arena);
@@ -133,6 +135,9 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   device_bytes(result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = clock.seconds();
+  const std::string slow = why_slow(result.plan, options, batch, step_seconds);
+  if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
+  was_slow = !slow.empty();
   return result;
 }
 

@@ -84,6 +84,8 @@ struct Engine::State {
   std::map<std::string, std::vector<float>> drafts;  // latents by draft_key
 
   int64_t batch = 1;                                             // pictures at once, of the request under way
+  std::vector<double> step_seconds;                              // of it, without the first of each run of steps
+  bool was_slow = false;                                         // the request before it: a person knows
   int64_t place_in_series = 0, pictures_done = 0, pictures = 0;  // which request it is; of all of them
 };
 

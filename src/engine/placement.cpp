@@ -121,23 +121,28 @@ int64_t Engine::State::most_blocks(int64_t room) {
 std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   const int64_t layers = mmdit.blocks.size();
   int64_t all_blocks = std::numeric_limits<int64_t>::max();
-  const auto possible = [&](const Placement& wanted) {
+  // Weights wait in what the pictures leave of the host's memory.
+  const auto possible = [&](Placement wanted) -> std::optional<Placement> {
     keep(wanted);
     const Bytes needed = needs(job);
     if (wanted.blocks == layers) all_blocks = std::min(all_blocks, device_bytes(needed));
-    return fits(needed, room);
+    if (!fits(needed, room)) return {};
+    wanted.host_bytes = room.host - needed.host;
+    return wanted;
   };
   // On the host the files already keep the encoders at hand.
-  if (const Placement all{.text = true, .blocks = layers}; !backend->on_host() && possible(all)) return all;
+  if (!backend->on_host())
+    if (const auto found = possible({.text = true, .blocks = layers})) return found;
   for (const DecodePlan& decode : kDecodePlans)
     for (const bool vae_stays : {true, false})
-      if (const Placement wanted{.vae = vae_stays, .blocks = layers, .decode = decode, .host_bytes = room.host}; possible(wanted)) return wanted;
+      if (const auto found = possible({.vae = vae_stays, .blocks = layers, .decode = decode})) return found;
   std::optional<Placement> best;
   for (const DecodePlan& decode : kDecodePlans) {
-    Placement wanted{.vae = false, .decode = decode, .host_bytes = room.host, .all_blocks = all_blocks};
-    if (!possible(wanted)) continue;
-    wanted.blocks = most_blocks(device_bytes(room) - device_bytes(needs(job)));
-    if (!best || wanted.blocks > best->blocks) best = wanted;
+    std::optional<Placement> found = possible({.vae = false, .decode = decode});
+    if (!found) continue;
+    found->blocks = most_blocks(device_bytes(room) - device_bytes(needs(job)));
+    found->all_blocks = all_blocks;
+    if (!best || found->blocks > best->blocks) best = found;
   }
   return best;
 }

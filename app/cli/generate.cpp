@@ -78,6 +78,7 @@ Json report(const Result& result, const Json& images, const std::vector<double>&
       {"step_seconds", step_seconds},
       {"peak_bytes", {{"host", terminal::peak_memory()}, {"device", result.used.device}}},
       {"planned_bytes", json_from(result.planned)},
+      {"streamed_bytes_per_step", result.plan.streamed_per_step},
       {"device", result.device},
       {"dtype", result.dtype},
       {"model", model},
@@ -117,6 +118,10 @@ void draw(PictureJob& job, const Console& console) {
   callbacks.warning = [&](const std::string& warning) {
     bar.clear();
     console.warning(warning);
+  };
+  callbacks.planned = [&](const Plan& plan) {
+    for (const std::string& advice : plan.advice)
+      if (!job.output.json) console.note(advice);
   };
   if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };
 

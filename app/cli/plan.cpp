@@ -107,7 +107,7 @@ std::string place_of(const ComponentPlan& component, bool on_card) {
                                                                 : "the computer's memory";
   const std::string how = on_card && component.in_host_memory > 0 ? "copied from " : "read from ";
   if (component.resident_parts == 0) return how + from + " piece by piece";
-  return std::to_string(component.resident_parts) + " of " + std::to_string(component.parts) + " blocks stay " + here + ", the others are " +
+  return std::to_string(component.resident_parts) + " of " + std::to_string(component.parts) + " parts stay " + here + ", the others are " +
          how + from;
 }
 

@@ -174,8 +174,9 @@ struct TraceTensor {
 // All optional. Calls come from the thread that called generate.
 struct Callbacks {
   std::function<void(const Progress&)> progress;
+  std::function<void(const Plan&)> planned;           // what each request will need, before anything of it is loaded
   std::function<void(const Image&)> finished;         // each picture as soon as it is done; results then hold no pictures
-  std::function<void(const std::string&)> warning;    // e.g. what was cut from a prompt that is too long
+  std::function<void(const std::string&)> warning;    // a prompt that was cut, steps that took far longer than planned
   std::function<void(const TraceTensor&)> trace;      // every stage of picture 0
   const std::atomic<bool>* stop = nullptr;            // set it to true: Error{cancelled} within a block's time
 };

@@ -163,13 +163,27 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
   const auto& packed = is_linear ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
   const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)
                                : memory::desc({shape.out, shape.in, shape.kernel, shape.kernel}, dnnl_type(dtype), tag::oihw);
-  const Buffer staging = host_buffer(plain == packed ? 0 : shape.numel() * size_of(dtype));
-  auto* rows = static_cast<char*>(staging.data() ? static_cast<void*>(staging.data()) : destination);
-  cpu::parallel_ranges(threads_, shape.out, [&](int64_t begin, int64_t end) {
-    read(begin, end, dtype, rows + begin * shape.row() * size_of(dtype));
-  });
-  if (staging.data()) {
-    memory from(plain, products_->engine, rows), to(packed, products_->engine, destination);
+  const int64_t row_bytes = shape.row() * size_of(dtype);
+  const auto read_rows = [&](int64_t first, int64_t last, void* rows) {
+    cpu::parallel_ranges(threads_, last - first, [&](int64_t begin, int64_t end) {
+      read(first + begin, first + end, dtype, static_cast<char*>(rows) + begin * row_bytes);
+    });
+  };
+  if (plain == packed) {
+    read_rows(0, shape.out, destination);
+    return {destination, dtype, shape};
+  }
+  // Piece by piece: T5's largest matrix takes 320 MiB, and as much again beside it would not be in the plan.
+  constexpr int64_t kPieceBytes = int64_t{8} << 20, kColumns = 192;  // of which every layout's blocks of columns are a divisor
+  int64_t piece = shape.out;
+  if (is_linear) piece = std::min(piece, std::max<int64_t>(1, kPieceBytes / (row_bytes * kColumns)) * kColumns);
+  if (piece < shape.out && packed.submemory_desc({shape.in, piece}, {0, 0}, true).is_zero()) piece = shape.out;
+  const Buffer staging = host_buffer(piece * row_bytes);
+  for (int64_t begin = 0; begin < shape.out; begin += piece) {
+    const int64_t count = std::min(piece, shape.out - begin);
+    read_rows(begin, begin + count, staging.data());
+    memory from(count == shape.out ? plain : matrix(shape.in, count, dtype, 1, shape.in), products_->engine, staging.data());
+    memory to(count == shape.out ? packed : packed.submemory_desc({shape.in, count}, {0, begin}), products_->engine, destination);
     dnnl::reorder(from, to).execute(products_->stream, from, to);
     products_->stream.wait();
   }

@@ -15,6 +15,8 @@ namespace {
 
 // Modulation rows of this many steps are computed at a time: about 2 MB a step and batch row in SD3.5-medium.
 constexpr int64_t kStepsAtOnce = 64;
+// A card does the first step as it comes and records the second; only those after it tell how fast steps are.
+constexpr int64_t kUnusualSteps = 2;
 // Latents of this many pictures are under way: about 1 MB each at 1024².
 constexpr int64_t kPicturesAtOnce = 64;
 
@@ -279,6 +281,7 @@ class Engine::State::Drawing {
       if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
       const double seconds = clock.seconds();
       result_.seconds.denoise += seconds;
+      if (!pass.is_draft && step >= some.begin + kUnusualSteps) s_.step_seconds.push_back(seconds);
       for (int64_t i = 0; i < n; ++i) {
         Picture& one = at(picture + i);
         one.denoise += seconds / static_cast<double>(n);

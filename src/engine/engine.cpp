@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/system.h"
+#include "engine/advice.h"
 #include "engine/calibrate.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
@@ -124,7 +125,9 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   make_room(job);
   result.plan = plan_of(job, known_rates(*backend, device, options.calibration));
   result.planned = result.plan.planned;
+  if (callbacks.planned) callbacks.planned(result.plan);
   result.used = kept();
+  step_seconds.clear();
   Arena arena(work), host_arena(waiting);
   backend->use(arena);
   backend->use_host(host_arena);
@@ -132,6 +135,9 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   device_bytes(result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = clock.seconds();
+  const std::string slow = why_slow(result.plan, options, batch, step_seconds);
+  if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
+  was_slow = !slow.empty();
   return result;
 }
 

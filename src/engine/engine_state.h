@@ -49,6 +49,7 @@ struct Engine::State {
   Bytes room() const;              // that weights and work may take in all
   Bytes kept() const;              // of weights, as they are placed
   Bytes needs(const Job& job);     // as weights are placed
+  int64_t host_work(const Job& job) const;
   bool fits(const Job& job) { return placement && fits(needs(job), room()); }
   static bool fits(Bytes needed, Bytes room) { return needed.device <= room.device && needed.host <= room.host; }
   std::optional<Placement> choose(const Job& job, Bytes room);
@@ -83,6 +84,8 @@ struct Engine::State {
   std::map<std::string, std::vector<float>> drafts;  // latents by draft_key
 
   int64_t batch = 1;                                             // pictures at once, of the request under way
+  std::vector<double> step_seconds;                              // of it, without the first of each run of steps
+  bool was_slow = false;                                         // the request before it: a person knows
   int64_t place_in_series = 0, pictures_done = 0, pictures = 0;  // which request it is; of all of them
 };
 

@@ -1,11 +1,13 @@
 // The memory plan: what stays where, found by running requests on a measuring arena with more and more of the model left out.
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "core/system.h"
+#include "engine/advice.h"
 #include "engine/calibrate.h"
 #include "engine/cards.h"
 #include "engine/engine_state.h"
@@ -82,6 +84,17 @@ Bytes Engine::State::needs(const Job& job) {
   return {stays.host + arenas.host, stays.device + arenas.device};
 }
 
+// Of the host's memory, outside every arena: embeddings that are kept, rows of the tables and T5's bias on their way.
+int64_t Engine::State::host_work(const Job& job) const {
+  const auto prompts = static_cast<int64_t>(job.ids.clip_l.size());
+  int64_t bytes = prompts * (kClipTokens + kT5Tokens) * checkpoint.mmdit().context_width * size_of(dtype);
+  if (!job.embeddings && text.t5) {
+    const T5Geometry& t5 = text.t5->geometry;
+    bytes += (prompts * t5.d_model + t5.heads * kT5Tokens) * kT5Tokens * size_of(DType::f32);
+  }
+  return bytes;
+}
+
 // ---- what stays ------------------------------------------------------------------------------------------------------------
 
 void Engine::State::keep(const Placement& wanted) {
@@ -107,21 +120,29 @@ int64_t Engine::State::most_blocks(int64_t room) {
 // in bands costs little time, and as little again where its intermediates go to the host and back.
 std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   const int64_t layers = mmdit.blocks.size();
-  const auto possible = [&](const Placement& wanted) {
+  int64_t all_blocks = std::numeric_limits<int64_t>::max();
+  // Weights wait in what the pictures leave of the host's memory.
+  const auto possible = [&](Placement wanted) -> std::optional<Placement> {
     keep(wanted);
-    return fits(needs(job), room);
+    const Bytes needed = needs(job);
+    if (wanted.blocks == layers) all_blocks = std::min(all_blocks, device_bytes(needed));
+    if (!fits(needed, room)) return {};
+    wanted.host_bytes = room.host - needed.host;
+    return wanted;
   };
   // On the host the files already keep the encoders at hand.
-  if (const Placement all{.text = true, .blocks = layers}; !backend->on_host() && possible(all)) return all;
+  if (!backend->on_host())
+    if (const auto found = possible({.text = true, .blocks = layers})) return found;
   for (const DecodePlan& decode : kDecodePlans)
     for (const bool vae_stays : {true, false})
-      if (const Placement wanted{.vae = vae_stays, .blocks = layers, .decode = decode, .host_bytes = room.host}; possible(wanted)) return wanted;
+      if (const auto found = possible({.vae = vae_stays, .blocks = layers, .decode = decode})) return found;
   std::optional<Placement> best;
   for (const DecodePlan& decode : kDecodePlans) {
-    Placement wanted{.vae = false, .decode = decode, .host_bytes = room.host};
-    if (!possible(wanted)) continue;
-    wanted.blocks = most_blocks(device_bytes(room) - device_bytes(needs(job)));
-    if (!best || wanted.blocks > best->blocks) best = wanted;
+    std::optional<Placement> found = possible({.vae = false, .decode = decode});
+    if (!found) continue;
+    found->blocks = most_blocks(device_bytes(room) - device_bytes(needs(job)));
+    found->all_blocks = all_blocks;
+    if (!best || found->blocks > best->blocks) best = found;
   }
   return best;
 }
@@ -224,11 +245,13 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
 Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
   Plan plan{.fits = true, .request = job.request};
   plan.planned = plan.process = needs(job);
+  plan.process.host += host_work(job);
   plan.budget = room();
   for (Bytes* bytes : {&plan.process, &plan.budget}) {
     bytes->host += outside;
     if (!backend->on_host()) bytes->device += backend->outside_bytes();
   }
+  if (options.ram) plan.budget.host = options.ram;
   if (!job.embeddings) {
     plan.components = {component("clip_l", dtype_name, text.clip_l.blocks, text.clip_l.ends),
                        component("clip_g", dtype_name, text.clip_g.blocks, text.clip_g.ends)};
@@ -246,6 +269,9 @@ Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
     backend->predict(nullptr);
     plan.predicted = predicted_seconds(counted, *rates, plan, batch);
   }
+  const bool host = backend->on_host();
+  plan.advice = advice_on(plan, options, placement->all_blocks + (host ? outside + kHostWork : backend->outside_bytes()),
+                          host ? host_memory().total : backend->device_memory().total);
   return plan;
 }
 
@@ -253,17 +279,22 @@ Plan Engine::State::plan(const Request& asked) {
   const Request request = complete(asked);
   const TokenIds ids = ids_of(request, {});
   const Job job{request, ids, embeddings->find(ids, dtype)};
-  const Rates rates = options.card.empty() ? rates_of(*backend, device, options.calibration, text.clip_g.token_embedding) : expected_rates(card_sheet(options.card));
+  std::optional<Rates> rates;
+  try {
+    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, text.clip_g.token_embedding) : expected_rates(card_sheet(options.card));
+  } catch (const Error& error) {  // the card is too full to measure it; memory is planned all the same
+    if (error.code() != Code::out_of_memory) throw;
+  }
   batch = std::max<int64_t>(1, request.batch);
   std::optional<Placement> chosen = placement;
-  std::vector<std::string> advice;
+  std::string refusal;
   std::optional<Request> nearest;
   if (!fits(job)) {
     release();
     const Bytes room = this->room();
     chosen = choose(job, room);
     if (!chosen) {
-      advice.push_back(why_not(job, room));
+      refusal = why_not(job, room);
       nearest = nearest_that_fits(job, room);
     }
     keep(chosen.value_or(kLeast));
@@ -271,7 +302,7 @@ Plan Engine::State::plan(const Request& asked) {
   if (request.batch == 0) batch = usual_batch(job);
   Plan plan = plan_of(job, rates);
   plan.fits = chosen.has_value();
-  plan.advice = std::move(advice);
+  if (!plan.fits) plan.advice = {refusal};
   plan.nearest = std::move(nearest);
   placement = chosen;
   return plan;

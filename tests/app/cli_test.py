@@ -146,6 +146,20 @@ class Plans(CommandLine):
         self.assertIn("does not fit", outcome.err)
         self.assertIn("--ram", outcome.err)
 
+    def test_generate_says_what_travels(self):
+        demo = ["a cat", "--model", REPOSITORY / "models" / "demo", "--dtype", "f32"]
+        plans = (self.plan(*demo, "--ram", f"{mib}M") for mib in range(130, 80, -5))
+        plan = next(plan for plan, _ in plans if plan["streamed_bytes_per_step"] > 0)
+        demo += ["--ram", str(plan["budget_bytes"]["host"])]
+        document = json.loads(self.generate("--json", *demo).out)
+        self.assertEqual(document["streamed_bytes_per_step"], plan["streamed_bytes_per_step"])
+        told = self.generate(*demo)
+        self.assertIn(plan["advice"][0], told.err)
+        self.assertRegex(told.err, r"(?m)^\d+ of the transformer's 8 parts stay in memory, .*: --ram \d+M would keep all\.$")
+        for silent in ["--json", "--quiet"]:
+            self.assertNotIn("stay", self.generate(silent, *demo).err)
+        self.assertNotIn("stay", self.generate(*demo[:-2]).err)
+
     def test_rates_are_measured_once(self):
         self.assertEqual(self.plan()[0]["predicted_seconds"], self.plan()[0]["predicted_seconds"])
         self.assertTrue((self.home / "calibration.json").exists())
@@ -164,8 +178,8 @@ class Plans(CommandLine):
 class Pictures(CommandLine):
     def test_json_has_the_shape_of_the_contract(self):
         document = self.draw("a cat", "--seed", "18446744073709551615", "--count", "1")
-        self.assertEqual(set(document), {"images", "seconds", "predicted_seconds", "step_seconds", "peak_bytes", "planned_bytes", "device",
-                                         "dtype", "model", "request"})
+        self.assertEqual(set(document), {"images", "seconds", "predicted_seconds", "step_seconds", "peak_bytes", "planned_bytes",
+                                         "streamed_bytes_per_step", "device", "dtype", "model", "request"})
         self.assertEqual(set(document["seconds"]), {"load", "encode", "denoise", "decode", "save", "total"})
         self.assertEqual(set(document["peak_bytes"]), {"host", "device"})
         self.assertEqual(set(document["planned_bytes"]), {"host", "device"})

@@ -126,7 +126,7 @@ const ConvCase kConvCases[] = {
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = [] {
     std::vector<Case> t;
-    for (const auto& [m, n, k] : {std::tuple{1, 48, 64}, {333, 64, 64}, {7, 5, 3}, {17, 129, 65}, {154, 192, 128}})
+    for (const auto& [m, n, k] : {std::tuple{1, 48, 64}, {333, 64, 64}, {7, 5, 3}, {17, 129, 65}, {154, 192, 128}, {2, 1000, 8192}})
       t.push_back({"linear_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
                    [=](Backend& op, Inputs& in) { return op.linear(in.tensor({m, k}), in.linear(n, k)); }});
     t.push_back({"linear_no_bias", [](Backend& op, Inputs& in) { return op.linear(in.tensor({2, 9, 40}), in.linear(24, 40, false)); }});

@@ -1,0 +1,119 @@
+// What is said about a plan that costs time, and about steps that take far longer than it foresaw.
+#include "engine/advice.h"
+
+#include <chrono>
+#include <thread>
+
+#include "engine/engine_state.h"
+#include "made_up_rates.h"
+#include "support.h"
+
+namespace fude::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+Plan plan_of(double denoise, const Request& request, Bytes budget) {
+  return {.fits = true, .planned = {}, .process = {}, .budget = budget, .predicted = {.denoise = denoise}, .request = request};
+}
+
+TEST(WhySlow, IsAskedOnlyWhereItMatters) {
+  const Request request{.steps = 10};
+  const Plan plan = plan_of(3, request, {.host = 1, .device = 1});  // 0.3 s a step
+  EXPECT_EQ(why_slow(plan, {}, 1, {}), "");
+  EXPECT_EQ(why_slow(plan, {}, 1, {0.31, 0.3, 0.8}), "");
+  EXPECT_EQ(why_slow(plan, {}, 1, {0.3, 5, 0.3}), "");  // once is a hiccup
+  EXPECT_EQ(why_slow(plan_of(0, request, plan.budget), {}, 1, {9, 9}), "");
+  EXPECT_EQ(why_slow(plan_of(0.03, request, plan.budget), {}, 1, {0.05, 0.05}), "");  // half a second in all
+  EXPECT_NE(why_slow(plan, {}, 1, {2.4, 2.3, 2.5}).find("steps took 2.4 s instead of 0.3 s"), std::string::npos);
+}
+
+TEST(WhySlow, CountsBatchesAndTheStepsBehindADraft) {
+  EXPECT_EQ(why_slow(plan_of(40, {.steps = 10, .count = 8}, {.host = 1}), {}, 4, {4, 4}), "");
+  EXPECT_NE(why_slow(plan_of(40, {.steps = 10, .count = 8}, {.host = 1}), {}, 1, {4, 4}), "");
+  EXPECT_EQ(why_slow(plan_of(6, {.steps = 10, .draft = Draft{.strength = 0.3}}, {.host = 1}), {}, 1, {4, 4}), "");
+}
+
+TEST(WhySlow, NamesWhatThePlanLeavesOpen) {
+  const EngineOptions options{.calibration = "/home/me/calibration.json"};
+  Plan plan = plan_of(3, {.steps = 10}, {.host = 1, .device = 1});
+  const std::string on_card = why_slow(plan, options, 1, {3});
+  for (const char* word : {"--vram", "Prefer No Sysmem Fallback", "calibration.json"}) EXPECT_NE(on_card.find(word), std::string::npos) << on_card;
+  EXPECT_EQ(on_card.find("disk"), std::string::npos) << on_card;
+  plan.streamed_per_step = 2;
+  plan.components = {{.name = "transformer", .dtype = "f16", .in_host_memory = 1}};
+  EXPECT_NE(why_slow(plan, options, 1, {3}).find("the disk is slow"), std::string::npos);
+  plan.budget.device = 0;
+  const std::string on_host = why_slow(plan, options, 1, {3});
+  EXPECT_NE(on_host.find("--ram"), std::string::npos) << on_host;
+  EXPECT_EQ(on_host.find("NVIDIA"), std::string::npos) << on_host;
+}
+
+// Steps take as long as `pause` besides their work.
+class Slow : public CpuBackend {
+ public:
+  explicit Slow(const double& pause) : CpuBackend(1), pause_(pause) {}
+
+ protected:
+  bool do_all_finite(const Tensor& x) override {
+    std::this_thread::sleep_for(std::chrono::duration<double>(pause_));
+    return CpuBackend::do_all_finite(x);
+  }
+
+ private:
+  const double& pause_;
+};
+
+class SlowSteps : public testing::Test {
+ protected:
+  SlowSteps() { fs::create_directories(folder_); }
+  ~SlowSteps() override { fs::remove_all(folder_); }
+
+  // The engine knows rates of so many FLOP and bytes a second.
+  Engine engine_with(double rate) {
+    const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1, .calibration = (folder_ / "calibration.json").string()};
+    write_rates(options.calibration, options.threads, rate);
+    return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options, std::make_unique<Slow>(pause_)));
+  }
+  void draw(Engine& engine) {
+    const Request request{.prompt = "a cat", .width = 64, .height = 64, .steps = 6, .seed = 1};
+    Callbacks callbacks;
+    callbacks.warning = [&](const std::string& warning) { warnings_.push_back(warning); };
+    callbacks.planned = [&](const Plan& plan) { plans_.push_back(plan); };
+    callbacks.progress = [&](const Progress&) { EXPECT_FALSE(plans_.empty()); };
+    engine.generate(request, callbacks);
+  }
+
+  fs::path folder_ = fs::temp_directory_path() / ("fude_advice_" + std::to_string(std::rand()));
+  double pause_ = 0;
+  std::vector<std::string> warnings_;
+  std::vector<Plan> plans_;
+};
+
+TEST_F(SlowSteps, AreToldOnceUntilTheyAreAsPlannedAgain) {
+  Engine engine = engine_with(1e18);
+  draw(engine);
+  EXPECT_TRUE(warnings_.empty());
+  pause_ = 0.3;
+  draw(engine);
+  ASSERT_EQ(warnings_.size(), 1u);
+  EXPECT_NE(warnings_[0].find((folder_ / "calibration.json").string()), std::string::npos) << warnings_[0];
+  draw(engine);
+  EXPECT_EQ(warnings_.size(), 1u);
+  pause_ = 0;
+  draw(engine);
+  pause_ = 0.3;
+  draw(engine);
+  EXPECT_EQ(warnings_.size(), 2u);
+  EXPECT_EQ(plans_.size(), 5u);
+}
+
+TEST_F(SlowSteps, AreNoWonderOnASlowMachine) {
+  pause_ = 0.3;
+  Engine engine = engine_with(1e6);
+  draw(engine);
+  EXPECT_TRUE(warnings_.empty());
+}
+
+}  // namespace
+}  // namespace fude::test

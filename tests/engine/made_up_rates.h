@@ -1,0 +1,23 @@
+// A machine's rates as tests want them: nothing is measured, and predictions are theirs.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "engine/devices.h"
+#include "fude/fude.h"
+
+namespace fude::test {
+
+// Writes a calibration of the host backend in f32: so many FLOP and bytes a second.
+inline void write_rates(const std::filesystem::path& file, int threads, double rate) {
+  const DeviceInfo device = device_info("cpu", threads);
+  const nlohmann::json table{{"x", {1}}, {"y", {1}}, {"rates", {rate}}};
+  const nlohmann::json rates{{"products", table}, {"attention", table}, {"convolutions", table}, {"passes", table},
+                             {"launch", 1e-9},    {"upload", 0},        {"load", rate}};
+  std::ofstream(file) << nlohmann::json{{"fude", version()}, {"machines", {{device.description + ", " + device.library + ", f32", rates}}}};
+}
+
+}  // namespace fude::test

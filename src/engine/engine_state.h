@@ -71,6 +71,8 @@ struct Engine::State {
   DeviceInfo device;
   std::string device_name, dtype_name, model_name, model_hash;
   const EngineOptions options;
+  // Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
+  static constexpr int64_t kHostWork = int64_t{64} << 20;
   int64_t outside = 0;    // bytes of the host's memory that this process took before it placed anything
   TextEncoders text;
   Mmdit mmdit;

@@ -19,8 +19,6 @@ namespace {
 
 // Where no budget is given: for others, and for what a driver takes besides.
 constexpr int64_t kLeaveFree = int64_t{512} << 20;
-// Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
-constexpr int64_t kHostWork = int64_t{64} << 20;
 
 // From the fastest to the one that takes the least memory.
 constexpr DecodePlan kDecodePlans[] = {{1, false}, {4, false}, {16, false}, {8, true}, {32, true}};

@@ -404,10 +404,7 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
     *file = from_anywhere(*file);
   SessionFolder session = SessionFolder::create(path_of(options.out) / today(), wish);
   if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
-  if (wish.kind == kGacha) {  // it keeps embeddings in the folder too
-    engine.reset();
-    engine = std::make_unique<Engine>(wish.files, engine_options(session, first.dtype));
-  }
+  if (wish.kind == kGacha) engine->keep_embeddings_in(text_of(session.embeddings()));
   SessionRun(std::move(session), true, options, console).run(std::move(engine));
 }
 

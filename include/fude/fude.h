@@ -281,6 +281,9 @@ class Engine {
   // Latents of a picture (Image::latents) that `request` drew. A request whose draft is that picture goes on from them.
   void remember(const Request& request, const std::vector<float>& latents);
 
+  // One more of EngineOptions::embeddings.
+  void keep_embeddings_in(const std::string& folder);
+
   // What `generate` would need for it. Error{bad_request}.
   Plan plan(const Request& request);
 

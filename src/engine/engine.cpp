@@ -166,6 +166,7 @@ std::vector<Result> Engine::generate(const std::vector<Request>& requests, const
 void Engine::remember(const Request& request, const std::vector<float>& latents) {
   state_->drafts[State::draft_key(complete(request), 0)] = latents;
 }
+void Engine::keep_embeddings_in(const std::string& folder) { state_->embeddings->keep_in(folder); }
 Plan Engine::plan(const Request& request) { return state_->plan(request); }
 Request Engine::complete(const Request& request) const { return state_->complete(request); }
 const std::string& Engine::device() const { return state_->device_name; }

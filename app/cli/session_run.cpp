@@ -55,11 +55,13 @@ EngineOptions engine_options(const SessionFolder& session, const std::string& dt
 // A session from where it is to its end.
 class SessionRun {
  public:
-  SessionRun(SessionFolder session, bool fresh, const SessionOptions& options, const Console& console)
+  // began: when the engine began to be made.
+  SessionRun(SessionFolder session, bool fresh, const SessionOptions& options, const Console& console, Clock::time_point began)
       : session_(std::move(session)),
         fresh_(fresh),
         options_(options),
         console_(console),
+        began_(began),
         noun_(session_.wish().kind == kSweep ? "cell" : "candidate"),
         progress_(console, noun_) {}
 
@@ -94,8 +96,8 @@ class SessionRun {
   const bool fresh_;
   const SessionOptions& options_;
   const Console& console_;
+  const Clock::time_point began_;
   const std::string noun_;
-  const Clock::time_point began_ = Clock::now();
 
   std::vector<Task> tasks_;
   std::vector<bool> done_;  // drawn or skipped
@@ -393,6 +395,7 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
   wish.created = local_time();
   for (const std::string& dtype : wish.dtypes) static_cast<void>(requested_dtype(dtype));
   count_of(wish);
+  const Clock::time_point began = Clock::now();
   EngineOptions first = wish.engine;
   if (!wish.dtypes.empty()) first.dtype = wish.dtypes.front();
   auto engine = std::make_unique<Engine>(wish.files, first);
@@ -405,7 +408,7 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
   SessionFolder session = SessionFolder::create(path_of(options.out) / today(), wish);
   if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
   if (wish.kind == kGacha) engine->keep_embeddings_in(text_of(session.embeddings()));
-  SessionRun(std::move(session), true, options, console).run(std::move(engine));
+  SessionRun(std::move(session), true, options, console, began).run(std::move(engine));
 }
 
 void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console) {
@@ -422,6 +425,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
   for (const auto& [name, target] : {std::pair{"--vram", &here.vram}, std::pair{"--ram", &here.ram}})
     if (const std::optional<std::string> text = line.given(name)) *target = bytes_from(name, *text);
   session.set_machine(hub_cache_folder(), std::move(here));
+  const Clock::time_point began = Clock::now();
   const std::string dtype = wish.dtypes.empty() ? wish.engine.dtype : wish.dtypes.front();
   auto engine = std::make_unique<Engine>(session.wish().files, engine_options(session, dtype));
   if (engine->model_hash() != wish.model_hash) {
@@ -429,7 +433,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
                                           shown(wish.files.model) +
                                           " now, and pictures of both would not compare. Put the model back, or begin anew.");
   }
-  SessionRun(std::move(session), false, options, console).run(std::move(engine));
+  SessionRun(std::move(session), false, options, console, began).run(std::move(engine));
 }
 
 }  // namespace fude

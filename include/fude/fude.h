@@ -106,6 +106,8 @@ struct Grid {
 std::vector<Request> requests_of(const Grid& grid);
 
 struct Seconds {
+  // load: all that comes before a request is drawn: its plan, memory, the weights that stay; with an engine's first request also
+  // opening the model and the device.
   double load = 0, encode = 0, denoise = 0, decode = 0, total = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -87,7 +88,10 @@ class SessionRun {
   int64_t finished() const { return drawn_ + drawn_before_; }
   std::string label(const Task& task) const { return label_of(session_.wish(), layout_, task); }
   void warn(const std::string& text) {
-    if (!warned_.insert(text).second) return;  // many pictures share their prompt
+    {
+      const std::lock_guard lock(warned_mutex_);  // a sheet is laid out in the background
+      if (!warned_.insert(text).second) return;   // many pictures share their prompt
+    }
     progress_.clear();
     console_.warning(text);
   }
@@ -108,6 +112,7 @@ class SessionRun {
   Pace pace_;
   bool asked_ = false, refused_ = false;
   std::vector<Code> failures_;
+  std::mutex warned_mutex_;
   std::set<std::string> warned_;
   Seconds seconds_;
 
@@ -123,6 +128,7 @@ void SessionRun::run(std::unique_ptr<Engine> engine) {
   for (const Task& task : tasks_) effort_left_ += effort_of(task.request);
   layout_ = layout_of(session_.wish(), engine->model_name());
   album_.emplace(session_, engine->model_name(), [this](const std::string& text) { warn(text); });
+  if (fresh_) saving_.add([this] { album_->prepare(); });
   look_for_finished();
   if (!fresh_) {
     PictureSaver saver(*engine, session_.wish().files, session_.wish().engine, console_, session_.wish().kind, fs::absolute(session_.path()));
@@ -273,7 +279,7 @@ void SessionRun::save(const Task& task, const Request& drawn, const Image& image
   cell.update(json_from(saved));
   cells_.push_back(cell);
   album_->add(task, image);
-  album_->grow();
+  if (!saving_.has_more()) album_->grow();
 }
 
 // One picture that cannot be drawn is no reason to lose a night's others.

@@ -13,6 +13,7 @@
 #include "album.h"
 #include "background.h"
 #include "cell_progress.h"
+#include "ending.h"
 #include "engine/devices.h"
 #include "engine/file.h"
 #include "engine/request.h"
@@ -179,13 +180,14 @@ std::span<const Task> SessionRun::next_undone(size_t begin, const std::string& d
   return std::span(tasks_).subspan(begin, end - begin);
 }
 
-// One engine for each dtype, the first gone before the next takes memory.
+// One engine for each dtype, the first gone before the next takes memory; the last one is left to the end of the process.
 void SessionRun::draw(std::unique_ptr<Engine> engine) {
   std::vector<std::string> dtypes = session_.wish().dtypes;
   if (dtypes.empty()) dtypes.push_back(session_.wish().engine.dtype);
   for (const std::string& dtype : dtypes) {
     if (!next_undone(0, dtype).empty()) {
       if (!engine) engine = std::make_unique<Engine>(session_.wish().files, engine_options(session_, dtype));
+      const LeftAtTheEnd left(dtype == dtypes.back() ? &engine : nullptr);
       draw_all_of(*engine, dtype);
     }
     engine.reset();

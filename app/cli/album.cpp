@@ -1,5 +1,6 @@
 #include "album.h"
 
+#include <future>
 #include <utility>
 
 #include "engine/file.h"
@@ -17,17 +18,15 @@ constexpr auto kSoonest = std::chrono::seconds(2);
 }  // namespace
 
 Album::Album(const SessionFolder& session, std::string model, Warn warn)
-    : session_(session), model_(std::move(model)), warn_(std::move(warn)) {
-  lay_out();
-}
+    : session_(session), model_(std::move(model)), warn_(std::move(warn)) {}
 
 // The sheet's places. A gacha whose count was not known at first gets new ones, and its pictures are read again.
-void Album::lay_out() {
-  const Arrangement arrangement = layout_of(session_.wish(), model_);
-  laid_out_ = arrangement.count;
+void Album::prepare() {
+  arrangement_ = layout_of(session_.wish(), model_);
+  grown_ = true;
   sheet_.reset();
   try {
-    sheet_ = std::make_unique<ContactSheet>(arrangement, warn_);
+    sheet_ = std::make_unique<ContactSheet>(arrangement_, warn_);
   } catch (const Error& error) {
     if (error.code() != Code::bad_request) throw;
     warn_(std::string("there will be no contact sheet: ") + error.what());  // the pictures are no worse for it
@@ -37,8 +36,11 @@ void Album::lay_out() {
 }
 
 void Album::add(const Task& task, const Image& picture) {
+  if (arrangement_.count == 0) prepare();
   cells_.push_back(read_cell(task.number, session_.picture(task)));
-  if (sheet_ && task.number <= laid_out_) sheet_->add(cells_.back(), picture);
+  cells_.back().jpeg = jpeg_for_report(picture, arrangement_);
+  grown_ = true;
+  if (sheet_ && task.number <= arrangement_.count) sheet_->add(cells_.back(), picture);
 }
 
 void Album::grow() {
@@ -50,13 +52,15 @@ void Album::grow() {
 }
 
 void Album::write_sheet() {
-  if (count_of(session_.wish()) != laid_out_) lay_out();
-  if (sheet_ && !cells_.empty()) write_file(session_.sheet(), encode_png(sheet_->render(), {}));
+  if (count_of(session_.wish()) != arrangement_.count) prepare();
+  if (sheet_ && grown_ && !cells_.empty()) write_file(session_.sheet(), encode_png(sheet_->render(), {}));
+  grown_ = false;
 }
 
 void Album::finish() {
-  write_sheet();
+  std::future<void> sheet = std::async(std::launch::async, [this] { write_sheet(); });  // both at once, since they are waited for
   if (!cells_.empty()) write_report(session_.path(), layout_of(session_.wish(), model_), cells_);
+  sheet.get();
 }
 
 }  // namespace fude

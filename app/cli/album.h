@@ -21,6 +21,8 @@ class Album {
   // `model` is its name.
   Album(const SessionFolder& session, std::string model, Warn warn);
 
+  // Lays the sheet out, which reads fonts: best done while something else goes on.
+  void prepare();
   // A picture whose file is written.
   void add(const Task& task, const Image& picture);
   // Writes the sheet unless that was done a moment ago: it is made again less and less often, so that all of them together take
@@ -36,13 +38,13 @@ class Album {
   using Clock = std::chrono::steady_clock;
 
   void write_sheet();
-  void lay_out();
 
   const SessionFolder& session_;
   const std::string model_;
   const Warn warn_;
   std::vector<Cell> cells_;
-  int64_t laid_out_ = 0;  // for how many pictures
+  Arrangement arrangement_;  // of the sheet; none of its pictures: it is not laid out
+  bool grown_ = false;       // since the sheet was written
   std::unique_ptr<ContactSheet> sheet_;
   Clock::time_point next_sheet_;
 };

@@ -28,6 +28,11 @@ void Background::add(std::function<void()> piece) {
   changed_.notify_all();
 }
 
+bool Background::has_more() {
+  const std::lock_guard lock(mutex_);
+  return !pieces_.empty();
+}
+
 void Background::check() {
   const std::lock_guard lock(mutex_);
   if (failure_) std::rethrow_exception(failure_);

@@ -19,6 +19,7 @@ class Background {
 
   // Waits while several pieces are left. Throws what an earlier piece threw; no piece is done after one that failed.
   void add(std::function<void()> piece);
+  bool has_more();         // pieces besides the one that is done now
   void check();            // throws what a piece threw
   void wait();             // until all is done; then as check
   void settle() noexcept;  // until all is done or a piece has failed

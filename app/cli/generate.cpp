@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "console.h"
 #include "core/dtype.h"
+#include "ending.h"
 #include "engine/file.h"
 #include "engine/metadata.h"
 #include "engine/request.h"
@@ -96,7 +97,9 @@ void draw(PictureJob& job, const Console& console) {
   PictureFolder folder(job.out);
   if (!job.trace.empty()) check_writable(path_of(job.trace).parent_path());
 
-  Engine engine(job.files, job.engine);
+  auto made = std::make_unique<Engine>(job.files, job.engine);
+  const LeftAtTheEnd left(&made);
+  Engine& engine = *made;
   const Request request = engine.complete(job.request);
   PictureSaver saver(engine, job.files, job.engine, console, "generate");
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));

@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "ending.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "terminal.h"
@@ -59,16 +60,16 @@ int main(int argc, char** argv) {
   for (const std::string& argument : arguments) no_color = no_color || argument == "--no-color";
   const fude::Console console(false, no_color);
   try {
-    return fude::run(arguments);
+    return fude::ended_with(fude::run(arguments));
   } catch (const fude::Error& error) {
     console.error(error.what());
-    return fude::exit_code_of(error.code());
+    return fude::ended_with(fude::exit_code_of(error.code()));
   } catch (const std::bad_alloc&) {
     console.error("the memory is used up. Ask for a smaller picture, or close other programs.");
-    return fude::exit_code_of(fude::Code::out_of_memory);
+    return fude::ended_with(fude::exit_code_of(fude::Code::out_of_memory));
   } catch (const std::exception& error) {
     console.error(std::string("this should not have happened: ") + error.what() +
                   ". Please report it with the command you ran.");
-    return 1;
+    return fude::ended_with(1);
   }
 }

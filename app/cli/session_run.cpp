@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -12,6 +13,7 @@
 #include "album.h"
 #include "background.h"
 #include "cell_progress.h"
+#include "ending.h"
 #include "engine/devices.h"
 #include "engine/file.h"
 #include "engine/request.h"
@@ -55,11 +57,13 @@ EngineOptions engine_options(const SessionFolder& session, const std::string& dt
 // A session from where it is to its end.
 class SessionRun {
  public:
-  SessionRun(SessionFolder session, bool fresh, const SessionOptions& options, const Console& console)
+  // began: when the engine began to be made.
+  SessionRun(SessionFolder session, bool fresh, const SessionOptions& options, const Console& console, Clock::time_point began)
       : session_(std::move(session)),
         fresh_(fresh),
         options_(options),
         console_(console),
+        began_(began),
         noun_(session_.wish().kind == kSweep ? "cell" : "candidate"),
         progress_(console, noun_) {}
 
@@ -85,7 +89,10 @@ class SessionRun {
   int64_t finished() const { return drawn_ + drawn_before_; }
   std::string label(const Task& task) const { return label_of(session_.wish(), layout_, task); }
   void warn(const std::string& text) {
-    if (!warned_.insert(text).second) return;  // many pictures share their prompt
+    {
+      const std::lock_guard lock(warned_mutex_);  // a sheet is laid out in the background
+      if (!warned_.insert(text).second) return;   // many pictures share their prompt
+    }
     progress_.clear();
     console_.warning(text);
   }
@@ -94,8 +101,8 @@ class SessionRun {
   const bool fresh_;
   const SessionOptions& options_;
   const Console& console_;
+  const Clock::time_point began_;
   const std::string noun_;
-  const Clock::time_point began_ = Clock::now();
 
   std::vector<Task> tasks_;
   std::vector<bool> done_;  // drawn or skipped
@@ -106,6 +113,7 @@ class SessionRun {
   Pace pace_;
   bool asked_ = false, refused_ = false;
   std::vector<Code> failures_;
+  std::mutex warned_mutex_;
   std::set<std::string> warned_;
   Seconds seconds_;
 
@@ -121,6 +129,7 @@ void SessionRun::run(std::unique_ptr<Engine> engine) {
   for (const Task& task : tasks_) effort_left_ += effort_of(task.request);
   layout_ = layout_of(session_.wish(), engine->model_name());
   album_.emplace(session_, engine->model_name(), [this](const std::string& text) { warn(text); });
+  if (fresh_) saving_.add([this] { album_->prepare(); });
   look_for_finished();
   if (!fresh_) {
     PictureSaver saver(*engine, session_.wish().files, session_.wish().engine, console_, session_.wish().kind, fs::absolute(session_.path()));
@@ -171,13 +180,14 @@ std::span<const Task> SessionRun::next_undone(size_t begin, const std::string& d
   return std::span(tasks_).subspan(begin, end - begin);
 }
 
-// One engine for each dtype, the first gone before the next takes memory.
+// One engine for each dtype, the first gone before the next takes memory; the last one is left to the end of the process.
 void SessionRun::draw(std::unique_ptr<Engine> engine) {
   std::vector<std::string> dtypes = session_.wish().dtypes;
   if (dtypes.empty()) dtypes.push_back(session_.wish().engine.dtype);
   for (const std::string& dtype : dtypes) {
     if (!next_undone(0, dtype).empty()) {
       if (!engine) engine = std::make_unique<Engine>(session_.wish().files, engine_options(session_, dtype));
+      const LeftAtTheEnd left(dtype == dtypes.back() ? &engine : nullptr);
       draw_all_of(*engine, dtype);
     }
     engine.reset();
@@ -271,7 +281,7 @@ void SessionRun::save(const Task& task, const Request& drawn, const Image& image
   cell.update(json_from(saved));
   cells_.push_back(cell);
   album_->add(task, image);
-  album_->grow();
+  if (!saving_.has_more()) album_->grow();
 }
 
 // One picture that cannot be drawn is no reason to lose a night's others.
@@ -393,6 +403,7 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
   wish.created = local_time();
   for (const std::string& dtype : wish.dtypes) static_cast<void>(requested_dtype(dtype));
   count_of(wish);
+  const Clock::time_point began = Clock::now();
   EngineOptions first = wish.engine;
   if (!wish.dtypes.empty()) first.dtype = wish.dtypes.front();
   auto engine = std::make_unique<Engine>(wish.files, first);
@@ -404,11 +415,8 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
     *file = from_anywhere(*file);
   SessionFolder session = SessionFolder::create(path_of(options.out) / today(), wish);
   if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
-  if (wish.kind == kGacha) {  // it keeps embeddings in the folder too
-    engine.reset();
-    engine = std::make_unique<Engine>(wish.files, engine_options(session, first.dtype));
-  }
-  SessionRun(std::move(session), true, options, console).run(std::move(engine));
+  if (wish.kind == kGacha) engine->keep_embeddings_in(text_of(session.embeddings()));
+  SessionRun(std::move(session), true, options, console, began).run(std::move(engine));
 }
 
 void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console) {
@@ -425,6 +433,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
   for (const auto& [name, target] : {std::pair{"--vram", &here.vram}, std::pair{"--ram", &here.ram}})
     if (const std::optional<std::string> text = line.given(name)) *target = bytes_from(name, *text);
   session.set_machine(hub_cache_folder(), std::move(here));
+  const Clock::time_point began = Clock::now();
   const std::string dtype = wish.dtypes.empty() ? wish.engine.dtype : wish.dtypes.front();
   auto engine = std::make_unique<Engine>(session.wish().files, engine_options(session, dtype));
   if (engine->model_hash() != wish.model_hash) {
@@ -432,7 +441,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
                                           shown(wish.files.model) +
                                           " now, and pictures of both would not compare. Put the model back, or begin anew.");
   }
-  SessionRun(std::move(session), false, options, console).run(std::move(engine));
+  SessionRun(std::move(session), false, options, console, began).run(std::move(engine));
 }
 
 }  // namespace fude

@@ -106,6 +106,8 @@ struct Grid {
 std::vector<Request> requests_of(const Grid& grid);
 
 struct Seconds {
+  // load: all that comes before a request is drawn: its plan, memory, the weights that stay; with an engine's first request also
+  // opening the model and the device.
   double load = 0, encode = 0, denoise = 0, decode = 0, total = 0;
 };
 
@@ -281,6 +283,9 @@ class Engine {
 
   // Latents of a picture (Image::latents) that `request` drew. A request whose draft is that picture goes on from them.
   void remember(const Request& request, const std::vector<float>& latents);
+
+  // One more of EngineOptions::embeddings.
+  void keep_embeddings_in(const std::string& folder);
 
   // What `generate` would need for it. Error{bad_request}.
   Plan plan(const Request& request);

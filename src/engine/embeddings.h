@@ -29,6 +29,8 @@ class KeptEmbeddings {
   // written to; the pictures go on when that fails. A prompt's embeddings are `row` [tokens, columns] and `pooled` columns.
   KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled);
 
+  void keep_in(const std::string& folder) { folders_.push_back(folder); }
+
   // Null when there are none. Valid until the next call.
   const HostEmbeddings* find(const TokenIds& ids, DType dtype);
   void keep(const TokenIds& ids, HostEmbeddings embeddings);

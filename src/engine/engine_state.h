@@ -1,6 +1,7 @@
 // What an Engine keeps between requests.
 #pragma once
 
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,11 +26,20 @@ struct Job {
   const HostEmbeddings* embeddings;
 };
 
+// What is read before anything is drawn.
+struct OpenedModel {
+  Checkpoint checkpoint;
+  Tokenizers tokenizers;
+  uint64_t identity;
+};
+
 struct Engine::State {
   class Drawing;  // draw.cpp
 
   State(const ModelFiles& files, const EngineOptions& options);
   State(const ModelFiles& files, const EngineOptions& options, std::unique_ptr<Backend> backend);
+  State(std::future<OpenedModel> opening, const EngineOptions& options, std::unique_ptr<Backend> backend);
+  State(OpenedModel opened, const EngineOptions& options, std::unique_ptr<Backend> backend);
 
   Request complete(const Request& request) const;
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
@@ -73,6 +83,7 @@ struct Engine::State {
   const EngineOptions options;
   // Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
   static constexpr int64_t kHostWork = int64_t{64} << 20;
+  double opening = 0;     // seconds that it took to make this, until a request has told of them
   int64_t outside = 0;    // bytes of the host's memory that this process took before it placed anything
   TextEncoders text;
   Mmdit mmdit;

@@ -1,4 +1,4 @@
-// Writing, and reading pixels, is libpng's work. Reading texts walks the chunks by hand, since libpng would want to decode the
+// Writing, but for the compression of pixels, and reading pixels is libpng's work. Reading texts walks the chunks by hand, since libpng would want to decode the
 // pixels between the texts: a chunk is length (u32, big endian), type (4 letters), data, CRC of type and data (PNG
 // specification, third edition, 5.3).
 #include "engine/png.h"
@@ -14,6 +14,7 @@
 #include <new>
 #include <optional>
 
+#include "engine/png_pixels.h"
 #include "fude/error.h"
 
 namespace fude {
@@ -65,8 +66,8 @@ void append(png_structp png, png_bytep data, size_t size) {
 }
 
 // What libpng needs, apart from the frame that its longjmp returns to: nothing with a destructor may live there.
-void write_with_libpng(png_structp png, png_infop info, const Image& image, std::vector<png_text>& texts,
-                       std::vector<uint8_t>& out) {
+void write_with_libpng(png_structp png, png_infop info, const Image& image, const std::vector<uint8_t>& pixels,
+                       std::vector<png_text>& texts, std::vector<uint8_t>& out) {
   if (setjmp(png_jmpbuf(png)))
     throw Error(Code::io, "cannot encode the picture as PNG: out of memory. Draw a smaller picture.");
   png_set_write_fn(png, &out, append, nullptr);
@@ -74,8 +75,8 @@ void write_with_libpng(png_structp png, png_infop info, const Image& image, std:
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   if (!texts.empty()) png_set_text(png, info, texts.data(), static_cast<int>(texts.size()));
   png_write_info(png, info);
-  for (int64_t y = 0; y < image.height; ++y) png_write_row(png, image.rgb.data() + y * image.width * 3);
-  png_write_end(png, nullptr);
+  png_write_chunk(png, reinterpret_cast<png_const_bytep>("IDAT"), pixels.data(), pixels.size());
+  png_write_chunk(png, reinterpret_cast<png_const_bytep>("IEND"), nullptr, 0);
 }
 
 [[noreturn]] void fail_to_read(const std::string& what) {
@@ -204,6 +205,7 @@ std::vector<uint8_t> encode_png(const Image& image, std::span<const PngText> tex
     else chunk.itxt_length = kept.text.size();
   }
 
+  const std::vector<uint8_t> pixels = compressed_pixels(image);
   std::vector<uint8_t> out;
   // libpng's own handler for errors prints, so one that only jumps stands in for it.
   png_structp png = png_create_write_struct(
@@ -213,7 +215,7 @@ std::vector<uint8_t> encode_png(const Image& image, std::span<const PngText> tex
   png_infop info = png_create_info_struct(png);
   try {
     if (!info) throw std::bad_alloc();
-    write_with_libpng(png, info, image, chunks, out);
+    write_with_libpng(png, info, image, pixels, chunks, out);
   } catch (...) {
     png_destroy_write_struct(&png, &info);
     throw;

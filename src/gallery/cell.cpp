@@ -29,7 +29,7 @@ Cell read_cell(int64_t number, const std::filesystem::path& file) {
     const std::string_view provenance = text_under(texts, kProvenanceKeyword), making = text_under(texts, kMakingKeyword);
     if (provenance.empty())
       throw Error(Code::bad_request, "it does not say how it was drawn. Leave it out, or draw it again with fude.");
-    Cell cell{number, file, provenance_from_json(provenance), {}};
+    Cell cell{number, file, provenance_from_json(provenance), {}, {}};
     if (!making.empty()) cell.making = making_from_json(making);
     return cell;
   });

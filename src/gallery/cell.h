@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
 #include "engine/metadata.h"
 
@@ -13,6 +14,7 @@ struct Cell {
   std::filesystem::path file;  // the PNG
   Provenance provenance;
   Making making;  // as far as the file tells
+  std::vector<uint8_t> jpeg;  // of its pixels, as jpeg_for_report makes it; empty: not made yet
 };
 
 // What the PNG tells about itself; its pixels are not looked at. Error: io, bad_request (no picture of fude's).

@@ -22,7 +22,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kManyPictures = 48;  // from here on the page holds smaller ones
+constexpr int64_t kManyPictures = 48;  // from here on the page holds smaller ones
 constexpr int64_t kLongSide = 768, kLongSideOfMany = 512;
 constexpr int kQuality = 85;
 
@@ -46,14 +46,13 @@ std::string base64(std::span<const uint8_t> bytes) {
   return text;
 }
 
-std::string data_url(const Image& picture, int64_t long_side) {
-  const Size size = fitted({picture.width, picture.height}, {long_side, long_side});
-  return "data:image/jpeg;base64," + base64(encode_jpeg(scaled(picture, size), kQuality));
-}
+std::string data_url(std::span<const uint8_t> jpeg) { return "data:image/jpeg;base64," + base64(jpeg); }
 
-// Every picture is decoded once, those of a series while the one they are compared with is at hand.
-std::map<int64_t, Entry> look_at(std::span<const Cell> cells, std::vector<Series>& all) {
-  const int64_t long_side = cells.size() > kManyPictures ? kLongSideOfMany : kLongSide;
+// What has to be decoded is decoded once, pictures of a series while the one they are compared with is at hand.
+std::map<int64_t, Entry> look_at(const Arrangement& arrangement, std::span<const Cell> cells, std::vector<Series>& all) {
+  const auto url = [&](const Cell& cell, const Image& picture) {
+    return data_url(cell.jpeg.empty() ? jpeg_for_report(picture, arrangement) : cell.jpeg);
+  };
   std::map<int64_t, Entry> entries;
   for (Series& series : all) {
     const Cell* last = series.cells.back();
@@ -61,12 +60,12 @@ std::map<int64_t, Entry> look_at(std::span<const Cell> cells, std::vector<Series
     for (const Cell* cell : series.cells) {
       const Image picture = cell == last ? most : read_pixels(cell->file);
       series.changes.push_back(cell == last ? Difference{0, INFINITY, 1} : difference_between(picture, most));
-      entries[cell->number] = {cell, data_url(picture, long_side), cell == last ? nullptr : last, series.changes.back()};
+      entries[cell->number] = {cell, url(*cell, picture), cell == last ? nullptr : last, series.changes.back()};
     }
   }
   for (const Cell& cell : cells) {
     if (!entries.contains(cell.number))
-      entries[cell.number] = {&cell, data_url(read_pixels(cell.file), long_side), nullptr, {}};
+      entries[cell.number] = {&cell, url(cell, cell.jpeg.empty() ? read_pixels(cell.file) : Image{}), nullptr, {}};
   }
   return entries;
 }
@@ -260,9 +259,14 @@ void write_text(const fs::path& path, const std::string& text) {
 
 }  // namespace
 
+std::vector<uint8_t> jpeg_for_report(const Image& picture, const Arrangement& arrangement) {
+  const int64_t long_side = arrangement.count > kManyPictures ? kLongSideOfMany : kLongSide;
+  return encode_jpeg(scaled(picture, fitted({picture.width, picture.height}, {long_side, long_side})), kQuality);
+}
+
 void write_report(const fs::path& folder, const Arrangement& arrangement, std::span<const Cell> cells) {
   std::vector<Series> series = series_of(arrangement, cells);
-  const std::map<int64_t, Entry> entries = look_at(cells, series);
+  const std::map<int64_t, Entry> entries = look_at(arrangement, cells, series);
   const Json report = json_from(folder, arrangement, entries, series);
   write_text(folder / "report.html", page_from(arrangement, report, entries));
   write_text(folder / "report.json", dump(report, 2) + '\n');

@@ -9,9 +9,12 @@
 
 namespace fude {
 
+// A picture as the page shows it: made when the picture is at hand, it need not be decoded for the page.
+std::vector<uint8_t> jpeg_for_report(const Image& picture, const Arrangement& arrangement);
+
 // Writes the three files into the folder, each whole or not at all; the page holds everything it shows and links to the
-// pictures' files. Cells are those that were drawn, in any order. Every picture is decoded, which takes up to a tenth of a
-// second each: meant for the end of the work, or where it was interrupted. Error: io, bad_request (a picture is damaged).
+// pictures' files. Cells are those that were drawn, in any order. Pictures without their JPEG, and those of a series,
+// are decoded, which takes up to a tenth of a second each: meant for the end of the work, or where it was interrupted. Error: io, bad_request (a picture is damaged).
 void write_report(const std::filesystem::path& folder, const Arrangement& arrangement, std::span<const Cell> cells);
 
 }  // namespace fude

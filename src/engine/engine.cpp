@@ -150,6 +150,10 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   backend->use_host(host_arena);
   const double opened = std::exchange(opening, 0.0);
   result.seconds.load = opened + clock.seconds();
+  if (Seconds& predicted = result.plan.predicted; predicted.total > 0) {  // opening is over, and known
+    predicted.load += result.seconds.load;
+    predicted.total += result.seconds.load;
+  }
   draw(job, callbacks, result);
   device_bytes(result.used) += arena.peak();
   result.used.host += host_arena.peak();

@@ -27,6 +27,9 @@ void do_step(Backend& op, Mmdit& mmdit, const Request& request, const TextEmbedd
   find_sampler(request.sampler)->step(op, latents, velocity, dt);
 }
 
+// Bytes/s of a file into memory of the host that is new: what takes longest is that the system gives it, page by page.
+constexpr double kIntoHostMemory = 5e9;
+
 // Of weights that do not stay, once: from the host's memory what is kept there, the others from their file.
 double travel_seconds(const ComponentPlan& component, const Rates& rates) {
   const int64_t travels = component.weights - component.resident, from_host = rates.upload > 0 ? std::min(component.in_host_memory, travels) : 0;
@@ -79,6 +82,7 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
     const bool encoder = component.name == "clip_l" || component.name == "clip_g" || component.name == "t5";
     encodes = encodes || encoder;
     (encoder ? encoders : seconds.load) += stays;
+    seconds.load += static_cast<double>(component.in_host_memory) / kIntoHostMemory;
     if (encoder) encoders += travels;
     else if (component.name == "transformer") blocks = travels;
     else (component.name == "vae" ? seconds.decode : seconds.denoise) += travels;

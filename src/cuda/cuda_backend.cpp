@@ -73,7 +73,7 @@ Buffer CudaBackend::allocate_host(int64_t bytes) const {
 }
 
 DeviceMemory CudaBackend::device_memory() const {
-  if (absent_memory_ > 0) return {absent_memory_, absent_memory_};
+  if (absent_memory_ > 0) return {absent_memory_, absent_memory_ - outside_bytes_};
   size_t available = 0, total = 0;
   check(cudaSetDevice(index_), "asking for its memory");
   check(cudaMemGetInfo(&available, &total), "asking for its memory");

@@ -142,7 +142,9 @@ class CudaBackend::OnItsWay : public Arrival {
 
   ~OnItsWay() override {
     try {
-      if (!awaited_) wait();
+      if (awaited_) return;
+      wait();
+      check(cudaEventSynchronize(copied_), "copying weights to it");  // what it is copied from may go now
     } catch (...) {
       // Nobody needs it any more; a card that is lost is reported by the next call.
     }
@@ -236,7 +238,12 @@ void CudaBackend::end_piece() {
 void CudaBackend::play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
   if (measuring()) return work();
   if (!recording) {
-    work();
+    try {
+      work();
+    } catch (...) {
+      leave_branches();
+      throw;
+    }
     recording = std::make_unique<Graphs>();
     return;
   }
@@ -262,12 +269,22 @@ void CudaBackend::play(std::unique_ptr<Recording>& recording, const std::functio
     cudaGraph_t recorded = nullptr;
     static_cast<void>(cudaStreamEndCapture(trunk, &recorded));  // fails where nothing was being recorded
     if (recorded) static_cast<void>(cudaGraphDestroy(recorded));
-    static_cast<void>(cudaGetLastError());
-    issuing_ = {0};
-    forked_.clear();
-    opened_ = 1;
+    leave_branches();
     throw;
   }
+}
+
+// After an error between fork and join: work goes to the trunk again, behind whatever branches still do. Errors of a card that is lost
+// are reported by the next call.
+void CudaBackend::leave_branches() {
+  static_cast<void>(cudaGetLastError());
+  issuing_ = {0};
+  forked_.clear();
+  opened_ = 1;
+  for (size_t i = 1; i < branches_.size(); ++i)
+    if (cudaEventRecord(branches_[i].ended, branches_[i].stream) == cudaSuccess)
+      static_cast<void>(cudaStreamWaitEvent(branches_[0].stream, branches_[i].ended));
+  static_cast<void>(cudaGetLastError());
 }
 
 void CudaBackend::between(const std::function<void()>& action) {

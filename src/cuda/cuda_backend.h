@@ -100,6 +100,7 @@ class CudaBackend : public Backend {
   void read(void* memory, Side side, int64_t rows, int64_t row_bytes, cuda::Staging::Fill fill) const;
   void begin_piece();
   void end_piece();
+  void leave_branches();
 
   std::optional<cuda::OutsideMemory> outside_;  // first: it looks at the card before anything uses it
   std::string name_;

@@ -48,6 +48,13 @@ OpenedModel opened(const ModelFiles& files) {
   return {std::move(checkpoint), std::move(tokenizers), identity};
 }
 
+// A backend looks at the caller's flag while this lives.
+struct Stopping {
+  Stopping(Backend& backend, const std::atomic<bool>* stop) : op(backend) { op.stop_when(stop); }
+  ~Stopping() { op.stop_when(nullptr); }
+  Backend& op;
+};
+
 // Tells apart what gives other bytes for the same prompt.
 std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) {
   std::string text = device.description + ", " + device.library;
@@ -65,8 +72,8 @@ Engine::State::State(const ModelFiles& files, const EngineOptions& asked)
 Engine::State::State(const ModelFiles& files, const EngineOptions& asked, std::unique_ptr<Backend> made)
     : State(opened(files), asked, std::move(made)) {}
 
-Engine::State::State(std::future<OpenedModel> opening, const EngineOptions& asked, std::unique_ptr<Backend> made)
-    : State(opening.get(), asked, std::move(made)) {}
+Engine::State::State(std::future<OpenedModel> model, const EngineOptions& asked, std::unique_ptr<Backend> made)
+    : State(model.get(), asked, std::move(made)) {}
 
 Engine::State::State(OpenedModel model, const EngineOptions& asked, std::unique_ptr<Backend> made)
     : checkpoint(std::move(model.checkpoint)),
@@ -137,7 +144,7 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   trace_ids(callbacks, ids);
   const Job job{request, ids, embeddings->find(ids, dtype)};
 
-  backend->stop_when(callbacks.stop);
+  const Stopping stopping(*backend, callbacks.stop);
   batch = std::max<int64_t>(1, request.batch);
   make_room(job);
   result.plan = plan_of(job, known_rates(*backend, device, options.calibration));

@@ -85,14 +85,15 @@ struct Engine::State {
   static constexpr int64_t kHostWork = int64_t{64} << 20;
   double opening = 0;     // seconds that it took to make this, until a request has told of them
   int64_t outside = 0;    // bytes of the host's memory that this process took before it placed anything
+  // Before what lies in them, so that they go after it.
+  Buffer weights;  // of what stays
+  Buffer work;     // activations, and the slots of what does not stay
+  Buffer waiting;  // on the host: activations that wait there for the device
   TextEncoders text;
   Mmdit mmdit;
   Vae vae;
   // Decided at the first request, when it is known how much memory pictures take, and kept while requests fit.
   std::optional<Placement> placement;
-  Buffer weights;  // of what stays
-  Buffer work;     // activations, and the slots of what does not stay
-  Buffer waiting;  // on the host: activations that wait there for the device
   std::optional<KeptEmbeddings> embeddings;
   std::map<std::string, std::vector<float>> drafts;  // latents by draft_key
 

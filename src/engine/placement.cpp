@@ -25,6 +25,13 @@ constexpr DecodePlan kDecodePlans[] = {{1, false}, {4, false}, {16, false}, {8, 
 // What takes the least memory of the device.
 const Placement kLeast{.text = false, .vae = false, .blocks = 0, .decode = {32, true}, .host_bytes = 0};
 
+// A backend has rates while this lives.
+struct Predicting {
+  Predicting(Backend& backend, const Rates& rates) : op(backend) { op.predict(&rates); }
+  ~Predicting() { op.predict(nullptr); }
+  Backend& op;
+};
+
 std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (int64_t{1} << 20) - 1) >> 20) + " MiB"; }
 
 // Where the weights of one component are.
@@ -111,7 +118,7 @@ int64_t Engine::State::most_blocks(int64_t room) {
     mmdit.blocks.keep(most);
     if (mmdit.blocks.resident_bytes() <= room) return most;
   }
-  return layers % step;
+  return 0;
 }
 
 // What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step. Decoding
@@ -262,9 +269,8 @@ Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
   plan.decode_bands = placement->decode.bands;
   plan.decode_through_host = placement->decode.through_host;
   if (rates) {
-    backend->predict(&*rates);
+    const Predicting predicting(*backend, *rates);
     const RequestWork counted = work_of(*backend, checkpoint, text, mmdit, vae, job.ids, job.request, batch, placement->decode);
-    backend->predict(nullptr);
     plan.predicted = predicted_seconds(counted, *rates, plan, batch);
   }
   const bool host = backend->on_host();

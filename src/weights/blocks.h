@@ -47,6 +47,7 @@ class Blocks {
     streamed_.clear();
     for (int64_t i = 0; i < size(); ++i) {
       Block& block = at(i);
+      block.arrival.reset();  // it is waited for before its memory goes
       block = {.bytes = block.bytes, .without_contents = std::move(block.without_contents)};
       // Spread as a line is drawn on a grid: block i stays when the running total of `resident` passes a multiple of the count.
       block.resident = (i + 1) * resident / size() > i * resident / size();
@@ -166,16 +167,27 @@ class Blocks {
 
   void begin_to_keep(int64_t i) {
     Block& block = at(i);
-    if (block.weights || block.on_host.data()) return;
-    if (block.resident) {
-      block.weights = load_at(i, block.memory, Side::device);
-    } else if (block.waits_on_host) {
-      block.on_host = host_buffer(block.bytes);
-      load_at(i, block.on_host.data(), Side::host);
-    } else {
-      return;
+    if (block.weights || block.on_host.data() || !(block.resident || block.waits_on_host)) return;
+    try {
+      if (block.resident) {
+        block.weights = load_at(i, block.memory, Side::device);
+      } else {
+        block.on_host = host_buffer(block.bytes);
+        load_at(i, block.on_host.data(), Side::host);
+      }
+      block.arrival = op_.arrival();
+    } catch (...) {
+      forget(block);
+      throw;
     }
-    block.arrival = op_.arrival();
+  }
+
+  // What was asked for has ended before its memory goes; it is read again when it is asked for again.
+  void forget(Block& block) {
+    block.arrival.reset();
+    static_cast<void>(op_.arrival());
+    block.weights.reset();
+    block.on_host = {};
   }
 
   void end_to_keep(int64_t i) {
@@ -184,9 +196,8 @@ class Blocks {
     try {
       std::exchange(block.arrival, nullptr)->wait();
       if (block.waits_on_host) block.on_host = op_.pinned(std::move(block.on_host));
-    } catch (...) {  // it is read again when it is asked for again
-      block.weights.reset();
-      block.on_host = {};
+    } catch (...) {
+      forget(block);
       throw;
     }
   }
@@ -219,9 +230,14 @@ class Blocks {
 
   void send(int64_t turn) {
     Block& block = streamed(turn);
-    if (block.on_host.data()) op_.copy_weights(ring_ + block.slot, block.on_host.data(), block.bytes);
-    else block.weights = load_at(streamed_[static_cast<size_t>(turn % std::ssize(streamed_))], ring_ + block.slot, Side::device);
-    block.arrival = op_.arrival();
+    try {
+      if (block.on_host.data()) op_.copy_weights(ring_ + block.slot, block.on_host.data(), block.bytes);
+      else block.weights = load_at(streamed_[static_cast<size_t>(turn % std::ssize(streamed_))], ring_ + block.slot, Side::device);
+      block.arrival = op_.arrival();
+    } catch (...) {
+      static_cast<void>(op_.arrival());  // threads may be writing to the ring
+      throw;
+    }
   }
 
   Backend& op_;

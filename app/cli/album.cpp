@@ -35,10 +35,10 @@ void Album::prepare() {
     if (sheet_) sheet_->add(cell, read_pixels(cell.file));
 }
 
-void Album::add(const Task& task, const Image& picture) {
+void Album::add(const Task& task, const Image& picture, std::vector<uint8_t> jpeg) {
   if (arrangement_.count == 0) prepare();
   cells_.push_back(read_cell(task.number, session_.picture(task)));
-  cells_.back().jpeg = jpeg_for_report(picture, arrangement_);
+  cells_.back().jpeg = std::move(jpeg);
   grown_ = true;
   if (sheet_ && task.number <= arrangement_.count) sheet_->add(cells_.back(), picture);
 }

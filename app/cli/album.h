@@ -23,8 +23,8 @@ class Album {
 
   // Lays the sheet out, which reads fonts: best done while something else goes on.
   void prepare();
-  // A picture whose file is written.
-  void add(const Task& task, const Image& picture);
+  // A picture whose file is written, and what jpeg_for_report made of it.
+  void add(const Task& task, const Image& picture, std::vector<uint8_t> jpeg);
   // Writes the sheet unless that was done a moment ago: it is made again less and less often, so that all of them together take
   // little time. Error{io}.
   void grow();

@@ -132,7 +132,7 @@ void draw(PictureJob& job, const Console& console) {
     const Clock::time_point save_begin = Clock::now();
     if (paths.empty()) step_seconds = image.step_seconds;
     bar.clear();
-    const SavedPicture saved = saver.save(image, request, folder, static_cast<int64_t>(paths.size()));
+    const SavedPicture saved = saver.save(saver.encode(image, request, static_cast<int64_t>(paths.size())), folder);
     images.push_back(json_from(saved));
     paths.push_back(text_of(saved.path));
     save_seconds += seconds_since(save_begin);

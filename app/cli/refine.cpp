@@ -164,7 +164,7 @@ class Refining {
     };
     callbacks.finished = [&](const Image& image) {
       bar_.clear();
-      save(chosen, saver_->save(image, request, folder_, picture++));
+      save(chosen, saver_->save(saver_->encode(image, request, picture++), folder_));
     };
     engine_->generate(request, callbacks);
     bar_.finish();

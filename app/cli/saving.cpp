@@ -1,6 +1,7 @@
 #include "saving.h"
 
 #include <ctime>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
@@ -40,6 +41,8 @@ Request request_of(const Image& image, const Request& drawn, int64_t picture) {
 }  // namespace
 
 std::string local_time() {
+  static std::mutex mutex;  // what localtime returns is shared
+  const std::lock_guard lock(mutex);
   const std::time_t now = std::time(nullptr);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", std::localtime(&now));
@@ -63,24 +66,11 @@ struct PictureSaver::State {
     console.warning(std::string(error.what()) + " Pictures are saved all the same, but fude history will not know them.");
   }
 
-  // What is the same for a picture wherever it is saved; `write` puts the file somewhere and returns its path.
-  template <class Write>
-  SavedPicture save(const Image& image, const Request& drawn, int64_t number, int64_t picture, const Write& write) {
-    HistoryEntry entry = common;
-    entry.number = number;
-    entry.provenance.request = request_of(image, drawn, picture);
-    entry.making = {local_time(), image.seconds,           image.step_seconds, image.planned,
-                    image.used,   terminal::peak_memory(), version(),          libraries()};
-    std::vector<PngText> texts = {{std::string(kParametersKeyword), parameters_text(entry.provenance)},
-                                  {std::string(kProvenanceKeyword), dump(json_from(entry.provenance))}};
-    // A session's report is made of its pictures alone. Elsewhere the same picture is to be the same file.
-    if (!entry.session.empty()) texts.push_back({std::string(kMakingKeyword), dump(json_from(entry.making))});
-    const std::vector<uint8_t> png = encode_png(image, texts);
-    entry.sha256 = sha256_of(png);
-    entry.path = write(png);
-    SavedPicture saved{entry.path, image.seed, image.width, image.height, entry.sha256};
+  SavedPicture keep(EncodedPicture picture, fs::path path) {
+    picture.entry.path = std::move(path);
+    SavedPicture saved{picture.entry.path, picture.seed, picture.width, picture.height, picture.entry.sha256};
     try {
-      if (history) saved.id = history->add(entry);
+      if (history) saved.id = history->add(picture.entry);
     } catch (const Error& error) {
       without_history(error);
     }
@@ -114,16 +104,30 @@ PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const 
 
 PictureSaver::~PictureSaver() = default;
 
-SavedPicture PictureSaver::save(const Image& image, const Request& drawn, PictureFolder& folder, int64_t picture) {
-  return state_->save(image, drawn, 0, picture, [&](const std::vector<uint8_t>& png) { return folder.save(png, image.seed); });
+EncodedPicture PictureSaver::encode(const Image& image, const Request& drawn, int64_t picture, int64_t number) const {
+  EncodedPicture encoded{.entry = state_->common, .png = {}, .seed = image.seed, .width = image.width, .height = image.height};
+  HistoryEntry& entry = encoded.entry;
+  entry.number = number;
+  entry.provenance.request = request_of(image, drawn, picture);
+  entry.making = {local_time(), image.seconds,           image.step_seconds, image.planned,
+                  image.used,   terminal::peak_memory(), version(),          libraries()};
+  std::vector<PngText> texts = {{std::string(kParametersKeyword), parameters_text(entry.provenance)},
+                                {std::string(kProvenanceKeyword), dump(json_from(entry.provenance))}};
+  // A session's report is made of its pictures alone. Elsewhere the same picture is to be the same file.
+  if (!entry.session.empty()) texts.push_back({std::string(kMakingKeyword), dump(json_from(entry.making))});
+  encoded.png = encode_png(image, texts);
+  entry.sha256 = sha256_of(encoded.png);
+  return encoded;
 }
 
-SavedPicture PictureSaver::save_as(const Image& image, const Request& drawn, const fs::path& path, int64_t number,
-                                   int64_t picture) {
-  return state_->save(image, drawn, number, picture, [&](const std::vector<uint8_t>& png) {
-    write_file(path, png);
-    return path;
-  });
+SavedPicture PictureSaver::save(EncodedPicture picture, PictureFolder& folder) {
+  fs::path path = folder.save(picture.png, picture.seed);
+  return state_->keep(std::move(picture), std::move(path));
+}
+
+SavedPicture PictureSaver::save_as(EncodedPicture picture, const fs::path& path) {
+  write_file(path, picture.png);
+  return state_->keep(std::move(picture), path);
 }
 
 void PictureSaver::recall(const fs::path& file, int64_t number) {

@@ -8,17 +8,19 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "console.h"
 #include "engine/metadata.h"
 #include "fude/fude.h"
+#include "gallery/history.h"
 #include "output.h"
 
 namespace fude {
 
 inline constexpr uint64_t kLargestPicture = uint64_t{512} << 20;  // bytes of a file that is read
 
-std::string local_time();  // "2026-11-24T22:51:07"
+std::string local_time();  // "2026-11-24T22:51:07"; from any thread
 // As another command finds it from any folder. What is no path here, such as an id of Hugging Face, stays as it is.
 std::string from_anywhere(const std::string& path);
 
@@ -32,6 +34,14 @@ struct SavedPicture {
 // {"path", "seed", "width", "height", "sha256", "id"}; id is null when the history could not keep it.
 nlohmann::ordered_json json_from(const SavedPicture& picture);
 
+// A picture as its file will hold it. It is made without the history and without a place, so that several can be made at once.
+struct EncodedPicture {
+  HistoryEntry entry;  // without its path
+  std::vector<uint8_t> png;
+  uint64_t seed = 0;
+  int64_t width = 0, height = 0;
+};
+
 // Saves the pictures of one command. What the history cannot keep (a read-only folder, a full disk, a database of a newer
 // version) costs a warning, never a picture.
 class PictureSaver {
@@ -44,11 +54,13 @@ class PictureSaver {
   PictureSaver(const PictureSaver&) = delete;
   PictureSaver& operator=(const PictureSaver&) = delete;
 
-  // `drawn` is the completed request the image belongs to, `picture` which of its pictures it is, from 0. Error{io}.
-  SavedPicture save(const Image& image, const Request& drawn, PictureFolder& folder, int64_t picture = 0);
-  // The same at a path of the caller's. `number`: in its session.
-  SavedPicture save_as(const Image& image, const Request& drawn, const std::filesystem::path& path, int64_t number,
-                       int64_t picture = 0);
+  // `drawn` is the completed request the image belongs to, `picture` which of its pictures it is, from 0. `number`: in its session.
+  // Safe to call from several threads.
+  EncodedPicture encode(const Image& image, const Request& drawn, int64_t picture = 0, int64_t number = 0) const;
+  // Error{io}.
+  SavedPicture save(EncodedPicture picture, PictureFolder& folder);
+  // The same at a path of the caller's.
+  SavedPicture save_as(EncodedPicture picture, const std::filesystem::path& path);
   // A finished picture that the history does not know, since its process died before it could tell it.
   void recall(const std::filesystem::path& file, int64_t number);
 

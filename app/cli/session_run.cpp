@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,7 @@
 #include "engine/file.h"
 #include "engine/request.h"
 #include "fude/error.h"
+#include "gallery/report.h"
 #include "output.h"
 #include "saving.h"
 #include "session/layout.h"
@@ -54,6 +56,12 @@ EngineOptions engine_options(const SessionFolder& session, const std::string& dt
   return options;
 }
 
+// A finished picture in the formats it is kept in.
+struct Encoded {
+  EncodedPicture file;
+  std::vector<uint8_t> jpeg;  // for the report
+};
+
 // A session from where it is to its end.
 class SessionRun {
  public:
@@ -74,7 +82,7 @@ class SessionRun {
   void draw(std::unique_ptr<Engine> engine);
   void draw_all_of(Engine& engine, const std::string& dtype);
   void draw_batch(Engine& engine, PictureSaver& saver, Batch batch);
-  void save(const Task& task, const Request& drawn, const Image& image, int64_t picture, PictureSaver& saver);
+  void save(const Task& task, const Image& image, Encoded encoded, PictureSaver& saver);
   void skip(const Batch& batch, const Error& error);
   void ask(double seconds);
   void fit_into_time();
@@ -163,7 +171,7 @@ void SessionRun::look_for_finished() {
     if (!picture) continue;
     set_done(task);
     ++drawn_before_;
-    album_->add(task, *picture);
+    album_->add(task, *picture, jpeg_for_report(*picture, layout_.count));
     const Making& making = album_->cells().back().making;
     pace_.learn(effort_of(task.request), making.seconds.denoise + making.seconds.decode);
     seconds_before_ += making.seconds.total;
@@ -254,8 +262,12 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
     seconds_.denoise += image.seconds.denoise;
     seconds_.decode += image.seconds.decode;
     set_done(task);
-    saving_.add(
-        [this, &saver, task, request = batch.request, image, picture = saved] { save(task, request, image, picture, saver); });
+    // Those of a batch are finished together: they are encoded side by side, and then saved in their order.
+    const auto picture = std::make_shared<const Image>(image);
+    std::shared_future<Encoded> encoded = std::async([this, &saver, picture, request = batch.request, place = saved, number = task.number] {
+      return Encoded{saver.encode(*picture, request, place, number), jpeg_for_report(*picture, layout_.count)};
+    });
+    saving_.add([this, &saver, task, picture, encoded] { save(task, *picture, encoded.get(), saver); });
     ++saved;
     if (!asked_) ask(pace_.seconds_of(effort_left_));
   };
@@ -271,16 +283,16 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
 }
 
 // In the background.
-void SessionRun::save(const Task& task, const Request& drawn, const Image& image, int64_t picture, PictureSaver& saver) {
+void SessionRun::save(const Task& task, const Image& image, Encoded encoded, PictureSaver& saver) {
   if (session_.wish().kind == kGacha) session_.keep(task, image);
   progress_.clear();
-  const SavedPicture saved = saver.save_as(image, drawn, session_.picture(task), task.number, picture);
+  const SavedPicture saved = saver.save_as(std::move(encoded.file), session_.picture(task));
   ++drawn_;
   progress_.finished(task.number, label(task), image.seconds.total, text_of(saved.path.filename()));
   Json cell = {{"number", task.number}};
   cell.update(json_from(saved));
   cells_.push_back(cell);
-  album_->add(task, image);
+  album_->add(task, image, std::move(encoded.jpeg));
   if (!saving_.has_more()) album_->grow();
 }
 

@@ -51,7 +51,7 @@ std::string data_url(std::span<const uint8_t> jpeg) { return "data:image/jpeg;ba
 // What has to be decoded is decoded once, pictures of a series while the one they are compared with is at hand.
 std::map<int64_t, Entry> look_at(const Arrangement& arrangement, std::span<const Cell> cells, std::vector<Series>& all) {
   const auto url = [&](const Cell& cell, const Image& picture) {
-    return data_url(cell.jpeg.empty() ? jpeg_for_report(picture, arrangement) : cell.jpeg);
+    return data_url(cell.jpeg.empty() ? jpeg_for_report(picture, arrangement.count) : cell.jpeg);
   };
   std::map<int64_t, Entry> entries;
   for (Series& series : all) {
@@ -259,8 +259,8 @@ void write_text(const fs::path& path, const std::string& text) {
 
 }  // namespace
 
-std::vector<uint8_t> jpeg_for_report(const Image& picture, const Arrangement& arrangement) {
-  const int64_t long_side = arrangement.count > kManyPictures ? kLongSideOfMany : kLongSide;
+std::vector<uint8_t> jpeg_for_report(const Image& picture, int64_t count) {
+  const int64_t long_side = count > kManyPictures ? kLongSideOfMany : kLongSide;
   return encode_jpeg(scaled(picture, fitted({picture.width, picture.height}, {long_side, long_side})), kQuality);
 }
 

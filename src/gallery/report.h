@@ -9,8 +9,8 @@
 
 namespace fude {
 
-// A picture as the page shows it: made when the picture is at hand, it need not be decoded for the page.
-std::vector<uint8_t> jpeg_for_report(const Image& picture, const Arrangement& arrangement);
+// A picture as the page shows it, one of `count`: made when the picture is at hand, it need not be decoded for the page.
+std::vector<uint8_t> jpeg_for_report(const Image& picture, int64_t count);
 
 // Writes the three files into the folder, each whole or not at all; the page holds everything it shows and links to the
 // pictures' files. Cells are those that were drawn, in any order. Pictures without their JPEG, and those of a series,

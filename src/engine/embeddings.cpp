@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -16,19 +17,28 @@ namespace fude {
 
 namespace {
 
-constexpr size_t kMostInMemory = 8;
-constexpr uint64_t kMostInAFolder = uint64_t{1} << 30;  // bytes: about 190 prompts of SD3.5 in 16 bits, with their negative ones
+constexpr size_t kMostInMemory = 16;
+constexpr uint64_t kMostInAFolder = uint64_t{1} << 30;  // bytes: about 390 prompts of SD3.5 in 16 bits
 constexpr const char* kEnding = ".safetensors";
 
-// All ids one after the other: what was encoded, whatever the tokenizer.
-std::vector<int32_t> flat(const TokenIds& ids) {
+// All ids of a prompt one after the other: what was encoded, whatever the tokenizer.
+std::vector<int32_t> flat(const TokenIds& ids, size_t prompt) {
   std::vector<int32_t> all;
   for (const auto* rows : {&ids.clip_l, &ids.clip_g, &ids.t5}) {
-    all.push_back(static_cast<int32_t>(rows->size()));
-    for (const auto& row : *rows) all.insert(all.end(), row.begin(), row.end());
+    if (rows->empty()) continue;
+    all.push_back(static_cast<int32_t>((*rows)[prompt].size()));
+    all.insert(all.end(), (*rows)[prompt].begin(), (*rows)[prompt].end());
   }
   return all;
 }
+
+// A prompt's part of what lies prompt after prompt.
+std::span<const std::byte> part(const std::vector<std::byte>& all, size_t prompt, size_t prompts) {
+  const size_t bytes = all.size() / prompts;
+  return std::span(all).subspan(prompt * bytes, bytes);
+}
+
+void append(std::vector<std::byte>& all, const std::vector<std::byte>& part) { all.insert(all.end(), part.begin(), part.end()); }
 
 // FNV-1a
 std::string hash_of(const std::string& text) {
@@ -108,18 +118,32 @@ TextEmbeddings upload(Backend& op, const HostEmbeddings& from) {
 KeptEmbeddings::KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled)
     : encoders_(encoders), folders_(std::move(folders)), row_(std::move(row)), pooled_(pooled) {}
 
-std::string KeptEmbeddings::key(const TokenIds& ids, DType dtype) const {
-  return encoders_ + '\n' + std::string(name_of(dtype)) + '\n' + bytes_of(flat(ids));
+std::string KeptEmbeddings::key(const TokenIds& ids, size_t prompt, DType dtype) const {
+  return encoders_ + '\n' + std::string(name_of(dtype)) + ", one of " + std::to_string(ids.clip_l.size()) + '\n' +
+         bytes_of(flat(ids, prompt));
 }
 
-bool KeptEmbeddings::fits(const HostEmbeddings& embeddings, const TokenIds& ids, DType dtype) const {
-  const auto b = static_cast<int64_t>(ids.clip_l.size());
-  return embeddings.dtype == dtype && embeddings.tokens_shape == std::vector<int64_t>{b, row_[0], row_[1]} &&
-         embeddings.pooled_shape == std::vector<int64_t>{b, pooled_};
+bool KeptEmbeddings::fits(const HostEmbeddings& embeddings, DType dtype) const {
+  return embeddings.dtype == dtype && embeddings.tokens_shape == std::vector<int64_t>{1, row_[0], row_[1]} &&
+         embeddings.pooled_shape == std::vector<int64_t>{1, pooled_};
 }
 
 const HostEmbeddings* KeptEmbeddings::find(const TokenIds& ids, DType dtype) {
-  const std::string wanted = key(ids, dtype);
+  const size_t prompts = ids.clip_l.size();
+  HostEmbeddings together{.dtype = dtype,
+                          .tokens_shape = {static_cast<int64_t>(prompts), row_[0], row_[1]},
+                          .pooled_shape = {static_cast<int64_t>(prompts), pooled_}};
+  for (size_t prompt = 0; prompt < prompts; ++prompt) {
+    const HostEmbeddings* found = find(key(ids, prompt, dtype), dtype);
+    if (!found) return nullptr;
+    append(together.tokens, found->tokens);
+    append(together.pooled, found->pooled);
+  }
+  together_ = std::move(together);
+  return &together_;
+}
+
+const HostEmbeddings* KeptEmbeddings::find(const std::string& wanted, DType dtype) {
   for (auto entry = recent_.begin(); entry != recent_.end(); ++entry) {
     if (entry->key != wanted) continue;
     recent_.splice(recent_.begin(), recent_, entry);
@@ -127,26 +151,31 @@ const HostEmbeddings* KeptEmbeddings::find(const TokenIds& ids, DType dtype) {
   }
   for (const std::string& folder : folders_) {
     std::optional<HostEmbeddings> found = read(path_of(folder) / (hash_of(wanted) + kEnding), wanted);
-    if (found && fits(*found, ids, dtype)) return remember(wanted, std::move(*found));
+    if (found && fits(*found, dtype)) return remember(wanted, std::move(*found));
   }
   return nullptr;
 }
 
-void KeptEmbeddings::keep(const TokenIds& ids, HostEmbeddings embeddings) {
-  const std::string name = key(ids, embeddings.dtype);
-  for (const std::string& folder : folders_) {
-    try {
-      check_writable(path_of(folder));
-      write_safetensors(path_of(folder) / (hash_of(name) + kEnding),
-                        {stored_tensor("key", DType::u8, {static_cast<int64_t>(name.size())}, std::as_bytes(std::span(name))),
-                         stored_tensor("embeddings", embeddings.dtype, embeddings.tokens_shape, embeddings.tokens),
-                         stored_tensor("pooled", embeddings.dtype, embeddings.pooled_shape, embeddings.pooled)});
-      make_room(path_of(folder));
-    } catch (const Error&) {
-      // A folder that cannot be written costs time at the next run, not this picture.
+void KeptEmbeddings::keep(const TokenIds& ids, const HostEmbeddings& embeddings) {
+  const size_t prompts = ids.clip_l.size();
+  for (size_t prompt = 0; prompt < prompts; ++prompt) {
+    const std::string name = key(ids, prompt, embeddings.dtype);
+    const std::span<const std::byte> tokens = part(embeddings.tokens, prompt, prompts), pooled = part(embeddings.pooled, prompt, prompts);
+    HostEmbeddings one{embeddings.dtype, {1, row_[0], row_[1]}, {1, pooled_}, {tokens.begin(), tokens.end()}, {pooled.begin(), pooled.end()}};
+    for (const std::string& folder : folders_) {
+      try {
+        check_writable(path_of(folder));
+        write_safetensors(path_of(folder) / (hash_of(name) + kEnding),
+                          {stored_tensor("key", DType::u8, {static_cast<int64_t>(name.size())}, std::as_bytes(std::span(name))),
+                           stored_tensor("embeddings", one.dtype, one.tokens_shape, one.tokens),
+                           stored_tensor("pooled", one.dtype, one.pooled_shape, one.pooled)});
+        make_room(path_of(folder));
+      } catch (const Error&) {
+        // A folder that cannot be written costs time at the next run, not this picture.
+      }
     }
+    remember(name, std::move(one));
   }
-  remember(name, std::move(embeddings));
 }
 
 const HostEmbeddings* KeptEmbeddings::remember(std::string key, HostEmbeddings embeddings) {

@@ -22,7 +22,8 @@ struct HostEmbeddings {
 HostEmbeddings download(Backend& op, const TextEmbeddings& embeddings);
 TextEmbeddings upload(Backend& op, const HostEmbeddings& embeddings);
 
-// What is kept is what was encoded together, the negative prompt with the prompt, since bytes depend on what shares a product.
+// Each prompt is kept by itself, under how many were encoded with it: products of another height make other bytes, but what the
+// other rows hold does not matter. So a prompt that was drawn with one negative prompt is at hand for another.
 class KeptEmbeddings {
  public:
   // `encoders` tells apart whose embeddings they are (weights, device and its library). Folders are read in order and all
@@ -31,24 +32,26 @@ class KeptEmbeddings {
 
   void keep_in(const std::string& folder) { folders_.push_back(folder); }
 
-  // Null when there are none. Valid until the next call.
+  // Of all prompts; null when one is missing. Valid until the next call.
   const HostEmbeddings* find(const TokenIds& ids, DType dtype);
-  void keep(const TokenIds& ids, HostEmbeddings embeddings);
+  void keep(const TokenIds& ids, const HostEmbeddings& embeddings);
 
  private:
-  struct Entry {
+  struct Entry {  // of one prompt
     std::string key;
     HostEmbeddings embeddings;
   };
-  std::string key(const TokenIds& ids, DType dtype) const;
-  bool fits(const HostEmbeddings& embeddings, const TokenIds& ids, DType dtype) const;
+  std::string key(const TokenIds& ids, size_t prompt, DType dtype) const;
+  bool fits(const HostEmbeddings& embeddings, DType dtype) const;
+  const HostEmbeddings* find(const std::string& key, DType dtype);
   const HostEmbeddings* remember(std::string key, HostEmbeddings embeddings);
 
   std::string encoders_;
   std::vector<std::string> folders_;
   std::vector<int64_t> row_;
   int64_t pooled_;
-  std::list<Entry> recent_;  // the latest first
+  std::list<Entry> recent_;   // the latest first
+  HostEmbeddings together_;  // what was found last
 };
 
 }  // namespace fude

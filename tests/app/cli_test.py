@@ -303,7 +303,7 @@ class Pictures(CommandLine):
         first = self.generate("a cat", "--seed", "1")
         self.assertIn("encode", first.err)
         kept = [path for path in self.home.rglob("embeddings/*.safetensors")]
-        self.assertEqual(len(kept), 1)
+        self.assertEqual(len(kept), 2)  # the prompt and the empty negative one
         again = self.generate("a cat", "--seed", "1")
         self.assertNotIn("encode  ", again.err)
         self.assertEqual(*(png_pixels(self.folder / outcome.out.strip()) for outcome in [first, again]))

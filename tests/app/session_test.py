@@ -319,7 +319,7 @@ class Gacha(Sessions):
             ours = header[kept]["data_offsets"]
             self.assertEqual(data[8 + length + ours[0] : 8 + length + ours[1]], trace[8 + trace_length + begin : 8 + trace_length + end])
         self.assertEqual(png_pixels(folder / "00002-41.png"), png_pixels(self.folder / traced["images"][0]["path"]))
-        self.assertEqual(len(list((folder / "embeddings").iterdir())), 1)
+        self.assertEqual(len(list((folder / "embeddings").iterdir())), 2)  # the prompt and the empty negative one
         self.assert_whole(folder)
 
     def test_wildcards_come_equally_often(self):

@@ -226,6 +226,27 @@ TEST_P(Series, EmbeddingsAreKept) {
   EXPECT_TRUE(encodes(request, another));
   EXPECT_NE(another, first);
 
+  // Prompts that are known from other pairs make a pair that is known, in either place.
+  Request pair = this->request();
+  pair.prompt = "a cat";
+  pair.negative = "a dog";
+  EXPECT_TRUE(encodes(pair, again));
+  pair.prompt = "a bird";
+  pair.negative = "a cat";
+  EXPECT_TRUE(encodes(pair, first));
+  pair.negative = "a dog";
+  EXPECT_FALSE(encodes(pair, again));
+  std::vector<std::vector<uint8_t>> encoded_together;
+  Engine without_folder = this->engine();
+  encoded_together = pixels_of(without_folder.generate(pair));
+  EXPECT_EQ(again, encoded_together);
+  std::swap(pair.prompt, pair.negative);
+  EXPECT_FALSE(encodes(pair, again));
+  EXPECT_EQ(again, pixels_of(this->engine().generate(pair)));
+  pair.guidance = 1;  // encoded alone, a prompt's bytes are others
+  EXPECT_TRUE(encodes(pair, again));
+  encodes(this->request(), first);
+
   // What was damaged is encoded and written again.
   for (const auto& file : std::filesystem::directory_iterator(folder)) std::ofstream(file.path(), std::ios::trunc) << "nothing";
   EXPECT_TRUE(encodes(this->request(), again));

@@ -22,19 +22,21 @@ constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
 constexpr int64_t kReadBytes = int64_t{128} << 20;
 constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
 
-// Of cases at the points of a grid. Along x each is larger than the one before; behind one that takes too long the rest is taken
-// to be as fast.
+// Of cases at the points of a grid. Along both axes each is larger than the one before. What comes along x behind one that takes too
+// long is taken to be as fast, and so is what takes too much memory: as the one before, or in the row before.
 RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, std::vector<double> y,
                    const std::function<BenchCase(int64_t x, int64_t y)>& case_of) {
   RateTable table{std::move(x), std::move(y), {}};
   for (const double each_y : table.y) {
     double seconds = 0;
     for (const double each_x : table.x) {
-      if (seconds > kTooLong) {
-        table.rates.push_back(table.rates.back());
+      const BenchCase item = case_of(std::llround(each_x), std::llround(each_y));
+      const bool begins_row = table.rates.size() % table.x.size() == 0;
+      if (seconds > kTooLong || (!table.rates.empty() && !stopwatch.fits(item))) {
+        table.rates.push_back(begins_row ? table.rates[table.rates.size() - table.x.size()] : table.rates.back());
         continue;
       }
-      const Timing timing = stopwatch.time(case_of(std::llround(each_x), std::llround(each_y)));
+      const Timing timing = stopwatch.time(item);
       seconds = timing.seconds;
       table.rates.push_back(std::max(timing.flops, timing.bytes) / std::max(seconds - launch, seconds / 2));
     }
@@ -123,8 +125,8 @@ void write_machines(const std::string& file, const Json& machines) {
 
 }  // namespace
 
-Rates calibrate(Backend& op, const Source& table_in_file) {
-  Stopwatch stopwatch(op, kHasty);
+Rates calibrate(Backend& op, const Source& table_in_file, int64_t room) {
+  Stopwatch stopwatch(op, kHasty, room);
   const DType dtype = op.dtype();
   op.predict(nullptr);
   stopwatch.time(product(1024, 1024, 1024));  // so that it knows about how long others take
@@ -148,12 +150,14 @@ Rates calibrate(Backend& op, const Source& table_in_file) {
     rates.upload = stopwatch.load_rate({.out = 8192, .in = 8192}, [](int64_t, int64_t, DType, void*) {});
     slow_down(op, rates);
   }
-  const int64_t width = table_in_file.row_elements(), rows = std::min(table_in_file.rows(), kReadBytes / (width * size_of(dtype)));
+  const int64_t width = table_in_file.row_elements(), rows = std::min(table_in_file.rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
   rates.load = stopwatch.load_rate({.out = rows, .in = width}, [&](int64_t begin, int64_t end, DType as, void* to) {
     read_rows(table_in_file, begin, end, as, to);
   });
   return rates;
 }
+
+namespace {
 
 std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, const std::string& file) {
   if (file.empty()) return {};
@@ -167,14 +171,22 @@ std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, co
   }
 }
 
-Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, const Source& table) {
+}  // namespace
+
+Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, const Source& table, int64_t room) {
   if (const std::optional<Rates> known = known_rates(op, device, file)) return *known;
-  const Rates rates = calibrate(op, table);
+  const Rates rates = calibrate(op, table, room);
   if (file.empty()) return rates;
   Json machines = read_machines(file);
   machines[key_of(op, device)] = json_from(rates);
   write_machines(file, machines);
   return rates;
+}
+
+void forget_rates(const Backend& op, const DeviceInfo& device, const std::string& file) {
+  if (file.empty()) return;
+  Json machines = read_machines(file);
+  if (machines.erase(key_of(op, device)) > 0) write_machines(file, machines);
 }
 
 }  // namespace fude

@@ -1,7 +1,6 @@
 // The rates of this machine: measured once in a second or two, and kept in a file.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "core/backend.h"
@@ -11,15 +10,16 @@
 
 namespace fude {
 
-// Measures in the dtype the backend uses; afterwards the backend has no arena. `table`: one of a model, whose file is read.
-// Error{cancelled, out_of_memory, io}.
-Rates calibrate(Backend& op, const Source& table);
+// Measures in the dtype the backend uses, within `room` bytes; afterwards the backend has no arena. `table`: one of a model, whose
+// file is read. Error{cancelled, out_of_memory, io}.
+Rates calibrate(Backend& op, const Source& table, int64_t room);
 
-// Those that `file` has of this device, driver and library in the backend's dtype. An empty name: no file.
-std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, const std::string& file);
+// Those that `file` has of this device, driver and library in the backend's dtype, or else measured, and then kept there. An empty
+// name: no file. A file that is damaged or another program's is written anew; one that cannot be written costs the next process the
+// time to measure.
+Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, const Source& table, int64_t room);
 
-// The same or else measured, and then kept there. A file that is damaged or another
-// program's is written anew; one that cannot be written costs the next process the time to measure.
-Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, const Source& table);
+// So that they are measured again.
+void forget_rates(const Backend& op, const DeviceInfo& device, const std::string& file);
 
 }  // namespace fude

@@ -146,8 +146,9 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
 
   const Stopping stopping(*backend, callbacks.stop);
   batch = std::max<int64_t>(1, request.batch);
+  if (!options.calibration.empty()) measure_rates();
   make_room(job);
-  result.plan = plan_of(job, known_rates(*backend, device, options.calibration));
+  result.plan = plan_of(job);
   result.planned = result.plan.planned;
   if (callbacks.planned) callbacks.planned(result.plan);
   result.used = kept();
@@ -168,6 +169,10 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   const std::string slow = why_slow(result.plan, options, batch, step_seconds);
   if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
   was_slow = !slow.empty();
+  if (rates && was_measured_busy(result.plan, batch, step_seconds)) {
+    rates.reset();
+    forget_rates(*backend, device, options.calibration);
+  }
   return result;
 }
 

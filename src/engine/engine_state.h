@@ -54,7 +54,8 @@ struct Engine::State {
   void make_room(const Job& job);
   int64_t usual_batch(const Job& job);
   Plan plan(const Request& asked);
-  Plan plan_of(const Job& job, const std::optional<Rates>& rates);  // as weights are placed
+  Plan plan_of(const Job& job);    // as weights are placed
+  void measure_rates();            // where they are not known yet; before anything has its place
 
   Bytes room() const;              // that weights and work may take in all
   Bytes kept() const;              // of weights, as they are placed
@@ -84,6 +85,7 @@ struct Engine::State {
   // Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
   static constexpr int64_t kHostWork = int64_t{64} << 20;
   double opening = 0;     // seconds that it took to make this, until a request has told of them
+  std::optional<Rates> rates;
   int64_t outside = 0;    // bytes of the host's memory that this process took before it placed anything
   // Before what lies in them, so that they go after it.
   Buffer weights;  // of what stays

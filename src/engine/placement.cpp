@@ -247,7 +247,7 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
   return message + "close other programs or give it more memory";
 }
 
-Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
+Plan Engine::State::plan_of(const Job& job) {
   Plan plan{.fits = true, .request = job.request};
   plan.planned = plan.process = needs(job);
   plan.process.host += host_work(job);
@@ -279,16 +279,21 @@ Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
   return plan;
 }
 
+void Engine::State::measure_rates() {
+  if (rates) return;
+  try {
+    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, text.clip_g.token_embedding, device_bytes(room()))
+                                 : expected_rates(card_sheet(options.card));
+  } catch (const Error& error) {  // memory is planned all the same
+    if (error.code() != Code::out_of_memory) throw;
+  }
+}
+
 Plan Engine::State::plan(const Request& asked) {
   const Request request = complete(asked);
   const TokenIds ids = ids_of(request, {});
   const Job job{request, ids, embeddings->find(ids, dtype)};
-  std::optional<Rates> rates;
-  try {
-    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, text.clip_g.token_embedding) : expected_rates(card_sheet(options.card));
-  } catch (const Error& error) {  // the card is too full to measure it; memory is planned all the same
-    if (error.code() != Code::out_of_memory) throw;
-  }
+  measure_rates();
   batch = std::max<int64_t>(1, request.batch);
   std::optional<Placement> chosen = placement;
   std::string refusal;
@@ -304,7 +309,7 @@ Plan Engine::State::plan(const Request& asked) {
     keep(chosen.value_or(kLeast));
   }
   if (request.batch == 0) batch = usual_batch(job);
-  Plan plan = plan_of(job, rates);
+  Plan plan = plan_of(job);
   plan.fits = chosen.has_value();
   if (!plan.fits) plan.advice = {refusal};
   plan.nearest = std::move(nearest);

@@ -25,7 +25,12 @@ double quantile(std::vector<double> values, double part) {
 
 Timing Stopwatch::time(const BenchCase& item) {
   double flops = 0;
-  const Buffer memory = op_.allocate(measure(item, flops));
+  const int64_t needed = measure(item, flops);
+  if (needed > available())
+    throw Error(Code::out_of_memory, "timing " + item.name + " " + item.shape + " needs " + std::to_string(needed >> 20) +
+                                         " MiB of memory and " + std::to_string(available() >> 20) +
+                                         " MiB are free; close other programs or ask for a smaller picture");
+  const Buffer memory = op_.allocate(needed);
   Arena arena(memory);
   op_.use(arena);
   const Tensor last = marker();
@@ -84,12 +89,12 @@ int64_t Stopwatch::measure(const BenchCase& item, double& flops) {
   const double before = op_.work().flops;
   pass(item, call);
   flops = (op_.work().flops - before) / static_cast<double>(item.copies);
-  const int64_t needed = measuring.peak(), available = op_.device_memory().available;
-  if (needed > available)
-    throw Error(Code::out_of_memory, "timing " + item.name + " " + item.shape + " needs " + std::to_string(needed >> 20) +
-                                         " MiB of memory and " + std::to_string(available >> 20) +
-                                         " MiB are free; close other programs or ask for a smaller picture");
-  return needed;
+  return measuring.peak();
+}
+
+bool Stopwatch::fits(const BenchCase& item) {
+  double ignored = 0;
+  return measure(item, ignored) <= available();
 }
 
 int64_t Stopwatch::passes_in_a_round(const BenchCase& item, double flops, double first) const {

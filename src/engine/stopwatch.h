@@ -1,8 +1,10 @@
 // Times operations on a backend: each many times over, until its time is known well enough.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "core/backend.h"
@@ -21,10 +23,13 @@ struct Patience {
 
 class Stopwatch {
  public:
-  explicit Stopwatch(Backend& op, Patience patience = {}) : op_(op), patience_(patience), inputs_(op) {}
+  // `room`: bytes that a case may take.
+  explicit Stopwatch(Backend& op, Patience patience = {}, int64_t room = std::numeric_limits<int64_t>::max())
+      : op_(op), patience_(patience), room_(room), inputs_(op) {}
 
   // Times a case and raises the peak it comes up to. Error{cancelled, out_of_memory}.
   Timing time(const BenchCase& item);
+  bool fits(const BenchCase& item);
   const BenchPeaks& peaks() const { return peaks_; }
 
   // Bytes a second of a weight of a model that goes to the device, with reading it.
@@ -34,12 +39,14 @@ class Stopwatch {
   Tensor marker();
   void read_back(const Tensor& marker) const;  // waits for all the work before
   void pass(const BenchCase& item, const BenchCase::Call& call);
+  int64_t available() const { return std::min(room_, op_.device_memory().available); }
   int64_t measure(const BenchCase& item, double& flops);
   int64_t passes_in_a_round(const BenchCase& item, double flops, double first) const;
   double seconds_of_round(int warm_up, const Tensor& last, const std::function<void()>& work) const;
 
   Backend& op_;
   const Patience patience_;
+  const int64_t room_;
   BenchInputs inputs_;
   BenchPeaks peaks_;
 };

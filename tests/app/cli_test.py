@@ -164,6 +164,10 @@ class Plans(CommandLine):
         self.assertEqual(self.plan()[0]["predicted_seconds"], self.plan()[0]["predicted_seconds"])
         self.assertTrue((self.home / "calibration.json").exists())
 
+    def test_a_first_picture_is_predicted_too(self):
+        predicted = self.draw("a cat")["predicted_seconds"]
+        self.assertGreater(min(predicted[stage] for stage in ["encode", "denoise", "decode"]), 0)
+
     def test_a_card_that_is_not_here(self):
         self.assert_refused(self.run_fude("plan", "--card", "rtx4600"), 2, "rtx4600", "rtx4060")
         self.assert_refused(self.run_fude("plan", "--card", "rtx4060", "--device", "cpu"), 2, "--card", "--device")

@@ -109,7 +109,7 @@ Engine engine_on(Card& card, const EngineOptions& options) {
   // Measured rates would take memory of the card.
   static const std::string rates = [] {
     const auto file = std::filesystem::temp_directory_path() / ("fude_memory_" + std::to_string(std::rand()) + ".json");
-    write_rates(file, 0, 1e9);
+    write_rates(file, 0, 1e15);
     return file.string();
   }();
   EngineOptions in_f32 = options;

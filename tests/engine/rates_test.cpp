@@ -61,7 +61,7 @@ class Calibration : public testing::Test {
   }
   ~Calibration() override { fs::remove_all(folder_); }
 
-  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), table_); }
+  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), table_, int64_t{1} << 40); }
   std::string text() const {
     std::ifstream file(file_);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -101,6 +101,22 @@ TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
   }
 }
 
+TEST_F(Calibration, KeepsWithinItsRoom) {
+  const Rates small = calibrate(op_, table_, int64_t{20} << 20);
+  const std::vector<double>& rates = small.convolutions.rates;  // of 262144 pixels with 512 channels: 1 GiB
+  EXPECT_EQ(rates.back(), rates[rates.size() - 2]);
+  EXPECT_THROW(calibrate(op_, table_, 1000), Error);
+}
+
+TEST_F(Calibration, IsForgotten) {
+  rates();
+  const DeviceInfo another{.description = "another machine", .library = "a library"};
+  forget_rates(op_, another, file_.string());
+  EXPECT_NE(text().find("a machine"), std::string::npos);
+  forget_rates(op_, {.description = "a machine", .library = "a library"}, file_.string());
+  EXPECT_EQ(text().find("a machine"), std::string::npos);
+}
+
 TEST_F(Calibration, CostsOnlyTimeWhereNothingCanBeWritten) {
   write("no folder");
   file_ /= "calibration.json";
@@ -122,7 +138,7 @@ TEST(Prediction, OfTheDemoModelComesNearWhatItTakes) {
   Vae vae(*op, checkpoint);
   double best = INFINITY;
   for (int i = 0; i < 4 && best > 0.15; ++i) {
-    const Rates rates = calibrate(*op, text.clip_g.token_embedding);
+    const Rates rates = calibrate(*op, text.clip_g.token_embedding, int64_t{1} << 40);
     op->predict(&rates);
     const RequestWork work = work_of(*op, checkpoint, text, mmdit, vae, ids, request, 1, {});
     op->predict(nullptr);

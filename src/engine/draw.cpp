@@ -343,6 +343,7 @@ class Engine::State::Drawing {
                 .noise = std::move(drawn.noise),
                 .latents = values_of(latents)};
     s_.device_bytes(image.used) += op_.arena().peak();
+    image.used.host += op_.host_arena().peak();
     image.seconds.decode = clock.seconds();
     if (picture == 0) {
       image.seconds.load = result_.seconds.load;

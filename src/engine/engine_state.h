@@ -69,7 +69,12 @@ struct Engine::State {
   void keep(const Placement& wanted);
   void take_memory(const Job& job);
   void release();
-  Bytes measure(const Job& job);
+
+  // What a request needs besides weights: bytes of `work` and of `waiting`.
+  struct Arenas {
+    int64_t work, waiting;
+  };
+  Arenas measure(const Job& job);
 
   void draw(const Job& job, const Callbacks& callbacks, Result& result);
   static std::string draft_key(const Request& request, int64_t picture);

@@ -93,7 +93,7 @@ struct Engine::State {
   // Before what lies in them, so that they go after it.
   Buffer weights;  // of what stays
   Buffer work;     // activations, and the slots of what does not stay
-  Buffer waiting;  // on the host: activations that wait there for the device
+  Buffer waiting;  // on the host: activations that wait there for the device, tiles' pixels for those they are blended into
   TextEncoders text;
   Mmdit mmdit;
   Vae vae;

@@ -11,6 +11,7 @@
 #include "engine/calibrate.h"
 #include "engine/cards.h"
 #include "engine/engine_state.h"
+#include "engine/request.h"
 #include "engine/request_work.h"
 
 namespace fude {
@@ -266,6 +267,7 @@ Plan Engine::State::plan_of(const Job& job, const std::optional<Rates>& rates) {
   plan.components.push_back(component("modulation", dtype_name, mmdit.modulation));
   plan.components.push_back(component("vae", dtype_name, vae.decoder));
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
+  plan.decode_tiles = tile_count(job.request.height / zoom(), job.request.width / zoom(), tile_side(job.request));
   plan.decode_bands = placement->decode.bands;
   plan.decode_through_host = placement->decode.through_host;
   if (rates) {

@@ -62,6 +62,8 @@ class Fixture:
     t5: bool = True
     # Without one of its own, a fixture links to that of `plain`.
     vae: dict | None = None
+    # Latents of a side of the tiles that picture 0 is decoded in besides.
+    tile: int | None = None
     # Large goldens that another fixture already covers.
     leave_out: tuple = ()
 
@@ -115,6 +117,7 @@ FIXTURE_TABLE = {
         negative="watermark, text; extra   fingers",
         width=80, height=48, steps=3, guidance=4.5, seed=1234, count=2,
         transformer=dict(num_layers=2, num_attention_heads=2, attention_head_dim=32, pos_embed_max_size=8),
+        tile=4,
         leave_out=(*ENCODER_STAGES, "mmdit.context", "vae.up.2", "vae.up.3"),
     ),
     "turbo": Fixture(
@@ -353,6 +356,14 @@ class Recorder:
         scheduler.step = recording_step
 
 
+def decoded_in_tiles(vae, latents, side):
+    """enable_vae_tiling, with smaller tiles than a model of this size would have."""
+    vae.enable_tiling()
+    vae.tile_latent_min_size = side
+    vae.tile_sample_min_size = side * 2 ** (len(vae.config.block_out_channels) - 1)
+    return vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
+
+
 @torch.no_grad()
 def export_goldens(folder, fixture):
     pipe = load_pipeline(folder, fixture)
@@ -374,6 +385,8 @@ def export_goldens(folder, fixture):
         generator=generators, output_type="np",
     ).images
     goldens |= recorder.tensors
+    if fixture.tile:
+        goldens["decoded.tiles"] = decoded_in_tiles(pipe.vae, goldens[f"latents.{fixture.steps - 1:03}"][:1], fixture.tile)
     goldens["image"] = torch.from_numpy((image * 255).round().astype("uint8"))
     goldens["sigmas"] = pipe.scheduler.sigmas
     goldens["timesteps"] = pipe.scheduler.timesteps

@@ -180,6 +180,7 @@ std::string description_of(const HistoryEntry& entry) {
                       text_of_number(draft->strength));
   if (request.batch > 1)
     line("batch", std::to_string(request.batch) + " pictures at once, this in place " + std::to_string(request.place));
+  if (request.vae_tiling) line("decode", "in tiles, where a side is larger than 1024");
   line("model", model + (no_t5 ? " without T5" : "") + ", hash " + model_hash);
   line("at", entry.files.model);
   line("device", device + " in " + dtype + (entry.threads > 0 ? ", " + std::to_string(entry.threads) + " threads" : ""));

@@ -85,6 +85,13 @@ void add_noise_option(Options& options, std::string_view group, Noise& noise) {
       });
 }
 
+void add_tiling_option(Options& options, std::string_view group, bool& vae_tiling) {
+  options.add_flag(group, "--vae-tiling",
+                   "decode pictures larger than 1024 in blended tiles, as diffusers' enable_vae_tiling: faster in little "
+                   "memory, but another picture",
+                   vae_tiling);
+}
+
 void add_sampling_options(Options& options, Request& request) {
   const char* sampling = "Sampling";
   options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
@@ -95,6 +102,7 @@ void add_sampling_options(Options& options, Request& request) {
                    request.sampler);
   options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",
               [&request](const std::string& text) { request.shift = number_from("--shift", text); });
+  add_tiling_option(options, sampling, request.vae_tiling);
 }
 
 }  // namespace fude

@@ -18,5 +18,6 @@ std::vector<std::string> prompts_in(const std::string& file);
 std::string choices_of_sampler();  // "euler, …"
 void add_sampling_options(Options& options, Request& request);  // one value of each; a sweep takes lists
 void add_noise_option(Options& options, std::string_view group, Noise& noise);
+void add_tiling_option(Options& options, std::string_view group, bool& vae_tiling);
 
 }  // namespace fude

@@ -50,7 +50,8 @@ Json json_from(const Told& told) {
           {"budget_bytes", json_from(plan.budget)},
           {"residency", residency},
           {"streamed_bytes_per_step", plan.streamed_per_step},
-          {"decode", {{"bands", plan.decode_bands}, {"through_host", plan.decode_through_host}}},
+          {"decode",
+           {{"tiles", plan.decode_tiles}, {"bands", plan.decode_bands}, {"through_host", plan.decode_through_host}}},
           {"predicted_seconds", json_from(plan.predicted)},
           {"projected", !told.card.empty()},
           {"advice", plan.advice},
@@ -119,7 +120,9 @@ std::string memory_row(std::string_view name, int64_t process, int64_t planned, 
 
 std::string decoding(const Plan& plan) {
   std::string text;
-  if (plan.decode_bands > 1) text = "in " + std::to_string(plan.decode_bands) + " bands, without seams";
+  if (plan.decode_tiles > 1)
+    text = "in " + std::to_string(plan.decode_tiles) + " blended tiles" + (plan.decode_bands > 1 ? ", each " : "");
+  if (plan.decode_bands > 1) text += "in " + std::to_string(plan.decode_bands) + " bands, without seams";
   if (plan.decode_through_host) text += (text.empty() ? "" : ", ") + std::string("through the computer's memory");
   return text;
 }

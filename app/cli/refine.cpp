@@ -18,6 +18,7 @@
 #include "history.h"
 #include "options.h"
 #include "output.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "saving.h"
 #include "session/session.h"
@@ -44,6 +45,7 @@ struct Refinement {
   int64_t variations = 0;        // 0: none
   double amount = kUsualAmount;
   std::optional<uint64_t> variation_seed;
+  bool vae_tiling = false;       // also where the picture was not decoded so
 };
 
 struct Job {
@@ -123,6 +125,7 @@ Request refined(const Chosen& chosen, const Refinement& refinement) {
   request.steps = refinement.steps;
   request.batch = 1;
   request.place = 0;
+  request.vae_tiling = before.vae_tiling || refinement.vae_tiling;
   if (refinement.guidance) request.guidance = *refinement.guidance;
   if (request.width != before.width || request.height != before.height) {
     if (before.draft) refuse(chosen.name + " was enlarged already. Refine the picture it came from, with another --scale.");
@@ -249,6 +252,7 @@ void declare(Options& options, Job& job) {
   options.add_number(how, "--amount", "of a variation: 0 is the same picture, 1 another; default 0.15", refinement.amount);
   options.add(how, "--variation-seed", "N", "of the first variation, default: the picture's seed + 1",
               [&](const std::string& text) { refinement.variation_seed = unsigned_from("--variation-seed", text); });
+  add_tiling_option(options, how, refinement.vae_tiling);
 
   add_model_options(options, job.files);
   add_machine_options(options, job.engine);

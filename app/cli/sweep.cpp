@@ -59,6 +59,7 @@ void declare(Options& options, Job& job) {
               [&](const std::string& text) { grid.samplers = names_in("--sampler", text); });
   options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
               [&](const std::string& text) { grid.shifts = numbers_in("--shift", text); });
+  add_tiling_option(options, sampling, request.vae_tiling);
   add_model_options(options, job.wish.files);
   add_machine_options(options, job.wish.engine);
   add_cache_option(options, job.wish.engine);

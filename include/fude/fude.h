@@ -86,6 +86,9 @@ struct Request {
   // Pictures that are drawn at once; 0: as many as is faster and fits. A batch with fewer pictures left is filled up with ones that
   // are thrown away. A picture's last bits depend on the size of its batch and on its place there; `place` puts a single one there.
   int64_t batch = 1, place = 0;
+  // Decode as diffusers' enable_vae_tiling does: overlapped tiles of 1024 px, blended; faster in little memory, but the picture is not
+  // that of an untiled decode. Nothing changes where no side is larger than 1024 px.
+  bool vae_tiling = false;
 };
 
 struct Size {
@@ -134,7 +137,8 @@ struct Plan {
   Bytes budget;               // what the process may take
   std::vector<ComponentPlan> components;
   int64_t streamed_per_step = 0;  // bytes of weights that travel to the device at each step
-  int64_t decode_bands = 1;       // pieces that the picture is decoded in, exactly
+  int64_t decode_tiles = 1;       // that the picture is decoded in, where Request::vae_tiling asks for them
+  int64_t decode_bands = 1;       // pieces that the picture, or a tile of it, is decoded in, exactly
   bool decode_through_host = false;  // its full-size intermediates wait in the host's memory
   Seconds predicted;                 // from the rates of this machine; 0 where they are not known
   std::vector<std::string> advice;   // what to do: why it does not fit, or what costs time
@@ -158,7 +162,7 @@ struct Image {
 enum class Stage { load, encode, denoise, decode };
 std::string_view name_of(Stage stage);
 
-// Where a request is. Within load and encode, step counts blocks; within denoise, steps of this picture.
+// Where a request is. Within load and encode, step counts blocks; within denoise, steps of this picture; within decode, its tiles.
 struct Progress {
   Stage stage = Stage::load;
   int64_t picture = 0, pictures = 1;  // of all requests

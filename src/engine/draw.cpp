@@ -8,6 +8,7 @@
 #include "engine/clock.h"
 #include "engine/engine_state.h"
 #include "engine/latents.h"
+#include "engine/request.h"
 
 namespace fude {
 
@@ -311,12 +312,14 @@ class Engine::State::Drawing {
 
   void decode(int64_t picture, const Tensor& latents) {
     const Clock clock;
-    tell(Stage::decode, picture, 0, 1);
+    const int64_t side = tile_side(request_), tiles = tile_count(latents.dim(2), latents.dim(3), side);
+    int64_t done = 0;
+    tell(Stage::decode, picture, done, tiles);
     auto scratch = op_.scope();
     const bool traces = picture == 0 && callbacks_.trace;
     std::vector<uint8_t> rgb(static_cast<size_t>(3 * request_.width * request_.height));
     std::vector<float> decoded(traces ? rgb.size() : 0);
-    vae_decode(op_, s_.vae, latents, s_.placement ? s_.placement->decode : DecodePlan{}, [&](int64_t row, const Tensor& pixels) {
+    const auto draw_rows = [&](int64_t row, const Tensor& pixels) {
       const Tensor bytes = op_.to_bytes(pixels);
       if (planning()) return;
       if (!op_.all_finite(pixels))
@@ -324,7 +327,9 @@ class Engine::State::Drawing {
       const int64_t first = row * 3 * request_.width;
       op_.download(bytes, rgb.data() + first);
       if (traces) op_.download(pixels, decoded.data() + first);
-    });
+    };
+    vae_decode(op_, s_.vae, latents, s_.placement ? s_.placement->decode : DecodePlan{}, draw_rows,
+               {.tile_side = side, .tile_done = [&] { tell(Stage::decode, picture, ++done, tiles); }});
     if (planning()) return;
 
     Picture& drawn = at(picture);
@@ -343,6 +348,7 @@ class Engine::State::Drawing {
                 .noise = std::move(drawn.noise),
                 .latents = values_of(latents)};
     s_.device_bytes(image.used) += op_.arena().peak();
+    image.used.host += op_.host_arena().peak();
     image.seconds.decode = clock.seconds();
     if (picture == 0) {
       image.seconds.load = result_.seconds.load;
@@ -352,7 +358,6 @@ class Engine::State::Drawing {
     const Seconds& own = image.seconds;
     image.seconds.total = own.load + own.encode + own.denoise + own.decode;
     result_.seconds.decode += own.decode;
-    tell(Stage::decode, picture, 1, 1);
     if (callbacks_.finished) callbacks_.finished(image);
     else result_.images.push_back(std::move(image));
   }

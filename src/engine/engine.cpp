@@ -123,6 +123,7 @@ std::string Engine::State::draft_key(const Request& request, int64_t picture) {
   }
   (request.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
   small.count = 1;
+  small.vae_tiling = false;  // latents do not depend on how they are decoded
   return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

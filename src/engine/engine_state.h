@@ -70,7 +70,12 @@ struct Engine::State {
   void keep(const Placement& wanted);
   void take_memory(const Job& job);
   void release();
-  Bytes measure(const Job& job);
+
+  // What a request needs besides weights: bytes of `work` and of `waiting`.
+  struct Arenas {
+    int64_t work, waiting;
+  };
+  Arenas measure(const Job& job);
 
   void draw(const Job& job, const Callbacks& callbacks, Result& result);
   static std::string draft_key(const Request& request, int64_t picture);
@@ -90,7 +95,7 @@ struct Engine::State {
   // Before what lies in them, so that they go after it.
   Buffer weights;  // of what stays
   Buffer work;     // activations, and the slots of what does not stay
-  Buffer waiting;  // on the host: activations that wait there for the device
+  Buffer waiting;  // on the host: activations that wait there for the device, tiles' pixels for those they are blended into
   TextEncoders text;
   Mmdit mmdit;
   Vae vae;

@@ -187,6 +187,7 @@ std::string parameters_text(const Provenance& provenance) {
       {"Draft steps", request.draft ? std::to_string(request.draft->steps) : ""},
       {"Batch size", request.batch != 1 ? std::to_string(request.batch) : ""},
       {"Batch pos", request.place != 0 ? std::to_string(request.place) : ""},
+      {"VAE tiling", request.vae_tiling ? "on" : ""},
       {"T5", provenance.no_t5 ? "off" : ""},
       {"Dtype", provenance.dtype},
       {"Version", "fude " + version()},
@@ -255,6 +256,7 @@ Provenance provenance_from(const Parameters& parameters) {
   }
   with("Batch size", [&](auto name, auto value) { request.batch = number_in<int64_t>(name, value); });
   with("Batch pos", [&](auto name, auto value) { request.place = number_in<int64_t>(name, value); });
+  request.vae_tiling = parameters.field("VAE tiling") == "on";
   provenance.model = parameters.field("Model");
   provenance.model_hash = parameters.field("Model hash");
   provenance.dtype = parameters.field("Dtype");
@@ -285,6 +287,7 @@ Json json_from(const Request& request) {
                      {"batch", draft->batch},  {"place", draft->place}};
   if (request.batch != 1) json["batch"] = request.batch;
   if (request.place != 0) json["place"] = request.place;
+  if (request.vae_tiling) json["vae_tiling"] = true;
   return json;
 }
 
@@ -374,6 +377,7 @@ Provenance provenance_from_json(std::string_view text) {
   });
   read(json, "batch", request.batch);
   read(json, "place", request.place);
+  read(json, "vae_tiling", request.vae_tiling);
   bool t5 = true;
   read(json, "t5", t5);
   provenance.no_t5 = !t5;

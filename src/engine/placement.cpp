@@ -11,6 +11,7 @@
 #include "engine/calibrate.h"
 #include "engine/cards.h"
 #include "engine/engine_state.h"
+#include "engine/request.h"
 #include "engine/request_work.h"
 
 namespace fude {
@@ -72,21 +73,21 @@ Bytes Engine::State::kept() const {
   return kept;
 }
 
-// The arenas that a request needs.
-Bytes Engine::State::measure(const Job& job) {
+Engine::State::Arenas Engine::State::measure(const Job& job) {
   Arena arena = Arena::measuring(), host_arena = Arena::measuring();
   backend->use(arena);
   backend->use_host(host_arena);
   Result nothing;
   draw(job, {}, nothing);
-  Bytes bytes{.host = host_arena.peak(), .device = 0};
-  device_bytes(bytes) += arena.peak();
-  return bytes;
+  return {arena.peak(), host_arena.peak()};
 }
 
 Bytes Engine::State::needs(const Job& job) {
-  const Bytes stays = kept(), arenas = measure(job);
-  return {stays.host + arenas.host, stays.device + arenas.device};
+  const Arenas arenas = measure(job);
+  Bytes bytes = kept();
+  device_bytes(bytes) += arenas.work;
+  bytes.host += arenas.waiting;
+  return bytes;
 }
 
 // Of the host's memory, outside every arena: embeddings that are kept, rows of the tables and T5's bias on their way.
@@ -170,14 +171,14 @@ void Engine::State::take_memory(const Job& job) {
     mmdit.place(memory);
     vae.decoder.place(memory);
   }
-  const Bytes arenas = measure(job);
+  const Arenas arenas = measure(job);
   const auto take = [](Buffer& memory, int64_t bytes, const auto& allocate) {
     if (memory.size() == bytes) return;
     memory = {};  // first, since both may not fit
     memory = allocate(bytes);
   };
-  take(work, device_bytes(arenas), [&](int64_t bytes) { return backend->allocate(bytes); });
-  take(waiting, backend->on_host() ? 0 : arenas.host, [&](int64_t bytes) { return backend->allocate_host(bytes); });
+  take(work, arenas.work, [&](int64_t bytes) { return backend->allocate(bytes); });
+  take(waiting, arenas.waiting, [&](int64_t bytes) { return backend->allocate_host(bytes); });
 }
 
 // Decides what stays where, or leaves it as it is where that fits, and takes the memory. Error{out_of_memory}.
@@ -266,6 +267,7 @@ Plan Engine::State::plan_of(const Job& job) {
   plan.components.push_back(component("modulation", dtype_name, mmdit.modulation));
   plan.components.push_back(component("vae", dtype_name, vae.decoder));
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
+  plan.decode_tiles = tile_count(job.request.height / zoom(), job.request.width / zoom(), tile_side(job.request));
   plan.decode_bands = placement->decode.bands;
   plan.decode_through_host = placement->decode.through_host;
   if (rates) {

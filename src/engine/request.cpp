@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "fude/error.h"
+#include "model/tiles.h"
 
 namespace fude {
 namespace {
@@ -81,5 +82,7 @@ void check_request(const Request& request, int64_t largest_side) {
     refuse("--sampler " + request.sampler + " does not exist. Use one of: " + names + ".");
   }
 }
+
+int64_t tile_side(const Request& request) { return request.vae_tiling ? kTileSide : kNoTiles; }
 
 }  // namespace fude

@@ -19,4 +19,7 @@ void check_side(const std::string& side, int64_t pixels, int64_t largest = kLarg
 // Error{bad_request} that names the option. Sizes of 0 stand for the model's own.
 void check_request(const Request& request, int64_t largest_side = kLargestSide);
 
+// VaeOptions::tile_side of its pictures.
+int64_t tile_side(const Request& request);
+
 }  // namespace fude

@@ -7,6 +7,7 @@
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/latents.h"
+#include "engine/request.h"
 
 namespace fude {
 
@@ -66,7 +67,7 @@ RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& tex
     work.draft_step = since();
   }
   vae_decode(op, vae, op.empty({1, checkpoint.mmdit().channels, height, width}, DType::f32), decode,
-             [&](int64_t, const Tensor& pixels) { op.to_bytes(pixels); });
+             [&](int64_t, const Tensor& pixels) { op.to_bytes(pixels); }, {.tile_side = tile_side(request)});
   work.decode = since();
   return work;
 }

@@ -76,33 +76,25 @@ void attention(Backend& op, const VaeAttention& w, const Tensor& x, int64_t grou
   op.linear_into(x.view({b, pixels, c}), attn, w.out, {.accumulate = true});
 }
 
-}  // namespace
-
-Vae::Vae(Backend& op, const Checkpoint& checkpoint)
-    : geometry(checkpoint.vae()),
-      decoder(op, checkpoint, Component::vae, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
-
-void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows, const VaeProbe& probe) {
+void decode(Backend& op, const VaeGeometry& geometry, const Decoder& w, const Tensor& latents, const DecodePlan& plan,
+            const DrawRows& draw_rows, const VaeOptions& options) {
   assert(latents.dim(0) == 1);
-  const auto turn = vae.decoder.turns(1);
-  const Decoder& w = *vae.decoder;
-  const int64_t groups = vae.geometry.groups;
   auto scratch = op.scope();
-  FeatureMaps maps(op, plan, maps_of(w, latents.dim(2), latents.dim(3)), groups, kEps);
+  FeatureMaps maps(op, plan, maps_of(w, latents.dim(2), latents.dim(3)), geometry.groups, kEps);
   const auto look = [&](const std::string& name, const FeatureMap& x) {
-    if (!probe) return;
+    if (!options.probe) return;
     auto scratch_of_probe = op.scope();
-    probe(name, maps.on_device(x));
+    options.probe(name, maps.on_device(x));
   };
 
   FeatureMap x;
   {
     auto scratch_of_latents = op.scope();
-    const Tensor scaled = op.to_nhwc(latents, 1.0f / vae.geometry.scaling_factor, vae.geometry.shift_factor);
+    const Tensor scaled = op.to_nhwc(latents, 1.0f / geometry.scaling_factor, geometry.shift_factor);
     x = maps.conv({.x = {.whole = scaled, .sums = {}, .place = 1}}, w.conv_in);
   }
   x = resnet(maps, w.mid1, x);
-  if (w.attention) attention(op, *w.attention, x.whole, groups);
+  if (w.attention) attention(op, *w.attention, x.whole, geometry.groups);
   x = resnet(maps, w.mid2, x);
   look("mid", x);
   for (size_t i = 0; i < w.up.size(); ++i) {
@@ -111,6 +103,25 @@ void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& 
     look("up." + std::to_string(i), x);
   }
   maps.draw({.x = x, .norm = &w.norm_out}, w.conv_out, draw_rows);
+  if (options.tile_done) options.tile_done();
+}
+
+}  // namespace
+
+Vae::Vae(Backend& op, const Checkpoint& checkpoint)
+    : geometry(checkpoint.vae()),
+      decoder(op, checkpoint, Component::vae, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
+
+void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
+                const VaeOptions& options) {
+  const auto turn = vae.decoder.turns(1);
+  const Decoder& w = *vae.decoder;  // one turn for all tiles
+  const DecodeTile decode_tile = [&](const Tensor& part, const DrawRows& draw_part) {
+    decode(op, vae.geometry, w, part, plan, draw_part, options);
+  };
+  const int64_t zoom = int64_t{1} << (vae.geometry.block_out_channels.size() - 1);
+  if (tile_count(latents.dim(2), latents.dim(3), options.tile_side) == 1) decode_tile(latents, draw_rows);
+  else draw_in_tiles(op, latents, options.tile_side, zoom, decode_tile, draw_rows);
 }
 
 }  // namespace fude

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/bands.h"
+#include "model/tiles.h"
 #include "weights/blocks.h"
 #include "weights/geometry.h"
 
@@ -44,12 +45,16 @@ struct Vae {
   Whole<Decoder> decoder;
 };
 
-// Called with ("mid" | "up.K", NHWC tensor) by tests that look inside.
-using VaeProbe = std::function<void(const std::string& name, const Tensor&)>;
+struct VaeOptions {
+  int64_t tile_side = kNoTiles;     // latents; what has a larger side is decoded in tiles: another picture (model/tiles.h)
+  std::function<void()> tile_done;  // called after each of them, or after the whole
+  // Called with ("mid" | "up.K", NHWC tensor) by tests that look inside.
+  std::function<void(const std::string& name, const Tensor&)> probe;
+};
 
 // One picture's latents as the denoiser leaves them, f32 [1, 16, h, w] -> pixels 8h × 8w, about −1…1, from top to bottom. The plan
-// decides what memory it takes, not what comes out.
+// decides what memory the picture or a tile of it takes, not what comes out.
 void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
-                const VaeProbe& probe = {});
+                const VaeOptions& options = {});
 
 }  // namespace fude

@@ -40,6 +40,8 @@ class Usage(CommandLine):
                        "--sampler", "--shift", "--device", "--dtype", "--no-t5", "--clip-l", "--clip-g", "--t5", "--vae", "--tokenizers",
                        "--threads", "--vram", "--ram", "--batch", "--no-cache", "--out", "--from", "--trace", "--json", "--quiet", "--no-color"]:
             self.assertIn(option, text)
+        for command in ["generate", "gacha", "sweep", "refine", "plan"]:
+            self.assertIn("--vae-tiling", self.run_fude(command, "--help").out)
 
     def test_version(self):
         outcome = self.run_fude("--version")
@@ -262,6 +264,35 @@ class Pictures(CommandLine):
         changed = self.run_fude("generate", "--from", second["path"], "--json", "--seed", "3", "--steps", "1", "a dog")
         request = json.loads(changed.out)["request"]
         self.assertEqual((request["seed"], request["steps"], request["prompt"], request["guidance"]), (3, 1, "a dog", 4.5))
+
+    def test_vae_tiling_goes_with_the_picture(self):
+        whole = self.draw("a cat", "--seed", "1")["images"][0]["path"]
+        tiled = self.draw("a cat", "--seed", "1", "--vae-tiling")["images"][0]["path"]
+        self.assertEqual(png_pixels(self.folder / whole), png_pixels(self.folder / tiled))  # it is not larger than a tile
+        self.assertNotIn("tiling", str(png_texts(self.folder / whole)))
+        texts = png_texts(self.folder / tiled)
+        self.assertIs(json.loads(texts["fude"])["vae_tiling"], True)
+        self.assertEqual(a1111_parameters(texts["parameters"])[1]["VAE tiling"], "on")
+        again = self.run_fude("generate", "--from", tiled, "--json")
+        self.assertIs(json.loads(again.out)["request"]["vae_tiling"], True, again)
+        self.assertIn("decode      in tiles", self.run_fude("history", "show", "2").out)
+        for arguments in [["--from", tiled], ["--from", whole, "--vae-tiling"]]:
+            refined = self.run_fude("refine", *arguments, "--steps", "1", "--json")
+            self.assertEqual(refined.code, 0, refined)
+            path = json.loads(refined.out)["images"][0]["path"]
+            self.assertIs(json.loads(png_texts(self.folder / path)["fude"])["vae_tiling"], True)
+
+    def test_vae_tiling_goes_with_a_session(self):
+        for command in [["gacha", "--count", "2"], ["sweep", "--steps", "1,2"]]:
+            outcome = self.run_fude(command[0], "a cat", "--vae-tiling", *command[1:], "-W", "64", "-H", "64", "--guidance", "1", "--json")
+            self.assertEqual(outcome.code, 0, outcome)
+            document = json.loads(outcome.out)
+            stored = [json.loads(png_texts(self.folder / cell["path"])["fude"]) for cell in document["cells"]]
+            self.assertEqual([request["vae_tiling"] for request in stored], [True, True])
+            (self.folder / document["cells"][0]["path"]).unlink()
+            again = self.run_fude(command[0], "--resume", document["folder"], "--json")
+            self.assertEqual(again.code, 0, again)
+            self.assertIs(json.loads(png_texts(self.folder / document["cells"][0]["path"])["fude"])["vae_tiling"], True)
 
     def test_from_takes_what_a1111_wrote(self):
         picture = self.folder / "a1111.png"

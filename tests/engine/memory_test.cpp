@@ -8,6 +8,7 @@
 #include "engine/engine_state.h"
 #include "made_up_rates.h"
 #include "support.h"
+#include "wide_model.h"
 
 namespace fude::test {
 namespace {
@@ -105,7 +106,7 @@ class FakeCard : public CpuBackend {
 };
 
 // The shipped model: it has more blocks than fixtures have.
-Engine engine_on(Card& card, const EngineOptions& options) {
+Engine engine_on(Card& card, const EngineOptions& options, const std::string& model = (kSource / "models" / "demo").string()) {
   // Measured rates would take memory of the card.
   static const std::string rates = [] {
     const auto file = std::filesystem::temp_directory_path() / ("fude_memory_" + std::to_string(std::rand()) + ".json");
@@ -115,8 +116,7 @@ Engine engine_on(Card& card, const EngineOptions& options) {
   EngineOptions in_f32 = options;
   in_f32.dtype = "f32";
   in_f32.calibration = rates;
-  const ModelFiles files{.model = (kSource / "models" / "demo").string()};
-  auto state = std::make_unique<Engine::State>(files, in_f32, std::make_unique<FakeCard>(card));
+  auto state = std::make_unique<Engine::State>(ModelFiles{.model = model}, in_f32, std::make_unique<FakeCard>(card));
   state->outside = 0;  // else it would be what tests before this one took
   return Engine(std::move(state));
 }
@@ -219,6 +219,32 @@ TEST_P(LittleMemory, IsWholeAgainAfterEveryFailure) {
     EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb) << fails_at;
   }
   EXPECT_EQ(card.live, 0);
+}
+
+TEST_P(LittleMemory, HoldsTilesAsPlanned) {
+  const WideModel model;
+  Request tiled = request();
+  tiled.width = 1104;
+  tiled.vae_tiling = true;
+  Card roomy{.copies_late = GetParam()};
+  const Result expected = engine_on(roomy, {}, model.path()).generate(tiled);
+  Card none{.capacity = 0};
+  const int64_t least = engine_on(none, {}, model.path()).plan(tiled).planned.device;
+  for (const int64_t vram : {int64_t{0}, least}) {
+    Card card{.copies_late = GetParam()};
+    Engine engine = engine_on(card, {.vram = vram}, model.path());
+    const Plan plan = engine.plan(tiled);
+    ASSERT_TRUE(plan.fits);
+    EXPECT_EQ(plan.decode_tiles, 2);
+    EXPECT_EQ(plan.decode_through_host, vram > 0);
+    const Result result = engine.generate(tiled);
+    EXPECT_EQ(result.images[0].rgb, expected.images[0].rgb);
+    for (const Bytes& used : {result.used, result.images[0].used}) {
+      EXPECT_EQ(used.device, plan.planned.device);
+      EXPECT_EQ(used.host, plan.planned.host);
+    }
+    EXPECT_EQ(card.most, plan.planned.device);
+  }
 }
 
 TEST(Plan, SaysWhatDoesNotFitAndWhatWould) {

@@ -26,6 +26,7 @@ Provenance full_provenance() {
   provenance.request.draft = {.width = 256, .height = 384, .steps = 12, .strength = 0.4};
   provenance.request.batch = 4;
   provenance.request.place = 3;
+  provenance.request.vae_tiling = true;
   provenance.model = "my model: v1, \"best\"";
   provenance.model_hash = "0123456789";
   provenance.device = "cpu";
@@ -127,6 +128,8 @@ TEST(Provenances, ComeBackFromJson) {
   EXPECT_EQ(dump(provenance_from_json(dump(provenance))), dump(provenance));
   EXPECT_EQ(provenance_from_json(dump(provenance)).request.seed, 18446744073709551615u);
   EXPECT_EQ(dump(provenance_from_json("{}")), dump(Provenance{}));
+  EXPECT_EQ(dump(Provenance{}).find("vae_tiling"), std::string::npos);  // pictures of earlier versions have no such field
+  EXPECT_TRUE(provenance_from_json(dump(provenance)).request.vae_tiling);
   EXPECT_EQ(provenance_from_json("{\"steps\": 5, \"of a later version\": [1]}").request.steps, 5);
 }
 

@@ -19,16 +19,17 @@ Tensor latents_of(Backend& op, int64_t height, int64_t width) {
 }
 
 // Rows one below the other, each given once.
-std::vector<float> decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan) {
+std::vector<float> decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, int64_t tile_side = kNoTiles) {
   std::vector<float> picture;
   int64_t next = 0;
-  vae_decode(op, vae, latents, plan, [&](int64_t row, const Tensor& pixels) {
+  const auto draw_rows = [&](int64_t row, const Tensor& pixels) {
     if (op.measuring()) return;
     EXPECT_EQ(row, next);
     next += pixels.dim(1);
     const std::vector<float> some = values_of(op, pixels);
     picture.insert(picture.end(), some.begin(), some.end());
-  });
+  };
+  vae_decode(op, vae, latents, plan, draw_rows, {.tile_side = tile_side});
   return picture;
 }
 
@@ -36,11 +37,11 @@ std::vector<float> decode(Backend& op, Vae& vae, const Tensor& latents, const De
 struct Peaks {
   int64_t device, host;
 };
-Peaks measure(Backend& op, Vae& vae, int64_t height, int64_t width, const DecodePlan& plan) {
+Peaks measure(Backend& op, Vae& vae, int64_t height, int64_t width, const DecodePlan& plan, int64_t tile_side = kNoTiles) {
   Arena device = Arena::measuring(), host = Arena::measuring();
   op.use(device);
   op.use_host(host);
-  decode(op, vae, op.empty({1, 16, height, width}, DType::f32), plan);
+  decode(op, vae, op.empty({1, 16, height, width}, DType::f32), plan, tile_side);
   return {device.peak(), host.peak()};
 }
 
@@ -125,6 +126,13 @@ TEST(BandsOfTheReleasedVae, TakeLittleMemory) {
     EXPECT_LE(device(1024, {.bands = 8, .through_host = true}), 165 * kMiB);
     EXPECT_LE(device(1024, {.bands = 16, .through_host = true}), 100 * kMiB);
     EXPECT_LE(device(512, {.bands = 8, .through_host = true}), 45 * kMiB);
+    // In tiles that of one, beside all latents. On the host 768 rows of the picture, 256 of each of six tiles above, as many columns to
+    // the left, and a tile as it comes.
+    for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.bands = 16, .through_host = true}}) {
+      const Peaks tiled = measure(op, vae, 512, 512, plan, kTileSide), tile = measure(op, vae, 128, 128, plan);
+      EXPECT_LE(tiled.device, tile.device + 16 * kMiB);
+      EXPECT_LE(tiled.host, tile.host + (36 + 18 + 3 + 12) * kMiB);
+    }
   }
   std::filesystem::remove(file);
 }

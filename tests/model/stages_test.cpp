@@ -144,11 +144,32 @@ TEST_P(Stages, Decoder) {
       pixels.insert(pixels.end(), values.begin(), values.end());
     };
     vae_decode(*op_, vae, upload(latents).batch(0, 1), plan, draw_rows,
-               [&](const std::string& name, const Tensor& x) { expect_near("vae." + name, planes(x)); });
+               {.probe = [&](const std::string& name, const Tensor& x) { expect_near("vae." + name, planes(x)); }});
     const std::vector<float> values = planes(pixels, 3);
     ASSERT_LE(values.size(), golden.values.size());  // which are of every picture
     EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), tolerance());
   }
+}
+
+TEST_P(Stages, DecoderInTiles) {
+  if (!goldens_.contains("decoded.tiles")) return;  // as above
+  constexpr int64_t kSide = 4;  // latents, as tools/export_goldens.py sets it
+  const Request request = request_of(pipeline_);
+  Vae vae(*op_, checkpoint_);
+  const Buffer host_memory = op_->allocate_host(int64_t{4} << 20);
+  Arena host(host_memory);
+  op_->use_host(host);
+  const std::string last = std::to_string(request.steps - 1);
+  std::vector<float> pixels;
+  vae_decode(*op_, vae, upload(goldens_["latents." + std::string(3 - last.size(), '0') + last]).batch(0, 1), {},
+             [&](int64_t, const Tensor& rows) {
+               const std::vector<float> values = values_of(*op_, rows);
+               pixels.insert(pixels.end(), values.begin(), values.end());
+             },
+             {.tile_side = kSide});
+  expect_near("decoded.tiles", planes(pixels, 3));
+  const std::vector<float> whole = goldens_["decoded"].values;
+  EXPECT_GT(nmse(planes(pixels, 3).data(), whole.data(), pixels.size()), 1e-4);  // it is another picture
 }
 
 INSTANTIATE_TEST_SUITE_P(Goldens, Stages,

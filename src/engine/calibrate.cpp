@@ -44,12 +44,17 @@ RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, s
   return table;
 }
 
+// FLOP/s of products that go on for a while.
+double sustained_rate(Backend& op) {
+  Stopwatch patient(op, {.rounds = 3, .seconds = 0.4, .quantile = 0.5});
+  const Timing timing = patient.time(product(8192, 1536, 1536));
+  return timing.flops / timing.seconds;
+}
+
 // A card that has worked for a while clocks lower than one that was asked for a few milliseconds: by `kept` where it only multiplies,
 // by about half of that, on a scale of ratios, where a request's other operations let it rest in between.
 void slow_down(Backend& op, Rates& rates) {
-  Stopwatch patient(op, {.rounds = 3, .seconds = 0.4, .quantile = 0.5});
-  const Timing timing = patient.time(product(8192, 1536, 1536));
-  const double kept = std::min(1.0, timing.flops / timing.seconds / rates.products.at(8192, 1536));
+  const double kept = std::min(1.0, sustained_rate(op) / rates.products.at(8192, 1536));
   for (RateTable* table : {&rates.products, &rates.attention, &rates.convolutions})
     for (double& each : table->rates) each *= std::sqrt(kept);
 }
@@ -125,10 +130,21 @@ void write_machines(const std::string& file, const Json& machines) {
 
 }  // namespace
 
-Rates calibrate(Backend& op, const Source& table_in_file, int64_t room) {
+std::vector<Source> large_weights(const Checkpoint& checkpoint) {
+  constexpr int64_t kMost = 13;  // 1 GiB of SD3.5's in 16 bits: more than any processor's caches hold
+  std::vector<Source> weights;
+  if (checkpoint.has(Component::t5))
+    for (int64_t i = 0; i < std::min(kMost, checkpoint.t5().layers); ++i)
+      weights.push_back(checkpoint.find(Component::t5, "encoder.block." + std::to_string(i) + ".layer.1.DenseReluDense.wo.weight"));
+  while (weights.size() < 2) weights.push_back(checkpoint.find(Component::clip_g, "text_model.embeddings.token_embedding.weight"));
+  return weights;
+}
+
+Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
   Stopwatch stopwatch(op, kHasty, room);
   const DType dtype = op.dtype();
   op.predict(nullptr);
+  if (!op.on_host()) sustained_rate(op);      // a card that idled takes a while to clock up
   stopwatch.time(product(1024, 1024, 1024));  // so that it knows about how long others take
   stopwatch.time(norm(512, dtype));
 
@@ -147,13 +163,14 @@ Rates calibrate(Backend& op, const Source& table_in_file, int64_t room) {
     return conv(side, side, channels, channels, false);
   });
   if (!op.on_host()) {
-    rates.upload = stopwatch.load_rate({.out = 8192, .in = 8192}, [](int64_t, int64_t, DType, void*) {});
+    rates.upload = stopwatch.load_rate({.out = 8192, .in = 8192}, std::vector<ReadRows>(9, [](int64_t, int64_t, DType, void*) {}));
     slow_down(op, rates);
   }
-  const int64_t width = table_in_file.row_elements(), rows = std::min(table_in_file.rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
-  rates.load = stopwatch.load_rate({.out = rows, .in = width}, [&](int64_t begin, int64_t end, DType as, void* to) {
-    read_rows(table_in_file, begin, end, as, to);
-  });
+  const int64_t width = in_files.front().row_elements(), rows = std::min(in_files.front().rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
+  std::vector<ReadRows> weights;
+  for (const Source& each : in_files)
+    weights.push_back([&each](int64_t begin, int64_t end, DType as, void* to) { read_rows(each, begin, end, as, to); });
+  rates.load = stopwatch.load_rate({.out = rows, .in = width}, weights);
   return rates;
 }
 
@@ -173,9 +190,9 @@ std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, co
 
 }  // namespace
 
-Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, const Source& table, int64_t room) {
+Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, std::span<const Source> in_files, int64_t room) {
   if (const std::optional<Rates> known = known_rates(op, device, file)) return *known;
-  const Rates rates = calibrate(op, table, room);
+  const Rates rates = calibrate(op, in_files, room);
   if (file.empty()) return rates;
   Json machines = read_machines(file);
   machines[key_of(op, device)] = json_from(rates);

@@ -1,23 +1,28 @@
 // The rates of this machine: measured once in a second or two, and kept in a file.
 #pragma once
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "core/backend.h"
 #include "core/rates.h"
 #include "fude/fude.h"
-#include "weights/source.h"
+#include "weights/checkpoint.h"
 
 namespace fude {
 
-// Measures in the dtype the backend uses, within `room` bytes; afterwards the backend has no arena. `table`: one of a model, whose
-// file is read. Error{cancelled, out_of_memory, io}.
-Rates calibrate(Backend& op, const Source& table, int64_t room);
+// Weights of one shape, at least two, whose files tell how fast a model is read.
+std::vector<Source> large_weights(const Checkpoint& checkpoint);
+
+// Measures in the dtype the backend uses, within `room` bytes; afterwards the backend has no arena. in_files: large_weights.
+// Error{cancelled, out_of_memory, io}.
+Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room);
 
 // Those that `file` has of this device, driver and library in the backend's dtype, or else measured, and then kept there. An empty
 // name: no file. A file that is damaged or another program's is written anew; one that cannot be written costs the next process the
 // time to measure.
-Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, const Source& table, int64_t room);
+Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, std::span<const Source> in_files, int64_t room);
 
 // So that they are measured again.
 void forget_rates(const Backend& op, const DeviceInfo& device, const std::string& file);

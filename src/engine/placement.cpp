@@ -284,7 +284,7 @@ Plan Engine::State::plan_of(const Job& job) {
 void Engine::State::measure_rates() {
   if (rates) return;
   try {
-    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, text.clip_g.token_embedding, device_bytes(room()))
+    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, large_weights(checkpoint), device_bytes(room()))
                                  : expected_rates(card_sheet(options.card));
   } catch (const Error& error) {  // memory is planned all the same
     if (error.code() != Code::out_of_memory) throw;

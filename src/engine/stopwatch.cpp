@@ -15,6 +15,7 @@ namespace {
 // rounds some go undisturbed.
 constexpr double kRoundSeconds = 2e-3, kHostRoundSeconds = 1e-4;
 constexpr double kMostPasses = 1000;
+constexpr double kLoadSeconds = 0.3;
 
 }  // namespace
 
@@ -52,16 +53,21 @@ Timing Stopwatch::time(const BenchCase& item) {
   return timing;
 }
 
-double Stopwatch::load_rate(const WeightShape& shape, const ReadRows& read) {
+double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> weights) {
   const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
-  const Buffer weight = op_.allocate(bytes), few = op_.allocate(Arena::kAlignment);
-  Arena arena(few);
-  op_.use(arena);
-  const Tensor last = marker();
-  return static_cast<double>(bytes) / seconds_of_round(1, last, [&] {
-    op_.pack(shape, op_.dtype(), read, weight.data());
-    op_.await_packed();
-  });
+  const Buffer weight = op_.allocate(bytes);
+  const auto load = [&](const ReadRows& read) { op_.pack(shape, op_.dtype(), read, weight.data()); };
+  load(weights.front());
+  op_.await_packed();
+  const Clock clock;
+  int64_t loaded = 0;
+  for (const ReadRows& read : weights.subspan(1)) {
+    load(read);
+    loaded += bytes;
+    if (clock.seconds() > kLoadSeconds) break;
+  }
+  op_.await_packed();
+  return static_cast<double>(loaded) / clock.seconds();
 }
 
 Tensor Stopwatch::marker() {

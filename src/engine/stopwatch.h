@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "core/backend.h"
@@ -32,8 +33,9 @@ class Stopwatch {
   bool fits(const BenchCase& item);
   const BenchPeaks& peaks() const { return peaks_; }
 
-  // Bytes a second of a weight of a model that goes to the device, with reading it.
-  double load_rate(const WeightShape& shape, const ReadRows& read);
+  // Bytes a second of a model's weights that go to the device one after the other, with reading them. The first warms up; of the
+  // others as many as take a moment.
+  double load_rate(const WeightShape& shape, std::span<const ReadRows> weights);
 
  private:
   Tensor marker();

@@ -61,7 +61,7 @@ class Calibration : public testing::Test {
   }
   ~Calibration() override { fs::remove_all(folder_); }
 
-  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), table_, int64_t{1} << 40); }
+  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), weights_, int64_t{1} << 40); }
   std::string text() const {
     std::ifstream file(file_);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -71,7 +71,7 @@ class Calibration : public testing::Test {
   fs::path folder_, file_;
   CpuBackend op_{1};
   const Checkpoint checkpoint_ = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
-  const Source table_ = checkpoint_.find(Component::clip_g, "text_model.embeddings.token_embedding.weight");
+  const std::vector<Source> weights_ = large_weights(checkpoint_);
 };
 
 TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
@@ -102,10 +102,10 @@ TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
 }
 
 TEST_F(Calibration, KeepsWithinItsRoom) {
-  const Rates small = calibrate(op_, table_, int64_t{20} << 20);
+  const Rates small = calibrate(op_, weights_, int64_t{20} << 20);
   const std::vector<double>& rates = small.convolutions.rates;  // of 262144 pixels with 512 channels: 1 GiB
   EXPECT_EQ(rates.back(), rates[rates.size() - 2]);
-  EXPECT_THROW(calibrate(op_, table_, 1000), Error);
+  EXPECT_THROW(calibrate(op_, weights_, 1000), Error);
 }
 
 TEST_F(Calibration, IsForgotten) {
@@ -138,7 +138,7 @@ TEST(Prediction, OfTheDemoModelComesNearWhatItTakes) {
   Vae vae(*op, checkpoint);
   double best = INFINITY;
   for (int i = 0; i < 4 && best > 0.15; ++i) {
-    const Rates rates = calibrate(*op, text.clip_g.token_embedding, int64_t{1} << 40);
+    const Rates rates = calibrate(*op, large_weights(checkpoint), int64_t{1} << 40);
     op->predict(&rates);
     const RequestWork work = work_of(*op, checkpoint, text, mmdit, vae, ids, request, 1, {});
     op->predict(nullptr);

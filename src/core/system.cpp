@@ -1,7 +1,10 @@
 #include "core/system.h"
 
 #include <fstream>
+#include <iterator>
 #include <sstream>
+
+#include "core/control_groups.h"
 
 #ifdef _WIN32
 #include <windows.h>
@@ -67,7 +70,11 @@ int64_t kibibytes(const char* file, const std::string& key) {
 
 }  // namespace
 
-HostMemory host_memory() { return {kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")}; }
+HostMemory host_memory() {
+  std::ifstream groups("/proc/self/cgroup");
+  return within_control_groups({kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")}, "/sys/fs/cgroup",
+                               std::string(std::istreambuf_iterator<char>(groups), {}));
+}
 
 int64_t resident_memory() { return kibibytes("/proc/self/status", "VmRSS"); }
 

@@ -6,7 +6,7 @@
 
 namespace fude {
 
-struct HostMemory {
+struct HostMemory {       // as a container limits it
   int64_t total = 0;      // bytes
   int64_t available = 0;  // could be used now without pushing other programs out
 };

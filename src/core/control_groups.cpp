@@ -1,0 +1,67 @@
+#include "core/control_groups.h"
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+namespace fs = std::filesystem;
+
+namespace fude {
+
+namespace {
+
+struct Version {
+  const char *line, *mount;             // how its line in /proc/self/cgroup begins, behind the number; its folder
+  const char *most, *taken, *in_cache;  // files, and the name in the file memory.stat
+};
+constexpr Version kVersions[] = {{":", "", "memory.max", "memory.current", "inactive_file"},
+                                 {"memory:", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}};
+
+// "max", and a file that is not there, are no number.
+std::optional<int64_t> number_in(const fs::path& file) {
+  std::ifstream in(file);
+  int64_t n = 0;
+  return in >> n ? std::optional(n) : std::nullopt;
+}
+
+int64_t number_after(const fs::path& file, const std::string& name) {
+  std::ifstream in(file);
+  std::string each;
+  for (int64_t n = 0; in >> each >> n;)
+    if (each == name) return n;
+  return 0;
+}
+
+// The group's path in a line like "4:memory:/docker/1f2e…", relative to the mount.
+std::optional<fs::path> path_of_group(const std::string& groups, const Version& version) {
+  std::istringstream lines(groups);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t name = line.find(':') + 1;
+    if (name == 0 || line.compare(name, std::string(version.line).size(), version.line) != 0) continue;
+    return fs::path(line.substr(line.find(':', name) + 1)).relative_path();
+  }
+  return {};
+}
+
+}  // namespace
+
+HostMemory within_control_groups(HostMemory machine, const fs::path& root, const std::string& groups) {
+  for (const Version& version : kVersions) {
+    std::optional<fs::path> group = path_of_group(groups, version);
+    while (group) {  // a container sees its own group as the root, whatever its path is outside
+      const fs::path folder = root / version.mount / *group;
+      const std::optional<int64_t> most = number_in(folder / version.most), taken = number_in(folder / version.taken);
+      if (most && taken) {
+        const int64_t free = *most - *taken + number_after(folder / "memory.stat", version.in_cache);
+        machine.total = std::min(machine.total, *most);
+        machine.available = std::min(machine.available, std::max<int64_t>(0, free));
+      }
+      if (group->empty()) break;
+      *group = group->parent_path();
+    }
+  }
+  return machine;
+}
+
+}  // namespace fude

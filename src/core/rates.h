@@ -19,6 +19,11 @@ struct RateTable {
   double at(double at_x, double at_y) const;
 };
 
+// Seconds that the stages of a request took, in those that the rates below foresaw: as the last request on this machine told.
+struct StageFactors {
+  double load = 1, encode = 1, denoise = 1, decode = 1;
+};
+
 struct Rates {
   RateTable products;      // FLOP/s by rows and by √(inputs·outputs)
   RateTable attention;     // FLOP/s by keys and by a head's columns
@@ -27,6 +32,7 @@ struct Rates {
   double launch = 0;       // seconds that every operation takes besides
   double upload = 0;       // bytes/s from pinned host memory to a card; 0: weights are where they are used
   double load = 0;         // bytes/s of weights, from a file that is in the system's cache to where they are used
+  StageFactors taken;
 };
 
 // Seconds of one operation each, but of a product without its launch: several may share one. `rows_at_once`: theirs and its own.

@@ -12,7 +12,6 @@ namespace fude {
 namespace {
 
 constexpr double kTooSlow = 3;  // times what was predicted: no machine is mispredicted so much
-constexpr double kTooFast = 1.5;
 constexpr double kWorthTelling = 1;  // seconds of a request
 
 bool on_card(const Plan& plan) { return plan.budget.device > 0; }
@@ -49,19 +48,6 @@ std::string remedy(bool card, bool has_budget, int64_t all_blocks, int64_t total
          text_of(all_blocks);
 }
 
-struct StepSeconds {
-  double predicted = 0, taken = 0;
-  double count = 0;  // of the request's steps
-};
-
-// All of denoising belongs to these steps: with a draft, or much that comes before the loop, that is too much for one and never too little.
-StepSeconds compared(const Plan& plan, int64_t batch, std::vector<double> seconds) {
-  const Request& request = plan.request;
-  const int64_t steps = request.steps - (request.draft ? first_step(request.steps, request.draft->strength) : 0);
-  const auto count = static_cast<double>(steps * ((request.count + batch - 1) / batch));
-  return {plan.predicted.denoise / count, quantile(std::move(seconds), 0.5), count};
-}
-
 }  // namespace
 
 std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total) {
@@ -79,9 +65,13 @@ std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& option
 }
 
 std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds) {
+  const Request& request = plan.request;
   if (seconds.empty() || plan.predicted.denoise <= 0) return {};
-  const auto [predicted, taken, count] = compared(plan, batch, std::move(seconds));
-  if (taken < kTooSlow * predicted || (taken - predicted) * count < kWorthTelling) return {};
+  // All of denoising belongs to these steps: with a draft, or much that comes before the loop, that is too much for one and never too little.
+  const int64_t steps = request.steps - (request.draft ? first_step(request.steps, request.draft->strength) : 0);
+  const auto all_steps = static_cast<double>(steps * ((request.count + batch - 1) / batch));
+  const double predicted = plan.predicted.denoise / all_steps, taken = quantile(std::move(seconds), 0.5);
+  if (taken < kTooSlow * predicted || (taken - predicted) * all_steps < kWorthTelling) return {};
 
   std::string text = "steps took " + printed("%.3g s", taken) + " instead of " + printed("%.3g s", predicted) + ". ";
   const ComponentPlan* transformer = find(plan, "transformer");
@@ -94,12 +84,6 @@ std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t bat
             "with --ram.";
   if (reads_files) text += " Or the disk is slow: weights are read from it at each step.";
   return text + " If the machine has changed since fude measured it, delete " + shown(options.calibration) + '.';
-}
-
-bool was_measured_busy(const Plan& plan, int64_t batch, std::vector<double> seconds) {
-  if (seconds.empty() || plan.predicted.denoise <= 0 || plan.request.draft) return false;
-  const auto [predicted, taken, count] = compared(plan, batch, std::move(seconds));
-  return predicted > kTooFast * taken && (predicted - taken) * count > kWorthTelling;
 }
 
 }  // namespace fude

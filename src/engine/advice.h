@@ -17,7 +17,4 @@ std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& option
 // about as planned, where that is not known, and where it hardly matters.
 std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds);
 
-// Whether they were so much faster than the plan foresaw that other programs must have disturbed the measuring of its rates.
-bool was_measured_busy(const Plan& plan, int64_t batch, std::vector<double> seconds);
-
 }  // namespace fude

@@ -20,6 +20,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
 constexpr int64_t kReadBytes = int64_t{128} << 20;
+constexpr double kDisturbed = 2;     // times what was predicted
 constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
 
 // Of cases at the points of a grid. Along both axes each is larger than the one before. What comes along x behind one that takes too
@@ -72,7 +73,8 @@ Json json_from(const Rates& rates) {
           {"passes", json_from(rates.passes)},
           {"launch", rates.launch},
           {"upload", rates.upload},
-          {"load", rates.load}};
+          {"load", rates.load},
+          {"taken", {{"load", rates.taken.load}, {"encode", rates.taken.encode}, {"denoise", rates.taken.denoise}, {"decode", rates.taken.decode}}}};
 }
 
 bool are_positive(const std::vector<double>& values) {
@@ -91,15 +93,17 @@ RateTable table_from(const Json& json) {
 }
 
 std::optional<Rates> rates_from(const Json& json) {
+  const Json& taken = json.at("taken");
   const Rates rates{.products = table_from(json.at("products")),
                     .attention = table_from(json.at("attention")),
                     .convolutions = table_from(json.at("convolutions")),
                     .passes = table_from(json.at("passes")),
                     .launch = json.at("launch"),
                     .upload = json.at("upload"),
-                    .load = json.at("load")};
+                    .load = json.at("load"),
+                    .taken = {.load = taken.at("load"), .encode = taken.at("encode"), .denoise = taken.at("denoise"), .decode = taken.at("decode")}};
   const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) && are_sound(rates.passes) &&
-                     are_positive({rates.launch, rates.load}) && rates.upload >= 0;
+                     are_positive({rates.launch, rates.load, rates.taken.load, rates.taken.encode, rates.taken.denoise, rates.taken.decode}) && rates.upload >= 0;
   return sound ? std::optional(rates) : std::nullopt;
 }
 
@@ -193,17 +197,30 @@ std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, co
 Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, std::span<const Source> in_files, int64_t room) {
   if (const std::optional<Rates> known = known_rates(op, device, file)) return *known;
   const Rates rates = calibrate(op, in_files, room);
-  if (file.empty()) return rates;
-  Json machines = read_machines(file);
-  machines[key_of(op, device)] = json_from(rates);
-  write_machines(file, machines);
+  keep_rates(op, device, file, rates);
   return rates;
 }
 
-void forget_rates(const Backend& op, const DeviceInfo& device, const std::string& file) {
+bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken) {
+  bool learnt = false;
+  const auto stage = [&](double StageFactors::*factor, double Seconds::*seconds) {
+    const double ratio = taken.*seconds / predicted.*seconds;
+    if (!(predicted.*seconds > 0 && taken.*seconds > 0 && ratio < kDisturbed)) return;
+    rates.taken.*factor *= ratio;
+    learnt = true;
+  };
+  stage(&StageFactors::load, &Seconds::load);
+  stage(&StageFactors::encode, &Seconds::encode);
+  stage(&StageFactors::denoise, &Seconds::denoise);
+  stage(&StageFactors::decode, &Seconds::decode);
+  return learnt;
+}
+
+void keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates) {
   if (file.empty()) return;
   Json machines = read_machines(file);
-  if (machines.erase(key_of(op, device)) > 0) write_machines(file, machines);
+  machines[key_of(op, device)] = json_from(rates);
+  write_machines(file, machines);
 }
 
 }  // namespace fude

@@ -24,7 +24,10 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room);
 // time to measure.
 Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, std::span<const Source> in_files, int64_t room);
 
-// So that they are measured again.
-void forget_rates(const Backend& op, const DeviceInfo& device, const std::string& file);
+// What a request tells of rates that foresaw `predicted` seconds for what took `taken`; stages that took no time tell nothing, and
+// neither do those that took more than twice as long: something else disturbed them. Whether anything was learnt.
+bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken);
+// Keeps them as rates_of does.
+void keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates);
 
 }  // namespace fude

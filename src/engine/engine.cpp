@@ -157,11 +157,12 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   Arena arena(work), host_arena(waiting);
   backend->use(arena);
   backend->use_host(host_arena);
-  const double opened = std::exchange(opening, 0.0);
-  result.seconds.load = opened + clock.seconds();
+  const double opened = std::exchange(opening, 0.0), begun = opened + clock.seconds();
+  result.seconds.load = begun;
+  const Seconds foreseen = result.plan.predicted;
   if (Seconds& predicted = result.plan.predicted; predicted.total > 0) {  // opening is over, and known
-    predicted.load += result.seconds.load;
-    predicted.total += result.seconds.load;
+    predicted.load += begun;
+    predicted.total += begun;
   }
   draw(job, callbacks, result);
   device_bytes(result.used) += arena.peak();
@@ -170,11 +171,15 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   const std::string slow = why_slow(result.plan, options, batch, step_seconds);
   if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
   was_slow = !slow.empty();
-  if (rates && was_measured_busy(result.plan, batch, step_seconds)) {
-    rates.reset();
-    forget_rates(*backend, device, options.calibration);
-  }
+  if (rates && !callbacks.trace) learn_from(foreseen, result.seconds, begun, opened > 0);
   return result;
+}
+
+// `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests.
+void Engine::State::learn_from(Seconds foreseen, Seconds taken, double begun, bool is_first) {
+  taken.load -= begun;
+  if (!is_first) foreseen.load = foreseen.encode = 0;
+  if (learn(*rates, foreseen, taken)) keep_rates(*backend, device, options.calibration, *rates);
 }
 
 std::vector<Result> Engine::State::generate(const std::vector<Request>& requests, const Callbacks& asked) {

@@ -94,6 +94,10 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
   seconds.denoise += work.conditioning.seconds + batches * static_cast<double>(request.steps - first) * together(blocks, work.step.seconds);
   if (request.draft) seconds.denoise += pictures * static_cast<double>(request.draft->steps) * together(blocks, work.draft_step.seconds);
   seconds.decode += pictures * work.decode.seconds;
+  seconds.load *= rates.taken.load;
+  seconds.encode *= rates.taken.encode;
+  seconds.denoise *= rates.taken.denoise;
+  seconds.decode *= rates.taken.decode;
   seconds.total = seconds.load + seconds.encode + seconds.denoise + seconds.decode;
   return seconds;
 }

@@ -49,15 +49,6 @@ TEST(WhySlow, NamesWhatThePlanLeavesOpen) {
   EXPECT_EQ(on_host.find("NVIDIA"), std::string::npos) << on_host;
 }
 
-TEST(WasMeasuredBusy, WhereStepsAreMuchFasterThanPlanned) {
-  const Plan plan = plan_of(30, {.steps = 10}, {.host = 1});  // 3 s a step
-  EXPECT_FALSE(was_measured_busy(plan, 1, {}));
-  EXPECT_FALSE(was_measured_busy(plan, 1, {3, 2.1, 3}));
-  EXPECT_TRUE(was_measured_busy(plan, 1, {1.9, 1.8, 3}));
-  EXPECT_FALSE(was_measured_busy(plan_of(0.3, {.steps = 10}, {.host = 1}), 1, {0.01}));  // it hardly matters
-  EXPECT_FALSE(was_measured_busy(plan_of(0, {.steps = 10}, {.host = 1}), 1, {1}));
-}
-
 // Steps take as long as `pause` besides their work.
 class Slow : public CpuBackend {
  public:

@@ -16,7 +16,8 @@ inline void write_rates(const std::filesystem::path& file, int threads, double r
   const DeviceInfo device = device_info("cpu", threads);
   const nlohmann::json table{{"x", {1}}, {"y", {1}}, {"rates", {rate}}};
   const nlohmann::json rates{{"products", table}, {"attention", table}, {"convolutions", table}, {"passes", table},
-                             {"launch", 1e-9},    {"upload", 0},        {"load", rate}};
+                             {"launch", 1e-9},    {"upload", 0},        {"load", rate},
+                             {"taken", {{"load", 1}, {"encode", 1}, {"denoise", 1}, {"decode", 1}}}};
   std::ofstream(file) << nlohmann::json{{"fude", version()}, {"machines", {{device.description + ", " + device.library + ", f32", rates}}}};
 }
 

@@ -108,13 +108,33 @@ TEST_F(Calibration, KeepsWithinItsRoom) {
   EXPECT_THROW(calibrate(op_, weights_, 1000), Error);
 }
 
-TEST_F(Calibration, IsForgotten) {
-  rates();
-  const DeviceInfo another{.description = "another machine", .library = "a library"};
-  forget_rates(op_, another, file_.string());
-  EXPECT_NE(text().find("a machine"), std::string::npos);
-  forget_rates(op_, {.description = "a machine", .library = "a library"}, file_.string());
-  EXPECT_EQ(text().find("a machine"), std::string::npos);
+TEST_F(Calibration, LearnsFromRequests) {
+  Rates known = rates();
+  const Seconds foreseen{.load = 1, .encode = 0, .denoise = 10, .decode = 2};
+  EXPECT_TRUE(learn(known, foreseen, {.load = 0, .encode = 3, .denoise = 12, .decode = 5}));
+  EXPECT_EQ(known.taken.load, 1);     // was loaded before
+  EXPECT_EQ(known.taken.encode, 1);   // was not foreseen
+  EXPECT_EQ(known.taken.denoise, 1.2);
+  EXPECT_EQ(known.taken.decode, 1);   // disturbed
+  keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
+  EXPECT_EQ(rates().taken.denoise, 1.2);
+  EXPECT_TRUE(learn(known, {.denoise = 12}, {.denoise = 6}));  // of what is foreseen now
+  EXPECT_EQ(known.taken.denoise, 0.6);
+  EXPECT_FALSE(learn(known, {}, {.denoise = 6}));
+}
+
+TEST(Prediction, FollowsWhatPicturesTook) {
+  const fs::path file = fs::temp_directory_path() / ("fude_learnt_" + std::to_string(std::rand()) + ".json");
+  Engine engine({.model = (kSource / "models" / "demo").string()}, {.device = "cpu", .calibration = file.string()});
+  const Request request{.prompt = "a bright park", .steps = 12, .guidance = 5};
+  double error = INFINITY;  // the machine may be busy with other things at any time
+  for (int i = 0; i < 6 && error > 0.15; ++i) {
+    const Result result = engine.generate(request);
+    EXPECT_GT(result.plan.predicted.denoise, 0);
+    error = std::abs(result.plan.predicted.denoise / result.seconds.denoise - 1);
+  }
+  EXPECT_LT(error, 0.15);
+  fs::remove(file);
 }
 
 TEST_F(Calibration, CostsOnlyTimeWhereNothingCanBeWritten) {

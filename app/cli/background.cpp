@@ -1,13 +1,9 @@
 #include "background.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace fude {
-namespace {
-
-constexpr size_t kMostWaiting = 4;  // each may hold a picture
-
-}  // namespace
 
 Background::Background() : thread_([this] { work(); }) {}
 
@@ -20,9 +16,9 @@ Background::~Background() {
   thread_.join();
 }
 
-void Background::add(std::function<void()> piece) {
+void Background::add(std::function<void()> piece, size_t most_waiting) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return pieces_.size() < kMostWaiting || failure_; });
+  changed_.wait(lock, [&] { return pieces_.size() < std::min(most_waiting, kMostWaiting) || failure_; });
   if (failure_) std::rethrow_exception(failure_);
   pieces_.push_back(std::move(piece));
   changed_.notify_all();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -12,13 +13,15 @@ namespace fude {
 
 class Background {
  public:
+  static constexpr size_t kMostWaiting = 4;
+
   Background();
   ~Background();  // does what is left, unless a piece failed
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  // Waits while several pieces are left. Throws what an earlier piece threw; no piece is done after one that failed.
-  void add(std::function<void()> piece);
+  // Waits while so many pieces are left, or several. Throws what an earlier piece threw; no piece is done after one that failed.
+  void add(std::function<void()> piece, size_t most_waiting = kMostWaiting);
   bool has_more();         // pieces besides the one that is done now
   void check();            // throws what a piece threw
   void wait();             // until all is done; then as check

@@ -36,6 +36,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kManyPictures = 1000;    // more are drawn only when --yes or a person says so,
 constexpr double kManySeconds = 2 * 3600;  // and so are those that take longer
+constexpr size_t kPicturesBytes = size_t{32} << 20;  // of those that are saved while others are drawn
 constexpr int64_t kPicturesAtOnce = 16;    // of one request: with many steps they are finished together
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -264,10 +265,12 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
     set_done(task);
     // Those of a batch are finished together: they are encoded side by side, and then saved in their order.
     const auto picture = std::make_shared<const Image>(image);
-    std::shared_future<Encoded> encoded = std::async([this, &saver, picture, request = batch.request, place = saved, number = task.number] {
-      return Encoded{saver.encode(*picture, request, place, number), jpeg_for_report(*picture, layout_.count)};
-    });
-    saving_.add([this, &saver, task, picture, encoded] { save(task, *picture, encoded.get(), saver); });
+    const auto encoded = std::make_shared<std::future<Encoded>>(
+        std::async([this, &saver, picture, request = batch.request, place = saved, number = task.number] {
+          return Encoded{saver.encode(*picture, request, place, number), jpeg_for_report(*picture, layout_.count)};
+        }));
+    const size_t together = std::max<size_t>(1, kPicturesBytes / (3 * image.rgb.size()));  // as pixels, filtered, and compressed
+    saving_.add([this, &saver, task, picture, encoded] { save(task, *picture, encoded->get(), saver); }, together);
     ++saved;
     if (!asked_) ask(pace_.seconds_of(effort_left_));
   };

@@ -43,7 +43,8 @@ struct EngineOptions {
   int64_t vram = 0, ram = 0;
   // Folders where embeddings of prompts are kept, so that a prompt is encoded once: read from all, written to each.
   std::vector<std::string> embeddings;
-  // File where the rates of this machine are kept, measured once in about a second; empty: each engine that needs them measures.
+  // File where the rates of this machine are kept, measured once in about a second; empty: pictures are not predicted, and each engine
+  // that is asked for a plan measures.
   std::string calibration;
   // A card that is not here, for Engine::plan only: card_names(). Its rates are published ones times what kernels reach elsewhere.
   std::string card;

@@ -13,10 +13,10 @@ namespace {
 
 struct Version {
   const char *line, *mount;             // how its line in /proc/self/cgroup begins, behind the number; its folder
-  const char *most, *taken, *in_cache;  // files, and the name in the file memory.stat
+  const char *most, *taken, *in_cache;  // files, and how names in the file memory.stat begin
 };
-constexpr Version kVersions[] = {{":", "", "memory.max", "memory.current", "inactive_file"},
-                                 {"memory:", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}};
+constexpr Version kVersions[] = {{":", "", "memory.max", "memory.current", ""},
+                                 {"memory:", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"}};
 
 // "max", and a file that is not there, are no number.
 std::optional<int64_t> number_in(const fs::path& file) {
@@ -25,12 +25,13 @@ std::optional<int64_t> number_in(const fs::path& file) {
   return in >> n ? std::optional(n) : std::nullopt;
 }
 
-int64_t number_after(const fs::path& file, const std::string& name) {
-  std::ifstream in(file);
+int64_t files_in_cache(const fs::path& statistics, const std::string& prefix) {
+  std::ifstream in(statistics);
   std::string each;
+  int64_t bytes = 0;
   for (int64_t n = 0; in >> each >> n;)
-    if (each == name) return n;
-  return 0;
+    if (each == prefix + "inactive_file" || each == prefix + "active_file") bytes += n;
+  return bytes;
 }
 
 // The group's path in a line like "4:memory:/docker/1f2e…", relative to the mount.
@@ -53,7 +54,7 @@ HostMemory within_control_groups(HostMemory machine, const fs::path& root, const
       const fs::path folder = root / version.mount / *group;
       const std::optional<int64_t> most = number_in(folder / version.most), taken = number_in(folder / version.taken);
       if (most && taken) {
-        const int64_t free = *most - *taken + number_after(folder / "memory.stat", version.in_cache);
+        const int64_t free = *most - *taken + files_in_cache(folder / "memory.stat", version.in_cache);
         machine.total = std::min(machine.total, *most);
         machine.available = std::min(machine.available, std::max<int64_t>(0, free));
       }

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 #include <future>
+#include <thread>
 
 #include "core/dtype.h"
 
@@ -112,16 +113,17 @@ void box_muller_narrow(float* d, Round rn) {
   }
 }
 
-// Calls transform with every group of 16, a thread for each kGroups of them: sixteen pictures of a gacha wait for their noise.
+// Calls transform with every group of 16 on the cores there are: sixteen pictures of a gacha wait for their noise.
 template <class Transform>
 void transform_groups(std::vector<float>& values, const Transform& transform) {
-  constexpr size_t kGroups = 512;
+  constexpr size_t kLeastGroups = 512;  // of a thread
   const size_t groups = values.size() / 16;
-  const auto share = [&](size_t first) {
-    for (size_t group = first; group < std::min(first + kGroups, groups); ++group) transform(&values[group * 16]);
+  const size_t threads = std::clamp<size_t>(groups / kLeastGroups, 1, std::max(1u, std::thread::hardware_concurrency()));
+  const auto share = [&](size_t thread) {
+    for (size_t group = groups * thread / threads; group < groups * (thread + 1) / threads; ++group) transform(&values[group * 16]);
   };
   std::vector<std::future<void>> others;
-  for (size_t first = kGroups; first < groups; first += kGroups) others.push_back(std::async(share, first));
+  for (size_t thread = 1; thread < threads; ++thread) others.push_back(std::async(share, thread));
   share(0);
   for (std::future<void>& other : others) other.get();
 }

@@ -303,7 +303,7 @@ void CudaBackend::poison(void* memory, int64_t bytes) const {
 // ---- copies ----------------------------------------------------------------------------------------------------------------
 
 void CudaBackend::do_upload(const Tensor& out, const void* host) {
-  // From pageable memory the driver has read it when this returns; pinned memory is written in the same stream only.
+  // From pageable memory the driver has read it when this returns; who writes pinned memory anew has waited for the stream.
   check(cudaMemcpyAsync(out.data, host, static_cast<size_t>(out.bytes()), cudaMemcpyHostToDevice, stream()), "copying to it");
 }
 

@@ -20,7 +20,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
 constexpr int64_t kReadBytes = int64_t{128} << 20;
-constexpr double kDisturbed = 2;     // times what was predicted
+constexpr double kDisturbed = 2;        // times what the rates foresee
+constexpr double kWorthKeeping = 0.02;  // a smaller change is not worth a file
 constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
 
 // Of cases at the points of a grid. Along both axes each is larger than the one before. What comes along x behind one that takes too
@@ -46,16 +47,16 @@ RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, s
 }
 
 // FLOP/s of products that go on for a while.
-double sustained_rate(Backend& op) {
-  Stopwatch patient(op, {.rounds = 3, .seconds = 0.4, .quantile = 0.5});
+double sustained_rate(Backend& op, int64_t room) {
+  Stopwatch patient(op, {.rounds = 3, .seconds = 0.4, .quantile = 0.5}, room);
   const Timing timing = patient.time(product(8192, 1536, 1536));
   return timing.flops / timing.seconds;
 }
 
 // A card that has worked for a while clocks lower than one that was asked for a few milliseconds: by `kept` where it only multiplies,
 // by about half of that, on a scale of ratios, where a request's other operations let it rest in between.
-void slow_down(Backend& op, Rates& rates) {
-  const double kept = std::min(1.0, sustained_rate(op) / rates.products.at(8192, 1536));
+void slow_down(Backend& op, Rates& rates, int64_t room) {
+  const double kept = std::min(1.0, sustained_rate(op, room) / rates.products.at(8192, 1536));
   for (RateTable* table : {&rates.products, &rates.attention, &rates.convolutions})
     for (double& each : table->rates) each *= std::sqrt(kept);
 }
@@ -78,8 +79,10 @@ Json json_from(const Rates& rates) {
 }
 
 bool are_positive(const std::vector<double>& values) {
-  return !values.empty() && std::all_of(values.begin(), values.end(), [](double value) { return value > 0 && std::isfinite(value); });
+  return !values.empty() && std::all_of(values.begin(), values.end(), [](double value) { return value > 1e-30 && value < 1e30; });
 }
+
+bool is_factor(double value) { return value > 1e-3 && value < 1e3; }
 
 bool are_sound(const RateTable& table) {
   const auto ascend = [](const std::vector<double>& points) {
@@ -103,7 +106,8 @@ std::optional<Rates> rates_from(const Json& json) {
                     .load = json.at("load"),
                     .taken = {.load = taken.at("load"), .encode = taken.at("encode"), .denoise = taken.at("denoise"), .decode = taken.at("decode")}};
   const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) && are_sound(rates.passes) &&
-                     are_positive({rates.launch, rates.load, rates.taken.load, rates.taken.encode, rates.taken.denoise, rates.taken.decode}) && rates.upload >= 0;
+                     are_positive({rates.launch, rates.load}) && is_factor(rates.taken.load) && is_factor(rates.taken.encode) &&
+                     is_factor(rates.taken.denoise) && is_factor(rates.taken.decode) && rates.upload >= 0;
   return sound ? std::optional(rates) : std::nullopt;
 }
 
@@ -138,9 +142,11 @@ std::vector<Source> large_weights(const Checkpoint& checkpoint) {
   constexpr int64_t kMost = 13;  // 1 GiB of SD3.5's in 16 bits: more than any processor's caches hold
   std::vector<Source> weights;
   if (checkpoint.has(Component::t5))
-    for (int64_t i = 0; i < std::min(kMost, checkpoint.t5().layers); ++i)
-      weights.push_back(checkpoint.find(Component::t5, "encoder.block." + std::to_string(i) + ".layer.1.DenseReluDense.wo.weight"));
-  while (weights.size() < 2) weights.push_back(checkpoint.find(Component::clip_g, "text_model.embeddings.token_embedding.weight"));
+    for (int64_t i = 0; i < std::min(kMost, checkpoint.t5().layers); ++i) {
+      Source next = checkpoint.find(Component::t5, "encoder.block." + std::to_string(i) + ".layer.1.DenseReluDense.wo.weight");
+      if (weights.empty() || next.shape == weights.front().shape) weights.push_back(std::move(next));
+    }
+  if (weights.empty()) weights.push_back(checkpoint.find(Component::clip_g, "text_model.embeddings.token_embedding.weight"));
   return weights;
 }
 
@@ -148,7 +154,7 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
   Stopwatch stopwatch(op, kHasty, room);
   const DType dtype = op.dtype();
   op.predict(nullptr);
-  if (!op.on_host()) sustained_rate(op);      // a card that idled takes a while to clock up
+  if (!op.on_host()) sustained_rate(op, room);  // a card that idled takes a while to clock up
   stopwatch.time(product(1024, 1024, 1024));  // so that it knows about how long others take
   stopwatch.time(norm(512, dtype));
 
@@ -167,10 +173,12 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
     return conv(side, side, channels, channels, false);
   });
   if (!op.on_host()) {
-    rates.upload = stopwatch.load_rate({.out = 8192, .in = 8192}, std::vector<ReadRows>(9, [](int64_t, int64_t, DType, void*) {}));
-    slow_down(op, rates);
+    const int64_t width = 8192, rows = std::min(kReadBytes, room / 2) / (width * size_of(dtype));
+    rates.upload = stopwatch.load_rate({.out = rows, .in = width}, std::vector<ReadRows>(8, [](int64_t, int64_t, DType, void*) {}));
+    slow_down(op, rates, room);
   }
-  const int64_t width = in_files.front().row_elements(), rows = std::min(in_files.front().rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
+  const int64_t width = std::max<int64_t>(1, in_files.front().row_elements());
+  const int64_t rows = std::min(in_files.front().rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
   std::vector<ReadRows> weights;
   for (const Source& each : in_files)
     weights.push_back([&each](int64_t begin, int64_t end, DType as, void* to) { read_rows(each, begin, end, as, to); });
@@ -204,10 +212,10 @@ Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, s
 bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken) {
   bool learnt = false;
   const auto stage = [&](double StageFactors::*factor, double Seconds::*seconds) {
-    const double ratio = taken.*seconds / predicted.*seconds;
-    if (!(predicted.*seconds > 0 && taken.*seconds > 0 && ratio < kDisturbed)) return;
-    rates.taken.*factor *= ratio;
-    learnt = true;
+    const double now = rates.taken.*factor * (taken.*seconds / predicted.*seconds);
+    if (!(predicted.*seconds > 0 && is_factor(now)) || now > kDisturbed) return;
+    learnt = learnt || std::abs(now / rates.taken.*factor - 1) > kWorthKeeping;
+    rates.taken.*factor = now;
   };
   stage(&StageFactors::load, &Seconds::load);
   stage(&StageFactors::encode, &Seconds::encode);

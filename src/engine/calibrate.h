@@ -12,10 +12,10 @@
 
 namespace fude {
 
-// Weights of one shape, at least two, whose files tell how fast a model is read.
+// Weights of one shape, at least one, whose files tell how fast a model is read.
 std::vector<Source> large_weights(const Checkpoint& checkpoint);
 
-// Measures in the dtype the backend uses, within `room` bytes; afterwards the backend has no arena. in_files: large_weights.
+// Measures in the dtype the backend uses, within `room` bytes of the device and as many of the host; afterwards the backend has no arena. in_files: large_weights.
 // Error{cancelled, out_of_memory, io}.
 Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room);
 
@@ -24,8 +24,8 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room);
 // time to measure.
 Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, std::span<const Source> in_files, int64_t room);
 
-// What a request tells of rates that foresaw `predicted` seconds for what took `taken`; stages that took no time tell nothing, and
-// neither do those that took more than twice as long: something else disturbed them. Whether anything was learnt.
+// What a request tells of rates that foresaw `predicted` seconds for what took `taken`. Stages that took no time tell nothing, and
+// neither do those that took more than twice what the rates alone foresee: something else disturbed them. Whether it is worth keeping.
 bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken);
 // Keeps them as rates_of does.
 void keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates);

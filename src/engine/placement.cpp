@@ -283,8 +283,10 @@ Plan Engine::State::plan_of(const Job& job) {
 
 void Engine::State::measure_rates() {
   if (rates) return;
+  const Bytes free = room();
+  const int64_t placed = weights.size() + work.size();
   try {
-    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, large_weights(checkpoint), device_bytes(room()))
+    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, large_weights(checkpoint), (backend->on_host() ? free.host : std::min(free.device, free.host)) - placed)
                                  : expected_rates(card_sheet(options.card));
   } catch (const Error& error) {  // memory is planned all the same
     if (error.code() != Code::out_of_memory) throw;

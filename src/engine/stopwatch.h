@@ -33,8 +33,8 @@ class Stopwatch {
   bool fits(const BenchCase& item);
   const BenchPeaks& peaks() const { return peaks_; }
 
-  // Bytes a second of a model's weights that go to the device one after the other, with reading them. The first warms up; of the
-  // others as many as take a moment.
+  // Bytes a second of a model's weights that go to the device one after the other, with reading them from the system's cache: as many
+  // as take a moment when they are read for the first time.
   double load_rate(const WeightShape& shape, std::span<const ReadRows> weights);
 
  private:

@@ -13,6 +13,10 @@
 #else
 #include <dlfcn.h>
 #endif
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace fude {
 
@@ -43,6 +47,13 @@ std::string processor_name() {
                    nullptr, name, &size) != ERROR_SUCCESS)
     return "processor";
   return name;
+}
+
+bool may_use_tiles() {
+  constexpr DWORD64 kTileData = DWORD64{1} << 18;
+  using Enable = BOOL(WINAPI*)(DWORD64);
+  const auto enable = reinterpret_cast<Enable>(library_function("kernel32.dll", "EnableProcessOptionalXStateFeatures"));
+  return enable && enable(kTileData);
 }
 
 #else
@@ -86,6 +97,15 @@ void* library_function(const char* library, const char* name) {
 std::string processor_name() {
   const std::string name = field("/proc/cpuinfo", "model name");
   return name.empty() ? "processor" : name;
+}
+
+bool may_use_tiles() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 #endif

@@ -1,7 +1,8 @@
 // The tuned host backend: products through oneDNN with weights packed once, rows through kernels chosen for the processor.
 //
-// f32 everywhere, and bf16 where the processor multiplies it (AVX-512 BF16, AMX). What is not tuned (f16, bf16 elsewhere) falls
-// back to the reference loops, which are right and slow; compute_dtype keeps requests away from them.
+// f32 everywhere, and bf16 where the processor multiplies it (AVX-512 BF16, AMX). With AMX, linears in bf16 are our own (tile_products.h).
+// What is not tuned (f16, bf16 elsewhere) falls back to the reference loops, which are right and slow; compute_dtype keeps requests
+// away from them.
 #pragma once
 
 #include <memory>
@@ -50,6 +51,9 @@ class CpuBackend : public ReferenceBackend {
   static ConvCall of_picture(const ConvCall& call, int64_t i);
   static bool activates_apart(const LinearCall& call);
   int64_t linear_workspace(const LinearCall& call) const;
+  int64_t tile_workspace(const LinearCall& call) const;
+  void multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const;
+  Weight pack_tiles(const WeightShape& shape, const ReadRows& read, void* destination) const;
   void linear(const LinearCall& call, void* workspace);
   void upsample(const Tensor& x, char* out) const;
 

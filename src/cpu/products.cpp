@@ -6,8 +6,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/system.h"
 #include "cpu/parallel.h"
 #include "cpu/rows.h"
+#include "cpu/tile_products.h"
 #include "fude/error.h"
 
 namespace fude {
@@ -16,6 +18,12 @@ namespace cpu {
 
 bool multiplies_bf16() {
   static const bool yes = static_cast<int>(dnnl::get_effective_cpu_isa()) >= static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+  return yes;
+}
+
+bool has_tiles() {
+  static const bool yes =
+      static_cast<int>(dnnl::get_effective_cpu_isa()) >= static_cast<int>(dnnl::cpu_isa::avx512_core_amx) && may_use_tiles();
   return yes;
 }
 
@@ -72,6 +80,9 @@ const typename Map::mapped_type& remember(Map& map, const Key& key, Make make) {
   if (found == map.end()) found = map.emplace(key, make()).first;
   return found->second;
 }
+
+// Our own products take linears, and 1×1 convolutions, which are linears.
+bool is_tiled(const WeightShape& shape, DType dtype) { return shape.kernel == 1 && dtype == DType::bf16 && cpu::has_tiles(); }
 
 int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }
 
@@ -143,22 +154,26 @@ const dnnl::convolution_forward::primitive_desc& CpuBackend::Products::conv(cons
 }
 
 std::string CpuBackend::description() const {
-  return std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") + cpu::row_kernels().name;
+  return std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") + cpu::row_kernels().name +
+         (cpu::has_tiles() ? " with AMX" : "");
 }
 
 std::string CpuBackend::library() {
   const dnnl_version_t* v = dnnl_version();
-  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) +
+         (cpu::has_tiles() ? ", own AMX products" : "");
 }
 
 int64_t CpuBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
   if (!is_tuned(dtype)) return ReferenceBackend::packed_bytes(shape, dtype);
+  if (is_tiled(shape, dtype)) return cpu::packed_tile_bytes(shape.in, shape.out);
   const auto& packed = shape.kernel == 1 ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
   return static_cast<int64_t>(packed.get_size());
 }
 
 Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination, Side side) const {
   if (!is_tuned(dtype)) return ReferenceBackend::pack(shape, dtype, read, destination, side);
+  if (is_tiled(shape, dtype)) return pack_tiles(shape, read, destination);
   const bool is_linear = shape.kernel == 1;
   const auto& packed = is_linear ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
   const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)
@@ -209,7 +224,12 @@ int64_t CpuBackend::workspace(const std::vector<LinearCall>& calls) const {
 }
 
 void CpuBackend::do_linears(const std::vector<LinearCall>& calls, void* workspace) {
-  for (const LinearCall& call : calls) linear(call, workspace);
+  std::vector<LinearCall> tiled;
+  for (const LinearCall& call : calls) {
+    if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) tiled.push_back(call);
+    else linear(call, workspace);
+  }
+  if (!tiled.empty()) multiply_on_tiles(tiled, workspace);
 }
 
 // Rows that are columns of a wider tensor, brought together: from AVX-512 on, oneDNN's packed products take no strides.
@@ -230,6 +250,7 @@ struct CpuBackend::Products::Contiguous {
 // The workspace: x and out where they are not contiguous, then oneDNN's scratch.
 int64_t CpuBackend::linear_workspace(const LinearCall& call) const {
   if (!is_tuned(call.w.weight.dtype)) return 0;
+  if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) return tile_workspace(call);
   return Products::Contiguous(call.x).bytes() + Products::Contiguous(call.out).bytes() +
          static_cast<int64_t>(products_->linear(call).pd.scratchpad_desc().get_size());
 }
@@ -329,7 +350,7 @@ void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
     for (int64_t i = 0; i < call.x.dim(0); ++i) do_conv2d(of_picture(call, i), workspace);
     return;
   }
-  if (call.w.weight.shape.kernel == 1) return linear(as_linear(call), workspace);
+  if (call.w.weight.shape.kernel == 1) return do_linears({as_linear(call)}, workspace);
   const Products::ConvPlan plan(*products_, call);
   const dnnl::engine& engine = products_->engine;
   char* const upsampled = static_cast<char*>(workspace);

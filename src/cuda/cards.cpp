@@ -32,27 +32,31 @@ std::string why_no_cuda() {
   return "";
 }
 
-std::vector<DeviceInfo> cuda_cards() {
-  std::vector<DeviceInfo> cards;
-  if (!why_no_cuda().empty()) return cards;
-  int count = 0, driver = 0;
+std::vector<std::string> cuda_card_names() {
+  std::vector<std::string> names;
+  if (!why_no_cuda().empty()) return names;
+  int count = 0;
   check(cudaGetDeviceCount(&count), "counting cards");
+  for (int i = 0; i < count; ++i) names.push_back(i == 0 ? "cuda" : "cuda:" + std::to_string(i));
+  return names;
+}
+
+DeviceInfo cuda_card(size_t index) {
+  int driver = 0;
   check(cudaDriverGetVersion(&driver), "asking for its driver");
-  for (int i = 0; i < count; ++i) {
-    cudaDeviceProp properties{};
-    check(cudaGetDeviceProperties(&properties, i), "asking what it is");
-    size_t available = 0, total = 0;
-    check(cudaSetDevice(i), "starting");
-    check(cudaMemGetInfo(&available, &total), "asking for its memory");
-    cards.push_back({.name = i == 0 ? "cuda" : "cuda:" + std::to_string(i),
-                     .description = std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
-                                    std::to_string(properties.minor),
-                     .library = cuda_library() + ", driver for CUDA " + cuda::version_text(driver),
-                     .memory = static_cast<int64_t>(total),
-                     .free = static_cast<int64_t>(available),
-                     .fast_dtypes = properties.major >= 8 ? "bf16, f16" : "f16"});
-  }
-  return cards;
+  const int card = static_cast<int>(index);
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, card), "asking what it is");
+  size_t available = 0, total = 0;
+  check(cudaSetDevice(card), "starting");
+  check(cudaMemGetInfo(&available, &total), "asking for its memory");
+  return {.name = cuda_card_names()[index],
+          .description = std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
+                         std::to_string(properties.minor),
+          .library = cuda_library() + ", driver for CUDA " + cuda::version_text(driver),
+          .memory = static_cast<int64_t>(total),
+          .free = static_cast<int64_t>(available),
+          .fast_dtypes = properties.major >= 8 ? "bf16, f16" : "f16"};
 }
 
 }  // namespace fude

@@ -14,8 +14,10 @@ namespace fude {
 // "CUDA 13.0"; empty in a build without it.
 std::string cuda_library();
 
-// Named "cuda", "cuda:1" … Starts each card to ask for its memory.
-std::vector<DeviceInfo> cuda_cards();
+// "cuda", "cuda:1" … Starts none of them.
+std::vector<std::string> cuda_card_names();
+// What is known of the card with this place among the names. Starts it to ask for its memory. Error{device}.
+DeviceInfo cuda_card(size_t index);
 
 // The backend of one card. Error{device}.
 std::unique_ptr<Backend> make_cuda_backend(int index);

@@ -1,5 +1,6 @@
 #include "engine/devices.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -32,8 +33,11 @@ DType requested_dtype(const std::string& name) {
 }
 
 DeviceInfo device_info(const std::string& name, int threads) {
-  for (const DeviceInfo& card : cuda_cards())
-    if (card.name == name) return card;
+  if (name != "cpu") {
+    const std::vector<std::string> cards = cuda_card_names();
+    const auto card = std::find(cards.begin(), cards.end(), name);
+    if (card != cards.end()) return cuda_card(static_cast<size_t>(card - cards.begin()));
+  }
   const HostMemory memory = host_memory();
   const CpuBackend cpu(threads);
   return {.name = "cpu",
@@ -45,7 +49,8 @@ DeviceInfo device_info(const std::string& name, int threads) {
 }
 
 std::vector<DeviceInfo> devices() {
-  std::vector<DeviceInfo> all = cuda_cards();
+  std::vector<DeviceInfo> all;
+  for (size_t i = 0; i < cuda_card_names().size(); ++i) all.push_back(cuda_card(i));
   all.push_back(device_info("cpu", 0));
   return all;
 }

@@ -38,14 +38,13 @@ class FakeCard : public CpuBackend {
   Buffer allocate(int64_t bytes) const override {
     card_.count("taking memory", Code::out_of_memory);
     if (card_.live + bytes > card_.capacity) throw Error(Code::out_of_memory, "the test's card is full");
-    the_card = &card_;
-    live_bytes[nullptr] = 0;
+    taken[nullptr] = {&card_, 0};
     Buffer memory = host_buffer(bytes);
     card_.live += bytes;
     card_.most = std::max(card_.most, card_.live);
-    live_bytes[memory.data()] = bytes;
+    taken[memory.data()] = {&card_, bytes};
     return {memory.release(), bytes, [](std::byte* p) {
-              the_card->live -= live_bytes[p];
+              taken[p].card->live -= taken[p].bytes;
               free_host_buffer(p);
             }};
   }
@@ -101,8 +100,11 @@ class FakeCard : public CpuBackend {
 
   Card& card_;
   mutable std::vector<std::function<void()>> waiting_;
-  static inline Card* the_card = nullptr;
-  static inline std::map<std::byte*, int64_t> live_bytes;
+  struct Taken {
+    Card* card = nullptr;  // several may be in use at once
+    int64_t bytes = 0;
+  };
+  static inline std::map<std::byte*, Taken> taken;
 };
 
 // The shipped model: it has more blocks than fixtures have.

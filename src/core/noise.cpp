@@ -4,10 +4,9 @@
 #include <array>
 #include <cassert>
 #include <cmath>
-#include <future>
-#include <thread>
 
 #include "core/dtype.h"
+#include "core/threads.h"
 
 namespace fude {
 
@@ -113,19 +112,15 @@ void box_muller_narrow(float* d, Round rn) {
   }
 }
 
-// Calls transform with every group of 16 on the cores there are: sixteen pictures of a gacha wait for their noise.
+// Calls transform with every group of 16; sixteen pictures of a gacha wait for their noise.
 template <class Transform>
 void transform_groups(std::vector<float>& values, const Transform& transform) {
-  constexpr size_t kLeastGroups = 512;  // of a thread
+  constexpr size_t kGroups = 512;  // a piece of work
   const size_t groups = values.size() / 16;
-  const size_t threads = std::clamp<size_t>(groups / kLeastGroups, 1, std::max(1u, std::thread::hardware_concurrency()));
-  const auto share = [&](size_t thread) {
-    for (size_t group = groups * thread / threads; group < groups * (thread + 1) / threads; ++group) transform(&values[group * 16]);
-  };
-  std::vector<std::future<void>> others;
-  for (size_t thread = 1; thread < threads; ++thread) others.push_back(std::async(share, thread));
-  share(0);
-  for (std::future<void>& other : others) other.get();
+  on_all_cores(static_cast<int64_t>((groups + kGroups - 1) / kGroups), [&](int64_t piece) {
+    const size_t first = static_cast<size_t>(piece) * kGroups;
+    for (size_t group = first; group < std::min(first + kGroups, groups); ++group) transform(&values[group * 16]);
+  });
 }
 
 std::vector<float> cpu_randn(Noise kind, uint64_t seed, int64_t n) {

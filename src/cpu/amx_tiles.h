@@ -75,7 +75,6 @@ struct AmxTiles {
 
  private:
   static constexpr int64_t kSumStride = kBlock * 4;
-
 };
 
 }  // namespace

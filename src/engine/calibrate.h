@@ -15,7 +15,8 @@ namespace fude {
 // Weights of one shape, at least one, whose files tell how fast a model is read.
 std::vector<Source> large_weights(const Checkpoint& checkpoint);
 
-// Measures in the dtype the backend uses, within `room` bytes of the device and as many of the host; afterwards the backend has no arena. in_files: large_weights.
+// Measures in the dtype the backend uses, within `room` bytes of the device and as many of the host; afterwards the backend has no
+// arena. in_files: large_weights.
 // Error{cancelled, out_of_memory, io}.
 Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room);
 

@@ -5,11 +5,10 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <future>
 #include <new>
 #include <span>
-#include <thread>
+
+#include "core/threads.h"
 
 namespace fude {
 namespace {
@@ -57,19 +56,6 @@ Piece deflated(std::span<const uint8_t> data, bool last) {
   return piece;
 }
 
-// Calls each(i) for 0 to n - 1 on the cores there are.
-template <class Each>
-void for_all(int64_t n, const Each& each) {
-  const int64_t threads = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, n);
-  const auto share = [&](int64_t first) {
-    for (int64_t i = first; i < n; i += threads) each(i);
-  };
-  std::vector<std::future<void>> others;
-  for (int64_t thread = 1; thread < threads; ++thread) others.push_back(std::async(share, thread));
-  share(0);
-  for (std::future<void>& other : others) other.get();
-}
-
 }  // namespace
 
 std::vector<uint8_t> compressed_pixels(const Image& image) {
@@ -79,7 +65,7 @@ std::vector<uint8_t> compressed_pixels(const Image& image) {
 
   const std::vector<uint8_t> nothing(static_cast<size_t>(row));
   std::vector<Piece> all(static_cast<size_t>(pieces));
-  for_all(pieces, [&](int64_t i) {
+  on_all_cores(pieces, [&](int64_t i) {
     const int64_t begin = begin_of(i), end = begin_of(i + 1);
     std::vector<uint8_t> filtered(static_cast<size_t>((end - begin) * stored));
     for (int64_t y = begin; y < end; ++y)

@@ -25,6 +25,13 @@ inline const std::filesystem::path kSource = FUDE_SOURCE_DIR;
 inline std::filesystem::path fixture(const std::string& name) { return kSource / "tests" / "fixtures" / name; }
 inline const std::vector<std::string> kPipelines = {"dual", "plain", "no_t5", "odd", "turbo"};
 
+// Of two pictures, in levels.
+inline double largest_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
+  double most = a.size() == b.size() ? 0 : 256;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  return most;
+}
+
 // Mean squared error over the mean square of what was expected.
 inline double nmse(const float* actual, const float* expected, size_t n) {
   double error = 0, power = 0;

@@ -240,7 +240,8 @@ TEST_P(LittleMemory, HoldsTilesAsPlanned) {
     EXPECT_EQ(plan.decode_tiles, 2);
     EXPECT_EQ(plan.decode_through_host, vram > 0);
     const Result result = engine.generate(tiled);
-    EXPECT_EQ(result.images[0].rgb, expected.images[0].rgb);
+    EXPECT_EQ(result.images[0].latents, expected.images[0].latents);
+    EXPECT_LE(largest_difference(result.images[0].rgb, expected.images[0].rgb), vram > 0 ? 1 : 0);  // bands add up in another order
     for (const Bytes& used : {result.used, result.images[0].used}) {
       EXPECT_EQ(used.device, plan.planned.device);
       EXPECT_EQ(used.host, plan.planned.host);

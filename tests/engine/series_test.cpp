@@ -29,12 +29,6 @@ class Series : public testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(Devices, Series, testing::ValuesIn(engine_devices()), [](const auto& test) { return test.param; });
 
-double largest_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
-  double most = a.size() == b.size() ? 0 : 256;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
-  return most;
-}
-
 TEST_P(Series, APictureOfABatchIsRepeatedAlone) {
   Engine engine = this->engine();
   Request request = this->request();

@@ -9,6 +9,7 @@
 #include "cpu/parallel.h"
 #include "cpu/products.h"
 #include "cpu/rows.h"
+#include "cpu/tile_products.h"
 
 namespace fude {
 
@@ -17,14 +18,16 @@ namespace {
 using cpu::is_tuned;
 using dnnl::memory;
 
-constexpr int64_t kTileBytes = 512 << 10;  // of f32 scores: half of a common second-level cache
+constexpr int64_t kScoreBytes = 512 << 10;  // of f32 scores: half of a common second-level cache
 
 int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }
 int64_t bytes_of(const memory::desc& desc) { return round_up(static_cast<int64_t>(desc.get_size())); }
 
+bool is_tiled(const Tensor& q, int64_t head_dim) { return q.dtype == DType::bf16 && head_dim % cpu::kStep == 0 && cpu::has_tiles(); }
+
 // Query rows of a tile: as many as the cache holds, in multiples of 16.
 int64_t tile_rows(int64_t queries, int64_t keys) {
-  return std::min(queries, std::clamp<int64_t>(kTileBytes / (keys * 4) / 16 * 16, 16, 128));
+  return std::min(queries, std::clamp<int64_t>(kScoreBytes / (keys * 4) / 16 * 16, 16, 128));
 }
 
 }  // namespace
@@ -60,10 +63,12 @@ struct CpuBackend::Products::AttentionPlan {
 };
 
 int64_t CpuBackend::workspace(const AttentionCall& call) const {
+  if (is_tiled(call.q, call.head_dim)) return tile_workspace(call);
   return is_tuned(call.q.dtype) ? Products::AttentionPlan(*products_, call).bytes(threads_) : 0;
 }
 
 void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) {
+  if (is_tiled(call.q, call.head_dim)) return attend_on_tiles(call, workspace_begin);
   if (!is_tuned(call.q.dtype)) return ReferenceBackend::do_attention(call, workspace_begin);
   const Products::AttentionPlan plan(*products_, call);
   const int64_t queries = call.q.dim(1), keys = call.k.dim(1), d = call.head_dim, heads = call.options.heads;

@@ -53,6 +53,8 @@ class CpuBackend : public ReferenceBackend {
   int64_t linear_workspace(const LinearCall& call) const;
   int64_t tile_workspace(const LinearCall& call) const;
   void multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const;
+  int64_t tile_workspace(const AttentionCall& call) const;
+  void attend_on_tiles(const AttentionCall& call, void* workspace) const;
   Weight pack_tiles(const WeightShape& shape, const ReadRows& read, void* destination) const;
   void linear(const LinearCall& call, void* workspace);
   void upsample(const Tensor& x, char* out) const;

@@ -61,7 +61,7 @@ Weight CpuBackend::pack_tiles(const WeightShape& shape, const ReadRows& read, vo
       const int64_t first = i * cpu::kBlock, last = std::min(first + cpu::kBlock, shape.out);
       char* const packed = static_cast<char*>(destination) + i * cpu::packed_tile_bytes(shape.in, 1);
       read(first, last, DType::bf16, rows.data());
-      cpu::pack_tile_block(rows.data(), last - first, shape.in, packed);
+      cpu::pack_tile_block(rows.data(), shape.in, last - first, shape.in, packed);
     }
   });
   return {destination, DType::bf16, shape};

@@ -41,17 +41,17 @@ std::vector<TilePiece> tile_pieces(const std::vector<TileProduct>& products, int
   return pieces;
 }
 
-void pack_tile_block(const uint16_t* rows, int64_t count, int64_t k, void* packed) {
+void pack_tile_block(const uint16_t* rows, int64_t row, int64_t count, int64_t k, void* packed) {
   uint16_t* to = static_cast<uint16_t*>(packed);
   for (int64_t begin = 0; begin < k; begin += kStep)
     for (int64_t column = 0; column < kBlock; column += 16, to += kTileBytes / 2) {
       const int64_t present = std::clamp<int64_t>(count - column, 0, 16), pairs = std::min<int64_t>(16, (k - begin) / 2);
       if (present < 16 || pairs < 16) std::memset(to, 0, kTileBytes);
-      const uint16_t* const from = rows + column * k + begin;
+      const uint16_t* const from = rows + column * row + begin;
       for (int64_t pair = 0; pair < pairs; ++pair)
-        for (int64_t i = 0; i < present; ++i) std::memcpy(to + pair * 32 + i * 2, from + i * k + pair * 2, 4);
+        for (int64_t i = 0; i < present; ++i) std::memcpy(to + pair * 32 + i * 2, from + i * row + pair * 2, 4);
       if (pairs < 16 && k % 2)
-        for (int64_t i = 0; i < present; ++i) to[pairs * 32 + i * 2] = from[i * k + pairs * 2];
+        for (int64_t i = 0; i < present; ++i) to[pairs * 32 + i * 2] = from[i * row + pairs * 2];
     }
 }
 

@@ -55,8 +55,8 @@ static constexpr int64_t tile_sums(int64_t k) { return in_chunks(k) == 1 ? 2 : k
 static constexpr int64_t tile_scratch_bytes(int64_t k) { return tile_sums(k) * kSums * 4 + 2 * kTileBytes; }
 
 static constexpr int64_t packed_tile_bytes(int64_t k, int64_t n) { return in_blocks(n) * in_steps(k) * 2 * kTileBytes; }
-// Packs up to kBlock columns of a weight, which are rows of k elements; `packed`: the block's place.
-void pack_tile_block(const uint16_t* rows, int64_t count, int64_t k, void* packed);
+// Packs up to kBlock columns of a weight, which are rows of k elements, `row` elements apart; `packed`: the block's place.
+void pack_tile_block(const uint16_t* rows, int64_t row, int64_t count, int64_t k, void* packed);
 
 // Whether processor and operating system have tiles. Asked before the first product, since it also gets their permission.
 bool has_tiles();

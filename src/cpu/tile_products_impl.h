@@ -5,48 +5,21 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "cpu/elements_impl.h"
+#include "cpu/avx512_math.h"
 #include "cpu/tile_products.h"
 
 namespace fude::cpu {
 namespace {
 
-// One row of a block of sums.
-template <class Out, class F, bool kAccumulate>
-void finish_row(void* row, const float* sums, const float* bias, int64_t n) {
-  Out* const out = static_cast<Out*>(row);
-  const auto value = [&](int64_t i) {
-    const float v = F{}(sums[i] + bias[i]);
-    return kAccumulate ? get(out[i]) + v : v;
-  };
-  if (n == kBlock) {
-#pragma omp simd
-    for (int64_t i = 0; i < kBlock; ++i) put(out[i], value(i));
-    return;
-  }
-  for (int64_t i = 0; i < n; ++i) put(out[i], value(i));
-}
-
-using FinishRow = void (*)(void* row, const float* sums, const float* bias, int64_t n);
-
-template <class Out>
-FinishRow finish_row_of(const TileProduct& p) {
-  FinishRow chosen = nullptr;
-  with_curve(p.curve,
-             [&](auto f) { chosen = p.accumulate ? finish_row<Out, decltype(f), true> : finish_row<Out, decltype(f), false>; });
-  return chosen;
-}
-
-template <class Tiles>
+// What finishes sums is known when this is compiled, so that its constants stay in registers throughout.
+template <class Tiles, class Out, Curve kCurve, bool kAccumulate>
 class TileMultiplier {
  public:
   TileMultiplier(const TileProduct& product, void* scratch)
-      : p_(product),
-        finish_row_(p_.out_bf16 ? finish_row_of<bf16>(p_) : finish_row_of<float>(p_)),
-        sums_(static_cast<float*>(scratch)),
-        padded_(reinterpret_cast<char*>(sums_ + tile_sums(p_.k) * kSums)) {}
+      : p_(product), sums_(static_cast<float*>(scratch)), padded_(reinterpret_cast<char*>(sums_ + tile_sums(p_.k) * kSums)) {}
 
   void multiply(const TilePiece& piece) {
+    const NoSubnormals scope;
     const int64_t steps = in_steps(p_.k), chunks = in_chunks(p_.k);
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       const int64_t begin = steps * chunk / chunks, end = steps * (chunk + 1) / chunks;
@@ -74,9 +47,11 @@ class TileMultiplier {
 
   // Finished sums are written out row by row, so that a processor does it while its tiles multiply the next block.
   struct Finished {
-    const float *sums, *bias;
+    const float* sums;
+    Pair bias;
     char* out;
-    int64_t rows, columns;
+    int64_t rows;
+    __mmask32 columns;
   };
 
   Rows block_of_rows(int64_t i) const {
@@ -113,19 +88,26 @@ class TileMultiplier {
   }
 
   void finish(const Rows& rows, int64_t column, const float* sums) {
-    static constexpr float kNone[kBlock] = {};
     write_rest();
     const int64_t begin = column * kBlock, left = p_.n - begin;
+    const __mmask32 columns = left < kBlock ? (1u << left) - 1 : ~0u;
     finished_ = {.sums = sums,
-                 .bias = p_.bias ? p_.bias + begin : kNone,
-                 .out = rows.out + begin * (p_.out_bf16 ? 2 : 4),
+                 .bias = p_.bias ? load(p_.bias + begin, columns) : Pair{all(0), all(0)},
+                 .out = rows.out + begin * static_cast<int64_t>(sizeof(Out)),
                  .rows = rows.count,
-                 .columns = left < kBlock ? left : kBlock};
+                 .columns = columns};
     written_ = 0;
   }
 
   void write_row() {
-    finish_row_(finished_.out + written_ * p_.out_row, finished_.sums + written_ * kBlock, finished_.bias, finished_.columns);
+    Out* const out = reinterpret_cast<Out*>(finished_.out + written_ * p_.out_row);
+    const Pair sums = load(finished_.sums + written_ * kBlock, ~0u);
+    Pair v = {apply<kCurve>(_mm512_add_ps(sums.low, finished_.bias.low)), apply<kCurve>(_mm512_add_ps(sums.high, finished_.bias.high))};
+    if constexpr (kAccumulate) {
+      const Pair before = load(out, finished_.columns);
+      v = {_mm512_add_ps(before.low, v.low), _mm512_add_ps(before.high, v.high)};
+    }
+    store(out, v, finished_.columns);
     ++written_;
   }
   void write_rest() {
@@ -133,13 +115,31 @@ class TileMultiplier {
   }
 
   const TileProduct& p_;
-  const FinishRow finish_row_;
   float* const sums_;
   char* const padded_;
   int64_t configured_ = 0;
   Finished finished_ = {};
   int64_t written_ = 0;  // rows of it
 };
+
+template <class Tiles, class Out, bool kAccumulate>
+void multiply_tiles(const TilePiece& piece, void* scratch) {
+  const TileProduct& p = *piece.product;
+  switch (p.curve) {
+    case Curve::none: return TileMultiplier<Tiles, Out, Curve::none, kAccumulate>(p, scratch).multiply(piece);
+    case Curve::silu: return TileMultiplier<Tiles, Out, Curve::silu, kAccumulate>(p, scratch).multiply(piece);
+    case Curve::gelu_tanh: return TileMultiplier<Tiles, Out, Curve::gelu_tanh, kAccumulate>(p, scratch).multiply(piece);
+    case Curve::gelu_erf: return TileMultiplier<Tiles, Out, Curve::gelu_erf, kAccumulate>(p, scratch).multiply(piece);
+    case Curve::quick_gelu: return TileMultiplier<Tiles, Out, Curve::quick_gelu, kAccumulate>(p, scratch).multiply(piece);
+  }
+}
+
+template <class Tiles>
+void multiply_tiles(const TilePiece& piece, void* scratch) {
+  const TileProduct& p = *piece.product;
+  if (p.out_bf16) return p.accumulate ? multiply_tiles<Tiles, uint16_t, true>(piece, scratch) : multiply_tiles<Tiles, uint16_t, false>(piece, scratch);
+  return p.accumulate ? multiply_tiles<Tiles, float, true>(piece, scratch) : multiply_tiles<Tiles, float, false>(piece, scratch);
+}
 
 }  // namespace
 }  // namespace fude::cpu

@@ -1,58 +1,22 @@
-// The products on tiles of cpu/tile_products_impl.h, on tiles that are plain arrays: so packing, blocks, edges and what happens
-// to finished sums are tested on processors without AMX as well.
+// The products of cpu/tile_products_impl.h on emulated tiles: packing, blocks, edges and what happens to finished sums.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <random>
 #include <tuple>
 #include <vector>
 
 #include "core/dtype.h"
-#include "cpu/tile_products_impl.h"
+#include "cpu/tile_products.h"
+#include "emulated_tiles.h"
 
 namespace fude::test {
 namespace {
 
 using cpu::Curve;
-
-// What AMX does, in f32: 2 × 2 tiles of sums, two of rows, two of columns.
-struct EmulatedTiles {
-  static inline float sums[2][2][16][16];
-  static inline int64_t rows[2];  // of the upper and the lower tiles
-
-  static void configure(int64_t block_rows) {
-    std::memset(sums, -1, sizeof sums);  // NaN
-    rows[0] = std::min<int64_t>(block_rows, 16);
-    rows[1] = std::max<int64_t>(block_rows - 16, 1);
-  }
-  static void release() { rows[0] = rows[1] = 0; }
-  static void written() {}
-  static void clear() { std::memset(sums, 0, sizeof sums); }
-  static void load(const float* from) {
-    for (int64_t r = 0; r < 32; ++r)
-      for (int64_t n = 0; n < 32 && r % 16 < rows[r / 16]; ++n) sums[r / 16][n / 16][r % 16][n % 16] = from[r * cpu::kBlock + n];
-  }
-  static void store(float* to) {
-    for (int64_t r = 0; r < 32; ++r)
-      for (int64_t n = 0; n < 32 && r % 16 < rows[r / 16]; ++n) to[r * cpu::kBlock + n] = sums[r / 16][n / 16][r % 16][n % 16];
-  }
-  static void add(const char* upper, const char* lower, int64_t stride, const char* columns) {
-    uint16_t a[32], b[2][16][32];
-    std::memcpy(b, columns, sizeof b);
-    for (int tile = 0; tile < 2; ++tile)
-      for (int64_t r = 0; r < rows[tile]; ++r) {
-        std::memcpy(a, (tile ? lower : upper) + r * stride, sizeof a);
-        for (int side = 0; side < 2; ++side)
-          for (int pair = 0; pair < 16; ++pair)
-            for (int n = 0; n < 16; ++n)
-              for (int i = 0; i < 2; ++i) sums[tile][side][r][n] += from_bf16(a[2 * pair + i]) * from_bf16(b[side][pair][2 * n + i]);
-      }
-  }
-};
 
 struct TileCase {
   int64_t items, m, n, k;
@@ -92,7 +56,7 @@ class Problem {
     for (float& v : old_) v = from_bf16(to_bf16(normal(random)));
     packed_.resize(static_cast<size_t>(cpu::packed_tile_bytes(c.k, c.n)), 0x7f);
     for (int64_t block = 0; block < cpu::in_blocks(c.n); ++block)
-      cpu::pack_tile_block(w_.data() + block * 32 * c.k, std::min<int64_t>(32, c.n - block * 32), c.k,
+      cpu::pack_tile_block(w_.data() + block * 32 * c.k, c.k, std::min<int64_t>(32, c.n - block * 32), c.k,
                            packed_.data() + block * cpu::packed_tile_bytes(c.k, 1));
   }
 
@@ -105,7 +69,7 @@ class Problem {
         std::copy_n(old_.begin() + (i * c_.m + r) * c_.n, c_.n, out.begin() + i * item + r * row + kMargin);
     std::vector<char> stored(out.size() * static_cast<size_t>(element));
     from_f32(c_.bf16 ? DType::bf16 : DType::f32, out.data(), stored.data(), std::ssize(out));
-    const cpu::TileProduct product{.items = c_.items,
+    const std::vector<cpu::TileProduct> products{{.items = c_.items,
                                    .m = c_.m,
                                    .n = c_.n,
                                    .k = c_.k,
@@ -119,10 +83,10 @@ class Problem {
                                    .weight = packed_.data(),
                                    .bias = c_.bias ? bias_.data() : nullptr,
                                    .curve = c_.curve,
-                                   .accumulate = c_.accumulate};
+                                   .accumulate = c_.accumulate}};
     std::vector<float> scratch(static_cast<size_t>(cpu::tile_scratch_bytes(c_.k) / 4), NAN);
-    for (const cpu::TilePiece& piece : cpu::tile_pieces({product}, threads))
-      cpu::TileMultiplier<EmulatedTiles>(product, scratch.data()).multiply(piece);
+    for (const cpu::TilePiece& piece : cpu::tile_pieces(products, threads))
+      multiply_on_emulated(piece, scratch.data());
     to_f32(c_.bf16 ? DType::bf16 : DType::f32, stored.data(), out.data(), std::ssize(out));
     return out;
   }
@@ -175,6 +139,7 @@ const TileCase kTileCases[] = {
 };
 
 TEST(TileProducts, AreProducts) {
+  if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   for (const TileCase& c : kTileCases) {
     const Problem problem(c);
     const std::vector<float> expected = problem.expected(), out = problem.multiply(c.threads);
@@ -185,6 +150,7 @@ TEST(TileProducts, AreProducts) {
 }
 
 TEST(TileProducts, DoNotDependOnTheNumberOfThreads) {
+  if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   const Problem problem({.items = 2, .m = 75, .n = 330, .k = 3300, .bf16 = false});
   const std::vector<float> alone = problem.multiply(1);
   for (const int64_t threads : {2, 5, 16}) EXPECT_EQ(problem.multiply(threads), alone) << threads;

@@ -1,0 +1,15 @@
+// The loops of cpu/tile_products_impl.h and cpu/tile_attention_impl.h on tiles that are plain arrays, so that they are tested on
+// processors without AMX as well; vectors are the processor's.
+#pragma once
+
+#include "cpu/tile_attention.h"
+#include "cpu/tile_products.h"
+
+namespace fude::test {
+
+bool can_emulate_tiles();  // whether the processor has AVX-512 with bf16
+
+void multiply_on_emulated(const cpu::TilePiece& piece, void* scratch);
+void attend_on_emulated(const cpu::TileAttention& attention, int64_t first, void* scratch);
+
+}  // namespace fude::test

@@ -37,6 +37,14 @@ double transfer_seconds(const Rates& rates, int64_t bytes) {
 
 }  // namespace
 
+double usual(const std::vector<double>& ratios) {
+  if (ratios.empty()) return 1;
+  std::vector<double> sorted = ratios;
+  std::sort(sorted.begin(), sorted.end());
+  const size_t half = sorted.size() / 2;
+  return sorted.size() % 2 ? sorted[half] : std::sqrt(sorted[half - 1] * sorted[half]);
+}
+
 double RateTable::at(double at_x, double at_y) const {
   const Place column = place_of(at_x, x), row = place_of(at_y, y);
   const auto point = [&](size_t i, size_t j) { return std::log(rates[std::min(j, y.size() - 1) * x.size() + std::min(i, x.size() - 1)]); };

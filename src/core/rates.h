@@ -19,10 +19,14 @@ struct RateTable {
   double at(double at_x, double at_y) const;
 };
 
-// Seconds that the stages of a request took, in those that the rates below foresaw: as the last request on this machine told.
-struct StageFactors {
-  double load = 1, encode = 1, denoise = 1, decode = 1;
+// Seconds that the stages of the last few requests on this machine took, in those that the rates below foresaw; the newest last.
+struct Taken {
+  std::vector<double> load;     // of weights that all stay on the device
+  std::vector<double> waiting;  // of loading where some wait in the host's memory
+  std::vector<double> encode, denoise, decode;
 };
+
+double usual(const std::vector<double>& ratios);  // their median, which a disturbed one does not move; 1 of none
 
 struct Rates {
   RateTable products;      // FLOP/s by rows and by √(inputs·outputs)
@@ -32,7 +36,8 @@ struct Rates {
   double launch = 0;       // seconds that every operation takes besides
   double upload = 0;       // bytes/s from pinned host memory to a card; 0: weights are where they are used
   double load = 0;         // bytes/s of weights, from a file that is in the system's cache to where they are used
-  StageFactors taken;
+  double host = 0;         // bytes/s of weights, from such a file to new memory of the host that they are copied from; 0 without upload
+  Taken taken;
 };
 
 // Seconds of one operation each, but of a product without its launch: several may share one. `rows_at_once`: theirs and its own.

@@ -112,7 +112,13 @@ Tensor BenchInputs::tensor(std::initializer_list<int64_t> shape, DType dtype) co
 Weight BenchInputs::weight(const WeightShape& shape) const {
   void* memory = op.arena().allocate(op.packed_bytes(shape, op.dtype()));
   if (op.measuring()) return {memory, op.dtype(), shape};
-  const ReadRows rows = [&](int64_t begin, int64_t end, DType as, void* out) { read(begin * shape.row(), end * shape.row(), as, out); };
+  const float scale = 1 / std::sqrt(static_cast<float>(shape.row()));  // results stay where activations' exponentials are ordinary
+  const ReadRows rows = [&](int64_t begin, int64_t end, DType as, void* out) {
+    std::vector<float> values(static_cast<size_t>((end - begin) * shape.row()));
+    read(begin * shape.row(), end * shape.row(), DType::f32, values.data());
+    for (float& value : values) value *= scale;
+    from_f32(as, values.data(), out, std::ssize(values));
+  };
   const Weight packed = op.pack(shape, op.dtype(), rows, memory);
   op.await_packed();
   return packed;

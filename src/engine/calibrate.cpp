@@ -22,6 +22,8 @@ constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
 constexpr int64_t kReadBytes = int64_t{128} << 20;
 constexpr double kDisturbed = 2;        // times what the rates foresee
 constexpr double kWorthKeeping = 0.02;  // a smaller change is not worth a file
+constexpr size_t kRemembered = 5;       // requests
+constexpr int64_t kHostWeights = 4;     // as many as tell how fast they are loaded to the host's memory
 constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
 
 // Of cases at the points of a grid. Along both axes each is larger than the one before. What comes along x behind one that takes too
@@ -75,7 +77,8 @@ Json json_from(const Rates& rates) {
           {"launch", rates.launch},
           {"upload", rates.upload},
           {"load", rates.load},
-          {"taken", {{"load", rates.taken.load}, {"encode", rates.taken.encode}, {"denoise", rates.taken.denoise}, {"decode", rates.taken.decode}}}};
+          {"host", rates.host},
+          {"taken", {{"load", rates.taken.load}, {"waiting", rates.taken.waiting}, {"encode", rates.taken.encode}, {"denoise", rates.taken.denoise}, {"decode", rates.taken.decode}}}};
 }
 
 bool are_positive(const std::vector<double>& values) {
@@ -83,6 +86,7 @@ bool are_positive(const std::vector<double>& values) {
 }
 
 bool is_factor(double value) { return value > 1e-3 && value < 1e3; }
+bool are_factors(const std::vector<double>& values) { return values.size() <= kRemembered && std::all_of(values.begin(), values.end(), is_factor); }
 
 bool are_sound(const RateTable& table) {
   const auto ascend = [](const std::vector<double>& points) {
@@ -96,7 +100,7 @@ RateTable table_from(const Json& json) {
 }
 
 std::optional<Rates> rates_from(const Json& json) {
-  const Json& taken = json.at("taken");
+  const auto taken = [&](const char* stage) { return json.at("taken").at(stage).get<std::vector<double>>(); };
   const Rates rates{.products = table_from(json.at("products")),
                     .attention = table_from(json.at("attention")),
                     .convolutions = table_from(json.at("convolutions")),
@@ -104,10 +108,12 @@ std::optional<Rates> rates_from(const Json& json) {
                     .launch = json.at("launch"),
                     .upload = json.at("upload"),
                     .load = json.at("load"),
-                    .taken = {.load = taken.at("load"), .encode = taken.at("encode"), .denoise = taken.at("denoise"), .decode = taken.at("decode")}};
+                    .host = json.at("host"),
+                    .taken = {taken("load"), taken("waiting"), taken("encode"), taken("denoise"), taken("decode")}};
   const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) && are_sound(rates.passes) &&
-                     are_positive({rates.launch, rates.load}) && is_factor(rates.taken.load) && is_factor(rates.taken.encode) &&
-                     is_factor(rates.taken.denoise) && is_factor(rates.taken.decode) && rates.upload >= 0;
+                     are_positive({rates.launch, rates.load}) && are_factors(rates.taken.load) && are_factors(rates.taken.waiting) &&
+                     are_factors(rates.taken.encode) && are_factors(rates.taken.denoise) && are_factors(rates.taken.decode) &&
+                     rates.upload >= 0 && (rates.upload == 0 || are_positive({rates.host}));
   return sound ? std::optional(rates) : std::nullopt;
 }
 
@@ -172,17 +178,20 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
     const int64_t side = std::llround(std::sqrt(static_cast<double>(pixels)));
     return conv(side, side, channels, channels, false);
   });
-  if (!op.on_host()) {
-    const int64_t width = 8192, rows = std::min(kReadBytes, room / 2) / (width * size_of(dtype));
-    rates.upload = stopwatch.load_rate({.out = rows, .in = width}, std::vector<ReadRows>(8, [](int64_t, int64_t, DType, void*) {}));
-    slow_down(op, rates, room);
-  }
+  if (!op.on_host()) slow_down(op, rates, room);
   const int64_t width = std::max<int64_t>(1, in_files.front().row_elements());
   const int64_t rows = std::min(in_files.front().rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
   std::vector<ReadRows> weights;
   for (const Source& each : in_files)
     weights.push_back([&each](int64_t begin, int64_t end, DType as, void* to) { read_rows(each, begin, end, as, to); });
   rates.load = stopwatch.load_rate({.out = rows, .in = width}, weights);
+  if (!op.on_host()) {
+    const int64_t fit = std::max<int64_t>(1, room / 2 / (rows * width * size_of(dtype)));
+    const auto count = static_cast<size_t>(std::min({kHostWeights, fit, static_cast<int64_t>(std::ssize(weights))}));
+    const Stopwatch::HostRates host = stopwatch.host_rates({.out = rows, .in = width}, std::span(weights).first(count));
+    rates.host = host.load;
+    rates.upload = host.upload;
+  }
   return rates;
 }
 
@@ -209,18 +218,20 @@ Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, s
   return rates;
 }
 
-bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken) {
+bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool waits) {
   bool learnt = false;
-  const auto stage = [&](double StageFactors::*factor, double Seconds::*seconds) {
-    const double now = rates.taken.*factor * (taken.*seconds / predicted.*seconds);
+  const auto stage = [&](std::vector<double> Taken::*ratios, double Seconds::*seconds) {
+    std::vector<double>& remembered = rates.taken.*ratios;
+    const double before = usual(remembered), now = before * (taken.*seconds / predicted.*seconds);
     if (!(predicted.*seconds > 0 && is_factor(now)) || now > kDisturbed) return;
-    learnt = learnt || std::abs(now / rates.taken.*factor - 1) > kWorthKeeping;
-    rates.taken.*factor = now;
+    if (remembered.size() == kRemembered) remembered.erase(remembered.begin());
+    remembered.push_back(now);
+    learnt = learnt || std::abs(usual(remembered) / before - 1) > kWorthKeeping;
   };
-  stage(&StageFactors::load, &Seconds::load);
-  stage(&StageFactors::encode, &Seconds::encode);
-  stage(&StageFactors::denoise, &Seconds::denoise);
-  stage(&StageFactors::decode, &Seconds::decode);
+  stage(waits ? &Taken::waiting : &Taken::load, &Seconds::load);
+  stage(&Taken::encode, &Seconds::encode);
+  stage(&Taken::denoise, &Seconds::denoise);
+  stage(&Taken::decode, &Seconds::decode);
   return learnt;
 }
 

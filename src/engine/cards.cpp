@@ -21,6 +21,7 @@ constexpr double kConv128 = 304. / 622, kConv256 = 375. / 622, kConv512 = 418. /
 constexpr double kMemory = 2956. / 3352;
 constexpr double kLaunch = 3e-6;           // seconds, in a graph
 constexpr double kFromFiles = 20e9;        // bytes/s
+constexpr double kIntoHostMemory = 5e9;    // bytes/s; what takes longest is that the system gives it, page by page
 constexpr int64_t kContext = 538 * kMiB;   // as on an H100; smaller cards take less
 
 }  // namespace
@@ -64,7 +65,8 @@ Rates expected_rates(const CardSheet& sheet) {
           .passes = {{1}, {1}, {kMemory * sheet.memory}},
           .launch = kLaunch,
           .upload = sheet.bus,
-          .load = std::min(sheet.bus, kFromFiles)};
+          .load = std::min(sheet.bus, kFromFiles),
+          .host = kIntoHostMemory};
 }
 
 }  // namespace fude

@@ -17,6 +17,7 @@
 #include "engine/metadata.h"
 #include "engine/model_files.h"
 #include "engine/request.h"
+#include "engine/request_work.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -171,15 +172,16 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   const std::string slow = why_slow(result.plan, options, batch, step_seconds);
   if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
   was_slow = !slow.empty();
-  if (rates && !callbacks.trace) learn_from(foreseen, result.seconds, begun, opened > 0);
+  if (rates && !callbacks.trace) learn_from(result, foreseen, begun, opened > 0);
   return result;
 }
 
 // `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests.
-void Engine::State::learn_from(Seconds foreseen, Seconds taken, double begun, bool is_first) {
+void Engine::State::learn_from(const Result& result, Seconds foreseen, double begun, bool is_first) {
+  Seconds taken = result.seconds;
   taken.load -= begun;
   if (!is_first) foreseen.load = foreseen.encode = 0;
-  if (learn(*rates, foreseen, taken)) keep_rates(*backend, device, options.calibration, *rates);
+  if (learn(*rates, foreseen, taken, waits_on_host(result.plan))) keep_rates(*backend, device, options.calibration, *rates);
 }
 
 std::vector<Result> Engine::State::generate(const std::vector<Request>& requests, const Callbacks& asked) {

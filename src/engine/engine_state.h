@@ -42,7 +42,7 @@ struct Engine::State {
   State(OpenedModel opened, const EngineOptions& options, std::unique_ptr<Backend> backend);
 
   Request complete(const Request& request) const;
-  void learn_from(Seconds foreseen, Seconds taken, double begun, bool is_first);
+  void learn_from(const Result& result, Seconds foreseen, double begun, bool is_first);
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
   Result generate(const Request& request, const Callbacks& callbacks);
 

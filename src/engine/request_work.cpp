@@ -28,9 +28,6 @@ void do_step(Backend& op, Mmdit& mmdit, const Request& request, const TextEmbedd
   find_sampler(request.sampler)->step(op, latents, velocity, dt);
 }
 
-// Bytes/s of a file into memory of the host that is new: what takes longest is that the system gives it, page by page.
-constexpr double kIntoHostMemory = 5e9;
-
 // Of weights that do not stay, once: from the host's memory what is kept there, the others from their file.
 double travel_seconds(const ComponentPlan& component, const Rates& rates) {
   const int64_t travels = component.weights - component.resident, from_host = rates.upload > 0 ? std::min(component.in_host_memory, travels) : 0;
@@ -72,6 +69,10 @@ RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& tex
   return work;
 }
 
+bool waits_on_host(const Plan& plan) {
+  return std::any_of(plan.components.begin(), plan.components.end(), [](const ComponentPlan& component) { return component.in_host_memory > 0; });
+}
+
 Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Plan& plan, int64_t batch) {
   const Request& request = plan.request;
   const auto together = [&](double travel, double compute) { return rates.upload > 0 ? std::max(travel, compute) : travel + compute; };
@@ -83,7 +84,7 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
     const bool encoder = component.name == "clip_l" || component.name == "clip_g" || component.name == "t5";
     encodes = encodes || encoder;
     (encoder ? encoders : seconds.load) += stays;
-    seconds.load += static_cast<double>(component.in_host_memory) / kIntoHostMemory;
+    if (component.in_host_memory > 0) seconds.load += static_cast<double>(component.in_host_memory) / rates.host;
     if (encoder) encoders += travels;
     else if (component.name == "transformer") blocks = travels;
     else (component.name == "vae" ? seconds.decode : seconds.denoise) += travels;
@@ -94,10 +95,10 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
   seconds.denoise += work.conditioning.seconds + batches * static_cast<double>(request.steps - first) * together(blocks, work.step.seconds);
   if (request.draft) seconds.denoise += pictures * static_cast<double>(request.draft->steps) * together(blocks, work.draft_step.seconds);
   seconds.decode += pictures * work.decode.seconds;
-  seconds.load *= rates.taken.load;
-  seconds.encode *= rates.taken.encode;
-  seconds.denoise *= rates.taken.denoise;
-  seconds.decode *= rates.taken.decode;
+  seconds.load *= usual(waits_on_host(plan) ? rates.taken.waiting : rates.taken.load);
+  seconds.encode *= usual(rates.taken.encode);
+  seconds.denoise *= usual(rates.taken.denoise);
+  seconds.decode *= usual(rates.taken.decode);
   seconds.total = seconds.load + seconds.encode + seconds.denoise + seconds.decode;
   return seconds;
 }

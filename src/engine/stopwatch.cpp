@@ -67,6 +67,32 @@ double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> 
   return static_cast<double>(static_cast<int64_t>(count) * bytes) / second.seconds();
 }
 
+Stopwatch::HostRates Stopwatch::host_rates(const WeightShape& shape, std::span<const ReadRows> weights) {
+  const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
+  std::vector<Buffer> waiting;
+  std::vector<std::unique_ptr<Arrival>> reading;
+  const Clock clock;
+  for (const ReadRows& read : weights) {
+    waiting.push_back(host_buffer(bytes));
+    op_.pack(shape, op_.dtype(), read, waiting.back().data(), Side::host);
+    reading.push_back(op_.arrival());
+  }
+  for (size_t i = 0; i < waiting.size(); ++i) {  // as a model's blocks are loaded: the next ones are read meanwhile
+    if (const std::unique_ptr<Arrival> read = std::move(reading[i])) read->wait();
+    waiting[i] = op_.pinned(std::move(waiting[i]));
+  }
+  const double all = static_cast<double>(std::ssize(waiting) * bytes), filled = clock.seconds();
+  const Buffer weight = op_.allocate(bytes);
+  const auto copy = [&] {
+    for (const Buffer& each : waiting) op_.copy_weights(weight.data(), each.data(), bytes);
+    op_.arrival().reset();  // waits
+  };
+  copy();
+  const Clock copying;
+  copy();
+  return {.load = all / filled, .upload = all / copying.seconds()};
+}
+
 Tensor Stopwatch::marker() {
   constexpr float kZero = 0;
   return op_.upload(&kZero, DType::f32, {1});

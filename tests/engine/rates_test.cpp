@@ -54,9 +54,11 @@ TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
   EXPECT_EQ(op.work().seconds, measured);
 }
 
+using Ratios = std::vector<double>;
+
 class Calibration : public testing::Test {
  protected:
-  Calibration() : folder_(fs::temp_directory_path() / ("fude_rates_" + std::to_string(std::rand()))), file_(folder_ / "calibration.json") {
+  Calibration() : folder_(temporary("rates")), file_(folder_ / "calibration.json") {
     fs::create_directories(folder_);
     op_.use(DType::f32);
   }
@@ -85,6 +87,7 @@ TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
   auto& mine = document["machines"].begin().value();
   mine["launch"] = 12.5;
   mine["upload"] = 7;
+  mine["host"] = 3;
   document["machines"]["another machine"] = mine;
   write(document.dump());
   EXPECT_EQ(rates().launch, 12.5);  // not measured: no operation takes that long
@@ -126,21 +129,34 @@ TEST_F(Calibration, KeepsWithinItsRoom) {
 TEST_F(Calibration, LearnsFromRequests) {
   Rates known = rates();
   const Seconds foreseen{.load = 1, .encode = 0, .denoise = 10, .decode = 2};
-  EXPECT_TRUE(learn(known, foreseen, {.load = 0, .encode = 3, .denoise = 12, .decode = 5}));
-  EXPECT_EQ(known.taken.load, 1);     // was loaded before
-  EXPECT_EQ(known.taken.encode, 1);   // was not foreseen
-  EXPECT_EQ(known.taken.denoise, 1.2);
-  EXPECT_EQ(known.taken.decode, 1);   // disturbed
+  EXPECT_TRUE(learn(known, foreseen, {.load = 0, .encode = 3, .denoise = 12, .decode = 5}, false));
+  EXPECT_EQ(known.taken.load, Ratios());     // was loaded before
+  EXPECT_EQ(known.taken.encode, Ratios());   // was not foreseen
+  EXPECT_EQ(known.taken.denoise, Ratios{1.2});
+  EXPECT_EQ(known.taken.decode, Ratios());   // disturbed
   keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
-  EXPECT_EQ(rates().taken.denoise, 1.2);
-  EXPECT_TRUE(learn(known, {.denoise = 12}, {.denoise = 6}));  // of what is foreseen now
-  EXPECT_EQ(known.taken.denoise, 0.6);
-  EXPECT_FALSE(learn(known, {}, {.denoise = 6}));
-  EXPECT_FALSE(learn(known, {.denoise = INFINITY}, {.denoise = 6}));
-  EXPECT_FALSE(learn(known, {.denoise = 10}, {.denoise = 10.1}));  // hardly worth it
-  EXPECT_TRUE(learn(known, {.denoise = 6}, {.denoise = 1}));       // read from the cache this time,
-  EXPECT_TRUE(learn(known, {.denoise = 1}, {.denoise = 9}));       // and again from the disk
-  EXPECT_NEAR(known.taken.denoise, 0.9, 0.02);
+  EXPECT_EQ(rates().taken.denoise, Ratios{1.2});
+  EXPECT_TRUE(learn(known, {.denoise = 12}, {.denoise = 6}, false));  // of what is foreseen now
+  EXPECT_EQ(known.taken.denoise, (Ratios{1.2, 0.6}));
+  EXPECT_NEAR(usual(known.taken.denoise), std::sqrt(1.2 * 0.6), 1e-9);
+  EXPECT_FALSE(learn(known, {}, {.denoise = 6}, false));
+  EXPECT_FALSE(learn(known, {.denoise = INFINITY}, {.denoise = 6}, false));
+  EXPECT_TRUE(learn(known, {.load = 1}, {.load = 1.5}, true));  // weights that wait on the host are loaded at another rate
+  EXPECT_EQ(known.taken.load, Ratios());
+  EXPECT_EQ(known.taken.waiting, Ratios{1.5});
+}
+
+TEST_F(Calibration, IsNotMovedByOneRequest) {
+  Rates known = rates();
+  const auto draw = [&](double seconds) { return learn(known, {.denoise = usual(known.taken.denoise)}, {.denoise = seconds}, false); };
+  EXPECT_TRUE(draw(0.5));
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(draw(0.5));  // as foreseen: nothing is written
+  EXPECT_FALSE(draw(0.9));
+  EXPECT_FALSE(draw(0.02));
+  EXPECT_EQ(usual(known.taken.denoise), 0.5);
+  EXPECT_EQ(std::ssize(known.taken.denoise), 5);
+  for (int i = 0; i < 3; ++i) draw(0.8);  // but by several
+  EXPECT_EQ(usual(known.taken.denoise), 0.8);
 }
 
 TEST_F(Calibration, AsksForWeightsOfOneShape) {
@@ -153,7 +169,7 @@ TEST_F(Calibration, AsksForWeightsOfOneShape) {
 }
 
 TEST(Prediction, FollowsWhatPicturesTook) {
-  const fs::path file = fs::temp_directory_path() / ("fude_learnt_" + std::to_string(std::rand()) + ".json");
+  const fs::path file = temporary("learnt");
   write_rates(file, 0, 1e9);  // slow
   Engine engine({.model = (kSource / "models" / "demo").string()}, {.device = "cpu", .dtype = "f32", .calibration = file.string()});
   const Request request{.prompt = "a bright park", .steps = 12, .guidance = 5};

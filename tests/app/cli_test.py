@@ -539,7 +539,7 @@ class Models(CommandLine):
 
 class Bench(CommandLine):
     def test_bench_reports_rates_beside_the_measured_peaks(self):
-        outcome = self.run_fude("bench", "-W", "64", "-H", "64", "--steps", "3", "--threads", "1", "--json")
+        outcome = self.run_fude("bench", "-W", "64", "-H", "64", "--steps", "3", "--threads", "1", "--dtype", "f32", "--json")
         self.assertEqual(outcome.code, 0, outcome)
         report = json.loads(outcome.out)
         self.assertEqual((report["width"], report["height"], report["dtype"]), (64, 64, "f32"))

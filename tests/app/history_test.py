@@ -377,7 +377,7 @@ class Trouble(HistoryCommands):
         self.assert_draws_without_history("file", count=2, FUDE_HOME=str(self.folder / "file"))
 
     def test_a_disk_that_becomes_full(self):
-        with self.small_disk(200) as disk:
+        with self.small_disk(600) as disk:
             home = {"FUDE_HOME": str(disk)}
             first = self.drawn("a cat", **home)
             self.assertEqual(first["id"], 1)

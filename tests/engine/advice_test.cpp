@@ -84,7 +84,7 @@ class SlowSteps : public testing::Test {
     engine.generate(request, callbacks);
   }
 
-  fs::path folder_ = fs::temp_directory_path() / ("fude_advice_" + std::to_string(std::rand()));
+  fs::path folder_ = temporary("advice");
   double pause_ = 0;
   std::vector<std::string> warnings_;
   std::vector<Plan> plans_;

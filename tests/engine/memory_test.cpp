@@ -111,7 +111,7 @@ class FakeCard : public CpuBackend {
 Engine engine_on(Card& card, const EngineOptions& options, const std::string& model = (kSource / "models" / "demo").string()) {
   // Measured rates would take memory of the card.
   static const std::string rates = [] {
-    const auto file = std::filesystem::temp_directory_path() / ("fude_memory_" + std::to_string(std::rand()) + ".json");
+    const auto file = temporary("memory");
     write_rates(file, 0, 1e15);
     return file.string();
   }();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <random>
 
 namespace fude::test {
 namespace {
@@ -20,7 +21,7 @@ class ControlGroups : public testing::Test {
   }
   HostMemory seen(const std::string& groups) const { return within_control_groups({.total = 1000, .available = 800}, root_, groups); }
 
-  const fs::path root_ = fs::temp_directory_path() / ("fude_groups_" + std::to_string(std::rand()));
+  const fs::path root_ = fs::temp_directory_path() / ("fude_groups_" + std::to_string(std::random_device{}()));
 };
 
 void expect(const HostMemory& memory, int64_t total, int64_t available) {

@@ -16,14 +16,19 @@ namespace fude {
 
 namespace cpu {
 
+// oneDNN's instruction sets are bits: AVX2 with VNNI has a larger number than all of AVX-512.
+bool has(dnnl::cpu_isa wanted) {
+  const int bits = static_cast<int>(wanted);
+  return (static_cast<int>(dnnl::get_effective_cpu_isa()) & bits) == bits;
+}
+
 bool multiplies_bf16() {
-  static const bool yes = static_cast<int>(dnnl::get_effective_cpu_isa()) >= static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+  static const bool yes = has(dnnl::cpu_isa::avx512_core_bf16);
   return yes;
 }
 
 bool has_tiles() {
-  static const bool yes =
-      static_cast<int>(dnnl::get_effective_cpu_isa()) >= static_cast<int>(dnnl::cpu_isa::avx512_core_amx) && may_use_tiles();
+  static const bool yes = has(dnnl::cpu_isa::avx512_core_amx) && may_use_tiles();
   return yes;
 }
 
@@ -35,9 +40,8 @@ dnnl::memory::data_type dnnl_type(DType t) {
 
 const RowKernels& row_kernels() {
   static const RowKernels& chosen = [&]() -> const RowKernels& {
-    const int isa = static_cast<int>(dnnl::get_effective_cpu_isa());
-    if (isa >= static_cast<int>(dnnl::cpu_isa::avx512_core)) return kAvx512Rows;
-    if (isa >= static_cast<int>(dnnl::cpu_isa::avx2)) return kAvx2Rows;
+    if (has(dnnl::cpu_isa::avx512_core)) return kAvx512Rows;
+    if (has(dnnl::cpu_isa::avx2)) return kAvx2Rows;
     return kBaselineRows;
   }();
   return chosen;
@@ -161,7 +165,7 @@ std::string CpuBackend::description() const {
 std::string CpuBackend::library() {
   const dnnl_version_t* v = dnnl_version();
   return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) +
-         (cpu::has_tiles() ? ", own AMX products" : "");
+         (cpu::has_tiles() ? ", own AMX products and attention" : "");
 }
 
 int64_t CpuBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
@@ -207,7 +211,7 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
 
 // oneDNN's general product, all there is before AVX-512, takes longer for a fused activation than a pass of our own does.
 bool CpuBackend::activates_apart(const LinearCall& call) {
-  static const bool has_avx512 = static_cast<int>(dnnl::get_effective_cpu_isa()) >= static_cast<int>(dnnl::cpu_isa::avx512_core);
+  static const bool has_avx512 = cpu::has(dnnl::cpu_isa::avx512_core);
   return !has_avx512 && call.options.activation != Activation::none && !call.options.accumulate;
 }
 

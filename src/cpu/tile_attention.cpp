@@ -1,6 +1,7 @@
 // Attention in bf16 on processors with tiles: keys and values of each head are packed once and serve all its queries.
 #include "cpu/tile_attention.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 

@@ -10,7 +10,7 @@
 namespace fude::cpu {
 namespace {
 
-constexpr float kLowest = -1e30f;  // below every score, and no infinity: differences of those are none
+constexpr float kLowest = -1e30f;  // below what scores are, and no infinity: differences of those are none
 
 template <class Tiles>
 class TileAttender {
@@ -153,8 +153,9 @@ class TileAttender {
   // Before a chunk's weights are multiplied: sums of the chunks before come down to its largest score.
   void take_in(int64_t chunk) {
     for (int64_t row = 0; row < rows_; row += 16) {
-      const Vector factors = exp2(_mm512_sub_ps(_mm512_loadu_ps(before_ + row), _mm512_loadu_ps(largest_ + row)));
-      _mm512_storeu_ps(before_ + row, factors);
+      const Vector before = _mm512_loadu_ps(before_ + row), largest = _mm512_loadu_ps(largest_ + row);
+      const Vector factors = exp2(_mm512_sub_ps(before, largest));
+      _mm512_storeu_ps(before_ + row, _mm512_mask_mov_ps(factors, _mm512_cmp_ps_mask(before, largest, _CMP_EQ_OQ), all(1)));
     }
     for (int64_t row = 0; row < rows_; ++row) {
       const Vector factor = all(before_[row]);

@@ -16,7 +16,8 @@
 namespace fude::test {
 
 bool can_emulate_tiles() {
-  return static_cast<int>(dnnl::get_effective_cpu_isa()) >= static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+  constexpr int kWanted = static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<int>(dnnl::get_effective_cpu_isa()) & kWanted) == kWanted;
 }
 
 namespace {
@@ -24,7 +25,8 @@ namespace {
 struct AttentionCase {
   int64_t queries, keys, width;
   bool causal = false, bias = false;
-  float spread = 1;  // of queries: scores grow with it
+  float spread = 1;      // of queries: scores grow with it
+  bool relative = false;  // rows of the bias overlap: each begins one element before the last, as T5's do
 };
 
 // A head among others: rows of q, k, v and out are columns of wider ones, whose other columns are NaN and have to stay as they are.
@@ -40,9 +42,9 @@ class Head {
     fill(q_, c.queries, c.spread);
     fill(k_, c.keys, 1);
     fill(v_, c.keys, 1);
-    bias_.assign(static_cast<size_t>(c.queries * bias_row()), NAN);
+    bias_.assign(static_cast<size_t>(c.queries * (c.keys + 3)), NAN);
     for (int64_t i = 0; i < c.queries; ++i)
-      for (int64_t j = 0; j < c.keys; ++j) bias_[static_cast<size_t>(i * bias_row() + j)] = normal(random_);
+      for (int64_t j = 0; j < c.keys; ++j) bias_[static_cast<size_t>(bias_begin() + i * bias_row() + j)] = normal(random_);
   }
 
   // [queries, row]
@@ -66,7 +68,7 @@ class Head {
                                           .values_packed = values.data(),
                                           .scale = scale(),
                                           .causal = c_.causal,
-                                          .bias = c_.bias ? bias_.data() : nullptr,
+                                          .bias = c_.bias ? bias_.data() + bias_begin() : nullptr,
                                           .bias_row = bias_row()};
     std::vector<float> scratch(static_cast<size_t>(cpu::attention_scratch_bytes(c_.width) / 4), NAN);
     for (int64_t first = 0; first < c_.queries; first += cpu::kBlock) attend_on_emulated(attention, first, scratch.data());
@@ -79,7 +81,7 @@ class Head {
     for (int64_t i = 0; i < seen; ++i) {
       double& score = scores[static_cast<size_t>(i)];
       for (int64_t j = 0; j < c_.width; ++j) score += static_cast<double>(at(q_, query, j)) * at(k_, i, j) * scale();
-      if (c_.bias) score += bias_[static_cast<size_t>(query * bias_row() + i)];
+      if (c_.bias) score += bias_[static_cast<size_t>(bias_begin() + query * bias_row() + i)];
     }
     const double largest = *std::max_element(scores.begin(), scores.end());
     double total = 0;
@@ -102,7 +104,8 @@ class Head {
  private:
   static constexpr int64_t kMargin = 6;
   int64_t row() const { return c_.width + 2 * kMargin; }
-  int64_t bias_row() const { return c_.keys + 3; }
+  int64_t bias_row() const { return c_.relative ? -1 : c_.keys + 3; }
+  int64_t bias_begin() const { return c_.relative ? c_.queries - 1 : 0; }
   float scale() const { return 1 / std::sqrt(static_cast<float>(c_.width)); }
   const char* head(const std::vector<uint16_t>& rows) const { return reinterpret_cast<const char*>(rows.data() + kMargin); }
 
@@ -124,6 +127,7 @@ const AttentionCase kAttentionCases[] = {
     {150, 130, 32, true, true},
     {64, 700, 64, false, false, 12},  // the largest score is far above the others
     {17, 520, 512},
+    {60, 256, 64, false, true, 1, true},
 };
 
 TEST(TileAttention, IsAttention) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "engine/file.h"
@@ -21,9 +22,8 @@ using Json = nlohmann::ordered_json;
 constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
 constexpr int64_t kReadBytes = int64_t{128} << 20;
 constexpr double kDisturbed = 2;        // times what the rates foresee
-constexpr double kWorthKeeping = 0.02;  // a smaller change is not worth a file
+constexpr double kWorthKeeping = 0.02;  // what differs less from what was foreseen is not worth a file
 constexpr size_t kRemembered = 5;       // requests
-constexpr int64_t kHostWeights = 4;     // as many as tell how fast they are loaded to the host's memory
 constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
 
 // Of cases at the points of a grid. Along both axes each is larger than the one before. What comes along x behind one that takes too
@@ -186,9 +186,7 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
     weights.push_back([&each](int64_t begin, int64_t end, DType as, void* to) { read_rows(each, begin, end, as, to); });
   rates.load = stopwatch.load_rate({.out = rows, .in = width}, weights);
   if (!op.on_host()) {
-    const int64_t fit = std::max<int64_t>(1, room / 2 / (rows * width * size_of(dtype)));
-    const auto count = static_cast<size_t>(std::min({kHostWeights, fit, static_cast<int64_t>(std::ssize(weights))}));
-    const Stopwatch::HostRates host = stopwatch.host_rates({.out = rows, .in = width}, std::span(weights).first(count));
+    const Stopwatch::HostRates host = stopwatch.host_rates();
     rates.host = host.load;
     rates.upload = host.upload;
   }
@@ -224,9 +222,9 @@ bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool wa
     std::vector<double>& remembered = rates.taken.*ratios;
     const double before = usual(remembered), now = before * (taken.*seconds / predicted.*seconds);
     if (!(predicted.*seconds > 0 && is_factor(now)) || now > kDisturbed) return;
+    learnt = learnt || remembered.size() < kRemembered || std::abs(now / before - 1) > kWorthKeeping;
     if (remembered.size() == kRemembered) remembered.erase(remembered.begin());
     remembered.push_back(now);
-    learnt = learnt || std::abs(usual(remembered) / before - 1) > kWorthKeeping;
   };
   stage(waits ? &Taken::waiting : &Taken::load, &Seconds::load);
   stage(&Taken::encode, &Seconds::encode);

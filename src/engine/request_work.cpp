@@ -84,7 +84,7 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
     const bool encoder = component.name == "clip_l" || component.name == "clip_g" || component.name == "t5";
     encodes = encodes || encoder;
     (encoder ? encoders : seconds.load) += stays;
-    if (component.in_host_memory > 0) seconds.load += static_cast<double>(component.in_host_memory) / rates.host;
+    if (rates.host > 0) seconds.load += static_cast<double>(component.in_host_memory) / rates.host;
     if (encoder) encoders += travels;
     else if (component.name == "transformer") blocks = travels;
     else (component.name == "vae" ? seconds.decode : seconds.denoise) += travels;

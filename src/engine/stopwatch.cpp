@@ -1,6 +1,7 @@
 #include "engine/stopwatch.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -67,18 +68,24 @@ double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> 
   return static_cast<double>(static_cast<int64_t>(count) * bytes) / second.seconds();
 }
 
-Stopwatch::HostRates Stopwatch::host_rates(const WeightShape& shape, std::span<const ReadRows> weights) {
+Stopwatch::HostRates Stopwatch::host_rates() {
+  constexpr int64_t kWidth = 8192, kMostRows = 8192, kWeights = 4;
+  const int64_t element = size_of(op_.dtype()), fit = std::min(room_, op_.device_memory().available) / (2 * kWeights * kWidth * element);
+  const WeightShape shape{.out = std::clamp<int64_t>(fit, 1, kMostRows), .in = kWidth};
   const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
+  const ReadRows read = [](int64_t begin, int64_t end, DType as, void* rows) {
+    std::memset(rows, 0, static_cast<size_t>((end - begin) * kWidth * size_of(as)));
+  };
   std::vector<Buffer> waiting;
   std::vector<std::unique_ptr<Arrival>> reading;
   const Clock clock;
-  for (const ReadRows& read : weights) {
+  for (int64_t i = 0; i < kWeights; ++i) {
     waiting.push_back(host_buffer(bytes));
     op_.pack(shape, op_.dtype(), read, waiting.back().data(), Side::host);
     reading.push_back(op_.arrival());
   }
   for (size_t i = 0; i < waiting.size(); ++i) {  // as a model's blocks are loaded: the next ones are read meanwhile
-    if (const std::unique_ptr<Arrival> read = std::move(reading[i])) read->wait();
+    if (const std::unique_ptr<Arrival> there = std::move(reading[i])) there->wait();
     waiting[i] = op_.pinned(std::move(waiting[i]));
   }
   const double all = static_cast<double>(std::ssize(waiting) * bytes), filled = clock.seconds();

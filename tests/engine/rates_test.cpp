@@ -146,17 +146,38 @@ TEST_F(Calibration, LearnsFromRequests) {
   EXPECT_EQ(known.taken.waiting, Ratios{1.5});
 }
 
-TEST_F(Calibration, IsNotMovedByOneRequest) {
-  Rates known = rates();
-  const auto draw = [&](double seconds) { return learn(known, {.denoise = usual(known.taken.denoise)}, {.denoise = seconds}, false); };
-  EXPECT_TRUE(draw(0.5));
-  for (int i = 0; i < 10; ++i) EXPECT_FALSE(draw(0.5));  // as foreseen: nothing is written
-  EXPECT_FALSE(draw(0.9));
-  EXPECT_FALSE(draw(0.02));
-  EXPECT_EQ(usual(known.taken.denoise), 0.5);
-  EXPECT_EQ(std::ssize(known.taken.denoise), 5);
-  for (int i = 0; i < 3; ++i) draw(0.8);  // but by several
-  EXPECT_EQ(usual(known.taken.denoise), 0.8);
+// Each picture is drawn by a process of its own, which knows what was written.
+TEST_F(Calibration, IsMovedBySeveralRequestsAndNotByOne) {
+  const auto draw = [&](double seconds) {
+    Rates known = rates();
+    const bool worth = learn(known, {.denoise = usual(known.taken.denoise)}, {.denoise = seconds}, false);
+    if (worth) keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
+    return worth;
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(draw(0.5));
+  EXPECT_FALSE(draw(0.501));  // as foreseen: nothing is written
+  EXPECT_TRUE(draw(0.9));
+  EXPECT_TRUE(draw(0.02));
+  EXPECT_EQ(usual(rates().taken.denoise), 0.5);
+  for (int i = 0; i < 3; ++i) draw(0.8);
+  EXPECT_EQ(usual(rates().taken.denoise), 0.8);
+  EXPECT_EQ(std::ssize(rates().taken.denoise), 5);
+}
+
+// What stays and what waits on the host are loaded at rates of their own, and what pictures told of one says nothing of the other.
+TEST(Prediction, TellsWeightsThatWaitOnTheHostFromThoseThatStay) {
+  Rates rates;
+  rates.upload = 1000;
+  rates.load = 100;
+  rates.host = 10;
+  rates.taken = {.load = {3}, .waiting = {2}, .encode = {}, .denoise = {}, .decode = {}};
+  Plan plan;
+  plan.components = {{.name = "transformer", .weights = 500, .resident = 200, .in_host_memory = 300}};
+  EXPECT_TRUE(waits_on_host(plan));
+  EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan, 1).load, 2 * (200. / 100 + 300. / 10));
+  plan.components[0] = {.name = "transformer", .weights = 500, .resident = 500};
+  EXPECT_FALSE(waits_on_host(plan));
+  EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan, 1).load, 3 * 500. / 100);
 }
 
 TEST_F(Calibration, AsksForWeightsOfOneShape) {

@@ -261,6 +261,27 @@ void declare(Options& options, Job& job) {
   add_output_options(options, job.output);
 }
 
+// What is asked for is done or refused.
+void refuse_idle_options(const Options& options) {
+  const auto is_given = [&](const std::vector<std::string>& names) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return options.given(name).has_value(); });
+  };
+  const std::vector<std::string> another_size = {"--scale", "--width", "--height"};
+  struct Need {
+    std::string option;
+    std::vector<std::string> one_of;
+    std::string advice;
+  };
+  const Need needs[] = {{"--gacha", {"numbers"}, "Write numbers of its sheet, as in fude refine 7 12 --gacha FOLDER."},
+                        {"--strength", another_size, "It is for another size: add --scale 2."},
+                        {"--amount", {"--variations"}, "Add --variations 4."},
+                        {"--variation-seed", {"--variations"}, "Add --variations 4."}};
+  for (const Need& need : needs)
+    if (options.given(need.option) && !is_given(need.one_of)) refuse(need.option + " changes nothing here. " + need.advice);
+  if (options.given("--scale") && options.given("--width") && options.given("--height"))
+    refuse("--scale changes nothing beside --width and --height. Leave one of them out.");
+}
+
 }  // namespace
 
 int refine_command(const Arguments& arguments) {
@@ -273,6 +294,7 @@ int refine_command(const Arguments& arguments) {
                   "  fude refine --from outputs/2026-11-24/00012-42.png --variations 4\n");
   declare(options, job);
   if (!options.parse(arguments)) return 0;
+  refuse_idle_options(options);
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   options.apply();
   const Console console(job.output.quiet, job.output.no_color);

@@ -104,6 +104,11 @@ class Refine(CommandLine):
         self.assert_refused(self.run_fude("refine", "two"), 2, "two", "fude refine 7 12")
         self.assert_refused(self.run_fude("refine", "1", "--vae", "none.safetensors", "--threads", "1"), 4, "none.safetensors")
         self.assert_refused(self.run_fude("refine", "1", "--strength", "0", "--scale", "2"), 2, "--strength")
+        for idle, more in [(["--strength", "0.5"], "--scale"), (["--amount", "0.1"], "--variations"), (["--variation-seed", "3"], "--variations"),
+                           (["--scale", "2", "-W", "64", "-H", "64"], "--width")]:
+            with self.subTest(idle=idle):
+                self.assert_refused(self.run_fude("refine", "1", *idle), 2, idle[0], "changes nothing", more)
+        self.assert_refused(self.run_fude("refine", "--gacha", "somewhere", "--id", "1"), 2, "--gacha", "numbers")
         self.assert_refused(self.run_fude("refine", "1", "--scale", "0"), 2, "--scale")
         self.assert_refused(self.run_fude("refine", "1", "--variations", "-1"), 2, "--variations")
         self.assert_refused(self.run_fude("refine", "1", "--variations", "2", "--amount", "2"), 2, "--amount")

@@ -429,6 +429,7 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
        {&wish.files.model, &wish.files.clip_l, &wish.files.clip_g, &wish.files.t5, &wish.files.vae, &wish.files.tokenizers})
     *file = from_anywhere(*file);
   SessionFolder session = SessionFolder::create(path_of(options.out) / today(), wish);
+  session.hold();
   if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
   if (wish.kind == kGacha) engine->keep_embeddings_in(text_of(session.embeddings()));
   SessionRun(std::move(session), true, options, console, began).run(std::move(engine));
@@ -443,6 +444,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
   Wish wish = session.wish();
   if (wish.kind != kind)
     throw Error(Code::bad_request, shown(session.path()) + " is a " + wish.kind + ". Go on with: " + command_to_go_on(session));
+  session.hold();
   EngineOptions here{.calibration = calibration_file()};
   if (!line.given("--no-cache")) here.embeddings = embedding_folders();
   for (const auto& [name, target] : {std::pair{"--vram", &here.vram}, std::pair{"--ram", &here.ram}})

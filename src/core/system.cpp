@@ -1,5 +1,6 @@
 #include "core/system.h"
 
+#include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -12,10 +13,12 @@
 #include <psapi.h>
 #else
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 #endif
 #if defined(__linux__) && defined(__x86_64__)
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace fude {
@@ -54,6 +57,17 @@ bool may_use_tiles() {
   using Enable = BOOL(WINAPI*)(DWORD64);
   const auto enable = reinterpret_cast<Enable>(library_function("kernel32.dll", "EnableProcessOptionalXStateFeatures"));
   return enable && enable(kTileData);
+}
+
+// A file in it that nobody else can open, and that goes with its handle.
+std::optional<HeldFolder> HeldFolder::take(const std::filesystem::path& folder) {
+  const HANDLE file = CreateFileW((folder / L"lock").c_str(), GENERIC_WRITE, 0, nullptr, CREATE_ALWAYS, FILE_ATTRIBUTE_HIDDEN | FILE_FLAG_DELETE_ON_CLOSE, nullptr);
+  if (file == INVALID_HANDLE_VALUE && GetLastError() == ERROR_SHARING_VIOLATION) return std::nullopt;
+  return HeldFolder(reinterpret_cast<intptr_t>(file));
+}
+
+HeldFolder::~HeldFolder() {
+  if (handle_ != kNone) CloseHandle(reinterpret_cast<HANDLE>(handle_));
 }
 
 #else
@@ -106,6 +120,19 @@ bool may_use_tiles() {
 #else
   return false;
 #endif
+}
+
+std::optional<HeldFolder> HeldFolder::take(const std::filesystem::path& folder) {
+  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    close(file);
+    return std::nullopt;
+  }
+  return HeldFolder(file);
+}
+
+HeldFolder::~HeldFolder() {
+  if (handle_ != kNone) close(static_cast<int>(handle_));
 }
 
 #endif

@@ -1,8 +1,11 @@
-// What the machine has. The only file that asks the operating system about memory and libraries.
+// What the machine has. The only file that asks the operating system about memory, libraries and other processes.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace fude {
 
@@ -18,5 +21,23 @@ void* library_function(const char* library, const char* name);
 std::string processor_name();  // "AMD EPYC …"
 // Asks for the registers of a processor that has AMX, which a process must before it uses them. False: the system does not let it.
 bool may_use_tiles();
+
+// A folder that one process writes to at a time, until it lets go of it or ends, however it ends.
+class HeldFolder {
+ public:
+  // None while another process holds it. A folder that cannot be held, as on some network drives, is everybody's.
+  static std::optional<HeldFolder> take(const std::filesystem::path& folder);
+  HeldFolder(HeldFolder&& other) noexcept : handle_(std::exchange(other.handle_, kNone)) {}
+  HeldFolder& operator=(HeldFolder&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~HeldFolder();
+
+ private:
+  static constexpr intptr_t kNone = -1;
+  explicit HeldFolder(intptr_t handle) : handle_(handle) {}
+  intptr_t handle_;
+};
 
 }  // namespace fude

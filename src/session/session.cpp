@@ -87,6 +87,12 @@ fs::path SessionFolder::picture(const Task& task) const {
 
 fs::path SessionFolder::kept(int64_t number) const { return path_ / "kept" / (digits_of(number, 5) + ".safetensors"); }
 
+void SessionFolder::hold() {
+  held_ = HeldFolder::take(path_);
+  if (!held_)
+    throw Error(Code::bad_request, shown(path_) + " is being drawn by another fude. Wait until that one is done, or stop it with Ctrl-C.");
+}
+
 void SessionFolder::clean() const {
   for (const fs::path& folder : {path_, path_ / "kept", embeddings()}) {
     std::error_code ignored;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/system.h"
 #include "engine/metadata.h"
 #include "fude/fude.h"
 #include "session/wish.h"
@@ -42,6 +43,9 @@ class SessionFolder {
   std::filesystem::path embeddings() const { return path_ / "embeddings"; }
   std::filesystem::path sheet() const { return path_ / "sheet.png"; }
 
+  // Before anything is drawn into it: no other process does until this object is gone. Error{bad_request} when one does.
+  void hold();
+
   // Removes what a process that was killed left half written.
   void clean() const;
 
@@ -59,6 +63,7 @@ class SessionFolder {
 
   std::filesystem::path path_;
   Wish wish_;
+  std::optional<HeldFolder> held_;
 };
 
 // A finished picture of a gacha with all that was kept of it.

@@ -357,6 +357,15 @@ class Gacha(Sessions):
         self.assertEqual(before, {path: path.stat().st_mtime_ns for path in before})
         self.assertEqual([cell["number"] for cell in document["cells"]], list(range(1, len(document["cells"]) + 1)))
 
+    def test_one_process_at_a_time_draws_into_a_folder(self):
+        folder = self.gacha("a cat", "--count", "1", "--steps", "1", "--seed", "1")["folder"]
+        first = os.open(self.folder / folder, os.O_RDONLY)
+        self.addCleanup(os.close, first)
+        fcntl.flock(first, fcntl.LOCK_EX)
+        self.assert_refused(self.run_fude("gacha", "--resume", folder), 2, "gacha-001", "another fude")
+        fcntl.flock(first, fcntl.LOCK_UN)
+        self.gacha("--resume", folder)
+
     def test_the_sheet_grows(self):
         process = self.start("gacha", "a cat", "--count", "1000", "--steps", "2", "--seed", "1", "--out", "out")
         process.stderr.readline()

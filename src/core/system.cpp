@@ -61,7 +61,8 @@ bool may_use_tiles() {
 
 // A file in it that nobody else can open, and that goes with its handle.
 std::optional<HeldFolder> HeldFolder::take(const std::filesystem::path& folder) {
-  const HANDLE file = CreateFileW((folder / L"lock").c_str(), GENERIC_WRITE, 0, nullptr, CREATE_ALWAYS, FILE_ATTRIBUTE_HIDDEN | FILE_FLAG_DELETE_ON_CLOSE, nullptr);
+  const HANDLE file = CreateFileW((folder / L"lock").c_str(), GENERIC_WRITE, 0, nullptr, CREATE_ALWAYS,
+                                  FILE_ATTRIBUTE_HIDDEN | FILE_FLAG_DELETE_ON_CLOSE, nullptr);
   if (file == INVALID_HANDLE_VALUE && GetLastError() == ERROR_SHARING_VIOLATION) return std::nullopt;
   return HeldFolder(reinterpret_cast<intptr_t>(file));
 }

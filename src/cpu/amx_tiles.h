@@ -1,4 +1,5 @@
-// The processor's tiles, as tile_products_impl.h and tile_attention_impl.h want them: 2 × 2 of sums (0 to 3), two of rows (4, 5), two of columns (6, 7).
+// The processor's tiles, as tile_products_impl.h and tile_attention_impl.h want them: 2 × 2 of sums (0 to 3), two of rows (4, 5), two
+// of columns (6, 7).
 #pragma once
 
 #include <immintrin.h>

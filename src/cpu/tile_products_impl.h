@@ -137,8 +137,10 @@ void multiply_tiles(const TilePiece& piece, void* scratch) {
 template <class Tiles>
 void multiply_tiles(const TilePiece& piece, void* scratch) {
   const TileProduct& p = *piece.product;
-  if (p.out_bf16) return p.accumulate ? multiply_tiles<Tiles, uint16_t, true>(piece, scratch) : multiply_tiles<Tiles, uint16_t, false>(piece, scratch);
-  return p.accumulate ? multiply_tiles<Tiles, float, true>(piece, scratch) : multiply_tiles<Tiles, float, false>(piece, scratch);
+  if (p.out_bf16 && p.accumulate) return multiply_tiles<Tiles, uint16_t, true>(piece, scratch);
+  if (p.out_bf16) return multiply_tiles<Tiles, uint16_t, false>(piece, scratch);
+  if (p.accumulate) return multiply_tiles<Tiles, float, true>(piece, scratch);
+  multiply_tiles<Tiles, float, false>(piece, scratch);
 }
 
 }  // namespace

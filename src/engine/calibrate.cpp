@@ -78,7 +78,12 @@ Json json_from(const Rates& rates) {
           {"upload", rates.upload},
           {"load", rates.load},
           {"host", rates.host},
-          {"taken", {{"load", rates.taken.load}, {"waiting", rates.taken.waiting}, {"encode", rates.taken.encode}, {"denoise", rates.taken.denoise}, {"decode", rates.taken.decode}}}};
+          {"taken",
+           {{"load", rates.taken.load},
+            {"waiting", rates.taken.waiting},
+            {"encode", rates.taken.encode},
+            {"denoise", rates.taken.denoise},
+            {"decode", rates.taken.decode}}}};
 }
 
 bool are_positive(const std::vector<double>& values) {

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -25,11 +24,6 @@ namespace fude::test {
 inline const std::filesystem::path kSource = FUDE_SOURCE_DIR;
 inline std::filesystem::path fixture(const std::string& name) { return kSource / "tests" / "fixtures" / name; }
 inline const std::vector<std::string> kPipelines = {"dual", "plain", "no_t5", "odd", "turbo"};
-
-// A name of no file so far: tests may run side by side.
-inline std::filesystem::path temporary(const std::string& name) {
-  return std::filesystem::temp_directory_path() / ("fude_" + name + "_" + std::to_string(std::random_device()()));
-}
 
 // Of two pictures, in levels.
 inline double largest_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {

@@ -1,4 +1,4 @@
-// The rates of this machine: measured once in a second or two, and kept in a file.
+// The rates of this machine: measured once in a few seconds, and kept in a file.
 #pragma once
 
 #include <span>

@@ -7,6 +7,7 @@
 #include "engine/engine_state.h"
 #include "made_up_rates.h"
 #include "support.h"
+#include "temporary.h"
 
 namespace fude::test {
 namespace {

@@ -1,9 +1,9 @@
 // A whole request through the public API against diffusers: tokens, embeddings, noise, latents of each step, the picture.
 
-#include <random>
 
 #include "engine/model_files.h"
 #include "support.h"
+#include "temporary.h"
 
 namespace fude::test {
 namespace {
@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(Pipelines, EngineGoldens, testing::Combine(testing::Val
                          [](const auto& test) { return std::get<0>(test.param) + "_" + std::get<1>(test.param); });
 
 TEST(ModelName, IsTheFoldersOrTheRepositorys) {
-  const auto root = std::filesystem::temp_directory_path() / ("fude_names_" + std::to_string(std::random_device{}()));
+  const auto root = temporary("names");
   const auto snapshot = root / "models--stabilityai--stable-diffusion-3.5-medium" / "snapshots" / "0123abcd";
   std::filesystem::create_directories(snapshot);
   std::filesystem::create_directories(root / "stable-diffusion-3.5-large");
@@ -138,7 +138,7 @@ TEST_P(EngineOn, StopsWhenAskedAndGoesOnAfterwards) {
 class BrokenModel {
  public:
   BrokenModel(const std::string& pipeline, const std::string& file, const std::string& tensor)
-      : folder_(std::filesystem::temp_directory_path() / ("fude_broken_" + std::to_string(std::random_device{}()))) {
+      : folder_(temporary("broken")) {
     std::filesystem::copy(fixture(pipeline), folder_, std::filesystem::copy_options::recursive);
     std::ptrdiff_t offset = 0;
     {

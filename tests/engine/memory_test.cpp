@@ -8,6 +8,7 @@
 #include "engine/engine_state.h"
 #include "made_up_rates.h"
 #include "support.h"
+#include "temporary.h"
 #include "wide_model.h"
 
 namespace fude::test {

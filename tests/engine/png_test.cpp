@@ -10,6 +10,7 @@
 
 #include "engine/file.h"
 #include "fude/error.h"
+#include "temporary.h"
 
 namespace fude {
 namespace {
@@ -207,9 +208,7 @@ TEST(PngPixels, AreRefusedWhenTooMany) {
 class Files : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              (std::string("fude_file_test_") + testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
+    folder_ = temporary("files");
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   size_t files() const {

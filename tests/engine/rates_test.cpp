@@ -13,6 +13,7 @@
 #include "fude/error.h"
 #include "made_up_rates.h"
 #include "support.h"
+#include "temporary.h"
 
 namespace fude::test {
 namespace {

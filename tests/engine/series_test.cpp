@@ -5,6 +5,7 @@
 
 #include "engine/latents.h"
 #include "support.h"
+#include "temporary.h"
 
 namespace fude::test {
 namespace {
@@ -206,7 +207,7 @@ TEST_P(Series, ManyStepsArePlannedWithTheDecoderBehindThem) {
 }
 
 TEST_P(Series, EmbeddingsAreKept) {
-  const auto folder = std::filesystem::temp_directory_path() / ("fude_embeddings_" + std::to_string(std::random_device{}()));
+  const auto folder = temporary("embeddings");
   const auto encodes = [&](const Request& request, std::vector<std::vector<uint8_t>>& pixels) {
     bool encoded = false;
     Callbacks callbacks;

@@ -5,13 +5,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "support.h"
+#include "temporary.h"
 #include "weights/safetensors.h"
 
 namespace fude::test {
@@ -48,7 +48,7 @@ class WideModel {
   static constexpr int64_t kPositions = 70;  // patches of 16 pixels
   static constexpr const char* kFile = "diffusion_pytorch_model.safetensors";
   const std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() / ("fude_wide_" + std::to_string(std::random_device{}()));
+      temporary("wide");
 };
 
 }  // namespace fude::test

@@ -10,6 +10,7 @@
 #include "gallery/cell.h"
 #include "gallery/made_pictures.h"
 #include "gallery/scale.h"
+#include "temporary.h"
 
 namespace fude {
 namespace {
@@ -77,7 +78,7 @@ TEST(Scaled, IsTheMeanOfWhatIsCovered) {
 }
 
 TEST(Cells, AreReadFromTheirFiles) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "fude_cells";
+  const std::filesystem::path folder = temporary("cells");
   const std::filesystem::path file = folder / path_of("絵.png");
   Provenance provenance;
   provenance.request.prompt = "温泉のカピバラ";

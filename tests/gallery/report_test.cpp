@@ -11,6 +11,7 @@
 #include "gallery/jpeg.h"
 #include "gallery/made_pictures.h"
 #include "gallery/series.h"
+#include "temporary.h"
 
 namespace fude {
 namespace {
@@ -72,9 +73,7 @@ TEST(Jpeg, BeginsAndEndsLikeOne) {
 class Report : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              (std::string("fude_report_test_") + testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
+    folder_ = temporary("report");
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 

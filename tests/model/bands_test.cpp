@@ -5,6 +5,7 @@
 
 #include "model/vae.h"
 #include "support.h"
+#include "temporary.h"
 #include "weights/expected.h"
 
 namespace fude::test {
@@ -101,7 +102,7 @@ std::filesystem::path released_vae() {
   }
   const std::string text = header.dump();
   const uint64_t size = text.size();
-  const auto path = std::filesystem::temp_directory_path() / ("fude-vae-" + std::to_string(std::random_device{}()) + ".safetensors");
+  const auto path = temporary("vae.safetensors");
   std::ofstream file(path, std::ios::binary);
   file.write(reinterpret_cast<const char*>(&size), sizeof size);
   file.write(text.data(), static_cast<std::streamsize>(text.size()));

@@ -8,12 +8,12 @@
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "fude/error.h"
 #include "model/tokens.h"
+#include "temporary.h"
 
 namespace fude {
 
@@ -44,7 +44,7 @@ inline int for_each_golden(const std::function<void(const std::string&, const nl
 class TokenizerFolder {
  public:
   TokenizerFolder()
-      : path_(std::filesystem::temp_directory_path() / ("fude-tokenizer-" + std::to_string(std::random_device{}()))) {
+      : path_(temporary("tokenizer")) {
     std::filesystem::create_directories(path_);
   }
   ~TokenizerFolder() {

@@ -1,10 +1,10 @@
 // How much memory a container is told to have.
 #include "core/control_groups.h"
+#include "temporary.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <random>
 
 namespace fude::test {
 namespace {
@@ -21,7 +21,7 @@ class ControlGroups : public testing::Test {
   }
   HostMemory seen(const std::string& groups) const { return within_control_groups({.total = 1000, .available = 800}, root_, groups); }
 
-  const fs::path root_ = fs::temp_directory_path() / ("fude_groups_" + std::to_string(std::random_device{}()));
+  const fs::path root_ = temporary("groups");
 };
 
 void expect(const HostMemory& memory, int64_t total, int64_t available) {

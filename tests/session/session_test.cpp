@@ -8,6 +8,7 @@
 #include "engine/file.h"
 #include "engine/png.h"
 #include "fude/error.h"
+#include "temporary.h"
 
 namespace fs = std::filesystem;
 
@@ -17,10 +18,7 @@ namespace {
 class Sessions : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        fs::temp_directory_path() / ("fude_session_test_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
-                                     ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
+    folder_ = temporary("session");
     fs::create_directories(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }

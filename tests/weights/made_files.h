@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fude/error.h"
+#include "temporary.h"
 #include "weights/expected.h"
 #include "weights/safetensors.h"
 
@@ -19,7 +20,7 @@ namespace fude {
 
 class Folder {
  public:
-  Folder() : path_(std::filesystem::temp_directory_path() / ("fude-test-" + std::to_string(std::random_device{}()))) {
+  Folder() : path_(temporary("weights")) {
     std::filesystem::create_directories(path_);
   }
   ~Folder() {

@@ -1,6 +1,7 @@
 #include "core/backend.h"
 
 #include <cassert>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -24,6 +25,8 @@ Tensor empty_like(const Backend& op, const Tensor& x, int64_t columns, DType dty
 }
 
 }  // namespace
+
+double Backend::now() const { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 DeviceMemory Backend::device_memory() const {
   const HostMemory host = host_memory();

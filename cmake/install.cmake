@@ -1,5 +1,4 @@
 # `cmake --install` gives the program, the library and a package: find_package(fude), then link fude::fude.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 add_library(fude_library INTERFACE)
@@ -12,9 +11,13 @@ install(TARGETS fude_library fude_core fude_reference fude_cpu fude_cuda fude_we
 install(TARGETS fude RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/fude DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(EXISTS ${PROJECT_SOURCE_DIR}/models/demo/model_index.json)
-  install(DIRECTORY models/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/fude/models)
+  install(DIRECTORY models/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/${FUDE_INSTALLED_MODELS})
 endif()
 
+set(find_cuda "")
+if(fude_with_cuda)
+  set(find_cuda "find_dependency(CUDAToolkit)")
+endif()
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fude)
 install(EXPORT fude_targets FILE fude-targets.cmake NAMESPACE fude:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/fude-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/fude-config.cmake

@@ -325,21 +325,33 @@ void add_size_options(Options& options, std::string_view group, const std::strin
   side("height", "--height,-H", height);
 }
 
+namespace {
+
+// What is installed lies beside the program, wherever that was moved to; a build takes its clone's.
+std::vector<std::filesystem::path> demo_places() {
+  std::vector<std::filesystem::path> places{path_of(FUDE_DEMO_MODEL_OF_CLONE)};
+  if (const std::filesystem::path folder = terminal::program_folder(); !folder.empty())
+    places.insert(places.begin(), (folder / FUDE_DEMO_MODEL_FROM_PROGRAM).lexically_normal());
+  return places;
+}
+
+}  // namespace
+
 std::string model_or_default(const std::string& given) {
   if (!given.empty()) return given;
   if (const std::string named = terminal::environment("FUDE_MODEL"); !named.empty()) return named;
   if (const std::string demo = demo_model(); !demo.empty()) return demo;
-  throw Error(Code::bad_checkpoint, "no model was named and this build ships no demo model (looked in " +
-                                        shown(path_of(FUDE_DEMO_MODEL_DIR)) +
+  std::string looked;
+  for (const std::filesystem::path& place : demo_places()) looked += (looked.empty() ? "" : " and ") + shown(place);
+  throw Error(Code::bad_checkpoint, "no model was named and there is no demo model (looked in " + looked +
                                         ").\nStable Diffusion 3.5 is free to download once its licence is accepted at "
                                         "https://huggingface.co/stabilityai/stable-diffusion-3.5-medium; then give the folder "
                                         "with --model or in FUDE_MODEL.");
 }
 
 std::string demo_model() {
-  for (const char* place : {FUDE_DEMO_MODEL_DIR, FUDE_INSTALLED_DEMO_MODEL_DIR}) {
+  for (const std::filesystem::path& folder : demo_places()) {
     std::error_code ignored;
-    const std::filesystem::path folder = path_of(place);
     if (std::filesystem::exists(folder / "model_index.json", ignored)) return text_of(folder);
   }
   return {};

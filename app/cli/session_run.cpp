@@ -341,10 +341,8 @@ void SessionRun::fit_into_time() {
   Wish wish = session_.wish();
   if (wish.minutes <= 0 || !pace_.known()) return;
   const double left = wish.minutes * 60 - seconds_before_ - seconds_since(began_);
-  const double each = std::max(1e-3, pace_.seconds_of(effort_of(tasks_.front().request)));
   const int64_t last = std::find(done_.rbegin(), done_.rend(), true).base() - done_.begin();
-  const double more = std::min(std::max(0.0, left) / each, static_cast<double>(kMostPictures));
-  const int64_t count = std::clamp(last + static_cast<int64_t>(more), std::max<int64_t>(1, last), kMostPictures);
+  const int64_t count = count_in_time(last, left, pace_.seconds_of(effort_of(tasks_.front().request)));
   if (count == wish.count) return;
   saving_.wait();  // what is saved looks at the wish
   wish.count = count;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <system_error>
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -19,6 +20,9 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#endif
 #endif
 
 namespace fude::terminal {
@@ -102,6 +106,12 @@ std::string environment(const char* name) {
   return value ? utf8_from(value) : std::string();
 }
 
+std::filesystem::path program_folder() {
+  std::wstring path(32768, L'\0');  // the longest there is
+  path.resize(GetModuleFileNameW(nullptr, path.data(), static_cast<DWORD>(path.size())));
+  return std::filesystem::path(path).parent_path();
+}
+
 #else
 
 namespace {
@@ -167,6 +177,18 @@ int64_t peak_memory() {
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
+}
+
+std::filesystem::path program_folder() {
+  std::error_code unknown;
+#ifdef __APPLE__
+  char path[4096];
+  uint32_t size = sizeof path;
+  if (_NSGetExecutablePath(path, &size) != 0) return {};
+  return std::filesystem::canonical(path, unknown).parent_path();
+#else
+  return std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path();
+#endif
 }
 
 #endif

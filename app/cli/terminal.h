@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -25,5 +26,8 @@ int64_t peak_memory();
 
 // An environment variable; empty when it is not set.
 std::string environment(const char* name);
+
+// Where this program's file lies, links followed; empty when the system does not tell.
+std::filesystem::path program_folder();
 
 }  // namespace fude::terminal

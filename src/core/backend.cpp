@@ -1,6 +1,7 @@
 #include "core/backend.h"
 
 #include <cassert>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -24,6 +25,8 @@ Tensor empty_like(const Backend& op, const Tensor& x, int64_t columns, DType dty
 }
 
 }  // namespace
+
+double Backend::now() const { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 DeviceMemory Backend::device_memory() const {
   const HostMemory host = host_memory();
@@ -205,8 +208,8 @@ void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, Con
   assert(x.rank == 4 && x.contiguous() && out.contiguous() && x.dim(3) == w.weight.shape.in && out.dim(3) == w.weight.shape.out);
   assert(options.upsample == w.weight.shape.upsample);
   assert(options.stride == 1 || (options.stride == 2 && !options.upsample && !options.rows.end));
-  const int64_t height = x.dim(1) * (options.upsample ? 2 : 1) / options.stride;
-  const RowRange rows = options.rows.end ? options.rows : RowRange{0, height};
+  [[maybe_unused]] const int64_t height = x.dim(1) * (options.upsample ? 2 : 1) / options.stride;
+  [[maybe_unused]] const RowRange rows = options.rows.end ? options.rows : RowRange{0, height};
   assert(0 <= rows.begin && rows.begin < rows.end && rows.end <= height && out.dim(1) == rows.end - rows.begin);
   // Doubled pixels are equal in fours: 2×2 sums of taps do what 3×3 taps would.
   const double folded = options.upsample && folds_upsampling() ? 4.0 / 9 : 1;

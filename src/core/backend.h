@@ -100,6 +100,9 @@ class Backend {
   // The dtype activations and packed weights get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no faster type.
   virtual DType compute_dtype(DType wanted) const = 0;
 
+  // Seconds, since whenever, of the clock that work is timed by.
+  virtual double now() const;
+
   // Rows of a product from which on more rows at once are no faster.
   virtual int64_t rows_of_full_speed() const { return 0; }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/system.h"
+#include "cpu/onednn.h"
 #include "cpu/parallel.h"
 #include "cpu/rows.h"
 #include "cpu/tile_products.h"
@@ -68,10 +69,10 @@ dnnl::primitive_attr attributes(Activation activation, bool accumulate) {
   dnnl::post_ops ops;
   switch (activation) {
     case Activation::none: break;
-    case Activation::silu: ops.append_eltwise(1.0f, algorithm::eltwise_swish, 1.0f, 0.0f); break;
-    case Activation::quick_gelu: ops.append_eltwise(1.0f, algorithm::eltwise_swish, 1.702f, 0.0f); break;
-    case Activation::gelu_tanh: ops.append_eltwise(1.0f, algorithm::eltwise_gelu_tanh, 0.0f, 0.0f); break;
-    case Activation::gelu_erf: ops.append_eltwise(1.0f, algorithm::eltwise_gelu_erf, 0.0f, 0.0f); break;
+    case Activation::silu: cpu::append_eltwise(ops, algorithm::eltwise_swish, 1.0f); break;
+    case Activation::quick_gelu: cpu::append_eltwise(ops, algorithm::eltwise_swish, 1.702f); break;
+    case Activation::gelu_tanh: cpu::append_eltwise(ops, algorithm::eltwise_gelu_tanh, 0.0f); break;
+    case Activation::gelu_erf: cpu::append_eltwise(ops, algorithm::eltwise_gelu_erf, 0.0f); break;
   }
   if (accumulate) ops.append_sum(1.0f);
   attr.set_post_ops(ops);
@@ -107,9 +108,10 @@ int64_t row_stride(const Tensor& t) { return t.stride[static_cast<size_t>(t.rank
 const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out, DType dtype) {
   return remember(packed_, std::tuple{out, in, int64_t{1}, dtype}, [&] {
     const int64_t rows = 512;
-    const dnnl::matmul::desc description(matrix(rows, in, dtype, in), memory::desc({in, out}, dnnl_type(dtype), tag::any),
-                                         matrix(rows, out, dtype, out));
-    return memory::desc(dnnl::matmul::primitive_desc(description, attributes(Activation::none, false), engine).weights_desc());
+    const memory::desc any({in, out}, dnnl_type(dtype), tag::any);
+    return memory::desc(cpu::describe<dnnl::matmul>(engine, attributes(Activation::none, false), matrix(rows, in, dtype, in), any,
+                                                    matrix(rows, out, dtype, out))
+                            .weights_desc());
   });
 }
 
@@ -126,8 +128,8 @@ const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKe
     const memory::desc bias({1, key.n}, memory::data_type::f32, tag::ab);
     const memory::desc& weights = packed_linear(key.k, key.n, key.x);
     const auto attr = attributes(key.activation, key.accumulate);
-    if (key.bias) return Product(dnnl::matmul::primitive_desc({x, weights, bias, out}, attr, engine));
-    return Product(dnnl::matmul::primitive_desc({x, weights, out}, attr, engine));
+    if (key.bias) return Product(cpu::describe<dnnl::matmul>(engine, attr, x, weights, bias, out));
+    return Product(cpu::describe<dnnl::matmul>(engine, attr, x, weights, out));
   });
 }
 
@@ -135,7 +137,7 @@ const CpuBackend::Products::Product& CpuBackend::Products::product(const Product
   return remember(products_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.k), out = matrix(key.m, key.n, key.out, key.n);
     const memory::desc& w = packed_linear(key.k, key.n, key.x);
-    return Product(dnnl::matmul::primitive_desc({x, w, out}, attributes(Activation::none, false), engine));
+    return Product(cpu::describe<dnnl::matmul>(engine, attributes(Activation::none, false), x, w, out));
   });
 }
 
@@ -147,10 +149,9 @@ dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const 
   const memory::desc out({key.n, key.out, height, width}, dnnl_type(key.dtype), tag::nhwc);
   const memory::desc weights({key.out, key.in, key.kernel, key.kernel}, dnnl_type(key.dtype), tag::any);
   const memory::desc bias({key.out}, memory::data_type::f32, tag::a);
-  return {{dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, x, weights, bias, out,
-           {key.stride, key.stride}, {key.top, left}, {key.bottom, right}},
-          attributes(Activation::none, key.accumulate),
-          engine};
+  const memory::dims strides{key.stride, key.stride}, before{key.top, left}, behind{key.bottom, right};
+  return cpu::describe<dnnl::convolution_forward>(engine, attributes(Activation::none, key.accumulate), dnnl::prop_kind::forward_inference,
+                                                  dnnl::algorithm::convolution_direct, x, weights, bias, out, strides, before, behind);
 }
 
 const dnnl::convolution_forward::primitive_desc& CpuBackend::Products::conv(const ConvKey& key) {

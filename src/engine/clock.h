@@ -1,16 +1,18 @@
-// Seconds since a clock was made.
+// Seconds of work on a backend since a clock was made.
 #pragma once
 
-#include <chrono>
+#include "core/backend.h"
 
 namespace fude {
 
 class Clock {
  public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  explicit Clock(const Backend& op) : op_(op), start_(op.now()) {}
+  double seconds() const { return op_.now() - start_; }
 
  private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const Backend& op_;
+  const double start_;
 };
 
 }  // namespace fude

@@ -126,7 +126,7 @@ class Engine::State::Drawing {
   // ---- before the loop -------------------------------------------------------------------------------------------------------
 
   TextEmbeddings embed() {
-    const Clock clock;
+    const Clock clock(op_);
     if (job_.embeddings) {
       const TextEmbeddings embeddings = upload(op_, *job_.embeddings);
       if (!planning()) result_.seconds.encode += clock.seconds();
@@ -145,7 +145,7 @@ class Engine::State::Drawing {
   // Weights that stay, on the device or ready on the host.
   void load() {
     if (planning()) return;
-    const Clock clock;
+    const Clock clock(op_);
     Mmdit& mmdit = s_.mmdit;
     const int64_t blocks = mmdit.blocks.size();
     mmdit.embedders.load();
@@ -255,7 +255,7 @@ class Engine::State::Drawing {
     Tensor modulations, dt;  // f32 [steps·b, columns], [steps]
   };
   Steps steps_of(const Schedule& schedule, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
-    const Clock clock;
+    const Clock clock(op_);
     std::vector<float> dt;
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
     const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
@@ -273,7 +273,7 @@ class Engine::State::Drawing {
     for (int64_t i = 0; i < loop.batch(); ++i) op_.copy(loop.x.batch(i, i + 1), latents.batch(i % n, i % n + 1));
     tell(Stage::denoise, picture, some.begin - pass.first, to_do);
     for (int64_t step = some.begin; step < some.end; ++step) {
-      const Clock clock;
+      const Clock clock(op_);
       do_step(some, loop, step - some.begin, b);
       if (!op_.all_finite(loop.x))
         throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " + std::to_string(step + 1) +
@@ -311,7 +311,7 @@ class Engine::State::Drawing {
   // ---- pixels ----------------------------------------------------------------------------------------------------------------
 
   void decode(int64_t picture, const Tensor& latents) {
-    const Clock clock;
+    const Clock clock(op_);
     const int64_t side = tile_side(request_), tiles = tile_count(latents.dim(2), latents.dim(3), side);
     int64_t done = 0;
     tell(Stage::decode, picture, done, tiles);

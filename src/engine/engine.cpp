@@ -3,6 +3,7 @@
 #include "engine/engine_state.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -136,7 +137,7 @@ TokenIds Engine::State::ids_of(const Request& request, const std::function<void(
 }
 
 Result Engine::State::generate(const Request& asked, const Callbacks& callbacks) {
-  const Clock clock;
+  const Clock clock(*backend);
   Result result;
   result.request = complete(asked);
   result.device = device_name;
@@ -201,9 +202,9 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
 }
 
 Engine::Engine(const ModelFiles& files, const EngineOptions& options) {
-  const Clock clock;
+  const auto began = std::chrono::steady_clock::now();
   state_ = std::make_unique<State>(files, options);
-  state_->opening = clock.seconds();
+  state_->opening = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;

@@ -38,7 +38,7 @@ Timing Stopwatch::time(const BenchCase& item) {
   const Tensor last = marker();
   const BenchCase::Call call = item.prepare(inputs_);
 
-  const Clock clock;
+  const Clock clock(op_);
   pass(item, call);
   read_back(last);
   const int64_t passes = passes_in_a_round(item, flops, clock.seconds());
@@ -58,11 +58,11 @@ double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> 
   const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
   const Buffer weight = op_.allocate(bytes);
   const auto load = [&](const ReadRows& read) { op_.pack(shape, op_.dtype(), read, weight.data()); };
-  const Clock first;
+  const Clock first(op_);
   size_t count = 0;  // of weights that are in the system's cache now
   while (count < weights.size() && first.seconds() < kLoadSeconds) load(weights[count++]);
   op_.await_packed();
-  const Clock second;
+  const Clock second(op_);
   for (const ReadRows& read : weights.first(count)) load(read);
   op_.await_packed();
   return static_cast<double>(static_cast<int64_t>(count) * bytes) / second.seconds();
@@ -78,7 +78,7 @@ Stopwatch::HostRates Stopwatch::host_rates() {
   };
   std::vector<Buffer> waiting;
   std::vector<std::unique_ptr<Arrival>> reading;
-  const Clock clock;
+  const Clock clock(op_);
   for (int64_t i = 0; i < kWeights; ++i) {
     waiting.push_back(host_buffer(bytes));
     op_.pack(shape, op_.dtype(), read, waiting.back().data(), Side::host);
@@ -95,7 +95,7 @@ Stopwatch::HostRates Stopwatch::host_rates() {
     op_.arrival().reset();  // waits
   };
   copy();
-  const Clock copying;
+  const Clock copying(op_);
   copy();
   return {.load = all / filled, .upload = all / copying.seconds()};
 }
@@ -143,7 +143,7 @@ int64_t Stopwatch::passes_in_a_round(const BenchCase& item, double flops, double
 
 double Stopwatch::seconds_of_round(int warm_up, const Tensor& last, const std::function<void()>& work) const {
   const auto round = [&] {
-    const Clock clock;
+    const Clock clock(op_);
     work();
     read_back(last);
     return clock.seconds();

@@ -181,6 +181,12 @@ int64_t candidates_in_a_row(uint64_t combinations, int64_t count) {
   return std::clamp<int64_t>(count / all, 1, kMostCandidatesInARow);
 }
 
+int64_t count_in_time(int64_t drawn, double left, double each) {
+  constexpr double kShortest = 1e-3;  // no picture takes less
+  const double more = std::min(std::max(0.0, left) / std::max(kShortest, each), static_cast<double>(kMostPictures));
+  return std::clamp(drawn + static_cast<int64_t>(more), int64_t{1}, kMostPictures);
+}
+
 double effort_of(const Request& request) {
   const auto pixels = static_cast<double>(request.width * request.height);
   return pixels * static_cast<double>(request.steps) * (request.guidance > 1 ? 2 : 1);

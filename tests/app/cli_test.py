@@ -6,7 +6,6 @@
 
 import concurrent.futures
 import contextlib
-import datetime
 import fcntl
 import hashlib
 import json
@@ -19,10 +18,10 @@ import signal
 import struct
 import subprocess
 import termios
-import time
 import unittest
 
-from support import (CommandLine, FIXTURES, FUDE, MODEL, REPOSITORY, SMALL, a1111_parameters, png_pixels, png_texts, write_png)
+from support import (CommandLine, FIXTURES, FUDE, MODEL, PATIENCE, REPOSITORY, SMALL, a1111_parameters, png_pixels, png_texts, undated,
+                     write_png)
 
 
 class Usage(CommandLine):
@@ -198,8 +197,7 @@ class Pictures(CommandLine):
         (image,) = document["images"]
         self.assertEqual(set(image), {"path", "seed", "width", "height", "sha256", "id"})
         self.assertEqual((image["width"], image["height"], image["seed"]), (64, 64, 18446744073709551615))
-        today = datetime.date.today().isoformat()
-        self.assertEqual(image["path"], f"outputs/{today}/00001-18446744073709551615.png")
+        self.assertEqual(undated(image["path"]), "outputs/DAY/00001-18446744073709551615.png")
         self.assertEqual(hashlib.sha256((self.folder / image["path"]).read_bytes()).hexdigest(), image["sha256"])
         self.assertEqual(document["request"]["seed"], 18446744073709551615)
         self.assertEqual((document["request"]["steps"], document["request"]["prompt"]), (2, "a cat"))
@@ -207,8 +205,7 @@ class Pictures(CommandLine):
     def test_paths_are_all_that_standard_output_gets(self):
         outcome = self.generate("a cat", "--seed", "7", "--count", "2", "--out", "my pictures")
         self.assertEqual(outcome.code, 0, outcome)
-        today = datetime.date.today().isoformat()
-        self.assertEqual(outcome.out.splitlines(), [f"my pictures/{today}/00001-7.png", f"my pictures/{today}/00002-8.png"])
+        self.assertEqual(undated(outcome.out).splitlines(), ["my pictures/DAY/00001-7.png", "my pictures/DAY/00002-8.png"])
         self.assertEqual(self.files(), sorted(outcome.out.splitlines()))
         self.assertIn("denoise", outcome.err)
         self.assertNotIn("\x1b", outcome.err)
@@ -405,7 +402,7 @@ class Interrupt(CommandLine):
         process = self.start("a cat", "--seed", "1", "--count", "1000", "--out", "out")
         first = process.stdout.readline().strip()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=120)
+        rest, errors = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 130, errors)
         paths = [first, *rest.split()]
         self.assertLess(len(paths), 1000)
@@ -421,10 +418,9 @@ class Interrupt(CommandLine):
             if line.startswith(("load", "encode")):
                 break
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        out, errors = process.communicate(timeout=120)
+        out, errors = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, out), (130, ""), errors)
-        self.assertLess(time.monotonic() - began, 30)
+        self.assertNotIn("1000 steps", errors)
         self.assertEqual(self.files(), [])
 
 
@@ -443,7 +439,7 @@ class Terminal(CommandLine):
             while piece := os.read(leader, 65536):
                 shown += piece
         os.close(leader)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0, shown)
         return shown.decode("utf-8")
 

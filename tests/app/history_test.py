@@ -21,7 +21,7 @@ import unicodedata
 import unittest
 import zlib
 
-from support import FIXTURES, FUDE, MODEL, SMALL, CommandLine, png_chunks, png_pixels
+from support import FIXTURES, FUDE, MODEL, PATIENCE, SMALL, CommandLine, png_chunks, png_pixels
 
 
 def write_chunks(path, chunks):
@@ -130,7 +130,7 @@ class Listing(HistoryCommands):
         for columns in [20, 40, 80, 200]:
             leader, follower = pty.openpty()
             fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-            subprocess.run([FUDE, "history"], env=self.environment(), stdout=follower, stderr=follower, check=True, timeout=60)
+            subprocess.run([FUDE, "history"], env=self.environment(), stdout=follower, stderr=follower, check=True, timeout=PATIENCE)
             os.close(follower)
             lines = os.read(leader, 65536).decode("utf-8").splitlines()
             os.close(leader)

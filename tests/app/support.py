@@ -1,6 +1,7 @@
 """What the tests of the program share: how it is run, and how what it writes is read. Standard library only."""
 
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 FUDE = os.environ.get("FUDE", str(REPOSITORY / "build" / "test" / "fude"))
 MODEL = FIXTURES / "dual"
+PATIENCE = 600  # seconds after which a program hangs, on the busiest machine
 SMALL = ["--width", "64", "--height", "64", "--steps", "2", "--threads", "1"]
 
 # stable-diffusion-webui, modules/infotext_utils.py
@@ -73,6 +75,13 @@ def write_png(path, texts):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
 
 
+def undated(path):
+    """With DAY for the day it is, or for the one that may have been over since."""
+    for day in [datetime.date.today(), datetime.date.today() - datetime.timedelta(days=1)]:
+        path = str(path).replace(day.isoformat(), "DAY")
+    return path
+
+
 class Outcome:
     def __init__(self, code, out, err):
         self.code, self.out, self.err = code, out, err
@@ -97,7 +106,7 @@ class CommandLine(unittest.TestCase):
 
     def run_fude(self, *arguments, stdin=None, stdout=subprocess.PIPE, **environment):
         done = subprocess.run([FUDE, *map(str, arguments)], cwd=self.folder, env=self.environment(**environment), input=stdin,
-                              stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=300)
+                              stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=PATIENCE)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def generate(self, *arguments, **more):

@@ -1,11 +1,9 @@
 // What is said about a plan that costs time, and about steps that take far longer than it foresaw.
 #include "engine/advice.h"
 
-#include <chrono>
-#include <thread>
-
 #include "engine/engine_state.h"
 #include "made_up_rates.h"
+#include "made_up_time.h"
 #include "support.h"
 #include "temporary.h"
 
@@ -50,21 +48,6 @@ TEST(WhySlow, NamesWhatThePlanLeavesOpen) {
   EXPECT_EQ(on_host.find("NVIDIA"), std::string::npos) << on_host;
 }
 
-// Steps take as long as `pause` besides their work.
-class Slow : public CpuBackend {
- public:
-  explicit Slow(const double& pause) : CpuBackend(1), pause_(pause) {}
-
- protected:
-  bool do_all_finite(const Tensor& x) override {
-    std::this_thread::sleep_for(std::chrono::duration<double>(pause_));
-    return CpuBackend::do_all_finite(x);
-  }
-
- private:
-  const double& pause_;
-};
-
 class SlowSteps : public testing::Test {
  protected:
   SlowSteps() { fs::create_directories(folder_); }
@@ -74,7 +57,7 @@ class SlowSteps : public testing::Test {
   Engine engine_with(double rate) {
     const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1, .calibration = (folder_ / "calibration.json").string()};
     write_rates(options.calibration, options.threads, rate);
-    return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options, std::make_unique<Slow>(pause_)));
+    return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options, std::make_unique<MadeUpTime>(pause_)));
   }
   void draw(Engine& engine) {
     const Request request{.prompt = "a cat", .width = 64, .height = 64, .steps = 6, .seed = 1};

@@ -1,7 +1,5 @@
 #include "model/clip_tokenizer.h"
 
-#include <chrono>
-
 #include "tokenizer_support.h"
 
 namespace fude {
@@ -207,17 +205,15 @@ TEST_F(RealClip, EqualsHuggingFace) {
   EXPECT_GE(count, 2000);
 }
 
-// Quadratic work on these would take minutes.
+// Quadratic work on these would take hours.
 TEST_F(RealClip, StaysFastOnLongWords) {
   const ClipTokenizer tokenizer = ClipTokenizer::load(real_data() / "clip");
   std::string marks = "a", sigmas;
-  for (int i = 0; i < 50000; ++i) marks += "\xcc\x81\xcc\xa3";  // acute above, dot below: not in canonical order
-  for (int i = 0; i < 50000; ++i) sigmas += "\xce\xa3'";
-  const auto begin = std::chrono::steady_clock::now();
-  for (const std::string& text : {std::string(100000, 'a'), std::string(100000, '!'), marks, sigmas}) {
+  for (int i = 0; i < 500000; ++i) marks += "\xcc\x81\xcc\xa3";  // acute above, dot below: not in canonical order
+  for (int i = 0; i < 500000; ++i) sigmas += "\xce\xa3'";
+  for (const std::string& text : {std::string(1000000, 'a'), std::string(1000000, '!'), marks, sigmas}) {
     EXPECT_EQ(tokenizer.encode(text).used, 77);
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 }  // namespace

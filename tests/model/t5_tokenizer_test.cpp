@@ -1,7 +1,6 @@
 #include "model/t5_tokenizer.h"
 
 #include <bit>
-#include <chrono>
 #include <limits>
 #include <map>
 
@@ -266,15 +265,13 @@ TEST_F(RealT5, EqualsHuggingFace) {
   EXPECT_GE(count, 2000);
 }
 
-// Quadratic work on these would take minutes.
+// Quadratic work on these would take hours.
 TEST_F(RealT5, StaysFastOnLongWords) {
   const T5Tokenizer tokenizer = T5Tokenizer::load(real_data() / "t5");
   std::string marks = "a";
-  for (int i = 0; i < 50000; ++i) marks += "\xcc\x81\xcc\xa3";
-  const auto begin = std::chrono::steady_clock::now();
-  for (const std::string& text : {std::string(100000, 'a'), std::string(100000, '<'), marks})
+  for (int i = 0; i < 500000; ++i) marks += "\xcc\x81\xcc\xa3";
+  for (const std::string& text : {std::string(1000000, 'a'), std::string(1000000, '<'), marks})
     EXPECT_GT(tokenizer.encode(text).used, 0);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 }  // namespace

@@ -49,6 +49,15 @@ TEST(Wish, ComesBackFromItsText) {
   }
 }
 
+TEST(Wish, OfATimeIsAsManyPicturesAsFit) {
+  EXPECT_EQ(count_in_time(1, 60, 2), 31);
+  EXPECT_EQ(count_in_time(31, 1.9, 2), 31);
+  EXPECT_EQ(count_in_time(31, -5, 2), 31);  // what is drawn stays
+  EXPECT_EQ(count_in_time(0, 0, 2), 1);
+  EXPECT_EQ(count_in_time(1, 7 * 24 * 3600, 0), 100000);
+  EXPECT_EQ(count_in_time(100000, 60, 2), 100000);
+}
+
 TEST(Wish, OfASweepIsEveryCombination) {
   const std::vector<Task> tasks = tasks_of(sweep());
   ASSERT_EQ(tasks.size(), 24u);

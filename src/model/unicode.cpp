@@ -15,6 +15,32 @@ bool within(utf8proc_category_t value, utf8proc_category_t first, utf8proc_categ
   return value >= first && value <= last;
 }
 
+std::u32string composed(std::u32string_view text) {
+  // No character below U+0300 is changed by composition unless something above follows it.
+  if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0x300; })) return std::u32string(text);
+
+  std::vector<utf8proc_int32_t> points;
+  points.reserve(text.size() + 8);
+  for (const char32_t c : text) {
+    utf8proc_int32_t parts[8];  // the longest canonical decomposition is 4 code points
+    int boundary = 0;
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 8,
+                                               static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary);
+    if (count < 0 || count > 8) throw std::logic_error("utf8proc cannot decompose a valid code point");
+    points.insert(points.end(), parts, parts + count);
+  }
+  // utf8proc_decompose would order the marks by exchanging neighbours: quadratic in a run of marks.
+  const auto combining = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  for (auto first = points.begin(); first != points.end();) {
+    const auto last = std::find_if(first, points.end(), [&](auto c) { return combining(c) == 0; });
+    if (last - first > 1) std::stable_sort(first, last, [&](auto a, auto b) { return combining(a) < combining(b); });
+    first = last == points.end() ? last : last + 1;
+  }
+  const auto length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()),
+                                               static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+  return {points.begin(), points.begin() + length};
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) {
@@ -67,29 +93,16 @@ bool is_white_space(char32_t c) {
 }
 
 std::u32string nfc(std::u32string_view text) {
-  // No character below U+0300 is changed by composition unless something above follows it.
-  if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0x300; })) return std::u32string(text);
-
-  std::vector<utf8proc_int32_t> points;
-  points.reserve(text.size() + 8);
-  for (const char32_t c : text) {
-    utf8proc_int32_t parts[8];  // the longest canonical decomposition is 4 code points
-    int boundary = 0;
-    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 8,
-                                               static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary);
-    if (count < 0 || count > 8) throw std::logic_error("utf8proc cannot decompose a valid code point");
-    points.insert(points.end(), parts, parts + count);
+  // utf8proc takes this vowel for a final consonant that is not there, and loses it behind a syllable. Nothing composes with it.
+  constexpr char32_t kVowel = 0x11a7;
+  std::u32string result;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(kVowel, at), text.size());
+    result += composed(text.substr(at, end - at));
+    if (end < text.size()) result += kVowel;
+    at = end + 1;
   }
-  // utf8proc_decompose would order the marks by exchanging neighbours: quadratic in a run of marks.
-  const auto combining = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
-  for (auto first = points.begin(); first != points.end();) {
-    const auto last = std::find_if(first, points.end(), [&](auto c) { return combining(c) == 0; });
-    if (last - first > 1) std::stable_sort(first, last, [&](auto a, auto b) { return combining(a) < combining(b); });
-    first = last == points.end() ? last : last + 1;
-  }
-  const auto length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()),
-                                               static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
-  return {points.begin(), points.begin() + length};
+  return result;
 }
 
 std::u32string lower(std::u32string_view text) {

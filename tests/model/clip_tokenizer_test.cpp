@@ -65,6 +65,7 @@ TEST(ClipTokenizer, CleansAndSplitsAsTheTokenizersLibraryDoes) {
   EXPECT_EQ(ids("'ſ"), (Ids{17, 18, 18, 18, 18}));                                    // no 's
   EXPECT_EQ(ids("1\xcd\x85"), (Ids{17, 12, 18, 18, 18}));                             // U+0345 belongs to a piece
   EXPECT_EQ(ids("A\xcc\x81" "A"), ids("áa"));                                         // composed, then in lower case
+  EXPECT_EQ(ids("\u1102\u116a\u11a7"), (Ids{17, 18, 18, 18, 18, 18, 18, 18}));         // a syllable and a vowel
   EXPECT_EQ(ids("ΑΣ"), ids("ασ"));                                                    // no sigma that ends a word
   EXPECT_EQ(ids("a\u3000\r\n b"), (Ids{17, 4, 5, 18}));
   EXPECT_EQ(ids("<|startoftext|>!!"), (Ids{17, 17, 0, 1, 18}));

@@ -2,13 +2,12 @@
 """Writes the tokenizer test set: strings of many scripts with the ids that Hugging Face gives them.
 
 The vocabularies are those of the real checkpoints, read from $FUDE_TOKENIZER_DATA (clip/ and t5/); only strings and
-ids are stored. CLIP is transformers' slow CLIPTokenizer without ftfy, T5 the tokenizer that transformers rebuilds from
-spiece.model. Code points are older than Unicode 15, so that tables of different age agree about them.
+ids are stored. The tokenizers are what diffusers loads: CLIPTokenizer and T5TokenizerFast of the installed transformers,
+from folders with the configs that SD3.5 has. Code points are older than Unicode 15, so that tables of different age agree
+about them.
 """
 
 import argparse
-import base64
-import importlib.util
 import itertools
 import json
 import os
@@ -17,8 +16,7 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizer, T5TokenizerFast
 
 import make_checkpoint
 
@@ -188,31 +186,24 @@ def test_strings():
     return list(dict.fromkeys(strings))
 
 
-def build_t5(path):
-    """What transformers' converter makes of spiece.model, made from the same data in tokenizer.json."""
-    data = json.loads(path.read_text())
-    charsmap = data["normalizer"]["normalizers"][0]["precompiled_charsmap"]
-    tokenizer = Tokenizer(models.Unigram([tuple(piece) for piece in data["model"]["vocab"]], unk_id=2))
-    tokenizer.add_special_tokens(
-        [AddedToken(token["content"], normalized=False, special=True) for token in data["added_tokens"]]
-    )
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.Precompiled(base64.b64decode(charsmap)),
-            normalizers.Strip(left=False, right=True),
-            normalizers.Replace(Regex(" {2,}"), "▁"),
-        ]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(single=["$A", "</s>"], special_tokens=[("</s>", 1)])
-    tokenizer.enable_truncation(256)
-    return tokenizer
+class Tokenizers:
+    """SD3.5's three, made of the vocabularies in a folder with clip/ and t5/."""
 
+    def __init__(self, data):
+        with tempfile.TemporaryDirectory() as scratch:
+            make_checkpoint.Tokenizers(data).write(Path(scratch), with_t5=True)
+            self.clip_l = CLIPTokenizer.from_pretrained(Path(scratch, "tokenizer"))
+            self.clip_g = CLIPTokenizer.from_pretrained(Path(scratch, "tokenizer_2"))
+            self.t5 = T5TokenizerFast.from_pretrained(Path(scratch, "tokenizer_3"))
 
-def build_clip(data):
-    with tempfile.TemporaryDirectory() as scratch:
-        make_checkpoint.Tokenizers(data).write(Path(scratch), with_t5=False)
-        return [CLIPTokenizer.from_pretrained(Path(scratch, part)) for part in ("tokenizer", "tokenizer_2")]
+    def row(self, text):
+        """The ids of a text; those of CLIP-G only where they differ."""
+        row = {"text": text, "clip_l": self.clip_l(text, truncation=True, max_length=77).input_ids}
+        ids = self.clip_g(text, truncation=True, max_length=77).input_ids
+        if ids != row["clip_l"]:
+            row["clip_g"] = ids
+        row["t5"] = self.t5(text, truncation=True, max_length=256).input_ids
+        return row
 
 
 def main():
@@ -221,21 +212,12 @@ def main():
     parser.add_argument("--data", type=Path, default=Path(data), help="folder with clip/ and t5/")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "tests/fixtures/tokenizers/conformance.jsonl")
     options = parser.parse_args()
-    if importlib.util.find_spec("ftfy"):
-        parser.error("ftfy changes what CLIPTokenizer does; run this without it")
-
-    clip_l, clip_g = build_clip(options.data)
-    t5 = build_t5(options.data / "t5" / "tokenizer.json")
+    tokenizers = Tokenizers(options.data)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     strings = test_strings()
     with open(options.out, "w") as out:
         for text in strings:
-            row = {"text": text, "clip_l": clip_l(text, truncation=True, max_length=77).input_ids}
-            ids = clip_g(text, truncation=True, max_length=77).input_ids
-            if ids != row["clip_l"]:
-                row["clip_g"] = ids
-            row["t5"] = t5.encode(text).ids
-            out.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+            out.write(json.dumps(tokenizers.row(text), ensure_ascii=False, separators=(",", ":")) + "\n")
     print(f"{len(strings)} strings, {options.out.stat().st_size / 2**10:.0f} KiB")
 
 

@@ -80,10 +80,9 @@ def write_json(path, value):
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
-def write_clip_tokenizer(folder, merge_count, pad):
+def write_clip_tokenizer(folder, merges, pad):
     """Writes vocab.json, merges.txt and the two configs; pad is `<|endoftext|>` for CLIP-L and `!` for CLIP-G."""
     folder.mkdir(parents=True, exist_ok=True)
-    merges = train_clip_merges(merge_count)
     letters = list(byte_alphabet().values())
     pieces = letters + [c + "</w>" for c in letters] + ["".join(pair) for pair in merges] + [START, END]
     vocab = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
@@ -154,18 +153,43 @@ def train_sentencepiece(pieces):
     return model.SerializeToString(deterministic=True)
 
 
-def write_t5_tokenizer(folder, pieces, extra_ids=100):
-    """Writes tokenizer.json as the real repositories hold it, and spiece.model, from which transformers rebuilds it."""
+def as_stable_diffusion(charsmap):
+    """How the real repositories write T5's rules, and the field by which transformers 4 replaced them with its own; transformers 5
+    and fude take only the table from here."""
+    normalizer = {
+        "type": "Sequence",
+        "normalizers": [
+            charsmap,
+            {"type": "Strip", "strip_left": False, "strip_right": True},
+            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"},
+        ],
+    }
+    metaspace = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
+    rules = {"normalizer": normalizer, "pre_tokenizer": {**metaspace, "prepend_scheme": "first"},
+             "decoder": {**metaspace, "prepend_scheme": "always"}}
+    return rules, {"add_prefix_space": True}
+
+
+def as_meant(charsmap):
+    """The rules of T5Tokenizer in transformers 5, which are fude's too, written out. transformers 4 reads them from here, so such a
+    folder means the same to all three: each word starts with a space."""
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    words = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]}
+    return {"normalizer": charsmap, "pre_tokenizer": words, "decoder": metaspace}, {}
+
+
+def write_t5_tokenizer(folder, serialized, rules=as_stable_diffusion, extra_ids=100):
+    """Writes tokenizer.json and the configs for a spiece.model, and that. Returns the number of ids."""
     folder.mkdir(parents=True, exist_ok=True)
-    serialized = train_sentencepiece(pieces)
     (folder / "spiece.model").write_bytes(serialized)
     model = sentencepiece_model_pb2.ModelProto.FromString(serialized)
     vocab = [[p.piece, p.score] for p in model.pieces]
     vocab += [[f"<extra_id_{i}>", 0.0] for i in range(extra_ids - 1, -1, -1)]
     special = [*range(3), *range(len(model.pieces), len(vocab))]
-    metaspace = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
     eos = {"SpecialToken": {"id": "</s>", "type_id": 0}}
     first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    charsmap = base64.b64encode(model.normalizer_spec.precompiled_charsmap).decode()
+    written, config = rules({"type": "Precompiled", "precompiled_charsmap": charsmap})
     write_json(
         folder / "tokenizer.json",
         {
@@ -177,25 +201,15 @@ def write_t5_tokenizer(folder, pieces, extra_ids=100):
                  "normalized": False, "special": True}
                 for i in special
             ],
-            "normalizer": {
-                "type": "Sequence",
-                "normalizers": [
-                    {
-                        "type": "Precompiled",
-                        "precompiled_charsmap": base64.b64encode(model.normalizer_spec.precompiled_charsmap).decode(),
-                    },
-                    {"type": "Strip", "strip_left": False, "strip_right": True},
-                    {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"},
-                ],
-            },
-            "pre_tokenizer": {**metaspace, "prepend_scheme": "first"},
+            "normalizer": written["normalizer"],
+            "pre_tokenizer": written["pre_tokenizer"],
             "post_processor": {
                 "type": "TemplateProcessing",
                 "single": [first, eos],
                 "pair": [first, eos, second, eos],
                 "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}},
             },
-            "decoder": {**metaspace, "prepend_scheme": "always"},
+            "decoder": written["decoder"],
             "model": {"type": "Unigram", "unk_id": 2, "vocab": vocab, "byte_fallback": False},
         },
     )
@@ -208,7 +222,7 @@ def write_t5_tokenizer(folder, pieces, extra_ids=100):
     write_json(
         folder / "tokenizer_config.json",
         {
-            "add_prefix_space": True,
+            **config,
             "added_tokens_decoder": added,
             "additional_special_tokens": extra,
             "clean_up_tokenization_spaces": True,

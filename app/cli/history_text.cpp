@@ -112,6 +112,7 @@ Json json_from(const HistoryEntry& entry) {
           {"t5", !provenance.no_t5},
           {"device", provenance.device},
           {"dtype", provenance.dtype},
+          {"rules", provenance.rules},
           {"threads", entry.threads > 0 ? Json(entry.threads) : Json()},
           {"request", json_from(provenance.request)},
           {"making", json_from(entry.making)}};
@@ -152,7 +153,7 @@ std::string table_of(const std::vector<HistoryEntry>& entries, int width) {
 
 std::string description_of(const HistoryEntry& entry) {
   constexpr int kNameColumn = 12;
-  const auto& [request, model, model_hash, device, dtype, no_t5] = entry.provenance;
+  const auto& [request, model, model_hash, device, dtype, no_t5, rules] = entry.provenance;
   const Making& making = entry.making;
   const Seconds& seconds = making.seconds;
   std::string created = making.created;
@@ -190,6 +191,7 @@ std::string description_of(const HistoryEntry& entry) {
   line("memory", "planned " + text_of_memory(making.planned) + "; used " + text_of_memory(making.used) + "; the process " +
                      text_of_bytes(making.peak_host));
   line("drawn with", "fude " + making.version + ", " + making.libraries);
+  line("rules", text_of_rules(rules));
   return text;
 }
 

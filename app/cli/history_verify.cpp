@@ -9,6 +9,7 @@
 
 #include "console.h"
 #include "engine/file.h"
+#include "engine/metadata.h"
 #include "engine/png.h"
 #include "fude/error.h"
 #include "history.h"
@@ -47,6 +48,7 @@ std::vector<Difference> differences_of(const HistoryEntry& entry, const Engine& 
     if (then != now) differences.push_back({what, then.empty() ? "none" : then, now.empty() ? "none" : now});
   };
   const auto threads = [](int asked) { return asked > 0 ? std::to_string(asked) : std::string("all"); };
+  compare("rules", text_of_rules(entry.provenance.rules), text_of_rules(kRules));
   compare("model hash", entry.provenance.model_hash, engine.model_hash());
   compare("device", entry.provenance.device, engine.device());
   compare("dtype", entry.provenance.dtype, engine.dtype());
@@ -149,6 +151,9 @@ int history_verify_command(const Arguments& arguments) {
             : has_psnr ? "PSNR " + std::string(number)
                        : "the file is " + text_of_size(before) + " pixels, drawn again it is " + text_of_size(now);
     for (const auto& [what, then, today] : differences) text += "\n  " + what + ": then " + then + ", now " + today;
+    if (!equal && entry.provenance.rules < kRules) {
+      text += "\n  The picture was drawn by older rules, which made other token ids of some prompts. docs/rules.md says of which.";
+    }
     print(text + '\n');
   }
   return equal ? 0 : kDiffers;

@@ -20,7 +20,7 @@ std::string without_mark(std::string text) {
 
 std::string choices_of_noise() {
   std::string names;
-  for (const Noise noise : {Noise::torch_cpu, Noise::torch_cpu_f16, Noise::torch_cpu_bf16, Noise::torch_cuda}) {
+  for (const Noise noise : all_noise()) {
     names += (names.empty() ? "" : ", ") + std::string(name_of(noise));
   }
   return names;

@@ -51,9 +51,11 @@ struct EngineOptions {
 };
 std::vector<std::string> card_names();  // "rtx4060" …
 
-// Whose random numbers the first latents are: the same bits as torch.randn for the same seed.
-enum class Noise { torch_cpu, torch_cpu_f16, torch_cpu_bf16, torch_cuda };
-std::string_view name_of(Noise noise);                     // "torch-cpu", "torch-cpu-f16" …
+// Whose random numbers the first latents are: the same bits as torch.randn for the same seed. torch draws f16 and bf16 on the CPU
+// otherwise since 2.13, as f32 values rounded once; the torch_2_11 kinds are those of 2.1 to 2.11.
+enum class Noise { torch_cpu, torch_cpu_f16, torch_cpu_bf16, torch_2_11_cpu_f16, torch_2_11_cpu_bf16, torch_cuda };
+const std::vector<Noise>& all_noise();
+std::string_view name_of(Noise noise);                     // "torch-cpu", "torch-cpu-f16", "torch-2.11-cpu-f16" …
 std::optional<Noise> noise_from(std::string_view name);
 const std::vector<std::string>& sampler_names();           // the first is the default
 

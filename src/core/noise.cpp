@@ -4,6 +4,8 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <stdexcept>
+#include <utility>
 
 #include "core/dtype.h"
 #include "core/threads.h"
@@ -11,6 +13,13 @@
 namespace fude {
 
 namespace {
+
+constexpr std::array<std::pair<Noise, std::string_view>, 6> kNames = {{{Noise::torch_cpu, "torch-cpu"},
+                                                                       {Noise::torch_cpu_f16, "torch-cpu-f16"},
+                                                                       {Noise::torch_cpu_bf16, "torch-cpu-bf16"},
+                                                                       {Noise::torch_2_11_cpu_f16, "torch-2.11-cpu-f16"},
+                                                                       {Noise::torch_2_11_cpu_bf16, "torch-2.11-cpu-bf16"},
+                                                                       {Noise::torch_cuda, "torch-cuda"}}};
 
 // MT19937 seeded with the low half of the seed, as at::mt19937.
 class MersenneTwister {
@@ -100,7 +109,7 @@ void box_muller_f32(float* d) {
   }
 }
 
-// torch computes the narrow types in their own precision: every intermediate is rounded.
+// torch up to 2.11 computes the narrow types in their own precision: every intermediate is rounded.
 template <class Round>
 void box_muller_narrow(float* d, Round rn) {
   for (int j = 0; j < 8; ++j) {
@@ -123,33 +132,47 @@ void transform_groups(std::vector<float>& values, const Transform& transform) {
   });
 }
 
-std::vector<float> cpu_randn(Noise kind, uint64_t seed, int64_t n) {
+// torch.randn on the CPU: `uniform` makes a number in [0, 1) of each draw, `transform` 16 normal ones of 16 of those.
+template <class Uniform, class Transform>
+std::vector<float> cpu_randn(uint64_t seed, int64_t n, const Uniform& uniform, const Transform& transform) {
   assert(n >= 16);
   MersenneTwister random(seed);
-  const auto uniform = [&] {
-    const uint32_t bits = random.next();
-    switch (kind) {
-      case Noise::torch_cpu_f16: return static_cast<float>(bits & 0x7ff) / 2048.0f;
-      case Noise::torch_cpu_bf16: return static_cast<float>(bits & 0xff) / 256.0f;
-      default: return static_cast<float>(bits & 0xffffff) * 0x1p-24f;
-    }
-  };
-  const auto transform = [&](float* group) {
-    switch (kind) {
-      case Noise::torch_cpu_f16: box_muller_narrow(group, [](float v) { return from_f16(to_f16(v)); }); return;
-      case Noise::torch_cpu_bf16: box_muller_narrow(group, [](float v) { return from_bf16(to_bf16(v)); }); return;
-      default: box_muller_f32(group);
-    }
-  };
   std::vector<float> values(static_cast<size_t>(n));
-  for (float& v : values) v = uniform();
+  for (float& v : values) v = uniform(random.next());
   transform_groups(values, transform);
   if (values.size() % 16 != 0) {  // the last 16 are drawn afresh
     float* tail = values.data() + values.size() - 16;
-    for (int j = 0; j < 16; ++j) tail[j] = uniform();
+    for (int j = 0; j < 16; ++j) tail[j] = uniform(random.next());
     transform(tail);
   }
   return values;
+}
+
+float rounded_to_f16(float v) { return from_f16(to_f16(v)); }
+float rounded_to_bf16(float v) { return from_bf16(to_bf16(v)); }
+
+std::vector<float> f32_randn(uint64_t seed, int64_t n) {
+  return cpu_randn(
+      seed, n, [](uint32_t draw) { return static_cast<float>(draw & 0xffffff) * 0x1p-24f; }, box_muller_f32);
+}
+
+// Since 2.13 the narrow types are f32 values, each rounded once; but the last 16 are those of the next whole group.
+template <class Round>
+std::vector<float> rounded_randn(uint64_t seed, int64_t n, Round rn) {
+  std::vector<float> values = f32_randn(seed, (n + 15) / 16 * 16);
+  if (n % 16 != 0) std::copy(values.end() - 16, values.end(), values.begin() + (n - 16));
+  values.resize(static_cast<size_t>(n));
+  for (float& v : values) v = rn(v);
+  return values;
+}
+
+// `bits` of each draw are used: as many as the type's precision holds.
+template <class Round>
+std::vector<float> narrow_randn(uint64_t seed, int64_t n, int bits, Round rn) {
+  const uint32_t states = 1u << bits;
+  return cpu_randn(
+      seed, n, [states](uint32_t draw) { return static_cast<float>(draw & (states - 1)) / static_cast<float>(states); },
+      [rn](float* group) { box_muller_narrow(group, rn); });
 }
 
 std::array<uint32_t, 4> philox(uint64_t seed, std::array<uint32_t, 4> counter) {
@@ -194,8 +217,35 @@ std::vector<float> cuda_randn(uint64_t seed, int64_t n, int64_t device_threads) 
 
 }  // namespace
 
+const std::vector<Noise>& all_noise() {
+  static const std::vector<Noise> all = [] {
+    std::vector<Noise> kinds;
+    for (const auto& [kind, name] : kNames) kinds.push_back(kind);
+    return kinds;
+  }();
+  return all;
+}
+
+std::string_view name_of(Noise noise) {
+  const auto row = std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.first == noise; });
+  return row == kNames.end() ? "?" : row->second;
+}
+
+std::optional<Noise> noise_from(std::string_view name) {
+  const auto row = std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.second == name; });
+  return row == kNames.end() ? std::nullopt : std::optional(row->first);
+}
+
 std::vector<float> torch_randn(Noise kind, uint64_t seed, int64_t n, int64_t device_threads) {
-  return kind == Noise::torch_cuda ? cuda_randn(seed, n, device_threads) : cpu_randn(kind, seed, n);
+  switch (kind) {
+    case Noise::torch_cpu: return f32_randn(seed, n);
+    case Noise::torch_cpu_f16: return rounded_randn(seed, n, rounded_to_f16);
+    case Noise::torch_cpu_bf16: return rounded_randn(seed, n, rounded_to_bf16);
+    case Noise::torch_2_11_cpu_f16: return narrow_randn(seed, n, 11, rounded_to_f16);
+    case Noise::torch_2_11_cpu_bf16: return narrow_randn(seed, n, 8, rounded_to_bf16);
+    case Noise::torch_cuda: return cuda_randn(seed, n, device_threads);
+  }
+  throw std::logic_error("a kind of noise that is none");
 }
 
 }  // namespace fude

@@ -73,22 +73,6 @@ const std::vector<std::string>& sampler_names() {
   return names;
 }
 
-std::string_view name_of(Noise noise) {
-  switch (noise) {
-    case Noise::torch_cpu: return "torch-cpu";
-    case Noise::torch_cpu_f16: return "torch-cpu-f16";
-    case Noise::torch_cpu_bf16: return "torch-cpu-bf16";
-    case Noise::torch_cuda: return "torch-cuda";
-  }
-  return "?";
-}
-
-std::optional<Noise> noise_from(std::string_view name) {
-  for (Noise noise : {Noise::torch_cpu, Noise::torch_cpu_f16, Noise::torch_cpu_bf16, Noise::torch_cuda})
-    if (name_of(noise) == name) return noise;
-  return std::nullopt;
-}
-
 std::string_view name_of(Stage stage) {
   switch (stage) {
     case Stage::load: return "load";

@@ -153,9 +153,12 @@ void read_part(const Json& json, const char* name, std::optional<Part>& part, co
   fields(*found, part.emplace());
 }
 
-Noise noise_named(const std::string& name) {
+// The names of the half types meant torch 2.11's noise by the first rules.
+Noise noise_named(const std::string& name, int64_t rules) {
   const std::optional<Noise> noise = noise_from(name);
   if (!noise) refuse("its noise has an unknown name");
+  if (rules < 2 && noise == Noise::torch_cpu_f16) return Noise::torch_2_11_cpu_f16;
+  if (rules < 2 && noise == Noise::torch_cpu_bf16) return Noise::torch_2_11_cpu_bf16;
   return *noise;
 }
 
@@ -166,6 +169,11 @@ Json object_from(std::string_view text) {
 }
 
 }  // namespace
+
+std::string text_of_rules(int64_t rules) {
+  const char* of = rules < 2 ? "transformers 4, torch 2.11" : rules == 2 ? "transformers 5, torch 2.13" : "a newer fude";
+  return std::to_string(rules) + " (" + of + ')';
+}
 
 std::string parameters_text(const Provenance& provenance) {
   const Request& request = provenance.request;
@@ -190,6 +198,7 @@ std::string parameters_text(const Provenance& provenance) {
       {"VAE tiling", request.vae_tiling ? "on" : ""},
       {"T5", provenance.no_t5 ? "off" : ""},
       {"Dtype", provenance.dtype},
+      {"Rules", std::to_string(provenance.rules)},
       {"Version", "fude " + version()},
   };
   std::string line;
@@ -244,7 +253,9 @@ Provenance provenance_from(const Parameters& parameters) {
   with("CFG scale", [&](auto name, auto value) { request.guidance = number_in<double>(name, value); });
   with("Seed", [&](auto name, auto value) { request.seed = number_in<uint64_t>(name, value); });
   with("Size", [&](auto name, auto value) { read_size(name, value, request.width, request.height); });
-  with("Noise", [&](auto, auto value) { request.noise = noise_named(std::string(value)); });
+  provenance.rules = 1;
+  with("Rules", [&](auto name, auto value) { provenance.rules = number_in<int64_t>(name, value); });
+  with("Noise", [&](auto, auto value) { request.noise = noise_named(std::string(value), provenance.rules); });
   with("Shift", [&](auto name, auto value) { request.shift = number_in<double>(name, value); });
   with("Variation seed", [&](auto name, auto value) { request.variation.emplace().seed = number_in<uint64_t>(name, value); });
   if (request.variation)
@@ -278,7 +289,7 @@ Json json_from(const Request& request) {
   Json json = {
       {"prompt", request.prompt},        {"negative", request.negative}, {"width", request.width}, {"height", request.height},
       {"steps", request.steps},          {"guidance", request.guidance}, {"seed", request.seed},   {"count", request.count},
-      {"noise", name_of(request.noise)}, {"sampler", request.sampler},
+      {"noise", name_of(request.noise)}, {"sampler", request.sampler}, {"rules", kRules},
   };
   if (request.shift) json["shift"] = *request.shift;
   if (request.variation) json["variation"] = {{"seed", request.variation->seed}, {"amount", request.variation->amount}};
@@ -293,6 +304,7 @@ Json json_from(const Request& request) {
 
 Json json_from(const Provenance& provenance) {
   Json json = json_from(provenance.request);
+  json["rules"] = provenance.rules;
   json["t5"] = !provenance.no_t5;
   json["model"] = provenance.model;
   json["model_hash"] = provenance.model_hash;
@@ -357,9 +369,11 @@ Provenance provenance_from_json(std::string_view text) {
   read(json, "seed", request.seed);
   read(json, "count", request.count);
   read(json, "sampler", request.sampler);
+  provenance.rules = 1;
+  read(json, "rules", provenance.rules);
   std::string noise(name_of(request.noise));
   read(json, "noise", noise);
-  request.noise = noise_named(noise);
+  request.noise = noise_named(noise, provenance.rules);
   double shift = 0;
   read(json, "shift", shift);
   if (shift != 0) request.shift = shift;

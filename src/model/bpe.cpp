@@ -50,40 +50,32 @@ void Bpe::encode(std::string_view word, std::vector<int32_t>& ids) const {
   struct Candidate {
     uint32_t rank;
     size_t at;
-    int32_t left, right, merged;
+    int32_t merged;
     bool operator>(const Candidate& other) const { return std::tie(rank, at) > std::tie(other.rank, other.at); }
   };
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  std::vector<Candidate> fresh;
-  const auto consider = [&](size_t at) {
+  const auto merge_at = [&](size_t at) {
     const size_t after = symbols[at].after;
-    if (after >= end) return;
-    if (const Ranked* merge = find(symbols[at].id, symbols[after].id)) {
-      fresh.push_back({merge->rank, at, symbols[at].id, symbols[after].id, merge->merged});
-    }
+    return after < end ? find(symbols[at].id, symbols[after].id) : nullptr;
   };
-  const auto admit = [&] {
-    for (const Candidate& candidate : fresh) queue.push(candidate);
-    fresh.clear();
+  const auto consider = [&](size_t at) {
+    if (const Ranked* merge = merge_at(at)) queue.push({merge->rank, at, merge->merged});
   };
 
   for (size_t i = 0; i < end; ++i) consider(i);
-  admit();
   while (!queue.empty()) {
-    // All pairs of one rank are merged from left to right before any pair they form is looked at.
-    for (const uint32_t rank = queue.top().rank; !queue.empty() && queue.top().rank == rank;) {
-      const Candidate pair = queue.top();
-      queue.pop();
-      Symbol& left = symbols[pair.at];
-      if (left.id != pair.left || left.after >= end || symbols[left.after].id != pair.right) continue;
-      symbols[left.after].id = kDead;
-      left.id = pair.merged;
-      left.after = symbols[left.after].after;
-      if (left.after < end) symbols[left.after].before = pair.at;
-      if (pair.at > 0) consider(left.before);
-      consider(pair.at);
-    }
-    admit();
+    const Candidate pair = queue.top();
+    queue.pop();
+    // Out of date unless what stands there now still becomes the same symbol.
+    const Ranked* merge = merge_at(pair.at);
+    if (!merge || merge->merged != pair.merged) continue;
+    Symbol& left = symbols[pair.at];
+    symbols[left.after].id = kDead;
+    left.id = pair.merged;
+    left.after = symbols[left.after].after;
+    if (left.after < end) symbols[left.after].before = pair.at;
+    if (pair.at > 0) consider(left.before);
+    consider(pair.at);
   }
   for (size_t at = 0; at < end; at = symbols[at].after) ids.push_back(symbols[at].id);
 }

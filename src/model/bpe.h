@@ -1,5 +1,5 @@
-// Byte-pair encoding as CLIP does it: the bytes of a word become symbols, the last one marked as a word's end, and the adjacent
-// pair that was learnt first is merged until none is left.
+// Byte-pair encoding as the `tokenizers` library does it: the bytes of a word become symbols, the last one marked as a word's end,
+// and the adjacent pair that was learnt first, the leftmost of its kind, is merged until none is left.
 #pragma once
 
 #include <array>
@@ -11,15 +11,13 @@ namespace fude {
 
 class Bpe {
  public:
-  static constexpr int32_t kUnknown = -1;
-
   struct Merge {
     int32_t left, right, merged;  // symbol ids
   };
 
   Bpe() = default;
-  // `inner` and `last` are the ids of each byte inside a word and at its end (kUnknown where the vocabulary lacks it); the
-  // merges come in the order in which they were learnt. Where a pair comes twice the later rank counts, as in a Python dict.
+  // `inner` and `last` are the ids of each byte inside a word and at its end; the merges come in the order in which they were
+  // learnt. Where a pair comes twice the later rank counts.
   Bpe(const std::array<int32_t, 256>& inner, const std::array<int32_t, 256>& last, const std::vector<Merge>& merges);
 
   // Appends the ids of one word (at least one byte), in O(n log n).

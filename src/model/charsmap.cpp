@@ -55,10 +55,10 @@ std::optional<std::string_view> Charsmap::replacement(std::string_view chunk) co
   return std::nullopt;
 }
 
-void Charsmap::normalize(std::string_view text, size_t offset, std::string& normal, std::vector<size_t>& origin) const {
+void Charsmap::normalize(std::string_view text, size_t offset, NormalText& normal) const {
   const auto append = [&](std::string_view bytes, size_t at) {
-    normal += bytes;
-    origin.resize(normal.size(), offset + at);
+    normal.text += bytes;
+    normal.origin.resize(normal.text.size(), offset + at);
   };
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = unicode::grapheme_end(text, begin);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/tokens.h"
+
 namespace fude {
 
 class Charsmap {
@@ -18,9 +20,8 @@ class Charsmap {
   // bad_checkpoint.
   Charsmap(std::string_view bytes, const std::filesystem::path& file);
 
-  // Appends the normal form of a text to `normal` and, for each byte of it, `offset` plus the place in the text that it came
-  // from.
-  void normalize(std::string_view text, size_t offset, std::string& normal, std::vector<size_t>& origin) const;
+  // Appends the normal form of a text that stands at `offset` of the prompt.
+  void normalize(std::string_view text, size_t offset, NormalText& normal) const;
 
  private:
   std::optional<std::string_view> replacement(std::string_view chunk) const;

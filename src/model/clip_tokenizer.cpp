@@ -16,8 +16,6 @@ namespace {
 using Vocabulary = std::unordered_map<std::string_view, int32_t>;
 
 constexpr std::string_view kStart = "<|startoftext|>", kEnd = "<|endoftext|>";
-// 49152 - 256 - 2: transformers reads no more lines of merges.txt.
-constexpr size_t kMostMergeLines = 48894;
 
 using Ids = std::vector<std::pair<std::string, int32_t>>;
 
@@ -84,11 +82,10 @@ std::vector<Bpe::Merge> read_merges_file(const Vocabulary& vocabulary, const std
   const size_t last = rest.find_last_not_of(" \t\r\n");
   rest = rest.substr(0, last == rest.npos ? 0 : last + 1);
   std::vector<Bpe::Merge> merges;
-  // The first line is a version.
-  for (size_t at = rest.find('\n'); at != rest.npos && merges.size() < kMostMergeLines;) {
-    const size_t end = std::min(rest.find('\n', at + 1), rest.size());
-    merges.push_back(read_merge_line(rest.substr(at + 1, end - at - 1), vocabulary, file));
-    at = end == rest.size() ? rest.npos : end;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (!line.starts_with("#version")) merges.push_back(read_merge_line(line, vocabulary, file));
   }
   return merges;
 }
@@ -123,13 +120,13 @@ std::array<char32_t, 256> byte_alphabet() {
   return alphabet;
 }
 
-Bpe make_bpe(const Vocabulary& vocabulary, const std::vector<Bpe::Merge>& merges) {
+Bpe make_bpe(const Vocabulary& vocabulary, const std::vector<Bpe::Merge>& merges, int32_t unknown) {
   const std::array<char32_t, 256> alphabet = byte_alphabet();
   std::array<int32_t, 256> inner, last;
   for (size_t byte = 0; byte < 256; ++byte) {
     const auto id_or_unknown = [&](std::string_view symbol) {
       const auto found = vocabulary.find(symbol);
-      return found == vocabulary.end() ? Bpe::kUnknown : found->second;
+      return found == vocabulary.end() ? unknown : found->second;
     };
     std::string symbol;
     unicode::append(symbol, alphabet[byte]);
@@ -139,36 +136,40 @@ Bpe make_bpe(const Vocabulary& vocabulary, const std::vector<Bpe::Merge>& merges
   return Bpe(inner, last, merges);
 }
 
-// The blocks that BERT's tokenizer, which cleans CLIP's text, calls Chinese.
-bool is_cjk(char32_t c) {
-  return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
-         (c >= 0x2a700 && c <= 0x2b73f) || (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b820 && c <= 0x2ceaf) ||
-         (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
+// NFC, runs of white space as one space, lower case. Composition and lower-casing stay within a grapheme cluster, so the clusters can
+// go through both one by one, and each keeps its place in the prompt.
+void normalize(std::string_view text, size_t offset, NormalText& normal) {
+  std::u32string cluster;
+  bool follows_space = false;
+  for (size_t at = 0; at < text.size();) {
+    const size_t begin = at, end = unicode::grapheme_end(text, at);
+    cluster.clear();
+    while (at < end) cluster += unicode::next(text, at);
+    for (const char32_t c : unicode::lower(unicode::nfc(cluster))) {
+      const bool is_space = unicode::is_white_space(c);
+      if (!is_space) unicode::append(normal.text, c);
+      else if (!follows_space) normal.text += ' ';
+      follows_space = is_space;
+    }
+    normal.origin.resize(normal.text.size(), offset + begin);
+  }
 }
 
-// The pattern ignores case. The text is in lower case already, and only the long s still equals another letter then.
-bool starts_with(std::u32string_view text, std::string_view ascii) {
-  return text.size() >= ascii.size() && std::equal(ascii.begin(), ascii.end(), text.begin(), [](char a, char32_t c) {
-           return c == static_cast<char32_t>(a) || (a == 's' && c == 0x17f);
-         });
-}
-
-// The length of the first piece that the pattern
-// `<|startoftext|>|<|endoftext|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+` finds at the start of the text, or 0.
-size_t piece_length(std::u32string_view text) {
-  for (const std::string_view literal :
-       {kStart, kEnd, std::string_view("'s"), std::string_view("'t"), std::string_view("'re"), std::string_view("'ve"),
-        std::string_view("'m"), std::string_view("'ll"), std::string_view("'d")}) {
-    if (starts_with(text, literal)) return literal.size();
+// The length of the first piece that the pattern `'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+` finds at the start of a
+// text that does not start with a space.
+size_t piece_length(std::string_view text) {
+  for (const std::string_view ending : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
+    if (text.starts_with(ending)) return ending.size();
   }
   const auto run = [&](auto belongs) {
-    return static_cast<size_t>(std::find_if_not(text.begin(), text.end(), belongs) - text.begin());
+    size_t length = 0;
+    for (size_t at = 0; at < text.size() && belongs(unicode::next(text, at));) length = at;
+    return length;
   };
   if (const size_t letters = run(unicode::is_letter)) return letters;
-  if (unicode::is_number(text.front())) return 1;
-  // U+0345 is left out: ignoring case it equals the letter iota for the negated set, and is none for \p{L}.
-  return run(
-      [](char32_t c) { return !unicode::is_letter(c) && !unicode::is_number(c) && !unicode::is_white_space(c) && c != 0x345; });
+  size_t first = 0;
+  if (unicode::is_number(unicode::next(text, first))) return first;
+  return run([](char32_t c) { return c != ' ' && !unicode::is_letter(c) && !unicode::is_number(c); });
 }
 
 }  // namespace
@@ -176,9 +177,9 @@ size_t piece_length(std::u32string_view text) {
 ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, std::optional<std::string> pad) {
   std::error_code failed;
   const bool is_folder = std::filesystem::is_directory(folder_or_file, failed);
-  std::filesystem::path file = is_folder ? folder_or_file / "vocab.json" : folder_or_file;
-  const bool is_pair = is_folder && std::filesystem::exists(file, failed);
-  if (is_folder && !is_pair) file = folder_or_file / "tokenizer.json";
+  std::filesystem::path file = is_folder ? folder_or_file / "tokenizer.json" : folder_or_file;
+  const bool is_pair = is_folder && !std::filesystem::exists(file, failed);
+  if (is_pair) file = folder_or_file / "vocab.json";
 
   const nlohmann::json document = is_pair ? nlohmann::json() : read_json(file);
   const nlohmann::json* model = is_pair ? nullptr : &member(document, "model", file);
@@ -187,30 +188,34 @@ ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, s
   const Ids texts = model ? read_ids_of(member(*model, "vocab", file), file) : read_ids(file);
   const Vocabulary vocabulary = make_vocabulary(texts, file);
   ClipTokenizer tokenizer;
-  tokenizer.bpe_ = make_bpe(vocabulary, model ? read_merges_json(member(*model, "merges", file), vocabulary, file)
-                                              : read_merges_file(vocabulary, folder_or_file / "merges.txt"));
+  const std::vector<Bpe::Merge> merges = model ? read_merges_json(member(*model, "merges", file), vocabulary, file)
+                                               : read_merges_file(vocabulary, folder_or_file / "merges.txt");
 
   nlohmann::json config, map;
   if (is_folder) {
     config = read_json_if_present(folder_or_file / "tokenizer_config.json");
     map = read_json_if_present(folder_or_file / "special_tokens_map.json");
   }
+  // What the config lists replaces what tokenizer.json does.
   std::vector<AddedToken> added;
-  if (const auto* list = model ? find_member(document, "added_tokens") : nullptr) merge_added(added, added_tokens(*list, file));
-  if (const auto* list = find_member(config, "added_tokens_decoder")) merge_added(added, added_tokens(*list, folder_or_file));
-
-  const auto special = [&](std::string_view key) { return special_token(config, map, key); };
-  if (!pad) pad = special("pad_token");
-  // A tokenizer.json does not name its pad token, but nobody adds `!`, a token of the vocabulary, for another purpose.
-  if (!pad && std::any_of(added.begin(), added.end(), [](const AddedToken& token) { return token.text == "!"; })) pad = "!";
-  const std::string start = special("bos_token").value_or(std::string(kStart)),
-                    end = special("eos_token").value_or(std::string(kEnd));
-  const std::string unknown = special("unk_token").value_or(end);
-  for (const std::string& text : {start, end, unknown, pad.value_or(end)}) {
-    if (std::none_of(added.begin(), added.end(), [&](const AddedToken& token) { return token.text == text; })) {
-      added.push_back({text, id_of(vocabulary, text, file), false, false});
+  if (const auto* list = find_member(config, "added_tokens_decoder")) added = added_tokens(*list, folder_or_file);
+  else if (const auto* of_file = model ? find_member(document, "added_tokens") : nullptr) added = added_tokens(*of_file, file);
+  const auto is_added = [&](std::string_view text) {
+    return std::any_of(added.begin(), added.end(), [&](const AddedToken& token) { return token.text == text; });
+  };
+  // A special token is an added token whether it is listed or not.
+  const auto special = [&](std::string_view key, std::string_view otherwise) {
+    AddedToken token = special_token(config, map, key).value_or(AddedToken{std::string(otherwise)});
+    if (!is_added(token.text)) {
+      token.id = id_of(vocabulary, token.text, file);
+      added.push_back(token);
     }
-  }
+    return token.text;
+  };
+  const std::string start = special("bos_token", kStart), end = special("eos_token", kEnd), unknown = special("unk_token", end);
+  // A tokenizer.json does not name its pad token, but nobody adds `!`, a token of the vocabulary, for another purpose.
+  if (!pad) pad = special("pad_token", is_added("!") ? "!" : end);
+  else if (!is_added(*pad)) added.push_back({*pad, id_of(vocabulary, *pad, file)});
 
   std::unordered_map<std::string_view, int32_t> ids;
   for (const auto& [text, id] : vocabulary) tokenizer.vocab_size_ = std::max<int64_t>(tokenizer.vocab_size_, id + 1);
@@ -224,73 +229,39 @@ ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, s
   }
   tokenizer.start_ = ids.at(start);
   tokenizer.end_ = ids.at(end);
-  tokenizer.unknown_ = ids.at(unknown);
-  tokenizer.pad_ = ids.at(pad.value_or(end));
-  const auto literal = [&](std::string_view text) {
-    if (const auto found = ids.find(text); found != ids.end()) return found->second;
-    const auto found = vocabulary.find(text);
-    return found == vocabulary.end() ? tokenizer.unknown_ : found->second;
-  };
-  tokenizer.literal_start_ = literal(kStart);
-  tokenizer.literal_end_ = literal(kEnd);
-  tokenizer.added_ = AddedTokens(std::move(added));
+  tokenizer.pad_ = ids.at(*pad);
+  tokenizer.bpe_ = make_bpe(vocabulary, merges, ids.at(unknown));
+  tokenizer.splitter_ = PromptSplitter(added, normalize);
   return tokenizer;
 }
 
 Tokens ClipTokenizer::encode(std::string_view utf8, int64_t length) const {
   check_request(utf8, length, 2);
   TokenRow row({start_}, length);
-  for (const auto& [begin, end, id] : added_.split(utf8)) {
-    if (row.full()) break;
-    if (id) row.push(*id, begin);
-    else encode_text(utf8, begin, end, row);
-  }
+  const auto encode = [&](std::string_view text, const size_t* origin) { encode_text(text, origin, row); };
+  splitter_.split(utf8, normalize, encode, row);
   return std::move(row).finish(end_, pad_, utf8);
 }
 
-// Cleans the text as BERT's BasicTokenizer does and encodes its words. White space is a boundary of composition and of
-// lower-casing too, so the words can go through both one by one, and a word keeps its place in the prompt.
-void ClipTokenizer::encode_text(std::string_view prompt, size_t begin, size_t end, TokenRow& row) const {
-  const std::string_view text = prompt.substr(0, end);
-  std::u32string word;
-  size_t word_begin = begin;
-  const auto finish_word = [&] {
-    if (!word.empty()) encode_word(unicode::lower(unicode::nfc(word)), word_begin, row);
-    word.clear();
-  };
-  for (size_t at = begin; at < end && !row.full();) {
-    const size_t here = at;
-    const char32_t c = unicode::next(text, at);
-    const bool is_space = c == U' ' || c == U'\t' || c == U'\n' || c == U'\r';
-    if (!is_space && (c == 0xfffd || unicode::is_other(c))) continue;
-    if (is_space || unicode::is_white_space(c)) {
-      finish_word();
-      continue;
-    }
-    if (is_cjk(c)) finish_word();
-    if (word.empty()) word_begin = here;
-    word += c;
-    if (is_cjk(c)) finish_word();
-  }
-  finish_word();
-}
-
-void ClipTokenizer::encode_word(std::u32string_view word, size_t prompt_offset, TokenRow& row) const {
-  std::string bytes;
+void ClipTokenizer::encode_text(std::string_view text, const size_t* origin, TokenRow& row) const {
   std::vector<int32_t> ids;
-  while (!word.empty() && !row.full()) {
-    const size_t length = piece_length(word);
-    bytes.clear();
-    for (const char32_t c : word.substr(0, length)) unicode::append(bytes, c);
-    word.remove_prefix(std::max<size_t>(length, 1));
-    if (bytes.empty()) continue;
-    if (bytes == kStart || bytes == kEnd) {
-      row.push(bytes == kStart ? literal_start_ : literal_end_, prompt_offset);
+  size_t literal_end = 0;
+  for (size_t at = 0; at < text.size() && !row.full();) {
+    if (text[at] == ' ') {
+      ++at;
       continue;
     }
+    // CLIP's pattern begins with the two literals, which GPT-2's, applied to what it finds, splits into `<|`, the word and `|>`. So
+    // they only keep `|>` apart from what follows.
+    for (const std::string_view literal : {kStart, kEnd}) {
+      if (text.substr(at).starts_with(literal)) literal_end = at + literal.size();
+    }
+    const std::string_view piece = text.substr(at, at < literal_end ? literal_end - at : text.npos);
+    const size_t length = piece_length(piece);
     ids.clear();
-    bpe_.encode(bytes, ids);
-    for (const int32_t id : ids) row.push(id == Bpe::kUnknown ? unknown_ : id, prompt_offset);
+    bpe_.encode(piece.substr(0, length), ids);
+    for (const int32_t id : ids) row.push(id, origin[at]);
+    at += length;
   }
 }
 

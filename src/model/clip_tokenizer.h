@@ -1,5 +1,5 @@
-// CLIP's tokenizer, with the ids of transformers' CLIPTokenizer without ftfy: the class that diffusers uses for both CLIP
-// encoders of SD3.5 (tokenization_clip.py).
+// CLIP's tokenizer, with the ids of CLIPTokenizer in transformers 5 (tokenization_clip.py), which is made of the parts of the
+// `tokenizers` library: the class that diffusers uses for both CLIP encoders of SD3.5.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +30,11 @@ class ClipTokenizer {
 
  private:
   ClipTokenizer() = default;
-  void encode_text(std::string_view prompt, size_t begin, size_t end, TokenRow& row) const;
-  void encode_word(std::u32string_view word, size_t prompt_offset, TokenRow& row) const;
+  void encode_text(std::string_view text, const size_t* origin, TokenRow& row) const;
 
   Bpe bpe_;
-  AddedTokens added_;
-  int32_t start_ = 0, end_ = 0, pad_ = 0, unknown_ = 0;
-  int32_t literal_start_ = 0, literal_end_ = 0;  // `<|startoftext|>` and `<|endoftext|>` as the split pattern knows them
+  PromptSplitter splitter_;
+  int32_t start_ = 0, end_ = 0, pad_ = 0;
   int64_t vocab_size_ = 0;
 };
 

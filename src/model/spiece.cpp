@@ -27,7 +27,7 @@ void read_normalizer(const nlohmann::json& normalizer, const std::filesystem::pa
     const auto bytes = text && text->is_string() ? decode_base64(text->get_ref<const std::string&>()) : std::nullopt;
     if (!bytes) bad_file(file, "its charsmap is not base64");
     if (!bytes->empty()) charsmap = Charsmap(*bytes, file);
-  } else if (type != "Strip" && type != "Replace") {  // these two every T5 has; encode() does them
+  } else if (type != "Strip" && type != "Replace") {  // these two every T5 has, and what they do is done by splitting at white space
     bad_file(file, "its normalizer is not one that T5 uses");
   }
 }
@@ -106,11 +106,6 @@ UnigramFile read_unigram_json(const std::filesystem::path& file) {
   result.unknown = token_id(member(model, "unk_id", file), file);
   if (const auto* normalizer = find_member(document, "normalizer")) read_normalizer(*normalizer, file, result.charsmap);
   if (const auto* list = find_member(document, "added_tokens")) result.added = added_tokens(*list, file);
-  result.prepend_scheme = "always";
-  if (const auto* pre_tokenizer = find_member(document, "pre_tokenizer")) {
-    const auto* scheme = find_member(*pre_tokenizer, "prepend_scheme");
-    if (scheme && scheme->is_string()) result.prepend_scheme = scheme->get<std::string>();
-  }
   return result;
 }
 

@@ -16,7 +16,6 @@ struct UnigramFile {
   int32_t unknown = 0;
   Charsmap charsmap;
   std::vector<AddedToken> added;
-  std::string prepend_scheme;  // of a tokenizer.json: "always", "first" or "never"
 };
 
 // Throw bad_checkpoint for what is not a unigram model: another kind of model, byte fallback, normalizers that T5 does not

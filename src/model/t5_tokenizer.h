@@ -1,5 +1,5 @@
-// T5's tokenizer, with the ids of transformers' T5TokenizerFast as diffusers makes it for SD3.5: rebuilt from spiece.model
-// (SpmConverter in convert_slow_tokenizer.py) because its config sets add_prefix_space.
+// T5's tokenizer, with the ids of T5Tokenizer in transformers 5 (tokenization_t5.py), also called T5TokenizerFast: of a tokenizer.json
+// or a spiece.model it takes only the pieces, the normalisation table and the added tokens; the rest is T5's own.
 #pragma once
 
 #include <cstdint>
@@ -25,16 +25,15 @@ class T5Tokenizer {
   int64_t vocab_size() const { return vocab_size_; }
 
  private:
-  // Which texts between special tokens get a leading space.
-  enum class Prepend { always, first, never };
-
   T5Tokenizer() = default;
-  void encode_text(std::string_view prompt, size_t begin, size_t end, TokenRow& row, std::vector<std::string>& unknown) const;
+  PromptSplitter::Normalize normalizer() const {
+    return [this](std::string_view text, size_t offset, NormalText& normal) { charsmap_.normalize(text, offset, normal); };
+  }
+  void encode_text(std::string_view text, const size_t* origin, TokenRow& row, std::vector<std::string>& unknown) const;
 
   Unigram unigram_;
   Charsmap charsmap_;
-  AddedTokens added_;
-  Prepend prepend_ = Prepend::always;
+  PromptSplitter splitter_;
   int32_t unknown_ = 0, end_ = 0, pad_ = 0;
   int64_t vocab_size_ = 0;
 };

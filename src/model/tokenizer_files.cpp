@@ -61,6 +61,11 @@ class IdReader : public nlohmann::json_sax<nlohmann::json> {
   bool is_open_ = false;
 };
 
+bool flag(const nlohmann::json& entry, std::string_view key) {
+  const nlohmann::json* value = find_member(entry, key);
+  return value && value->is_boolean() && value->get<bool>();
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, int32_t>> read_ids(const std::filesystem::path& file) {
@@ -96,21 +101,18 @@ int32_t token_id(const nlohmann::json& value, const std::filesystem::path& file)
   bad_file(file, kNoId);
 }
 
-std::optional<std::string> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key) {
-  for (const nlohmann::json* object : {&config, &map}) {
-    const nlohmann::json* value = find_member(*object, key);
-    if (value && value->is_object()) value = find_member(*value, "content");
-    if (value && value->is_string() && !value->get_ref<const std::string&>().empty()) return value->get<std::string>();
+std::optional<AddedToken> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key) {
+  for (const nlohmann::json* object : {find_member(config, "added_tokens_decoder") ? &config : &map, &config}) {
+    const nlohmann::json* entry = find_member(*object, key);
+    const nlohmann::json* text = entry && entry->is_object() ? find_member(*entry, "content") : entry;
+    if (!text || !text->is_string() || text->get_ref<const std::string&>().empty()) continue;
+    return AddedToken{text->get<std::string>(), 0, flag(*entry, "lstrip"), flag(*entry, "rstrip"), flag(*entry, "normalized")};
   }
   return std::nullopt;
 }
 
 std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::filesystem::path& file) {
   std::vector<AddedToken> tokens;
-  const auto flag = [](const nlohmann::json& entry, std::string_view key) {
-    const nlohmann::json* value = find_member(entry, key);
-    return value && value->is_boolean() && value->get<bool>();
-  };
   const auto add = [&](const nlohmann::json& entry, int32_t id) {
     const nlohmann::json& text = member(entry, "content", file);
     if (!text.is_string() || text.get_ref<const std::string&>().empty() ||
@@ -118,7 +120,8 @@ std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::file
       bad_file(file, "an added token is not a text of 1 to 256 bytes");
     }
     if (flag(entry, "single_word")) bad_file(file, "an added token is \"single_word\", which fude does not read");
-    tokens.push_back({text.get<std::string>(), id, flag(entry, "lstrip"), flag(entry, "rstrip")});
+    tokens.push_back(
+        {text.get<std::string>(), id, flag(entry, "lstrip"), flag(entry, "rstrip"), flag(entry, "normalized")});
   };
   if (list.is_array()) {
     for (const auto& entry : list) add(entry, token_id(member(entry, "id", file), file));

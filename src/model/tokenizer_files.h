@@ -32,8 +32,9 @@ const nlohmann::json* find_member(const nlohmann::json& object, std::string_view
 // An id of a file, checked to lie in [0, kMostTokens).
 int32_t token_id(const nlohmann::json& value, const std::filesystem::path& file);
 
-// The text of "pad_token" and its like: a string or {"content": string}. Asks `config` first.
-std::optional<std::string> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key);
+// "pad_token" and its like, without an id: a string or {"content": string}. special_tokens_map.json (`map`) comes before
+// tokenizer_config.json, but where that lists its added tokens the map is not read.
+std::optional<AddedToken> special_token(const nlohmann::json& config, const nlohmann::json& map, std::string_view key);
 
 // Entries of "added_tokens" (an array with ids) or "added_tokens_decoder" (an object keyed by id).
 std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::filesystem::path& file);

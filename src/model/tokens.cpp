@@ -1,6 +1,7 @@
 #include "model/tokens.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "fude/error.h"
@@ -58,6 +59,41 @@ std::vector<AddedTokens::Part> AddedTokens::split(std::string_view text) const {
   }
   if (plain < text.size()) parts.push_back({plain, text.size(), std::nullopt});
   return parts;
+}
+
+PromptSplitter::PromptSplitter(const std::vector<AddedToken>& tokens, const Normalize& normalize) {
+  std::vector<AddedToken> written, normal;
+  std::unordered_set<std::string> seen;
+  for (const AddedToken& token : tokens) {
+    if (!token.normalized) {
+      written.push_back(token);
+      continue;
+    }
+    NormalText form;
+    normalize(token.text, 0, form);
+    if (form.text.empty() || !seen.insert(form.text).second) continue;
+    normal.push_back(token);
+    normal.back().text = std::move(form.text);
+  }
+  written_ = AddedTokens(std::move(written));
+  normal_ = AddedTokens(std::move(normal));
+}
+
+void PromptSplitter::split(std::string_view prompt, const Normalize& normalize, const Encode& encode, TokenRow& row) const {
+  for (const AddedTokens::Part& written : written_.split(prompt)) {
+    if (row.full()) return;
+    if (written.id) {
+      row.push(*written.id, written.begin);
+      continue;
+    }
+    NormalText normal;
+    normalize(prompt.substr(written.begin, written.end - written.begin), written.begin, normal);
+    for (const AddedTokens::Part& part : normal_.split(normal.text)) {
+      if (row.full()) return;
+      if (part.id) row.push(*part.id, normal.origin[part.begin]);
+      else encode(std::string_view(normal.text).substr(part.begin, part.end - part.begin), normal.origin.data() + part.begin);
+    }
+  }
 }
 
 Tokens TokenRow::finish(int32_t end, int32_t pad, std::string_view prompt) && {

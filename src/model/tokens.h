@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,9 +25,16 @@ struct AddedToken {
   std::string text;
   int32_t id = 0;
   bool strip_left = false, strip_right = false;  // swallows the white space beside it
+  bool normalized = false;                       // is looked for in the normal form of the prompt, as its own normal form
 };
 
-// Splits a prompt at added tokens: leftmost first, then the longest.
+// Text as the vocabulary spells it, and the place in the prompt that each byte of it came from.
+struct NormalText {
+  std::string text;
+  std::vector<size_t> origin;
+};
+
+// Texts to look for, leftmost first, then the longest.
 class AddedTokens {
  public:
   AddedTokens() = default;
@@ -61,6 +69,26 @@ class TokenRow {
   std::vector<int32_t> ids_;
   size_t length_, prefix_;
   std::optional<size_t> cut_at_;
+};
+
+// The order in which the `tokenizers` library takes a prompt apart: added tokens as they are written, the normal form of each text
+// between them, added tokens in that, and what is left, which goes to the model.
+class PromptSplitter {
+ public:
+  // Appends the normal form of a text that stands at `offset` of the prompt.
+  using Normalize = std::function<void(std::string_view text, size_t offset, NormalText& normal)>;
+  // Gets an ordinary text and the place in the prompt of each of its bytes.
+  using Encode = std::function<void(std::string_view text, const size_t* origin)>;
+
+  PromptSplitter() = default;
+  // Distinct texts, none empty. Of those that have the same normal form one is found.
+  PromptSplitter(const std::vector<AddedToken>& tokens, const Normalize& normalize);
+
+  // Fills the row until it is full.
+  void split(std::string_view prompt, const Normalize& normalize, const Encode& encode, TokenRow& row) const;
+
+ private:
+  AddedTokens written_, normal_;
 };
 
 // Text of a prompt inside a message: in “quotes”, shortened, without control characters.

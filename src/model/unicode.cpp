@@ -15,42 +15,30 @@ bool within(utf8proc_category_t value, utf8proc_category_t first, utf8proc_categ
   return value >= first && value <= last;
 }
 
-// Unicode's Case_Ignorable and Cased, which utf8proc does not carry. What the categories do not say is listed.
-bool is_case_ignorable(char32_t c) {
-  switch (c) {
-    case U'\'':
-    case U'.':
-    case U':':
-    case 0xb7:
-    case 0x387:
-    case 0x55f:
-    case 0x5f4:
-    case 0x2018:
-    case 0x2019:
-    case 0x2024:
-    case 0x2027:
-    case 0xfe13:
-    case 0xfe52:
-    case 0xfe55:
-    case 0xff07:
-    case 0xff0e:
-    case 0xff1a: return true;
-    default: break;
-  }
-  switch (category(c)) {
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_SK: return true;
-    default: return false;
-  }
-}
+std::u32string composed(std::u32string_view text) {
+  // No character below U+0300 is changed by composition unless something above follows it.
+  if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0x300; })) return std::u32string(text);
 
-bool is_cased(char32_t c) {
-  if (within(category(c), UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LT)) return true;
-  return c == 0xaa || c == 0xba || (c >= 0x2160 && c <= 0x217f) || (c >= 0x24b6 && c <= 0x24e9) ||
-         (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
+  std::vector<utf8proc_int32_t> points;
+  points.reserve(text.size() + 8);
+  for (const char32_t c : text) {
+    utf8proc_int32_t parts[8];  // the longest canonical decomposition is 4 code points
+    int boundary = 0;
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 8,
+                                               static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary);
+    if (count < 0 || count > 8) throw std::logic_error("utf8proc cannot decompose a valid code point");
+    points.insert(points.end(), parts, parts + count);
+  }
+  // utf8proc_decompose would order the marks by exchanging neighbours: quadratic in a run of marks.
+  const auto combining = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  for (auto first = points.begin(); first != points.end();) {
+    const auto last = std::find_if(first, points.end(), [&](auto c) { return combining(c) == 0; });
+    if (last - first > 1) std::stable_sort(first, last, [&](auto a, auto b) { return combining(a) < combining(b); });
+    first = last == points.end() ? last : last + 1;
+  }
+  const auto length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()),
+                                               static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+  return {points.begin(), points.begin() + length};
 }
 
 }  // namespace
@@ -99,61 +87,29 @@ bool is_letter(char32_t c) { return within(category(c), UTF8PROC_CATEGORY_LU, UT
 
 bool is_number(char32_t c) { return within(category(c), UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO); }
 
-bool is_other(char32_t c) {
-  const auto value = category(c);
-  return value == UTF8PROC_CATEGORY_CN || within(value, UTF8PROC_CATEGORY_CC, UTF8PROC_CATEGORY_CO);
-}
-
 bool is_white_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
          c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 std::u32string nfc(std::u32string_view text) {
-  // No character below U+0300 is changed by composition unless something above follows it.
-  if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0x300; })) return std::u32string(text);
-
-  std::vector<utf8proc_int32_t> points;
-  points.reserve(text.size() + 8);
-  for (const char32_t c : text) {
-    utf8proc_int32_t parts[8];  // the longest canonical decomposition is 4 code points
-    int boundary = 0;
-    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 8,
-                                               static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary);
-    if (count < 0 || count > 8) throw std::logic_error("utf8proc cannot decompose a valid code point");
-    points.insert(points.end(), parts, parts + count);
+  // utf8proc takes this vowel for a final consonant that is not there, and loses it behind a syllable. Nothing composes with it.
+  constexpr char32_t kVowel = 0x11a7;
+  std::u32string result;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(kVowel, at), text.size());
+    result += composed(text.substr(at, end - at));
+    if (end < text.size()) result += kVowel;
+    at = end + 1;
   }
-  // utf8proc_decompose would order the marks by exchanging neighbours: quadratic in a run of marks.
-  const auto combining = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
-  for (auto first = points.begin(); first != points.end();) {
-    const auto last = std::find_if(first, points.end(), [&](auto c) { return combining(c) == 0; });
-    if (last - first > 1) std::stable_sort(first, last, [&](auto a, auto b) { return combining(a) < combining(b); });
-    first = last == points.end() ? last : last + 1;
-  }
-  const auto length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()),
-                                               static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
-  return {points.begin(), points.begin() + length};
+  return result;
 }
 
 std::u32string lower(std::u32string_view text) {
   std::u32string result;
-  result.reserve(text.size());
-  bool follows_cased = false;  // the nearest character on the left that is not case-ignorable is cased
-  // The answer for the right side is found once per run of ignorable characters, so that long runs stay linear.
-  size_t looked_to = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char32_t c = text[i];
-    if (c == 0x130) {
-      result += U"i\u0307";
-    } else if (c == 0x3a3) {
-      looked_to = std::max(looked_to, i + 1);
-      while (looked_to < text.size() && is_case_ignorable(text[looked_to])) ++looked_to;
-      const bool precedes_cased = looked_to < text.size() && is_cased(text[looked_to]);
-      result += follows_cased && !precedes_cased ? U'\u03c2' : U'\u03c3';
-    } else {
-      result += static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
-    }
-    if (!is_case_ignorable(c)) follows_cased = is_cased(c);
+  for (const char32_t c : text) {
+    if (c == 0x130) result += U"i\u0307";
+    else result += static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
   }
   return result;
 }

@@ -1,6 +1,5 @@
-// The few Unicode questions that the tokenizers ask, answered as Python (str.lower, unicodedata) and Rust's
-// unicode-segmentation answer them, so that our token ids equal Hugging Face's. A thin layer over utf8proc; characters newer
-// than its tables count as unassigned.
+// The few Unicode questions that the tokenizers ask, answered as Rust's libraries and Oniguruma's patterns answer them, so that
+// our token ids equal Hugging Face's. A thin layer over utf8proc; characters newer than its tables count as unassigned.
 #pragma once
 
 #include <cstddef>
@@ -19,13 +18,12 @@ void append(std::string& utf8, char32_t c);
 
 bool is_letter(char32_t c);       // general category L*
 bool is_number(char32_t c);       // N*
-bool is_other(char32_t c);        // C*: control, format, private use, unassigned
 bool is_white_space(char32_t c);  // the White_Space property
 
 // Canonical composition. Linear but for sorting runs of combining marks, however long a hostile run is.
 std::u32string nfc(std::u32string_view text);
 
-// Python's str.lower: simple lower case, U+0130 becomes two characters, a capital sigma that ends a word becomes ς.
+// The simple lower case of each character, whatever stands beside it (Σ is always σ); only U+0130 becomes two.
 std::u32string lower(std::u32string_view text);
 
 // The end of the extended grapheme cluster that starts at text[begin].

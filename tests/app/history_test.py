@@ -255,6 +255,23 @@ class Verify(HistoryCommands):
         self.assertEqual(differences["threads"], ("1", "2"))
         self.assertIn("oneDNN: then 1.5, now ", self.history("verify", "1", "--quiet"))
 
+    def test_older_rules_keep_their_noise_and_are_told(self):
+        self.drawn("a cat", "--seed", "5", "--noise", "torch-2.11-cpu-f16")
+        self.assertEqual(self.entries("show", "1")["rules"], 2)
+        # As fude wrote it before it had rules.
+        self.change("UPDATE pictures SET provenance = json_remove(json_set(provenance, '$.noise', 'torch-cpu-f16'), '$.rules')")
+        document = self.verify()
+        self.assertTrue(document["bit_equal"])
+        (rules,) = document["differences"]
+        self.assertEqual((rules["what"], rules["then"][0], rules["now"][0]), ("rules", "1", "2"))
+        self.assertNotIn("older rules", self.history("verify", "1", "--quiet"))  # it does not differ
+        self.assertIn("noise torch-2.11-cpu-f16", self.history("show", "1"))
+        self.change("UPDATE pictures SET provenance = json_set(provenance, '$.seed', 6)")
+        outcome = self.run_fude("history", "verify", "1", "--quiet")
+        self.assertEqual(outcome.code, 1, outcome)
+        self.assertIn("older rules", outcome.out)
+        self.assertIn("docs/rules.md", outcome.out)
+
     def test_a_picture_that_was_changed(self):
         path = self.folder / self.drawn("a cat", "--seed", "5")["path"]
         chunks = [(kind, body) for kind, body in png_chunks(path) if kind != b"IDAT"]

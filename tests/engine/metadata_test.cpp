@@ -58,7 +58,7 @@ TEST(Parameters, AreWrittenAsA1111Does) {
   EXPECT_EQ(parameters_text(provenance),
             "a cat\nSteps: 30, Sampler: Euler, Schedule type: Simple, CFG scale: 7.0, Seed: 42, Size: 512x512, Model hash: "
             "0123456789, "
-            "Model: stable-diffusion-3.5-medium, Noise: torch-cpu, Version: fude " +
+            "Model: stable-diffusion-3.5-medium, Noise: torch-cpu, Rules: 2, Version: fude " +
                 version());
   provenance.request.negative = "dogs";
   provenance.model = "a, b: \"c\"";
@@ -115,6 +115,26 @@ TEST(Parameters, MatchThePatternOfA1111) {
   expect("Hires (x) upscale: 2", {{"upscale", "2"}});
 }
 
+// Pictures of fude before it had rules say nothing, and meant torch 2.11 by the names of the half types.
+TEST(Provenances, OlderPicturesKeepTheirNoise) {
+  for (const auto& [name, older, today] : {std::tuple{"torch-cpu-f16", Noise::torch_2_11_cpu_f16, Noise::torch_cpu_f16},
+                                           {"torch-cpu-bf16", Noise::torch_2_11_cpu_bf16, Noise::torch_cpu_bf16},
+                                           {"torch-cpu", Noise::torch_cpu, Noise::torch_cpu},
+                                           {"torch-2.11-cpu-f16", Noise::torch_2_11_cpu_f16, Noise::torch_2_11_cpu_f16}}) {
+    const std::string json = std::string("\"noise\": \"") + name + '"';
+    const std::string line = std::string("a cat\nSteps: 3, Seed: 4, Noise: ") + name;
+    for (const Provenance& old : {provenance_from_json('{' + json + '}'), provenance_from(parse_parameters(line))}) {
+      EXPECT_EQ(old.rules, 1) << name;
+      EXPECT_EQ(old.request.noise, older) << name;
+      EXPECT_EQ(provenance_from_json(dump(old)).request.noise, older) << name;  // as a history keeps it
+      EXPECT_EQ(provenance_from_json(dump(old)).rules, 1) << name;
+      EXPECT_EQ(provenance_from(parse_parameters(parameters_text(old))).request.noise, older) << name;
+    }
+    EXPECT_EQ(provenance_from_json('{' + json + ", \"rules\": 2}").request.noise, today) << name;
+    EXPECT_EQ(provenance_from(parse_parameters(line + ", Rules: 2")).request.noise, today) << name;
+  }
+}
+
 TEST(Parameters, HostileLinesTakeLinearTime) {
   const std::string words(size_t{1} << 20, 'a');
   EXPECT_TRUE(parse_parameters(words).fields.empty());
@@ -127,7 +147,7 @@ TEST(Provenances, ComeBackFromJson) {
   const Provenance provenance = full_provenance();
   EXPECT_EQ(dump(provenance_from_json(dump(provenance))), dump(provenance));
   EXPECT_EQ(provenance_from_json(dump(provenance)).request.seed, 18446744073709551615u);
-  EXPECT_EQ(dump(provenance_from_json("{}")), dump(Provenance{}));
+  EXPECT_EQ(dump(provenance_from_json("{\"rules\": 2}")), dump(Provenance{}));
   EXPECT_EQ(dump(Provenance{}).find("vae_tiling"), std::string::npos);  // pictures of earlier versions have no such field
   EXPECT_TRUE(provenance_from_json(dump(provenance)).request.vae_tiling);
   EXPECT_EQ(provenance_from_json("{\"steps\": 5, \"of a later version\": [1]}").request.steps, 5);

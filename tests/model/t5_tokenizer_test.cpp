@@ -105,7 +105,7 @@ TEST(T5Tokenizer, FindsTheBestSplit) {
   EXPECT_EQ(used(tokenizer.encode("")), (Ids{1}));
   EXPECT_EQ(used(tokenizer.encode(" \t \n ")), (Ids{1}));
   EXPECT_EQ(used(tokenizer.encode("\x01\t  A\té  ")), (Ids{5, 3, 9, 1}));  // mapped, stripped, joined spaces
-  EXPECT_EQ(used(tokenizer.encode("▁a ▁a")), (Ids{5, 3, 5, 1}));
+  EXPECT_EQ(used(tokenizer.encode("▁a ▁a")), (Ids{5, 5, 1}));
   EXPECT_EQ(used(tokenizer.encode("aé\xcc\x81")), (Ids{5, 9, 1}));  // a cluster is replaced whole
   EXPECT_EQ(used(tokenizer.encode("a</s>a<extra_id_0>")), (Ids{5, 1, 5, 109, 1}));
 }
@@ -125,22 +125,30 @@ TEST(T5Tokenizer, NamesUnknownPiecesAndWhatItLeftOut) {
   EXPECT_EQ(cut.warnings[0], "the prompt was cut after 3 tokens; left out: “東 ab”");
 }
 
-TEST(T5Tokenizer, PrependsASpaceAsTheConfigSays) {
+// As T5Tokenizer of transformers 5, which takes no rule from the files.
+TEST(T5Tokenizer, StartsEveryWordAlikeWhateverTheFilesSay) {
   TokenizerFolder folder;
-  const auto ids = [&] { return used(T5Tokenizer::load(folder.path()).encode("a</s>a")); };
-  const Ids always = {5, 1, 5, 1}, first = {5, 1, 4, 1}, never = {4, 1, 4, 1};
-  folder.write("tokenizer.json", tokenizer_json());
-  EXPECT_EQ(ids(), always);  // as SD3.5's, which is rebuilt
-  folder.write("tokenizer_config.json", json::object());
-  EXPECT_EQ(ids(), first);  // used as it is
-  folder.write("tokenizer_config.json", json{{"add_prefix_space", true}});
-  EXPECT_EQ(ids(), always);
+  const Ids expected = {5, 1, 5, 8, 3, 1};
+  const auto expect_ids = [&] { EXPECT_EQ(used(T5Tokenizer::load(folder.path()).encode(" a</s>a\u2028\n ab▁")), expected); };
   folder.write("spiece.model", spiece(kPieces, ""));
-  EXPECT_EQ(ids(), always);
-  folder.write("tokenizer_config.json", json{{"add_prefix_space", true}, {"legacy", false}});
-  EXPECT_EQ(ids(), first);
-  folder.write("tokenizer_config.json", json{{"add_prefix_space", false}});
-  EXPECT_EQ(ids(), never);
+  expect_ids();
+  for (const char* scheme : {"never", "first", "always"}) {
+    json document = tokenizer_json();
+    document["pre_tokenizer"]["prepend_scheme"] = scheme;
+    folder.write("tokenizer.json", document);
+    for (const json& config : {json::object(), json{{"add_prefix_space", true}}, json{{"add_prefix_space", false}}, json{{"legacy", false}}}) {
+      folder.write("tokenizer_config.json", config);
+      expect_ids();
+    }
+  }
+}
+
+TEST(T5Tokenizer, PrefersTokenizerJson) {
+  TokenizerFolder folder;
+  folder.write("spiece.model", spiece(kPieces, ""));
+  EXPECT_EQ(T5Tokenizer::load(folder.path()).vocab_size(), 110);
+  folder.write("tokenizer.json", tokenizer_json());
+  EXPECT_EQ(T5Tokenizer::load(folder.path()).vocab_size(), 10);
 }
 
 TEST(T5Tokenizer, SwallowsSpacesBesideAnAddedToken) {

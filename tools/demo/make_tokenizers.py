@@ -1,59 +1,45 @@
-"""Builds the three tokenizers, in the file formats of SD3.5, from the generator's own captions."""
+"""Builds the three tokenizers, in the file formats of SD3.5, from the generator's own captions.
+
+tokenizer_3 is written `as_meant`: with the rules that transformers 5 and fude have whatever a file says, so that transformers 4, which
+reads the rules of the file, gives the same ids."""
 
 import argparse
 import json
 import random
 import string
+import sys
+import tempfile
 from pathlib import Path
 
 import sentencepiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import CLIPTokenizer, T5TokenizerFast
-from transformers.models.clip.tokenization_clip import bytes_to_unicode
 
 from scenes import make_scene
 from text import clip_pre_tokenizer
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+import tiny_tokenizers
 
 CLIP_MERGES = 900
 T5_PIECES = 640
 
 
-def clip_vocabulary(captions):
-    """CLIP's layout: the byte alphabet, the same with </w>, one entry per merge in order, then start and end."""
+def train_clip_merges(captions):
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = clip_pre_tokenizer()
     trainer = trainers.BpeTrainer(vocab_size=512 + CLIP_MERGES, end_of_word_suffix="</w>", show_progress=False,
                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     bpe.train_from_iterator((c.lower() for c in captions), trainer)
-    merges = [tuple(m) for m in json.loads(bpe.to_str())["model"]["merges"]]
-    alphabet = list(bytes_to_unicode().values())
-    entries = alphabet + [c + "</w>" for c in alphabet] + [a + b for a, b in merges] + ["<|startoftext|>", "<|endoftext|>"]
-    assert len(set(entries)) == len(entries)
-    return {entry: index for index, entry in enumerate(entries)}, merges
+    return [tuple(m) for m in json.loads(bpe.to_str())["model"]["merges"]]
 
 
-def write_clip(folder: Path, captions):
-    vocabulary, merges = clip_vocabulary(captions)
-    for name, pad in (("tokenizer", "<|endoftext|>"), ("tokenizer_2", "!")):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / name / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
-        (folder / name / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
-        files = str(folder / name / "vocab.json"), str(folder / name / "merges.txt")
-        CLIPTokenizer(*files, pad_token=pad, model_max_length=77).save_pretrained(folder / name)
-    return len(vocabulary)
-
-
-def write_t5(folder: Path, captions):
-    target = folder / "tokenizer_3"
-    target.mkdir(parents=True, exist_ok=True)
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(captions), model_prefix=str(target / "spiece"), vocab_size=T5_PIECES, model_type="unigram",
-        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, character_coverage=1.0, minloglevel=2, num_threads=2,
-        required_chars="".join(c for c in string.printable if not c.isspace()))
-    (target / "spiece.vocab").unlink()
-    tokenizer = T5TokenizerFast(vocab_file=str(target / "spiece.model"), extra_ids=100, model_max_length=512)
-    tokenizer.save_pretrained(target)
-    return len(tokenizer)
+def train_sentencepiece(captions):
+    with tempfile.TemporaryDirectory() as scratch:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(captions), model_prefix=f"{scratch}/spiece", vocab_size=T5_PIECES, model_type="unigram",
+            pad_id=0, eos_id=1, unk_id=2, bos_id=-1, character_coverage=1.0, minloglevel=2, num_threads=2,
+            required_chars="".join(c for c in string.printable if not c.isspace()))
+        return Path(scratch, "spiece.model").read_bytes()
 
 
 def main():
@@ -63,7 +49,11 @@ def main():
     args = parser.parse_args()
     rng = random.Random(7)
     captions = [caption for _ in range(args.scenes) for caption in make_scene(rng).captions]
-    print(f"CLIP: {write_clip(Path(args.out), captions)} entries, T5: {write_t5(Path(args.out), captions)} entries")
+    merges = train_clip_merges(captions)
+    for name, pad in (("tokenizer", tiny_tokenizers.END), ("tokenizer_2", "!")):
+        entries = tiny_tokenizers.write_clip_tokenizer(Path(args.out, name), merges, pad)
+    pieces = tiny_tokenizers.write_t5_tokenizer(Path(args.out, "tokenizer_3"), train_sentencepiece(captions), tiny_tokenizers.as_meant)
+    print(f"CLIP: {len(entries)} entries, T5: {pieces} entries")
 
 
 if __name__ == "__main__":

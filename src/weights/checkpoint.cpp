@@ -232,9 +232,30 @@ const ComponentTensors& Checkpoint::tensors(Component component) const {
          ".");
 }
 
+std::vector<std::string> Checkpoint::lacks() const {
+  std::vector<std::string> list;
+  std::string without_tokenizer;
+  for (const ComponentRow& row : kRows) {
+    const bool is_faulty = faulty_[index_of(row.component)], is_absent = !has(row.component) && !is_faulty;
+    if (is_absent && row.component != Component::t5)
+      list.push_back("a " + std::string(row.title) + ": give its file with " + std::string(row.option));
+    const bool wants_tokenizer = !row.tokenizer.empty() && (row.component != Component::t5 || !is_absent);
+    if (wants_tokenizer && !has_tokenizer(row.component))
+      without_tokenizer += (without_tokenizer.empty() ? "" : ", ") + std::string(row.tokenizer);
+  }
+  if (!without_tokenizer.empty())
+    list.push_back("tokenizers (" + without_tokenizer +
+                   "): give a folder that holds tokenizer, tokenizer_2 and tokenizer_3 of a diffusers model, or clip and t5, "
+                   "with --tokenizers");
+  return list;
+}
+
 Source Checkpoint::find(Component component, std::string_view canonical) const {
   const ComponentTensors& from = tensors(component);
-  if (auto source = from.find(canonical)) return std::move(*source);
+  if (auto source = from.find(canonical)) {
+    if (const auto beside = from.not_understood(canonical); !beside.empty()) refuse(told_of_not_understood(*beside.front()));
+    return std::move(*source);
+  }
   std::string names;
   for (const std::string& name : from.names_for(canonical)) names += (names.empty() ? "" : ", ") + shown(name);
   refuse("the tensor " + (names.empty() ? shown(canonical) : names) + " of the " + std::string(row_of(component).title) +

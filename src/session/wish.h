@@ -54,7 +54,7 @@ Batch next_batch(const Wish& wish, std::span<const Task> tasks, int64_t most);
 // How long in a row one prompt is drawn, so that pictures can be drawn at once and yet every combination comes.
 int64_t candidates_in_a_row(uint64_t combinations, int64_t count);
 
-// What drawing a picture costs, in a unit of no meaning: steps and pixels, twice where guidance is on.
+// What drawing a picture of a complete request costs, in a unit of no meaning: steps and pixels, twice where guidance is on.
 double effort_of(const Request& request);
 // Bytes on the disk, about.
 int64_t bytes_of(const Wish& wish, const Request& request);

@@ -83,8 +83,8 @@ inline Request request_of(const std::string& pipeline) {
   request.negative = json["negative"];
   request.width = json["width"];
   request.height = json["height"];
-  request.steps = json["steps"];
-  request.guidance = json["guidance"];
+  request.steps = json["steps"].get<int64_t>();
+  request.guidance = json["guidance"].get<double>();
   request.seed = json["seed"];
   request.count = json["count"];
   return request;

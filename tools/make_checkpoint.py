@@ -80,7 +80,7 @@ SIZES = {
     "medium": Size(transformer=Transformer(24, 24, 384, range(13)), **REAL),
     "large": Size(transformer=Transformer(38, 38, 192, range(0)), **REAL),
     "tiny": Size(
-        Clip(64, 128, 2, "quick_gelu"), Clip(128, 256, 2, "gelu"), T5(256, 256, 2, 2), Vae([16, 32, 32, 32], 1, 8),
+        Clip(64, 128, 2, "quick_gelu"), Clip(128, 256, 2, "gelu"), T5(256, 256, 2, 2), Vae([32, 64, 64, 64], 1, 32),
         Transformer(3, 2, 32, range(2), sample=32),
     ),
 }

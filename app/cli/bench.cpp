@@ -67,6 +67,7 @@ Json json_from(const BenchReport& report) {
     document["model"] = request->model;
     document["forward"] = json_from(request->forward, peaks);
     document["request"] = {{"steps", request->steps},
+                           {"guidance", request->guidance},
                            {"encode", json_from(request->encode, peaks)},
                            {"decode", json_from(request->decode, peaks)},
                            {"first_seconds", json_from(request->first)},
@@ -126,7 +127,8 @@ std::string text_of(const BenchReport& report) {
 
   if (!report.request) return text;
   const BenchRequest& request = *report.request;
-  text += "\nA request: " + request.model + ", " + size + ", " + std::to_string(request.steps) + " steps with guidance\n";
+  text += "\nA request: " + request.model + ", " + size + ", " + std::to_string(request.steps) + " steps " +
+          (request.guidance > 1 ? "with" : "without") + " guidance\n";
   for (const Timing* timing : {&request.encode, &request.forward, &request.decode}) text += row(*timing, peaks);
   text += row("first", request.first, ": load " + text_of_seconds(request.first.load) + ", ");
   text += row("again", request.again, ": ");

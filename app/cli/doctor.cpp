@@ -8,9 +8,12 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
 #include "terminal.h"
+#include "weights/locate.h"
+#include "weights/presence.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -22,8 +25,16 @@ using Json = nlohmann::ordered_json;
 
 struct CachedModel {
   std::string id;      // stabilityai/stable-diffusion-3.5-medium
-  bool whole = false;  // a snapshot with a model index is there
+  bool whole = false;  // a snapshot with a model index, or with a single file, is there
 };
+
+bool holds_model(const fs::path& snapshot) {
+  try {
+    return is_there(snapshot / "model_index.json") || find_single_file(snapshot);
+  } catch (const Error&) {  // several single files, or a folder that may not be read: --model says which
+    return false;
+  }
+}
 
 // The Stable Diffusion 3 models in the Hugging Face cache: folders models--OWNER--NAME.
 std::vector<CachedModel> cached_models(const std::string& hub) {
@@ -37,7 +48,7 @@ std::vector<CachedModel> cached_models(const std::string& hub) {
     if (const size_t dashes = name.find("--"); dashes != std::string::npos) name.replace(dashes, 2, "/");
     CachedModel model{name};
     for (const fs::directory_entry& snapshot : fs::directory_iterator(entry.path() / "snapshots", ignored)) {
-      model.whole = model.whole || fs::exists(snapshot.path() / "model_index.json", ignored);
+      model.whole = model.whole || holds_model(snapshot.path());
     }
     models.push_back(model);
   }
@@ -90,7 +101,7 @@ std::string text_of_found(const std::vector<DeviceInfo>& found, const std::vecto
   text += row("demo", demo.empty() ? "not in this build" : demo);
   text += row("hub cache", hub_cache_folder());
   for (const CachedModel& model : models)
-    text += row("", model.id + (model.whole ? "" : " (no snapshot with model_index.json)"));
+    text += row("", model.id + (model.whole ? "" : " (no snapshot with model_index.json or a single file)"));
   if (models.empty()) text += row("", "no Stable Diffusion 3 model in it");
   const bool usable = std::any_of(models.begin(), models.end(), [](const CachedModel& model) { return model.whole; });
   if (named.empty() && demo.empty()) {

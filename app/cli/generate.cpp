@@ -64,7 +64,8 @@ class Trace {
   std::vector<Kept> kept_;
 };
 
-Json report(const Result& result, const Json& images, const std::vector<double>& step_seconds, double save_seconds, double total_seconds, const std::string& model) {
+Json report(const Result& result, const Json& images, const std::vector<double>& step_seconds, double save_seconds,
+            double total_seconds, const Engine& engine) {
   const Seconds& seconds = result.seconds;
   return {
       {"images", images},
@@ -82,7 +83,8 @@ Json report(const Result& result, const Json& images, const std::vector<double>&
       {"streamed_bytes_per_step", result.plan.streamed_per_step},
       {"device", result.device},
       {"dtype", result.dtype},
-      {"model", model},
+      {"model", engine.model_name()},
+      {"t5", engine.has_t5()},
       {"request", json_from(result.request)},
   };
 }
@@ -145,9 +147,9 @@ void draw(PictureJob& job, const Console& console) {
     if (!job.trace.empty()) trace.write(job.trace);
     const double total = seconds_since(begin);
     if (job.output.json) {
-      print(
-          report(result, images, step_seconds, save_seconds, total, engine.model_name()).dump(2, ' ', false, Json::error_handler_t::replace) +
-          '\n');
+      print(report(result, images, step_seconds, save_seconds, total, engine)
+                .dump(2, ' ', false, Json::error_handler_t::replace) +
+            '\n');
     } else {
       const Seconds& seconds = result.seconds;
       console.note((images.size() == 1 ? "1 picture" : std::to_string(images.size()) + " pictures") + " in " +

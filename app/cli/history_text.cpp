@@ -21,9 +21,10 @@ using TableRow = std::vector<std::string>;
 constexpr int kFewestColumnsOfPrompt = 16;
 constexpr const char* kMissing = "(missing)";
 
-std::string text_of_number(double number) {
+std::string text_of_number(std::optional<double> number) {
+  if (!number) return {};
   char text[32];
-  std::snprintf(text, sizeof text, "%.10g", number);
+  std::snprintf(text, sizeof text, "%.10g", *number);
   return text;
 }
 
@@ -58,7 +59,7 @@ TableRow row_of(const HistoryEntry& entry) {
           short_time_of(entry.making.created),
           stars_of(entry),
           text_of_size(request.width, request.height),
-          std::to_string(request.steps),
+          text_of_number(request.steps),
           text_of_number(request.guidance),
           std::to_string(request.seed),
           (is_missing(entry) ? std::string(kMissing) + ' ' : "") + one_line(request.prompt)};
@@ -173,11 +174,11 @@ std::string description_of(const HistoryEntry& entry) {
   line("seed", std::to_string(request.seed) + ", noise " + std::string(name_of(request.noise)));
   if (const std::optional<Variation>& variation = request.variation)
     line("variation", text_of_number(variation->amount) + " of the way to seed " + std::to_string(variation->seed));
-  line("steps", std::to_string(request.steps) + " by " + request.sampler +
+  line("steps", text_of_number(request.steps) + " by " + request.sampler +
                     (request.shift ? ", shift " + text_of_number(*request.shift) : ""));
   line("guidance", text_of_number(request.guidance));
   if (const std::optional<Draft>& draft = request.draft)
-    line("draft", text_of_size(draft->width, draft->height) + " in " + std::to_string(draft->steps) + " steps, strength " +
+    line("draft", text_of_size(draft->width, draft->height) + " in " + text_of_number(draft->steps) + " steps, strength " +
                       text_of_number(draft->strength));
   if (request.batch > 1)
     line("batch", std::to_string(request.batch) + " pictures at once, this in place " + std::to_string(request.place));
@@ -210,7 +211,7 @@ std::string csv_of(const std::vector<HistoryEntry>& entries) {
                                  std::to_string(request.seed),
                                  std::to_string(request.width),
                                  std::to_string(request.height),
-                                 std::to_string(request.steps),
+                                 text_of_number(request.steps),
                                  text_of_number(request.guidance),
                                  request.sampler,
                                  std::string(name_of(request.noise)),

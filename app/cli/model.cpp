@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/model_files.h"
+#include "engine/text.h"
 #include "fude/error.h"
 #include "options.h"
 #include "terminal.h"
@@ -91,7 +92,57 @@ std::string geometry_of(const Checkpoint& checkpoint) {
          std::to_string(mmdit.pos_embed_max * mmdit.patch) + " latents a side";
 }
 
-Json json_of(const Inspection& inspection) {
+std::string text_of_defaults(const ModelDefaults& own) {
+  const auto square = [](int64_t side) { return std::to_string(side) + 'x' + std::to_string(side); };
+  char numbers[64];
+  std::snprintf(numbers, sizeof numbers, "%lld steps, guidance %g", static_cast<long long>(own.steps), own.guidance);
+  std::string text = "its own: " + std::string(numbers);
+  if (!own.kind.empty()) text = own.kind + "; " + text;
+  if (own.most_side > 0)
+    text += "; trained for pictures of " + square(own.least_side) +
+            (own.least_side == own.most_side ? "" : " to " + square(own.most_side));
+  return text;
+}
+
+Json json_of(const ModelDefaults& own) {
+  const auto side = [](int64_t pixels) { return pixels > 0 ? Json(pixels) : Json(); };
+  return {{"kind", own.kind},
+          {"steps", own.steps},
+          {"guidance", own.guidance},
+          {"least_side", side(own.least_side)},
+          {"most_side", side(own.most_side)}};
+}
+
+// What was compared, since equal numbers do not prove that a vocabulary is the encoder's.
+Json json_of(const std::vector<TokenizerCheck>& checks) {
+  Json list = Json::array();
+  for (const TokenizerCheck& check : checks)
+    list.push_back({{"component", name_of(check.component)},
+                    {"ids", check.ids},
+                    {"rows", check.rows},
+                    {"start", check.start ? Json(*check.start) : Json()},
+                    {"end", check.end},
+                    {"pad", check.pad}});
+  return list;
+}
+
+std::string text_of_checks(const std::vector<TokenizerCheck>& checks) {
+  std::string text;
+  for (const TokenizerCheck& check : checks)
+    text += "tokenizer of " + std::string(name_of(check.component)) + ": " + std::to_string(check.ids) + " ids for " +
+            std::to_string(check.rows) + " rows" + (check.start ? ", start " + std::to_string(*check.start) : "") + ", end " +
+            std::to_string(check.end) + ", pad " + std::to_string(check.pad) + '\n';
+  return text;
+}
+
+// What keeps a model from being drawn with, as far as headers and tokenizers tell.
+std::vector<std::string> faults_of(const Inspection& inspection, const Readiness& readiness) {
+  std::vector<std::string> faults = readiness.faults;
+  faults.insert(faults.end(), inspection.not_understood.begin(), inspection.not_understood.end());
+  return faults;
+}
+
+Json json_of(const Inspection& inspection, const Readiness& readiness) {
   Json components = Json::array();
   for (const ComponentReport& report : inspection.components) {
     Json files = Json::array();
@@ -112,10 +163,13 @@ Json json_of(const Inspection& inspection) {
           {"parameters", inspection.parameters},
           {"bytes", inspection.bytes},
           {"components", components},
-          {"absent", absent}};
+          {"absent", absent},
+          {"defaults", inspection.defaults ? json_of(*inspection.defaults) : Json()},
+          {"tokenizers", json_of(readiness.tokenizers)},
+          {"faults", faults_of(inspection, readiness)}};
 }
 
-std::string text_of_inspection(const Inspection& inspection, const std::string& geometry) {
+std::string text_of_inspection(const Inspection& inspection, const Readiness& readiness, const std::string& geometry) {
   std::vector<TableRow> rows = {{"component", "parameters", "types", "size", "tensors", "naming"}};
   for (const ComponentReport& report : inspection.components) {
     rows.push_back({std::string(name_of(report.component)), text_of_count(report.parameters), types_of(report),
@@ -124,27 +178,34 @@ std::string text_of_inspection(const Inspection& inspection, const std::string& 
   for (const Component component : inspection.absent)
     rows.push_back({std::string(name_of(component)), "", "", "", "", "not there"});
   rows.push_back({"all", text_of_count(inspection.parameters), "", text_of_bytes(inspection.bytes), "", ""});
+  std::string faults;
+  for (const std::string& fault : faults_of(inspection, readiness)) faults += fault + '\n';
   return text_of(inspection.path) + "\n  " + inspection.layout + ", hash " + hexadecimal(inspection.identity) + '\n' +
-         (geometry.empty() ? "" : "  " + geometry + '\n') + '\n' + table(rows);
+         (geometry.empty() ? "" : "  " + geometry + '\n') +
+         (inspection.defaults ? "  " + text_of_defaults(*inspection.defaults) + '\n' : "") + '\n' + table(rows) + '\n' +
+         text_of_checks(readiness.tokenizers) + (faults.empty() ? "" : "It cannot be drawn with as it is:\n" + faults);
 }
 
 int inspect_command(const Arguments& arguments) {
   Job job;
   Options options("model inspect", "[MODEL] [options]",
-                  "Shows the components of a model, their sizes and types. Reads no weights.");
+                  "Shows the components of a model, their sizes and types, and what it draws with unless told otherwise. Reads "
+                  "no weights.");
   if (!parse(options, job, arguments)) return 0;
   const Checkpoint checkpoint = open(job.files);
   const Inspection inspection = inspect(checkpoint);
-  print(job.output.json ? dump(json_of(inspection)) : text_of_inspection(inspection, geometry_of(checkpoint)));
+  const Readiness readiness = readiness_of(checkpoint);
+  print(job.output.json ? dump(json_of(inspection, readiness))
+                        : text_of_inspection(inspection, readiness, geometry_of(checkpoint)));
   return 0;
 }
 
 int verify_command(const Arguments& arguments) {
   Job job;
-  Options options(
-      "model verify", "[MODEL] [options]",
-      "Reads every value of a model once and looks for missing, unexpected, misshaped and non-finite tensors. Exit code 0 "
-      "when it can be drawn with, 4 when not.");
+  Options options("model verify", "[MODEL] [options]",
+                  "Reads every value of a model once and looks for missing, unexpected, misshaped and non-finite tensors, for "
+                  "scales it does not "
+                  "understand, and for tokenizers of another model. Exit code 0 when it can be drawn with, 4 when not.");
   if (!parse(options, job, arguments)) return 0;
   const Console console(job.output.quiet, job.output.no_color);
   const std::atomic<bool>& stop = terminal::stop_requested();
@@ -160,8 +221,10 @@ int verify_command(const Arguments& arguments) {
   });
   if (shown_percent >= 0) std::fputs("\r\x1b[K", stderr);
 
-  const bool sound =
+  const Readiness readiness = readiness_of(checkpoint);
+  const bool sound_tensors =
       std::all_of(findings.begin(), findings.end(), [](const Finding& f) { return f.kind == Finding::Kind::unexpected; });
+  const bool sound = sound_tensors && readiness.faults.empty();
   if (job.output.json) {
     Json list = Json::array();
     for (const Finding& finding : findings) {
@@ -170,7 +233,11 @@ int verify_command(const Arguments& arguments) {
                       {"tensor", finding.tensor},
                       {"detail", finding.detail}});
     }
-    print(dump({{"path", text_of(checkpoint.path())}, {"sound", sound}, {"findings", list}}));
+    print(dump({{"path", text_of(checkpoint.path())},
+                {"sound", sound},
+                {"findings", list},
+                {"faults", readiness.faults},
+                {"tokenizers", json_of(readiness.tokenizers)}}));
   } else {
     std::string text;
     for (const Finding& finding : findings) {
@@ -178,11 +245,13 @@ int verify_command(const Arguments& arguments) {
               (finding.component ? std::string(name_of(*finding.component)) + ' ' : "") + shown(finding.tensor) +
               (finding.detail.empty() ? "" : " (" + finding.detail + ')') + '\n';
     }
-    text += text_of(checkpoint.path()) +
-            (findings.empty() ? " is sound"
-             : sound          ? " is sound; what was not expected is not used"
-                              : " cannot be drawn with as it is: download it again") +
+    text += text_of_checks(readiness.tokenizers) + text_of(checkpoint.path()) +
+            (!sound_tensors     ? " cannot be drawn with as it is: download it again"
+             : !sound           ? ": its tensors are sound, but it cannot be drawn with as it is:"
+             : findings.empty() ? " is sound"
+                                : " is sound; what was not expected is not used") +
             '\n';
+    for (const std::string& fault : readiness.faults) text += fault + '\n';
     print(text);
   }
   return sound ? 0 : kUnsound;
@@ -193,7 +262,7 @@ int verify_command(const Arguments& arguments) {
 int model_command(const Arguments& arguments) {
   return run_command("fude model", "Looks at the files of a model. Nothing is changed.",
                      {{"inspect", "show components, sizes, types and naming", inspect_command},
-                      {"verify", "look for missing, unexpected, misshaped and non-finite tensors", verify_command}},
+                      {"verify", "look for what is missing, damaged or of another model", verify_command}},
                      arguments);
 }
 

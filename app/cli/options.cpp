@@ -278,18 +278,21 @@ void add_output_options(Options& options, OutputOptions& output) {
 
 void add_model_options(Options& options, ModelFiles& files, const std::string& names) {
   const char* group = "Model";
-  options.add_text(
-      group, names, "PATH",
-      "diffusers folder, single .safetensors file, or a Hugging Face id that is in the local cache; default: FUDE_MODEL "
-      "in the environment, else the demo model",
-      files.model);
-  options.add_flag(group, "--no-t5", "leave T5 out: less memory, less understanding of long prompts", files.no_t5);
+  options.add_text(group, names, "PATH",
+                   "diffusers folder, single .safetensors file, or the Hugging Face id or page of a model that is in the local "
+                   "cache; default: FUDE_MODEL "
+                   "in the environment, else the demo model",
+                   files.model);
   options.add_text(group, "--clip-l", "FILE", "CLIP-L from its own file", files.clip_l);
   options.add_text(group, "--clip-g", "FILE", "CLIP-G from its own file", files.clip_g);
-  options.add_text(group, "--t5", "FILE", "T5 from its own file", files.t5);
+  options.add(group, "--t5", "FILE", "T5 from its own file", [&files](const std::string& file) {
+    files.t5 = file;
+    files.no_t5 = false;  // of a picture that was drawn without
+  });
   options.add_text(group, "--vae", "FILE", "VAE from its own file", files.vae);
   options.add_text(group, "--tokenizers", "FOLDER", "tokenizer, tokenizer_2 and tokenizer_3 from this folder",
                    files.tokenizers);
+  options.add_flag(group, "--no-t5", "leave T5 out: less memory, less understanding of long prompts", files.no_t5);
 }
 
 void add_machine_options(Options& options, EngineOptions& engine) {

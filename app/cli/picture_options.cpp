@@ -94,9 +94,11 @@ void add_tiling_option(Options& options, std::string_view group, bool& vae_tilin
 
 void add_sampling_options(Options& options, Request& request) {
   const char* sampling = "Sampling";
-  options.add_integer(sampling, "--steps,--num-inference-steps", "1 to 1000, default 28", request.steps);
-  options.add_number(sampling, "--guidance,--guidance-scale,--cfg-scale",
-                     "how closely to follow the prompt, default 7; 1 or less is off", request.guidance);
+  options.add(sampling, "--steps,--num-inference-steps", "N", "1 to 1000; default: the model's own",
+              [&request](const std::string& text) { request.steps = integer_from("--steps", text); });
+  options.add(sampling, "--guidance,--guidance-scale,--cfg-scale", "X",
+              "how closely to follow the prompt; 1 or less is off; default: the model's own",
+              [&request](const std::string& text) { request.guidance = number_from("--guidance", text); });
   add_noise_option(options, sampling, request.noise);
   options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
                    request.sampler);

@@ -73,8 +73,8 @@ std::string digits(double number) {
 std::string size_of(const Request& request) { return std::to_string(request.width) + 'x' + std::to_string(request.height); }
 
 std::string summary(const Request& request) {
-  std::string text = size_of(request) + ", " + std::to_string(request.steps) + (request.steps == 1 ? " step" : " steps") +
-                     (request.guidance > 1 ? ", guidance " + digits(request.guidance) : ", without guidance");
+  std::string text = size_of(request) + ", " + std::to_string(*request.steps) + (*request.steps == 1 ? " step" : " steps") +
+                     (request.guidance > 1 ? ", guidance " + digits(*request.guidance) : ", without guidance");
   if (request.count > 1) text += ", " + std::to_string(request.count) + " pictures";
   if (request.batch > 1) text += ", " + std::to_string(request.batch) + " at once";
   return text;
@@ -130,7 +130,7 @@ std::string decoding(const Plan& plan) {
 std::string text_of_time(const Plan& plan) {
   const Seconds& seconds = plan.predicted;
   if (seconds.total <= 0) return row("", "not known", "");
-  const double steps = static_cast<double>(plan.request.steps * plan.request.count);
+  const double steps = static_cast<double>(*plan.request.steps * plan.request.count);
   return row("load", text_of_seconds(seconds.load), "") + row("encode", text_of_seconds(seconds.encode), "") +
          row("denoise", text_of_seconds(seconds.denoise), plan.request.draft ? "" : text_of_seconds(seconds.denoise / steps) + " a step") +
          row("decode", text_of_seconds(seconds.decode), decoding(plan)) + row("in all", text_of_seconds(seconds.total), "");

@@ -32,12 +32,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kUsualSteps = 50;
+constexpr int64_t kUsualSteps = 50, kUsualTimesOwn = 2;  // the smaller of these: a turbo model gains nothing from 50
 constexpr double kUsualAmount = 0.15;
 
 // What is asked of every chosen picture.
 struct Refinement {
-  int64_t steps = kUsualSteps;
+  std::optional<int64_t> steps;  // empty: the usual
   std::optional<double> guidance;
   Size size;                     // 0: as it is
   double scale = 0;              // 0: as it is
@@ -156,7 +156,9 @@ class Refining {
       console_.warning(chosen.name + " was drawn with the model " + shown(chosen.provenance.model) + ", this is " +
                        shown(engine_->model_name()) + ": the picture will differ. Name the model with --model.");
     if (!chosen.latents.empty()) engine_->remember(chosen.provenance.request, chosen.latents);
-    const Request request = engine_->complete(refined(chosen, job_.refinement));
+    Request request = refined(chosen, job_.refinement);
+    if (!request.steps) request.steps = std::min(kUsualSteps, kUsualTimesOwn * *engine_->complete({}).steps);
+    request = engine_->complete(request);
     int64_t picture = 0;
     Callbacks callbacks;
     callbacks.stop = &terminal::stop_requested();
@@ -186,7 +188,7 @@ class Refining {
       if (!(given.*part).empty()) files.*part = given.*part;
     files.model = model_or_default(files.model);
     files.hub_cache = hub_cache_folder();
-    files.no_t5 = given.no_t5 || chosen.provenance.no_t5;
+    files.no_t5 = given.no_t5 || (chosen.provenance.no_t5 && given.t5.empty());
     return files;
   }
 
@@ -238,7 +240,8 @@ void declare(Options& options, Job& job) {
                    [&](const std::string& text) { job.ids.push_back(text); });
 
   const char* how = "How";
-  options.add_integer(how, "--steps,--num-inference-steps", "1 to 1000, default 50", refinement.steps);
+  options.add(how, "--steps,--num-inference-steps", "N", "1 to 1000; default 50, or twice the model's own where that is less",
+              [&](const std::string& text) { refinement.steps = integer_from("--steps", text); });
   options.add(how, "--guidance,--guidance-scale,--cfg-scale", "X", "default: the picture's",
               [&](const std::string& text) { refinement.guidance = number_from("--guidance", text); });
   options.add(how, "--scale", "X", "so many times larger: 1.5, 2", [&](const std::string& text) {

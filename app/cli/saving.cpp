@@ -87,7 +87,7 @@ PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const 
                        .model_hash = engine.model_hash(),
                        .device = engine.device(),
                        .dtype = engine.dtype(),
-                       .no_t5 = files.no_t5};
+                       .no_t5 = !engine.has_t5()};
   common.files = files;
   for (std::string* path : {&common.files.model, &common.files.clip_l, &common.files.clip_g, &common.files.t5,
                             &common.files.vae, &common.files.tokenizers})

@@ -318,7 +318,7 @@ void SessionRun::ask(double seconds) {
   if (options_.yes || !fresh_ || wish.minutes > 0 || (count <= kManyPictures && seconds <= kManySeconds)) return;
   int64_t steps = 0, bytes = 0;
   for (const Task& task : tasks_) {
-    steps += task.request.steps;
+    steps += task.request.steps.value_or(0);
     bytes += fude::bytes_of(wish, task.request);
   }
   std::error_code unknown;

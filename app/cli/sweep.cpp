@@ -49,10 +49,10 @@ void declare(Options& options, Job& job) {
   options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
 
   const char* sampling = "Sampling";
-  options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000, default 28",
+  options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000; default: the model's own",
               [&](const std::string& text) { grid.steps = integers_in("--steps", text); });
   options.add(sampling, "--guidance,--guidance-scale,--cfg-scale", "LIST",
-              "how closely to follow the prompt, default 7; 1 or less is off",
+              "how closely to follow the prompt; 1 or less is off; default: the model's own",
               [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text); });
   add_noise_option(options, sampling, request.noise);
   options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
@@ -67,8 +67,8 @@ void declare(Options& options, Job& job) {
 }
 
 // A list of one value is no axis.
-template <class Value>
-void settle(std::vector<Value>& values, Value& of_all) {
+template <class Value, class OfAll>
+void settle(std::vector<Value>& values, OfAll& of_all) {
   if (values.size() != 1) return;
   of_all = values[0];
   values.clear();
@@ -83,10 +83,7 @@ void settle(Job& job) {
   settle(grid.guidances, request.guidance);
   settle(grid.steps, request.steps);
   settle(grid.seeds, request.seed);
-  if (grid.shifts.size() == 1) {
-    request.shift = grid.shifts[0];
-    grid.shifts.clear();
-  }
+  settle(grid.shifts, request.shift);
   Size size{request.width, request.height};
   settle(grid.sizes, size);
   request.width = size.width;

@@ -24,7 +24,9 @@ std::string version();  // "0.1.0"
 
 // Where the weights are. An empty string means: inside `model`.
 struct ModelFiles {
-  std::string model;       // diffusers folder, single .safetensors, or an id in the Hugging Face cache such as "stabilityai/…"
+  // Diffusers folder, a single .safetensors or a folder with one; an id in the Hugging Face cache such as "stabilityai/…", or
+  // its page's address.
+  std::string model;
   std::string clip_l;      // separate component files, as ComfyUI keeps them
   std::string clip_g;
   std::string t5;
@@ -68,7 +70,7 @@ struct Variation {
 // A smaller picture that is drawn first. Its latents are enlarged, noised again and drawn to the end at the request's size.
 struct Draft {
   int64_t width = 0, height = 0;  // pixels, multiples of 16
-  int64_t steps = 28;
+  std::optional<int64_t> steps;   // empty: the model's own
   double strength = 0.3;          // above 0, at most 1: the part of the request's steps, its last, that the larger picture is drawn with
   int64_t batch = 1, place = 0;   // as the request's
 };
@@ -77,8 +79,8 @@ struct Request {
   std::string prompt;
   std::string negative;
   int64_t width = 0, height = 0;  // pixels, multiples of 16; 0: the model's own size
-  int64_t steps = 28;             // 1–1000
-  double guidance = 7.0;          // ≤ 1 turns guidance off
+  std::optional<int64_t> steps;   // 1–1000; empty: the model's own
+  std::optional<double> guidance;  // ≤ 1 turns guidance off; empty: the model's own
   uint64_t seed = 0;              // picture i of a request uses seed + i
   int64_t count = 1;
   Noise noise = Noise::torch_cpu;
@@ -185,7 +187,9 @@ struct Callbacks {
   std::function<void(const Progress&)> progress;
   std::function<void(const Plan&)> planned;           // what each request will need, before anything of it is loaded
   std::function<void(const Image&)> finished;         // each picture as soon as it is done; results then hold no pictures
-  std::function<void(const std::string&)> warning;    // a prompt that was cut, steps that took far longer than planned
+  // A prompt that was cut, a size the model was not trained for, steps that took far longer than planned. About the model and
+  // the request, an engine says each once.
+  std::function<void(const std::string&)> warning;
   std::function<void(const TraceTensor&)> trace;      // every stage of picture 0
   const std::atomic<bool>* stop = nullptr;            // set it to true: Error{cancelled} within a block's time
 };
@@ -254,7 +258,8 @@ struct BenchCallbacks {
 struct BenchRequest {
   std::string model;
   int64_t steps = 0;
-  Timing encode, forward, decode;  // of the second time; forward: one step with guidance, the median of both
+  double guidance = 0;             // the model's own; 1 or less: steps are done without
+  Timing encode, forward, decode;  // of the second time; forward: one step, the median of both
   Seconds first, again;
   Bytes planned;
 };
@@ -302,6 +307,7 @@ class Engine {
 
   const std::string& device() const;      // what it draws on: "cpu", "cuda"
   const std::string& dtype() const;       // what it computes in: "f32", "bf16"
+  bool has_t5() const;                    // whether T5 reads prompts: it may be left out, or not be there
   const std::string& model_name() const;  // the folder's or file's name, or the Hugging Face repository's
   const std::string& model_hash() const;  // identifies the weights: see docs
 

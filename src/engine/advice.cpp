@@ -64,11 +64,35 @@ std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& option
   return advice;
 }
 
+std::vector<std::string> remarks_on(const Request& request, const Checkpoint& checkpoint) {
+  std::vector<std::string> remarks;
+  if (checkpoint.misses_t5())
+    remarks.push_back(
+        "this model has no T5, the largest of its three text encoders, so pictures are drawn without it and follow long "
+        "prompts "
+        "less. Give its file with --t5, or say with --no-t5 that this is meant.");
+  const ModelDefaults own = checkpoint.defaults();
+  const auto square = [](int64_t side) { return std::to_string(side) + 'x' + std::to_string(side); };
+  const Size drawn = request.draft ? Size{request.draft->width, request.draft->height} : Size{request.width, request.height};
+  if (!own.was_trained_for(drawn.width, drawn.height)) {
+    const std::string sizes = own.least_side == own.most_side ? "of " + square(own.most_side) + " pixels"
+                              : own.most_side == 0            ? "of at least " + square(own.least_side) + " pixels"
+                              : own.least_side == 0
+                                  ? "of at most " + square(own.most_side) + " pixels"
+                                  : "from " + square(own.least_side) + " to " + square(own.most_side) + " pixels";
+    remarks.push_back("this model was trained for pictures " + sizes +
+                      ", or as many in another shape; others may come out wrong.");
+  }
+  if (!request.negative.empty() && !(request.guidance > 1))
+    remarks.push_back("the negative prompt does nothing where guidance is 1 or less. Raise --guidance, or leave it out.");
+  return remarks;
+}
+
 std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds) {
   const Request& request = plan.request;
   if (seconds.empty() || plan.predicted.denoise <= 0) return {};
   // All of denoising belongs to these steps: with a draft, or much that comes before the loop, that is too much for one and never too little.
-  const int64_t steps = request.steps - (request.draft ? first_step(request.steps, request.draft->strength) : 0);
+  const int64_t steps = *request.steps - (request.draft ? first_step(*request.steps, request.draft->strength) : 0);
   const auto all_steps = static_cast<double>(steps * ((request.count + batch - 1) / batch));
   const double predicted = plan.predicted.denoise / all_steps, taken = quantile(std::move(seconds), 0.5);
   if (taken < kTooSlow * predicted || (taken - predicted) * all_steps < kWorthTelling) return {};

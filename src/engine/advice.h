@@ -1,4 +1,5 @@
-// What a person is told of a plan that costs time, and of steps that took much more of it than planned.
+// What a person is told of a plan that costs time, of steps that took much more of it than planned, and of a request that does
+// not suit its model.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "fude/fude.h"
+#include "weights/checkpoint.h"
 
 namespace fude {
 
@@ -16,5 +18,9 @@ std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& option
 // Seconds of steps of batches of `batch` pictures, beside what the plan foresaw: what may be wrong, and what to do. Empty where they are
 // about as planned, where that is not known, and where it hardly matters.
 std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds);
+
+// What of a complete request will not come out as a person may expect: a size the model was not trained for, a negative prompt
+// that does nothing, T5 that is not there.
+std::vector<std::string> remarks_on(const Request& request, const Checkpoint& checkpoint);
 
 }  // namespace fude

@@ -23,7 +23,9 @@ constexpr size_t kUnusualSteps = 2;
 
 RequestWork count_work(Backend& op, const ModelFiles& files, const Request& request) {
   const Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
-  const TokenIds ids = tokenize(Tokenizers(checkpoint), {request.negative, request.prompt}, {});
+  std::vector<std::string> prompts = {request.prompt};
+  if (request.guidance > 1) prompts.insert(prompts.begin(), request.negative);
+  const TokenIds ids = tokenize(Tokenizers(checkpoint), prompts, {});
   TextEncoders text(op, checkpoint);
   Mmdit mmdit(op, checkpoint);
   Vae vae(op, checkpoint);
@@ -60,9 +62,15 @@ BenchRequest bench_request(Engine& engine, const Request& request, const Request
   const Seconds& second = results[1].seconds;
   const std::string size = std::to_string(request.width) + 'x' + std::to_string(request.height);
   report.model = engine.model_name();
-  report.steps = request.steps;
-  report.encode = {.name = "encode", .shape = "2 prompts", .seconds = second.encode, .flops = work.encode.flops};
-  report.forward = {.name = "step", .shape = size + ", with guidance", .seconds = step_seconds(results), .flops = work.step.flops};
+  report.steps = *request.steps;
+  report.guidance = *request.guidance;
+  const bool guided = request.guidance > 1;
+  report.encode = {
+      .name = "encode", .shape = guided ? "2 prompts" : "1 prompt", .seconds = second.encode, .flops = work.encode.flops};
+  report.forward = {.name = "step",
+                    .shape = size + (guided ? ", with guidance" : ""),
+                    .seconds = step_seconds(results),
+                    .flops = work.step.flops};
   report.decode = {.name = "decode", .shape = size, .seconds = second.decode, .flops = work.decode.flops};
   report.first = results[0].seconds;
   report.again = second;

@@ -163,10 +163,17 @@ class Engine::State::Drawing {
     pictures_.assign(static_cast<size_t>(end - begin), {});
     first_picture_ = begin;
     const int64_t n = end - begin, zoom = s_.zoom();
-    Pass pass{request_.height / zoom, request_.width / zoom, request_.steps, 0, s_.batch, request_.place, request_.batch != 0, false};
+    Pass pass{request_.height / zoom,
+              request_.width / zoom,
+              *request_.steps,
+              0,
+              s_.batch,
+              request_.place,
+              request_.batch != 0,
+              false};
     Tensor latents = op_.empty({n, channels_, pass.height, pass.width}, DType::f32);
     if (request_.draft) {
-      pass.first = first_step(request_.steps, request_.draft->strength);
+      pass.first = first_step(*request_.steps, request_.draft->strength);
       enlarge_drafts(embeddings, latents, schedule_of(pass).sigmas[static_cast<size_t>(pass.first)]);
     } else {
       for (int64_t i = 0; i < n; ++i) {
@@ -183,7 +190,7 @@ class Engine::State::Drawing {
     const Draft& draft = *request_.draft;
     const int64_t zoom = s_.zoom(), n = latents.dim(0);
     const Size large{latents.dim(3), latents.dim(2)}, small{draft.width / zoom, draft.height / zoom};
-    const Pass pass{small.height, small.width, draft.steps, 0, draft.batch, draft.place, true, true};
+    const Pass pass{small.height, small.width, *draft.steps, 0, draft.batch, draft.place, true, true};
     for (int64_t i = 0; i < n; ++i) {
       auto scratch = op_.scope();
       std::vector<float> drawn(static_cast<size_t>(channels_ * small.width * small.height));
@@ -304,7 +311,9 @@ class Engine::State::Drawing {
       op_.copy(loop.modulation.rows(row, row + 1), some.modulations.rows(step * b + of, step * b + of + 1));
     });
     op_.copy(loop.dt, some.dt.columns(step, step + 1));
-    const auto once = [&] { loop.step(op_, s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(request_.guidance)); };
+    const auto once = [&] {
+      loop.step(op_, s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(*request_.guidance));
+    };
     op_.play(loop.recording, once);
   }
 

@@ -45,6 +45,7 @@ DType used_dtype(Backend& backend, const EngineOptions& options) {
 
 OpenedModel opened(const ModelFiles& files) {
   Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
+  check_complete(checkpoint);
   Tokenizers tokenizers(checkpoint);
   const uint64_t identity = checkpoint.identity();
   return {std::move(checkpoint), std::move(tokenizers), identity};
@@ -88,7 +89,7 @@ Engine::State::State(OpenedModel model, const EngineOptions& asked, std::unique_
       vae(*backend, checkpoint) {
   device_name = backend->name();
   dtype_name = fude::name_of(dtype);
-  model_name = name_of_model(checkpoint.path());
+  model_name = checkpoint.name();
   const MmditGeometry& g = checkpoint.mmdit();
   device = options.card.empty() ? device_info(device_name, options.threads) : DeviceInfo{.name = options.card};
   embeddings.emplace(encoders_of(checkpoint, device), options.embeddings,
@@ -104,6 +105,10 @@ Request Engine::State::complete(const Request& request) const {
   if (full.width == 0) full.width = g.sample_size * zoom();
   if (full.height == 0) full.height = g.sample_size * zoom();
   if (!full.shift) full.shift = checkpoint.schedule().shift;
+  const ModelDefaults own = checkpoint.defaults();
+  if (!full.steps) full.steps = own.steps;
+  if (!full.guidance) full.guidance = own.guidance;
+  if (full.draft && !full.draft->steps) full.draft->steps = own.steps;
   return full;
 }
 
@@ -129,6 +134,13 @@ std::string Engine::State::draft_key(const Request& request, int64_t picture) {
   return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+// Each once, however many requests follow.
+void Engine::State::tell(const Request& request, const std::function<void(const std::string&)>& warning) {
+  if (!warning) return;
+  for (const std::string& remark : remarks_on(request, checkpoint))
+    if (told.insert(remark).second) warning(remark);
+}
+
 TokenIds Engine::State::ids_of(const Request& request, const std::function<void(const std::string&)>& warning) {
   std::vector<std::string> prompts;
   if (request.guidance > 1) prompts.push_back(request.negative);
@@ -144,6 +156,7 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   result.dtype = dtype_name;
   const Request& request = result.request;
   const TokenIds ids = ids_of(request, callbacks.warning);
+  tell(request, callbacks.warning);
   trace_ids(callbacks, ids);
   const Job job{request, ids, embeddings->find(ids, dtype)};
 
@@ -226,6 +239,7 @@ Request Engine::complete(const Request& request) const { return state_->complete
 const std::string& Engine::device() const { return state_->device_name; }
 const std::string& Engine::dtype() const { return state_->dtype_name; }
 const std::string& Engine::model_name() const { return state_->model_name; }
+bool Engine::has_t5() const { return state_->checkpoint.has(Component::t5); }
 const std::string& Engine::model_hash() const { return state_->model_hash; }
 
 }  // namespace fude

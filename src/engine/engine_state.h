@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,7 @@ struct Engine::State {
   int64_t& device_bytes(Bytes& bytes) const;
   int64_t device_bytes(const Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
   TokenIds ids_of(const Request& request, const std::function<void(const std::string&)>& warning);
+  void tell(const Request& request, const std::function<void(const std::string&)>& warning);
 
   // placement.cpp
   void make_room(const Job& job);
@@ -107,6 +109,7 @@ struct Engine::State {
 
   int64_t batch = 1;                                             // pictures at once, of the request under way
   std::vector<double> step_seconds;                              // of it, without the first of each run of steps
+  std::set<std::string> told;                                    // remarks on requests
   bool was_slow = false;                                         // the request before it: a person knows
   int64_t place_in_series = 0, pictures_done = 0, pictures = 0;  // which request it is; of all of them
 };

@@ -135,6 +135,20 @@ void read(const Json& json, const char* name, T& value) {
   value = found->template get<T>();
 }
 
+// A value that may be empty: null, or left out, means so.
+template <class T>
+void read(const Json& json, const char* name, std::optional<T>& value) {
+  T read_value{};
+  const auto found = json.find(name);
+  if (found == json.end() || found->is_null()) return;
+  read(json, name, read_value);
+  value = read_value;
+}
+template <class T>
+Json json_from(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
 std::string text_of_size(int64_t width, int64_t height) { return std::to_string(width) + 'x' + std::to_string(height); }
 
 void read_size(std::string_view name, std::string_view text, int64_t& width, int64_t& height) {
@@ -178,10 +192,10 @@ std::string text_of_rules(int64_t rules) {
 std::string parameters_text(const Provenance& provenance) {
   const Request& request = provenance.request;
   const std::pair<const char*, std::string> fields[] = {
-      {"Steps", std::to_string(request.steps)},
+      {"Steps", request.steps ? std::to_string(*request.steps) : ""},
       {"Sampler", display_name(request.sampler)},
       {"Schedule type", "Simple"},
-      {"CFG scale", text_of_number(request.guidance)},
+      {"CFG scale", request.guidance ? text_of_number(*request.guidance) : ""},
       {"Seed", std::to_string(request.seed)},
       {"Size", text_of_size(request.width, request.height)},
       {"Model hash", provenance.model_hash},
@@ -192,7 +206,7 @@ std::string parameters_text(const Provenance& provenance) {
       {"Variation seed strength", request.variation ? text_of_number(request.variation->amount) : ""},
       {"Denoising strength", request.draft ? text_of_number(request.draft->strength) : ""},
       {"Draft size", request.draft ? text_of_size(request.draft->width, request.draft->height) : ""},
-      {"Draft steps", request.draft ? std::to_string(request.draft->steps) : ""},
+      {"Draft steps", request.draft && request.draft->steps ? std::to_string(*request.draft->steps) : ""},
       {"Batch size", request.batch != 1 ? std::to_string(request.batch) : ""},
       {"Batch pos", request.place != 0 ? std::to_string(request.place) : ""},
       {"VAE tiling", request.vae_tiling ? "on" : ""},
@@ -287,15 +301,23 @@ Json json_from(const Bytes& bytes) { return {{"host", bytes.host}, {"device", by
 
 Json json_from(const Request& request) {
   Json json = {
-      {"prompt", request.prompt},        {"negative", request.negative}, {"width", request.width}, {"height", request.height},
-      {"steps", request.steps},          {"guidance", request.guidance}, {"seed", request.seed},   {"count", request.count},
-      {"noise", name_of(request.noise)}, {"sampler", request.sampler}, {"rules", kRules},
+      {"prompt", request.prompt},
+      {"negative", request.negative},
+      {"width", request.width},
+      {"height", request.height},
+      {"steps", json_from(request.steps)},
+      {"guidance", json_from(request.guidance)},
+      {"seed", request.seed},
+      {"count", request.count},
+      {"noise", name_of(request.noise)},
+      {"sampler", request.sampler},
+      {"rules", kRules},
   };
   if (request.shift) json["shift"] = *request.shift;
   if (request.variation) json["variation"] = {{"seed", request.variation->seed}, {"amount", request.variation->amount}};
   if (const std::optional<Draft>& draft = request.draft)
-    json["draft"] = {{"width", draft->width}, {"height", draft->height}, {"steps", draft->steps}, {"strength", draft->strength},
-                     {"batch", draft->batch},  {"place", draft->place}};
+    json["draft"] = {{"width", draft->width},       {"height", draft->height}, {"steps", json_from(draft->steps)},
+                     {"strength", draft->strength}, {"batch", draft->batch},   {"place", draft->place}};
   if (request.batch != 1) json["batch"] = request.batch;
   if (request.place != 0) json["place"] = request.place;
   if (request.vae_tiling) json["vae_tiling"] = true;

@@ -52,10 +52,11 @@ void check_request(const Request& request, int64_t largest_side) {
   check_text("negative prompt", request.negative);
   if (request.width != 0) check_side("width", request.width, largest_side);
   if (request.height != 0) check_side("height", request.height, largest_side);
-  check_range("steps", request.steps, 1, kMostSteps);
+  if (request.steps) check_range("steps", *request.steps, 1, kMostSteps);
   check_range("count", request.count, 1, kMostPictures);
-  if (!std::isfinite(request.guidance) || std::abs(request.guidance) > 1000) {
-    refuse("--guidance must be a number from -1000 to 1000 (1 or less turns guidance off). Use --guidance 7.");
+  if (request.guidance && !(std::abs(*request.guidance) <= 1000)) {
+    refuse(
+        "--guidance must be a number from -1000 to 1000 (1 or less turns guidance off). Leave it out to use the model's own.");
   }
   if (request.shift && !(*request.shift > 0 && *request.shift <= 1000)) {
     refuse("--shift must be above 0 and at most 1000. Leave it out to use the model's own.");
@@ -68,7 +69,7 @@ void check_request(const Request& request, int64_t largest_side) {
   if (const std::optional<Draft>& draft = request.draft) {
     check_side("draft width", draft->width, largest_side);
     check_side("draft height", draft->height, largest_side);
-    check_range("draft steps", draft->steps, 1, kMostSteps);
+    if (draft->steps) check_range("draft steps", *draft->steps, 1, kMostSteps);
     check_range("draft batch", draft->batch, 1, kMostPictures);
     check_range("draft place", draft->place, 0, draft->batch - 1);
     if (!(draft->strength > 0 && draft->strength <= 1)) {

@@ -24,7 +24,7 @@ void do_step(Backend& op, Mmdit& mmdit, const Request& request, const TextEmbedd
   const Tensor modulation = op.empty({rows, modulation_columns(g)}, DType::f32);
   const Tensor all = op.empty({rows, g.channels, height, width}, DType::f32);
   Tensor velocity = mmdit_forward(op, mmdit, modulation, conditioning, all);
-  if (prompts == 2) velocity = op.guide(velocity, static_cast<float>(request.guidance));
+  if (prompts == 2) velocity = op.guide(velocity, static_cast<float>(*request.guidance));
   find_sampler(request.sampler)->step(op, latents, velocity, dt);
 }
 
@@ -54,7 +54,7 @@ RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& tex
   const TextEmbeddings embeddings = encode_text(op, checkpoint, text, ids, [] {});
   work.encode = since();
   condition(op, mmdit, embeddings.tokens, height, width);
-  const std::vector<float> timesteps(static_cast<size_t>(request.steps));
+  const std::vector<float> timesteps(static_cast<size_t>(*request.steps));
   modulate(op, mmdit, embed_timesteps(op, mmdit, timesteps, embeddings.pooled));
   work.conditioning = since();
   do_step(op, mmdit, request, embeddings, batch, height, width);
@@ -91,9 +91,11 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
   }
   if (encodes) seconds.encode = together(encoders, work.encode.seconds);
   const auto pictures = static_cast<double>(request.count), batches = std::ceil(pictures / static_cast<double>(batch));
-  const int64_t first = request.draft ? first_step(request.steps, request.draft->strength) : 0;
-  seconds.denoise += work.conditioning.seconds + batches * static_cast<double>(request.steps - first) * together(blocks, work.step.seconds);
-  if (request.draft) seconds.denoise += pictures * static_cast<double>(request.draft->steps) * together(blocks, work.draft_step.seconds);
+  const int64_t first = request.draft ? first_step(*request.steps, request.draft->strength) : 0;
+  seconds.denoise +=
+      work.conditioning.seconds + batches * static_cast<double>(*request.steps - first) * together(blocks, work.step.seconds);
+  if (request.draft)
+    seconds.denoise += pictures * static_cast<double>(*request.draft->steps) * together(blocks, work.draft_step.seconds);
   seconds.decode += pictures * work.decode.seconds;
   seconds.load *= usual(waits_on_host(plan) ? rates.taken.waiting : rates.taken.load);
   seconds.encode *= usual(rates.taken.encode);

@@ -4,6 +4,8 @@
 #include <filesystem>
 
 #include "fude/error.h"
+#include "weights/faults.h"
+#include "weights/text.h"
 
 namespace fude {
 
@@ -11,12 +13,57 @@ namespace {
 
 // SD3.5 pads the second CLIP's prompt with `!`. A folder's config says so; a bare vocabulary cannot.
 constexpr const char* kClipGPad = "!";
+// Embeddings have more rows than there are ids only to round their number up: T5 has 32128 for 32100 ids.
+constexpr int64_t kRoundedTo = 128;
 
-void check_vocabulary(const Checkpoint& checkpoint, Component component, int64_t tokenizer, int64_t encoder) {
-  if (tokenizer > encoder)
-    throw Error(Code::bad_checkpoint, "the tokenizer in \"" + checkpoint.tokenizer(component).string() + "\" has " +
-                                          std::to_string(tokenizer) + " tokens, its text encoder only " + std::to_string(encoder) +
-                                          "; they belong to different models");
+[[noreturn]] void refuse_tokenizer(const Checkpoint& checkpoint, Component component, const std::string& what) {
+  throw Error(Code::bad_checkpoint,
+              "the tokenizer in " + shown(checkpoint.tokenizer(component)) + ' ' + what +
+                  ": they belong to different models. Give the tokenizers of the model with --tokenizers.");
+}
+
+TokenizerCheck checked(const Checkpoint& checkpoint, Component component, const ClipTokenizer& tokenizer) {
+  const std::vector<int32_t> ids = tokenizer.encode("", kClipTokens).ids;  // start, end, and pads
+  const TokenizerCheck check{component, tokenizer.vocab_size(), checkpoint.clip(component).vocab, ids[0], ids[1], ids[2]};
+  const std::string encoder = "its text encoder " + std::string(name_of(component));
+  if (check.ids != check.rows)
+    refuse_tokenizer(checkpoint, component,
+                     "has " + std::to_string(check.ids) + " ids, " + encoder + " has rows for " + std::to_string(check.rows));
+  // The encoder finds the end of a prompt by its id, the highest; the start is the one before it. Only added tokens come after
+  // them.
+  if (*check.start != check.end - 1 || check.rows - check.end > kRoundedTo)
+    refuse_tokenizer(checkpoint, component,
+                     "begins and ends prompts with the ids " + std::to_string(*check.start) + " and " +
+                         std::to_string(check.end) + ", " + encoder + " with its last two of " + std::to_string(check.rows));
+  return check;
+}
+
+TokenizerCheck checked(const Checkpoint& checkpoint, const T5Tokenizer& tokenizer) {
+  constexpr int32_t kEnd = 1, kPad = 0;
+  const std::vector<int32_t> ids = tokenizer.encode("", kT5Tokens).ids;
+  const TokenizerCheck check{Component::t5, tokenizer.vocab_size(), checkpoint.t5().vocab, {}, ids[0], ids[1]};
+  if (check.ids > check.rows || check.rows - check.ids >= kRoundedTo)
+    refuse_tokenizer(
+        checkpoint, Component::t5,
+        "has " + std::to_string(check.ids) + " ids, its text encoder t5 has rows for " + std::to_string(check.rows));
+  if (check.end != kEnd || check.pad != kPad)
+    refuse_tokenizer(checkpoint, Component::t5,
+                     "ends prompts with the id " + std::to_string(check.end) + " and pads with " + std::to_string(check.pad) +
+                         ", its text encoder t5 with 1 and 0");
+  return check;
+}
+
+bool says_its_padding(const std::filesystem::path& folder) {
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"})
+    if (Config::read_if_there(folder / name).has("pad_token")) return true;
+  return false;
+}
+
+ClipTokenizer load_clip(const Checkpoint& checkpoint, Component component) {
+  const std::filesystem::path& folder = checkpoint.tokenizer(component);
+  if (component == Component::clip_l) return ClipTokenizer::load(folder);
+  const bool is_shared = checkpoint.has_tokenizer(Component::clip_l) && folder == checkpoint.tokenizer(Component::clip_l);
+  return is_shared || !says_its_padding(folder) ? ClipTokenizer::load(folder, kClipGPad) : ClipTokenizer::load(folder);
 }
 
 // One look at everything, so that the device is waited for once; only what is wrong is looked for more closely.
@@ -42,30 +89,55 @@ void clear(Backend& op, const Tensor& rows) {  // [b, rows, columns]
   op.copy(rows, op.upload(zeros.data(), rows.dtype, {rows.dim(0), rows.dim(1), rows.dim(2)}));
 }
 
-std::future<ClipTokenizer> loading_clip_g(const Checkpoint& checkpoint) {
-  return std::async(std::launch::async, [&checkpoint] {
-    const std::filesystem::path& folder = checkpoint.tokenizer(Component::clip_g);
-    return folder == checkpoint.tokenizer(Component::clip_l) ? ClipTokenizer::load(folder, kClipGPad) : ClipTokenizer::load(folder);
-  });
-}
+}  // namespace
 
-std::future<std::optional<T5Tokenizer>> loading_t5(const Checkpoint& checkpoint) {
-  return std::async(std::launch::async, [&checkpoint]() -> std::optional<T5Tokenizer> {
+Tokenizers::Tokenizers(ClipTokenizer l, ClipTokenizer g, std::optional<T5Tokenizer> t)
+    : clip_l(std::move(l)), clip_g(std::move(g)), t5(std::move(t)) {}
+
+Tokenizers::Tokenizers(const Checkpoint& checkpoint) : Tokenizers(load(checkpoint)) {}
+
+Tokenizers Tokenizers::load(const Checkpoint& checkpoint) {
+  // The others are read while the first is.
+  std::future<ClipTokenizer> loading_g =
+      std::async(std::launch::async, [&] { return load_clip(checkpoint, Component::clip_g); });
+  std::future<std::optional<T5Tokenizer>> loading_t5 = std::async(std::launch::async, [&]() -> std::optional<T5Tokenizer> {
     if (!checkpoint.has(Component::t5)) return {};
     return T5Tokenizer::load(checkpoint.tokenizer(Component::t5));
   });
+  std::optional<ClipTokenizer> l, g;
+  std::optional<T5Tokenizer> t;
+  Faults faults;
+  faults.attempt([&] { checked(checkpoint, Component::clip_l, l.emplace(load_clip(checkpoint, Component::clip_l))); });
+  faults.attempt([&] { checked(checkpoint, Component::clip_g, g.emplace(loading_g.get())); });
+  faults.attempt([&] {
+    t = loading_t5.get();
+    if (t) checked(checkpoint, *t);
+  });
+  faults.raise();
+  return {std::move(*l), std::move(*g), std::move(t)};
 }
 
-}  // namespace
+Readiness readiness_of(const Checkpoint& checkpoint) {
+  Readiness readiness;
+  Faults faults;
+  for (const std::string& lack : checkpoint.lacks()) faults.add("It lacks " + lack + '.');
+  for (const Component component : {Component::clip_l, Component::clip_g, Component::t5}) {
+    if (!checkpoint.has(component) || !checkpoint.has_tokenizer(component)) continue;
+    faults.attempt([&] {
+      readiness.tokenizers.push_back(component == Component::t5
+                                         ? checked(checkpoint, T5Tokenizer::load(checkpoint.tokenizer(component)))
+                                         : checked(checkpoint, component, load_clip(checkpoint, component)));
+    });
+  }
+  readiness.faults = faults.texts();
+  return readiness;
+}
 
-Tokenizers::Tokenizers(const Checkpoint& checkpoint) : Tokenizers(checkpoint, loading_clip_g(checkpoint), loading_t5(checkpoint)) {}
-
-// The others are read while the first is.
-Tokenizers::Tokenizers(const Checkpoint& checkpoint, std::future<ClipTokenizer> g, std::future<std::optional<T5Tokenizer>> t)
-    : clip_l(ClipTokenizer::load(checkpoint.tokenizer(Component::clip_l))), clip_g(g.get()), t5(t.get()) {
-  check_vocabulary(checkpoint, Component::clip_l, clip_l.vocab_size(), checkpoint.clip(Component::clip_l).vocab);
-  check_vocabulary(checkpoint, Component::clip_g, clip_g.vocab_size(), checkpoint.clip(Component::clip_g).vocab);
-  if (t5) check_vocabulary(checkpoint, Component::t5, t5->vocab_size(), checkpoint.t5().vocab);
+void check_complete(const Checkpoint& checkpoint) {
+  if (checkpoint.lacks().empty()) return;
+  std::string text = "the model " + shown(checkpoint.path()) + " cannot be drawn with as it is:";
+  for (const std::string& fault : readiness_of(checkpoint).faults) text += '\n' + fault;
+  throw Error(Code::bad_checkpoint, text);
 }
 
 TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,

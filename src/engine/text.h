@@ -19,15 +19,34 @@ namespace fude {
 
 constexpr int64_t kClipTokens = 77, kT5Tokens = 256;
 
+// What was compared of a tokenizer and its encoder. Equal sizes cannot tell two vocabularies of one size apart.
+struct TokenizerCheck {
+  Component component;
+  int64_t ids = 0, rows = 0;     // of the vocabulary, and of the encoder's embedding
+  std::optional<int32_t> start;  // T5 has none
+  int32_t end = 0, pad = 0;
+};
+
 struct Tokenizers {
+  // Error{bad_checkpoint} that tells all that is wrong: files that cannot be read, a vocabulary that is not the encoder's.
   explicit Tokenizers(const Checkpoint& checkpoint);
 
   ClipTokenizer clip_l, clip_g;
   std::optional<T5Tokenizer> t5;  // absent with its encoder
 
  private:
-  Tokenizers(const Checkpoint& checkpoint, std::future<ClipTokenizer> g, std::future<std::optional<T5Tokenizer>> t);
+  Tokenizers(ClipTokenizer l, ClipTokenizer g, std::optional<T5Tokenizer> t);
+  static Tokenizers load(const Checkpoint& checkpoint);
 };
+
+// Whether a checkpoint can be drawn with, its tensors apart (weights/inspect.h).
+struct Readiness {
+  std::vector<std::string> faults;         // for a person; none: Tokenizers takes it
+  std::vector<TokenizerCheck> tokenizers;  // those without a fault
+};
+Readiness readiness_of(const Checkpoint& checkpoint);
+// Error{bad_checkpoint} with all faults, where something that a picture needs is not there.
+void check_complete(const Checkpoint& checkpoint);
 
 struct TokenIds {
   std::vector<std::vector<int32_t>> clip_l, clip_g, t5;  // [prompts][tokens]; t5 empty without its encoder

@@ -8,7 +8,7 @@
 namespace fude {
 namespace {
 
-int64_t steps_of(const Cell& cell) { return cell.provenance.request.steps; }
+int64_t steps_of(const Cell& cell) { return cell.provenance.request.steps.value_or(0); }
 
 int64_t most_steps(const Axis& axis) {
   int64_t most = 0;

@@ -16,6 +16,10 @@ std::string text_of(double number) {
 std::string text_of(int64_t number) { return std::to_string(number); }
 std::string text_of(uint64_t number) { return std::to_string(number); }
 std::string text_of(const std::string& text) { return text; }
+template <class Value>
+std::string text_of(const std::optional<Value>& value) {
+  return value ? text_of(*value) : "";
+}
 std::string text_of(const Size& size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
 
 // The axes in the order of requests_of, the last changing fastest.
@@ -64,7 +68,7 @@ Arrangement layout_of(const Wish& wish, const std::string& model) {
     if (!varies(name)) shared += (shared.empty() ? "" : " · ") + text;
   };
   add("steps", text_of(request.steps) + (request.steps == 1 ? " step" : " steps"));
-  add("guidance", "guidance " + text_of(request.guidance) + (request.guidance <= 1 ? " (off)" : ""));
+  add("guidance", "guidance " + text_of(request.guidance) + (request.guidance && *request.guidance <= 1 ? " (off)" : ""));
   if (wish.kind == kSweep) add("seed", "seed " + text_of(request.seed));
   else shared += " · seeds from " + text_of(request.seed);
   add("size", text_of(request.width) + "×" + text_of(request.height));

@@ -118,7 +118,10 @@ Wish read_wish(const Json& json) {
   if (!(wish.minutes >= 0 && wish.minutes <= kMostMinutes)) throw Error(Code::bad_request, "minutes is out of range");
   if (gacha && (wish.count < 1 || wish.in_a_row < 1 || wish.grid.prompts.empty()))
     throw Error(Code::bad_request, "it names no candidates");
-  for (const Task& task : tasks_of(wish)) check_request(task.request);
+  for (const Task& task : tasks_of(wish)) {
+    if (!task.request.steps) throw Error(Code::bad_request, "it does not say how many steps");
+    check_request(task.request);
+  }
   return wish;
 }
 
@@ -189,7 +192,7 @@ int64_t count_in_time(int64_t drawn, double left, double each) {
 
 double effort_of(const Request& request) {
   const auto pixels = static_cast<double>(request.width * request.height);
-  return pixels * static_cast<double>(request.steps) * (request.guidance > 1 ? 2 : 1);
+  return pixels * static_cast<double>(request.steps.value_or(0)) * (request.guidance > 1 ? 2 : 1);
 }
 
 int64_t bytes_of(const Wish& wish, const Request& request) {

@@ -57,7 +57,7 @@ int64_t candidates_in_a_row(uint64_t combinations, int64_t count);
 // Of a wish with a time: how many pictures there will be when `drawn` are, one takes `each` seconds and so many are left. At least one.
 int64_t count_in_time(int64_t drawn, double left, double each);
 
-// What drawing a picture costs, in a unit of no meaning: steps and pixels, twice where guidance is on.
+// What drawing a picture of a complete request costs, in a unit of no meaning: steps and pixels, twice where guidance is on.
 double effort_of(const Request& request);
 // Bytes on the disk, about.
 int64_t bytes_of(const Wish& wish, const Request& request);

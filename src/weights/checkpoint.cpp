@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "fude/error.h"
 #include "weights/locate.h"
+#include "weights/presence.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -28,11 +28,6 @@ constexpr ComponentRow kRows[] = {
 };
 
 const ComponentRow& row_of(Component component) { return kRows[index_of(component)]; }
-
-bool is_folder(const fs::path& path) {
-  std::error_code unreadable;
-  return fs::is_directory(path, unreadable);
-}
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_checkpoint, message); }
 
@@ -65,37 +60,47 @@ void hash(uint64_t& state, const void* data, size_t size) {
 
 constexpr uint64_t kHashStart = 0xcbf29ce484222325u;
 
+constexpr std::string_view kSeparate = " with separate components";
+constexpr std::string_view kOwnFile = "fude.json";
+
 }  // namespace
 
 Checkpoint Checkpoint::open(const CheckpointFiles& files) {
   Checkpoint checkpoint;
-  checkpoint.path_ = files.model;
-  const std::string text = text_of(files.model);
-  std::error_code unreadable;
-  if (!fs::exists(files.model, unreadable)) {
-    if (!is_hub_id(text) || files.hub_cache.empty())
-      refuse("there is no model " + shown(files.model) + ". Check the path given with --model.");
-    checkpoint.path_ = find_in_hub_cache(files.hub_cache, text);
+  checkpoint.path_ = locate_model(files.model, files.hub_cache);
+  checkpoint.no_t5_ = files.no_t5;
+  Faults faults;
+  checkpoint.open_model(files, faults);
+  if (!faults.texts().empty()) {
+    for (std::string& lack : checkpoint.lacks()) faults.add("It lacks " + lack + '.');
+    faults.raise();
   }
-  std::array<std::filesystem::path, std::size(kComponents)> separate;
+  checkpoint.read_geometry(faults);
+  faults.raise();
+  checkpoint.check_components_fit();
+  return checkpoint;
+}
+
+void Checkpoint::open_model(const CheckpointFiles& files, Faults& faults) {
+  std::array<fs::path, std::size(kComponents)> separate;
   separate[index_of(Component::clip_l)] = files.clip_l;
   separate[index_of(Component::clip_g)] = files.clip_g;
   separate[index_of(Component::t5)] = files.no_t5 ? fs::path() : files.t5;
   separate[index_of(Component::vae)] = files.vae;
   LeftOut left_out;
   std::transform(separate.begin(), separate.end(), left_out.begin(), [](const fs::path& path) { return !path.empty(); });
+  const bool any_separate = std::any_of(left_out.begin(), left_out.end(), [](bool is_separate) { return is_separate; });
   if (files.no_t5) left_out[index_of(Component::t5)] = true;
 
-  if (is_folder(checkpoint.path_)) checkpoint.open_folder(checkpoint.path_, left_out);
-  else checkpoint.open_single_file(checkpoint.path_, left_out);
+  if (is_folder(path_)) open_folder(fs::path(path_), left_out, faults);  // which may find another
+  else faulty_[index_of(Component::transformer)] = !faults.attempt([&] { open_single_file(path_, left_out); });
   for (const Component component : kComponents)
-    if (const fs::path& path = separate[index_of(component)]; !path.empty()) checkpoint.open_separate(component, path);
-  const bool any_separate = std::any_of(separate.begin(), separate.end(), [](const fs::path& path) { return !path.empty(); });
-  if (any_separate) checkpoint.layout_ += " with separate components";
-  if (!files.tokenizers.empty()) checkpoint.find_tokenizers(files.tokenizers);
-  checkpoint.read_geometry();
-  checkpoint.check_components_fit();
-  return checkpoint;
+    if (const fs::path& path = separate[index_of(component)]; !path.empty())
+      faulty_[index_of(component)] = !faults.attempt([&] { open_separate(component, path); });
+  if (any_separate && !layout_.ends_with(kSeparate)) layout_ += kSeparate;
+  if (!files.tokenizers.empty() && !find_tokenizers(files.tokenizers))
+    faults.add("there are no tokenizers in " + shown(files.tokenizers) +
+               ". Give --tokenizers a folder with tokenizer, tokenizer_2 and tokenizer_3, or with clip and t5.");
 }
 
 const Safetensors& Checkpoint::file(const fs::path& path) {
@@ -105,35 +110,61 @@ const Safetensors& Checkpoint::file(const fs::path& path) {
   return *files_.back();
 }
 
-void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out) {
-  layout_ = "diffusers folder";
+void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out, Faults& faults) {
+  folder_ = folder;
+  own_ = Config::read_if_there(folder / kOwnFile);
   const fs::path index_path = folder / "model_index.json";
-  std::error_code unreadable;
-  if (!fs::exists(index_path, unreadable))
-    refuse(shown(folder) +
-           " is no diffusers model: it has no model_index.json. Give the folder that holds one, or a .safetensors file.");
-  const Config index = Config::read(index_path);
-  const std::string type = index.text("_class_name", "");
-  if (!type.starts_with("StableDiffusion3"))
-    index.fail("_class_name", "is " + shown(type) + "; fude draws with StableDiffusion3Pipeline");
-  for (const ComponentRow& row : kRows) {
-    if (!is_listed(index, row.folder) || left_out[index_of(row.component)]) continue;
-    const fs::path place = folder / row.folder;
-    if (!is_folder(place))
-      refuse("the model " + shown(folder) + " lists " + shown(row.folder) +
-             ", but that folder is missing. Download the model again" +
-             (row.component == Component::t5 ? ", or leave T5 out with --no-t5." : "."));
-    component_at(row.component) = place_in_folder(row.component, place);
+  const bool has_index = is_there(index_path);
+  std::optional<SingleFile> single;
+  if (!has_index || !is_folder(folder / row_of(Component::transformer).folder)) single = find_single_file(folder);
+  if (single) {
+    path_ = single->model;
+    faulty_[index_of(Component::transformer)] = !faults.attempt([&] { open_single_file(path_, left_out); });
+    for (const auto& [component, file] : single->encoders) {
+      if (left_out[index_of(component)] || has(component)) continue;
+      faulty_[index_of(component)] = !faults.attempt([&] { open_separate(component, file); });
+      layout_ = "single file" + std::string(kSeparate);
+    }
+  } else {
+    if (!has_index)
+      refuse(shown(folder) +
+             " is no diffusers model: it has no model_index.json. Give the folder that holds one, or a .safetensors file.");
+    open_diffusers_folder(folder, left_out, faults);
   }
-  schedule_ = schedule_config(Config::read_if_there(folder / "scheduler" / "scheduler_config.json"));
+  faults.attempt([&] { schedule_ = schedule_config(Config::read_if_there(folder / "scheduler" / "scheduler_config.json")); });
   find_tokenizers(folder);
+}
+
+void Checkpoint::open_diffusers_folder(const fs::path& folder, const LeftOut& left_out, Faults& faults) {
+  layout_ = "diffusers folder";
+  index_ = Config::read(folder / "model_index.json");
+  const std::string type = index_.text("_class_name", "");
+  if (!type.starts_with("StableDiffusion3"))
+    index_.fail("_class_name", "is " + shown(type) + "; fude draws with StableDiffusion3Pipeline");
+  std::vector<std::string> missing;
+  for (const ComponentRow& row : kRows) {
+    if (!is_listed(index_, row.folder) || left_out[index_of(row.component)]) continue;
+    bool& faulty = faulty_[index_of(row.component)];
+    if (const fs::path place = folder / row.folder; is_folder(place))
+      faulty = !faults.attempt([&] { component_at(row.component) = place_in_folder(row.component, place); });
+    else faulty = true, missing.push_back(shown(row.folder));
+  }
+  if (missing.empty()) return;
+  std::string list = missing[0];
+  for (size_t i = 1; i < missing.size(); ++i) list += (i + 1 < missing.size() ? ", " : " and ") + missing[i];
+  const bool only_t5 =
+      missing.size() == 1 && faulty_[index_of(Component::t5)] && missing[0] == shown(row_of(Component::t5).folder);
+  faults.add("the model " + shown(folder) + " lists " + list +
+             (missing.size() == 1 ? ", but that folder is missing" : ", but those folders are missing") +
+             ". Download the model again" + (only_t5 ? ", or leave T5 out with --no-t5." : "."));
 }
 
 Checkpoint::Place Checkpoint::place_in_folder(Component component, const fs::path& folder) {
   const WeightFiles weights = find_weights(folder);
   std::vector<const StoredTensor*> tensors;
   for (const fs::path& path : weights.files)
-    if (const Safetensors& shard = file(path); weights.file_of.empty()) tensors = all_tensors(shard);
+    if (const Safetensors& shard = file(path); weights.file_of.empty())
+      for (const StoredTensor* tensor : all_tensors(shard)) tensors.push_back(tensor);
   for (const auto& [name, number] : weights.file_of) {
     const Safetensors& shard = file(weights.files[number]);
     tensors.push_back(shard.find(name));
@@ -175,30 +206,32 @@ void Checkpoint::open_separate(Component component, const fs::path& path) {
   component_at(component) = Place{std::move(*found), {}};
 }
 
-void Checkpoint::find_tokenizers(const fs::path& folder) {
+bool Checkpoint::find_tokenizers(const fs::path& folder) {
+  bool any = false;
   for (const ComponentRow& row : kRows) {
     if (row.tokenizer.empty()) continue;
     const std::string_view short_name = row.component == Component::t5 ? "t5" : "clip";
     for (const std::string_view name : {row.tokenizer, short_name})
       if (const fs::path place = folder / name; is_folder(place)) {
         tokenizers_[index_of(row.component)] = place;
+        any = true;
         break;
       }
   }
-  if (std::all_of(tokenizers_.begin(), tokenizers_.end(), [](const fs::path& p) { return p.empty(); }) && folder != path_)
-    refuse("there are no tokenizers in " + shown(folder) +
-           ". Give --tokenizers a folder with tokenizer, tokenizer_2 and tokenizer_3, or with clip and t5.");
+  return any;
 }
 
-void Checkpoint::read_geometry() {
+void Checkpoint::read_geometry(Faults& faults) {
   const auto read = [&](Component component, auto& geometry, auto function) {
-    if (const auto& place = component_at(component)) geometry = function(place->tensors, place->config);
+    if (const auto& place = component_at(component))
+      faults.attempt([&] { geometry = function(place->tensors, place->config); });
   };
   read(Component::clip_l, clip_l_, clip_geometry);
   read(Component::clip_g, clip_g_, clip_geometry);
   read(Component::t5, t5_, t5_geometry);
   read(Component::transformer, mmdit_, mmdit_geometry);
   read(Component::vae, vae_, vae_geometry);
+  if (mmdit_) faults.attempt([&] { defaults(); });
 }
 
 // Parts from different models load one by one and then draw noise, or worse.
@@ -232,9 +265,30 @@ const ComponentTensors& Checkpoint::tensors(Component component) const {
          ".");
 }
 
+std::vector<std::string> Checkpoint::lacks() const {
+  std::vector<std::string> list;
+  std::string without_tokenizer;
+  for (const ComponentRow& row : kRows) {
+    const bool is_faulty = faulty_[index_of(row.component)], is_absent = !has(row.component) && !is_faulty;
+    if (is_absent && row.component != Component::t5)
+      list.push_back("a " + std::string(row.title) + ": give its file with " + std::string(row.option));
+    const bool wants_tokenizer = !row.tokenizer.empty() && (row.component != Component::t5 || !is_absent);
+    if (wants_tokenizer && !has_tokenizer(row.component))
+      without_tokenizer += (without_tokenizer.empty() ? "" : ", ") + std::string(row.tokenizer);
+  }
+  if (!without_tokenizer.empty())
+    list.push_back("tokenizers (" + without_tokenizer +
+                   "): give a folder that holds tokenizer, tokenizer_2 and tokenizer_3 of a diffusers model, or clip and t5, "
+                   "with --tokenizers");
+  return list;
+}
+
 Source Checkpoint::find(Component component, std::string_view canonical) const {
   const ComponentTensors& from = tensors(component);
-  if (auto source = from.find(canonical)) return std::move(*source);
+  if (auto source = from.find(canonical)) {
+    if (const auto beside = from.not_understood(canonical); !beside.empty()) refuse(told_of_not_understood(*beside.front()));
+    return std::move(*source);
+  }
   std::string names;
   for (const std::string& name : from.names_for(canonical)) names += (names.empty() ? "" : ", ") + shown(name);
   refuse("the tensor " + (names.empty() ? shown(canonical) : names) + " of the " + std::string(row_of(component).title) +
@@ -253,6 +307,14 @@ const ClipGeometry& Checkpoint::clip(Component component) const {
 const T5Geometry& Checkpoint::t5() const { return tensors(Component::t5), *t5_; }
 const MmditGeometry& Checkpoint::mmdit() const { return tensors(Component::transformer), *mmdit_; }
 const VaeGeometry& Checkpoint::vae() const { return tensors(Component::vae), *vae_; }
+
+ModelDefaults Checkpoint::defaults() const {
+  std::vector<std::string> names = {name(), index_.text("_name_or_path", "")};
+  if (!folder_.empty()) names.push_back(name_of_model(folder_));
+  return model_defaults(mmdit(), names, own_);
+}
+
+std::string Checkpoint::name() const { return name_of_model(path_); }
 
 bool Checkpoint::has_tokenizer(Component component) const { return !tokenizers_[index_of(component)].empty(); }
 

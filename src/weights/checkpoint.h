@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "weights/component_tensors.h"
+#include "weights/defaults.h"
+#include "weights/faults.h"
 #include "weights/geometry.h"
 #include "weights/source.h"
 
@@ -17,7 +19,7 @@ namespace fude {
 
 // What a person points at. Empty paths: from the model.
 struct CheckpointFiles {
-  std::filesystem::path model;  // diffusers folder, single .safetensors file, or an id ("organisation/name") in the cache
+  std::filesystem::path model;  // what locate_model takes: a folder, a single file, an id in the cache, an address
   std::filesystem::path clip_l, clip_g, t5, vae;  // separate component files or folders
   std::filesystem::path
       tokenizers;  // a diffusers folder, or a folder with tokenizer/, tokenizer_2/, tokenizer_3/ or clip/, t5/
@@ -27,7 +29,8 @@ struct CheckpointFiles {
 
 class Checkpoint {
  public:
-  // Maps the files, checks headers, and configurations against the tensors. Reads no weights. Throws Error{bad_checkpoint}.
+  // Maps the files, checks headers, and configurations against the tensors. Reads no weights. Throws Error{bad_checkpoint} that
+  // tells all that is wrong. Components may be absent: see `lacks`.
   static Checkpoint open(const CheckpointFiles& files);
 
   bool has(Component component) const { return component_at(component).has_value(); }
@@ -38,18 +41,24 @@ class Checkpoint {
   Source find(Component component, std::string_view canonical) const;
   bool contains(Component component, std::string_view canonical) const;
 
+  // What a picture needs and is not there, and how to provide it; empty: it can be drawn with. T5 is not needed.
+  std::vector<std::string> lacks() const;
+  bool misses_t5() const { return !has(Component::t5) && !no_t5_; }  // though nobody asked to leave it out
+
   // Sizes; each needs its component.
   const ClipGeometry& clip(Component component) const;  // clip_l or clip_g
   const T5Geometry& t5() const;
   const MmditGeometry& mmdit() const;
   const VaeGeometry& vae() const;
   const ScheduleConfig& schedule() const { return schedule_; }
+  ModelDefaults defaults() const;  // of what a request leaves open
 
   // The folder with the tokenizer of clip_l, clip_g or t5. Throws Error{bad_checkpoint} when the model has none.
   const std::filesystem::path& tokenizer(Component component) const;
   bool has_tokenizer(Component component) const;
 
   const std::filesystem::path& path() const { return path_; }  // the folder or file, after looking in the cache
+  std::string name() const;                                    // name_of_model(path())
   const std::string& layout() const { return layout_; }        // "diffusers folder", "single file", …
   const std::vector<std::unique_ptr<Safetensors>>& files() const { return files_; }
   std::vector<std::filesystem::path> files(Component component) const;
@@ -68,19 +77,23 @@ class Checkpoint {
   // Components that are not to be taken from the model: given separately, or not wanted.
   using LeftOut = std::array<bool, std::size(kComponents)>;
 
-  void open_folder(const std::filesystem::path& folder, const LeftOut& left_out);
+  void open_model(const CheckpointFiles& files, Faults& faults);
+  void open_folder(const std::filesystem::path& folder, const LeftOut& left_out, Faults& faults);
+  void open_diffusers_folder(const std::filesystem::path& folder, const LeftOut& left_out, Faults& faults);
   void open_single_file(const std::filesystem::path& file, const LeftOut& left_out);
   void open_separate(Component component, const std::filesystem::path& path);
   Place place_in_folder(Component component, const std::filesystem::path& folder);
   const Safetensors& file(const std::filesystem::path& path);
-  void find_tokenizers(const std::filesystem::path& folder);
-  void read_geometry();
+  bool find_tokenizers(const std::filesystem::path& folder);  // whether there are any
+  void read_geometry(Faults& faults);
   void check_components_fit() const;
   std::optional<Place>& component_at(Component component) { return places_[index_of(component)]; }
   const std::optional<Place>& component_at(Component component) const { return places_[index_of(component)]; }
 
-  std::filesystem::path path_;
+  std::filesystem::path path_, folder_;  // folder_: in which path_ was found, where a folder was given
   std::string layout_;
+  bool no_t5_ = false;
+  LeftOut faulty_{};  // they are there, but with faults that are told
   std::vector<std::unique_ptr<Safetensors>> files_;
   std::array<std::optional<Place>, std::size(kComponents)> places_;
   std::array<std::filesystem::path, std::size(kComponents)> tokenizers_;
@@ -89,6 +102,7 @@ class Checkpoint {
   std::optional<MmditGeometry> mmdit_;
   std::optional<VaeGeometry> vae_;
   ScheduleConfig schedule_;
+  Config index_, own_;  // model_index.json and fude.json
 };
 
 }  // namespace fude

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "fude/error.h"
 #include "weights/text.h"
@@ -10,11 +11,29 @@ namespace fude {
 
 namespace {
 
+constexpr std::string_view kFormatNote = ".comfy_quant";
 // Factors of a quantised weight: ComfyUI's first convention and its successor.
 constexpr std::string_view kScales[] = {".scale_weight", ".weight_scale"};
 // What else those files keep beside a weight; only their fp8 matmul needs it.
-constexpr std::string_view kNotes[] = {".scale_input", ".input_scale", ".comfy_quant"};
-constexpr std::string_view kWeight = ".weight";
+constexpr std::string_view kNotes[] = {".scale_input", ".input_scale", ".output_scale", kFormatNote};
+constexpr std::string_view kWeight = ".weight", kBias = ".bias";
+
+bool is_quantised(const StoredTensor& tensor) { return tensor.dtype == DType::f8_e4m3; }
+
+// ComfyUI's note beside a weight names how it is quantised: here one scale for the tensor, and nothing else.
+bool is_plain_format(const StoredTensor& note) {
+  constexpr size_t kLongest = 4096;
+  if (note.dtype != DType::u8 || note.bytes.size() > kLongest) return false;
+  const auto* text = reinterpret_cast<const char*>(note.bytes.data());
+  const nlohmann::json json = nlohmann::json::parse(text, text + note.bytes.size(), nullptr, false);
+  if (!json.is_object()) return false;
+  const auto format = json.find("format");
+  if (format == json.end() || *format != "float8_e4m3fn") return false;
+  return std::all_of(json.items().begin(), json.items().end(), [](const auto& entry) {
+    return entry.key() == "format" || entry.key() == "full_precision_matrix_mult" || entry.value() == false ||
+           entry.value().is_null();
+  });
+}
 
 std::string place(const StoredTensor& tensor) {
   return shown(tensor.name) + (tensor.file ? " in " + shown(tensor.file->path()) : std::string());
@@ -31,6 +50,13 @@ std::vector<int64_t> squeezed(const std::vector<int64_t>& shape) {
 }
 
 }  // namespace
+
+std::string told_of_not_understood(const StoredTensor& tensor) {
+  return place(tensor) + " (" + std::string(tensor.type) + ' ' + text_of_shape(tensor.shape) +
+         ") belongs to a quantised weight, and fude does not know what it means: the weight would be drawn with wrongly. Use a "
+         "file with F32, "
+         "F16 or BF16 weights, or with F8_E4M3 and one scale per tensor (X.scale_weight or X.weight_scale).";
+}
 
 bool has_prefix_of(Component component, std::string_view name) {
   for (const Layout& layout : layouts())
@@ -106,17 +132,48 @@ std::vector<std::string> ComponentTensors::names_for(std::string_view ours) cons
 float ComponentTensors::scale_of(std::string_view theirs) const {
   if (!theirs.ends_with(kWeight)) return 1;
   theirs.remove_suffix(kWeight.size());
+  std::optional<float> found;
   for (const std::string_view suffix : kScales) {
     const StoredTensor* tensor = stored(std::string(theirs) += suffix);
     if (!tensor) continue;
     float scale = 0;
     if (tensor->elements() == 1 && has_fraction(tensor->dtype)) to_f32(*tensor->dtype, tensor->bytes.data(), &scale, 1);
-    if (scale != 0 && std::isfinite(scale)) return scale;
+    if (scale != 0 && std::isfinite(scale)) {
+      if (found.value_or(scale) != scale)
+        throw Error(Code::bad_checkpoint, "beside the scale " + place(*tensor) +
+                                              " there is another of the same weight, and they differ. "
+                                              "Use a file with one scale per tensor.");
+      found = scale;
+      continue;
+    }
     throw Error(Code::bad_checkpoint, "the scale " + place(*tensor) + " is not one finite number other than 0 (its shape is " +
                                           text_of_shape(tensor->shape) +
                                           "). Use a file with one scale per tensor, or an unscaled one.");
   }
-  return 1;
+  return found.value_or(1);
+}
+
+std::vector<const StoredTensor*> ComponentTensors::not_understood(std::string_view ours) const {
+  std::vector<const StoredTensor*> list;
+  const auto found = stored_for(ours);
+  if (!found) return list;
+  for (size_t k = 0; k < found->tensors.size(); ++k) {
+    if (!is_quantised(*found->tensors[k])) continue;
+    std::string_view stem = found->names[k];
+    if (stem.ends_with(kWeight)) stem.remove_suffix(kWeight.size());
+    for (auto at = std::lower_bound(stored_.begin(), stored_.end(), stem,
+                                    [](const Named&a, std::string_view b) { return a.name < b; });
+         at != stored_.end() && at->name.starts_with(stem); ++at) {
+      const std::string_view rest = at->name.substr(stem.size());
+      const auto is_one_of = [&](const auto& suffixes) {
+        return std::find(std::begin(suffixes), std::end(suffixes), rest) != std::end(suffixes);
+      };
+      const bool hangs_on_it = (rest.starts_with('.') || rest.starts_with('_')) && rest != kWeight && rest != kBias;
+      const bool is_known = is_one_of(kScales) || (is_one_of(kNotes) && (rest != kFormatNote || is_plain_format(*at->tensor)));
+      if (hangs_on_it && !is_known && !is_ignored(at->name)) list.push_back(at->tensor);
+    }
+  }
+  return list;
 }
 
 std::optional<Source> ComponentTensors::find(std::string_view ours) const {

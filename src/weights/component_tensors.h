@@ -35,6 +35,10 @@ class ComponentTensors {
   // The stored names that would make up `ours`, for messages.
   std::vector<std::string> names_for(std::string_view ours) const;
 
+  // Stored tensors that hang on quantised weights of `ours` (X.weight_scale_inv on X.weight) and that change their values in a
+  // way that is not known: without them the weights are wrong.
+  std::vector<const StoredTensor*> not_understood(std::string_view ours) const;
+
   // Stored tensors that none of `ours` uses and that are not known to be of no use.
   std::vector<const StoredTensor*> unexpected(const std::vector<std::string>& ours) const;
   bool is_ignored(std::string_view theirs) const { return fude::is_ignored(*layout_, theirs); }
@@ -63,5 +67,8 @@ bool has_known_prefix(std::string_view name);
 // The stored name that goes beside a weight in scaled fp8 files ("X.scale_weight" of "X.weight"): the weight's name, else
 // nothing.
 std::optional<std::string> weight_described_by(std::string_view theirs);
+
+// What a person is told of such a tensor.
+std::string told_of_not_understood(const StoredTensor& tensor);
 
 }  // namespace fude

@@ -2,10 +2,10 @@
 
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "fude/error.h"
 #include "weights/json_file.h"
+#include "weights/presence.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -23,10 +23,7 @@ Config Config::read(const std::filesystem::path& path) {
   return config;
 }
 
-Config Config::read_if_there(const std::filesystem::path& path) {
-  std::error_code unreadable;
-  return std::filesystem::exists(path, unreadable) ? read(path) : Config();
-}
+Config Config::read_if_there(const std::filesystem::path& path) { return is_there(path) ? read(path) : Config(); }
 
 bool Config::has(std::string_view key) const {
   if (!values_) return false;

@@ -125,7 +125,8 @@ MmditGeometry mmdit_geometry(const ComponentTensors& tensors, const Config& conf
                          : config.integer("attention_head_dim", kReleasedHeadSize, 1, g.width);
   check_divides(tensors, g.head_dim, g.width, "channels of a head");
   g.heads = g.width / g.head_dim;
-  g.sample_size = config.integer("sample_size", 128, g.patch, g.pos_embed_max * g.patch);
+  g.sample_size =
+      config.integer("sample_size", std::min<int64_t>(128, g.pos_embed_max * g.patch), g.patch, g.pos_embed_max * g.patch);
 
   config.expect("patch_size", g.patch);
   config.expect("in_channels", g.channels);

@@ -76,6 +76,7 @@ class Verifier {
   void compare(Component component) {
     const ComponentTensors& tensors = checkpoint_.tensors(component);
     std::vector<std::string> names;
+    std::vector<const StoredTensor*> hanging;
     for (const ExpectedTensor& expected : expected_of(checkpoint_, component)) {
       names.push_back(expected.name);
       try {
@@ -90,6 +91,11 @@ class Verifier {
         if (source->shape != expected.shape)
           add(Finding::Kind::misshaped, component, expected.name,
               "is " + text_of_shape(source->shape) + ", should be " + text_of_shape(expected.shape));
+        for (const StoredTensor* tensor : tensors.not_understood(expected.name)) {
+          hanging.push_back(tensor);
+          add(Finding::Kind::not_understood, component, tensor->name,
+              std::string(tensor->type) + ' ' + text_of_shape(tensor->shape) + " beside the quantised " + expected.name);
+        }
         const StoredTensor* before = nullptr;  // swapped halves are parts of one tensor, which is read once
         for (const Source::Part& part : source->parts) {
           if (part.tensor == std::exchange(before, part.tensor)) continue;
@@ -101,7 +107,8 @@ class Verifier {
       }
     }
     for (const StoredTensor* tensor : tensors.unexpected(names))
-      add(Finding::Kind::unexpected, component, tensor->name, std::string(tensor->type) + " " + text_of_shape(tensor->shape));
+      if (std::find(hanging.begin(), hanging.end(), tensor) == hanging.end())
+        add(Finding::Kind::unexpected, component, tensor->name, std::string(tensor->type) + " " + text_of_shape(tensor->shape));
   }
 
   // A single file may hold tensors under names that belong to no component.
@@ -153,6 +160,7 @@ std::string_view name_of(Finding::Kind kind) {
     case Finding::Kind::missing: return "missing";
     case Finding::Kind::unexpected: return "unexpected";
     case Finding::Kind::misshaped: return "misshaped";
+    case Finding::Kind::not_understood: return "not understood";
     case Finding::Kind::non_finite: return "non-finite";
   }
   return "?";
@@ -180,10 +188,18 @@ Inspection inspect(const Checkpoint& checkpoint) {
       report.parameters += tensor->elements();
       report.bytes += static_cast<int64_t>(tensor->bytes.size());
     }
+    std::vector<const StoredTensor*> hanging;
+    for (const ExpectedTensor& expected : expected_of(checkpoint, component))
+      for (const StoredTensor* tensor : tensors.not_understood(expected.name)) hanging.push_back(tensor);
+    if (!hanging.empty())
+      result.not_understood.push_back(
+          told_of_not_understood(*hanging.front()) +
+          (hanging.size() > 1 ? " There are " + std::to_string(hanging.size()) + " such tensors." : ""));
     result.parameters += report.parameters;
     result.bytes += report.bytes;
     result.components.push_back(std::move(report));
   }
+  if (checkpoint.has(Component::transformer)) result.defaults = checkpoint.defaults();
   return result;
 }
 

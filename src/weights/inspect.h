@@ -28,14 +28,16 @@ struct Inspection {
   std::vector<ComponentReport> components;
   std::vector<Component> absent;
   int64_t parameters = 0, bytes = 0;
+  std::optional<ModelDefaults> defaults;    // where there is a transformer
+  std::vector<std::string> not_understood;  // for a person: what hangs on quantised weights, so that it cannot be drawn with
 };
 
 Inspection inspect(const Checkpoint& checkpoint);
 
 struct Finding {
-  enum class Kind { missing, unexpected, misshaped, non_finite } kind;
+  enum class Kind { missing, unexpected, misshaped, not_understood, non_finite } kind;
   std::optional<Component> component;  // none: a tensor of a single file that belongs to no component
-  std::string tensor;                  // ours; theirs when unexpected
+  std::string tensor;                  // ours; theirs when unexpected or not understood
   std::string detail;                  // shapes, counts
 };
 

@@ -1,9 +1,11 @@
 #include "weights/json_file.h"
 
+#include <cerrno>
 #include <fstream>
 #include <system_error>
 
 #include "fude/error.h"
+#include "weights/presence.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -49,12 +51,14 @@ void bad_file(const std::filesystem::path& file, std::string_view what) {
 std::string read_small_file(const std::filesystem::path& file) {
   constexpr uintmax_t kLargest = 64u << 20;
   std::error_code failed;
-  if (!std::filesystem::is_regular_file(file, failed)) bad_file(file, "there is no such file");
+  if (!is_there(file) || !std::filesystem::is_regular_file(file, failed)) bad_file(file, "there is no such file");
   const uintmax_t size = std::filesystem::file_size(file, failed);
   if (failed) bad_file(file, "its size cannot be read");
   if (size > kLargest) bad_file(file, "it is larger than 64 MiB, which no such file of a model is");
   std::string bytes(static_cast<size_t>(size), '\0');
+  errno = 0;
   std::ifstream stream(file, std::ios::binary);
+  if (!stream) refuse_unreadable(file, {errno, std::generic_category()});
   if (!stream.read(bytes.data(), static_cast<std::streamsize>(size))) bad_file(file, "it cannot be read");
   return bytes;
 }
@@ -65,7 +69,9 @@ nlohmann::json read_json(const std::filesystem::path& file) {
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception&) {
-    bad_file(file, "it is not valid JSON");
+    const bool is_another_text = is_text(std::string_view(text).substr(0, 256)) && text.find_first_of("{[") != 0;
+    bad_file(file, "it is not valid JSON" +
+                       (is_another_text ? ", it begins " + beginning_of(std::string_view(text).substr(0, 256)) : ""));
   }
 }
 

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "fude/error.h"
+#include "weights/component_tensors.h"
 #include "weights/config.h"
+#include "weights/faults.h"
+#include "weights/presence.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -16,10 +19,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_there(const fs::path& path) {
-  std::error_code unreadable;
-  return fs::exists(path, unreadable);
-}
+constexpr std::string_view kEnding = ".safetensors";
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_checkpoint, message); }
 
 // A name that stays in its folder on every system.
 bool is_plain_name(std::string_view name) {
@@ -27,54 +29,48 @@ bool is_plain_name(std::string_view name) {
          name.find('\0') == std::string_view::npos;
 }
 
-fs::path path_of(const std::string& utf8) { return fs::path(std::u8string(utf8.begin(), utf8.end())); }
+fs::path path_of(std::string_view utf8) { return fs::path(std::u8string(utf8.begin(), utf8.end())); }
 
-WeightFiles read_index(const fs::path& index) {
-  const nlohmann::json json = read_json_object(index);
-  const auto fail = [&](const std::string& what) {
-    throw Error(Code::bad_checkpoint, "the index " + shown(index) + " " + what + ". Download the model again.");
-  };
-  const auto map = json.find("weight_map");
-  if (map == json.end() || !map->is_object() || map->empty()) fail("has no weight_map");
-  WeightFiles weights;
-  std::map<std::string, size_t> number;
-  for (const auto& [tensor, file] : map->items()) {
-    if (!file.is_string()) fail("gives no file name for the tensor " + shown(tensor));
-    const auto name = file.get<std::string>();
-    if (!is_plain_name(name) || !name.ends_with(".safetensors"))
-      fail("names " + shown(name) + ", which is not a safetensors file beside it");
-    const auto [at, is_new] = number.emplace(name, weights.files.size());
-    if (is_new) {
-      weights.files.push_back(index.parent_path() / path_of(name));
-      if (!is_there(weights.files.back())) fail("names the file " + shown(name) + ", which is missing");
-    }
-    weights.file_of[tensor] = at->second;
-  }
-  return weights;
+// "a", "b" and 3 more
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (text.empty() ? "" : ", ") + shown(names[i]);
+  return names.size() <= kMost ? text : text + " and " + std::to_string(names.size() - kMost) + " more";
 }
 
-bool has_pickles(const fs::path& folder) {
-  std::error_code unreadable;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, unreadable))
-    if (entry.path().extension() == ".bin" || entry.path().extension() == ".pt") return true;
-  return false;
+// ---- the model -------------------------------------------------------------------------------------------------------------
+
+std::vector<std::string> parts_of(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('/'), text.size());
+    if (end > 0) parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
 }
 
-}  // namespace
+bool take_prefix(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
 
-WeightFiles find_weights(const fs::path& folder) {
-  // A folder may hold several variants; without a variant in its name comes first, as in diffusers.
-  for (const std::string variant : {"", ".fp16", ".bf16"}) {
-    for (const std::string name : {"diffusion_pytorch_model", "model"}) {
-      if (const fs::path file = folder / (name + variant + ".safetensors"); is_there(file)) return {{file}, {}};
-      if (const fs::path index = folder / (name + ".safetensors.index" + variant + ".json"); is_there(index))
-        return read_index(index);
+// %20 and so on; what is none stays.
+std::string without_escapes(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned char byte = 0;
+    const char* digits = text.data() + i + 1;
+    if (text[i] == '%' && i + 2 < text.size() && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      plain += static_cast<char>(byte);
+      i += 2;
+    } else {
+      plain += text[i];
     }
   }
-  throw Error(Code::bad_checkpoint,
-              has_pickles(folder)
-                  ? shown(folder) + " holds its weights in PyTorch's format only. Download the .safetensors files of the model."
-                  : "there are no weights in " + shown(folder) + ". Download the model again.");
+  return plain;
 }
 
 bool is_hub_id(std::string_view text) {
@@ -88,32 +84,257 @@ bool is_hub_id(std::string_view text) {
   return is_word(text.substr(0, slash)) && is_word(text.substr(slash + 1));
 }
 
-fs::path find_in_hub_cache(const fs::path& cache, std::string_view id) {
-  std::string name = "models--" + std::string(id);
-  name.replace(name.find('/'), 1, "--");
-  const fs::path model = cache / name;
+// What the address of a page on Hugging Face names, or of a file there.
+struct HubPlace {
+  std::string id;
+  fs::path inside;  // its repository; empty: all of it
+};
+
+std::optional<HubPlace> hub_place(std::string_view text) {
+  while (text.ends_with('/') || text.ends_with('\\')) text.remove_suffix(1);
+  if (is_hub_id(text)) return HubPlace{std::string(text), {}};
+  for (const std::string_view scheme : {"https://", "http://"})
+    if (take_prefix(text, scheme)) break;
+  take_prefix(text, "www.");
+  if (!take_prefix(text, "huggingface.co/") && !take_prefix(text, "hf.co/")) return {};
+  const std::vector<std::string> parts = parts_of(text.substr(0, text.find_first_of("?#")));
+  if (parts.size() < 2) return {};
+  HubPlace place{parts[0] + '/' + parts[1], {}};
+  if (!is_hub_id(place.id)) return {};
+  for (size_t i = 4; i < parts.size(); ++i) {  // behind tree/BRANCH, blob/BRANCH or resolve/BRANCH
+    const std::string name = without_escapes(parts[i]);
+    if (!is_plain_name(name)) return {};
+    place.inside /= path_of(name);
+  }
+  return place;
+}
+
+// `model` is a folder models--ORGANISATION--NAME of the cache.
+fs::path snapshot_in(const fs::path& model, const std::string& id) {
   const auto fail = [&](const std::string& what) {
-    throw Error(Code::bad_checkpoint, "the model " + shown(id) + " " + what +
-                                          ". Give --model a path, or get the model with `huggingface-cli download " +
-                                          std::string(id) + "` after accepting its licence on huggingface.co/" +
-                                          std::string(id) + ".");
+    refuse("the model " + shown(id) + " " + what + ". Give --model a path, or get the model with `huggingface-cli download " +
+           id + "` after accepting its licence on huggingface.co/" + id + ".");
   };
-  if (!is_there(model)) fail("is neither a file or folder nor in the Hugging Face cache " + shown(cache));
+  if (!is_there(model)) fail("is neither a file or folder nor in the Hugging Face cache " + shown(model.parent_path()));
 
   std::string commit;
-  if (std::ifstream reference(model / "refs" / "main"); reference) {
-    reference >> commit;
-    if (!is_plain_name(commit)) fail("has a damaged reference " + shown(model / "refs" / "main"));
+  if (const fs::path reference = model / "refs" / "main"; is_there(reference)) {
+    std::ifstream(reference) >> commit;
+    if (!is_plain_name(commit)) fail("has a damaged reference " + shown(reference));
   } else {  // downloaded by its commit: there is no branch, but then there is one snapshot
-    std::error_code unreadable;
-    for (const fs::directory_entry& entry : fs::directory_iterator(model / "snapshots", unreadable)) {
-      if (!commit.empty()) fail("is in the cache in several versions, none of them called main");
-      commit = text_of(entry.path().filename());
-    }
+    const std::vector<std::string> commits = names_in(model / "snapshots");
+    if (commits.size() > 1) fail("is in the cache in several versions, none of them called main");
+    if (!commits.empty()) commit = commits.front();
   }
   const fs::path snapshot = model / "snapshots" / path_of(commit);
   if (commit.empty() || !is_there(snapshot)) fail("was not downloaded whole: " + shown(snapshot) + " is missing");
   return snapshot;
+}
+
+// A folder of the cache itself instead of a snapshot in it.
+fs::path without_detour(const fs::path& path) {
+  const fs::path folder = path.has_filename() ? path : path.parent_path();
+  std::string id = text_of(folder.filename());
+  if (!id.starts_with("models--") || !is_folder(folder / "snapshots")) return path;
+  id.erase(0, std::string_view("models--").size());
+  if (const size_t mark = id.find("--"); mark != std::string::npos) id.replace(mark, 2, "/");
+  return snapshot_in(folder, id);
+}
+
+// ---- the weights of a component --------------------------------------------------------------------------------------------
+
+WeightFiles read_index(const fs::path& index) {
+  const nlohmann::json json = read_json_object(index);
+  const auto fail = [&](const std::string& what) {
+    refuse("the index " + shown(index) + " " + what + ". Download the model again.");
+  };
+  const auto map = json.find("weight_map");
+  if (map == json.end() || !map->is_object() || map->empty()) fail("has no weight_map");
+  WeightFiles weights;
+  std::map<std::string, size_t> number;
+  std::vector<std::string> missing;
+  for (const auto& [tensor, file] : map->items()) {
+    if (!file.is_string()) fail("gives no file name for the tensor " + shown(tensor));
+    const auto name = file.get<std::string>();
+    if (!is_plain_name(name) || !name.ends_with(kEnding))
+      fail("names " + shown(name) + ", which is not a safetensors file beside it");
+    const auto [at, is_new] = number.emplace(name, weights.files.size());
+    if (is_new) {
+      weights.files.push_back(index.parent_path() / path_of(name));
+      if (!is_there(weights.files.back())) missing.push_back(name);
+    }
+    weights.file_of[tensor] = at->second;
+  }
+  if (missing.size() == 1) fail("names the file " + shown(missing[0]) + ", which is missing");
+  if (!missing.empty()) fail("names " + std::to_string(missing.size()) + " files that are missing: " + listed(missing));
+  return weights;
+}
+
+// "fp16" of "model.fp16.safetensors", "" of "model.safetensors"; nothing for other names.
+std::optional<std::string> between(std::string_view name, std::string_view stem, std::string_view ending) {
+  if (!take_prefix(name, stem) || !name.ends_with(ending)) return {};
+  name.remove_suffix(ending.size());
+  if (!name.empty() && !take_prefix(name, ".")) return {};
+  return std::string(name);
+}
+
+constexpr std::string_view kStems[] = {"diffusion_pytorch_model", "model"};
+
+// NAME-00002-of-00003.safetensors, also with a variant on either side of the numbers.
+struct Shard {
+  std::string series;  // the name without its own number
+  int64_t number = 0, of = 0;
+};
+
+std::optional<Shard> shard_of(std::string_view name) {
+  constexpr size_t kDigits = 5;
+  const size_t at = name.find("-of-");
+  if (!name.ends_with(kEnding) || at == std::string_view::npos || at < kDigits + 1 || name.size() < at + 4 + kDigits) return {};
+  Shard shard;
+  const auto read = [&](size_t begin, int64_t& number) {
+    const char* digits = name.data() + begin;
+    return std::from_chars(digits, digits + kDigits, number).ptr == digits + kDigits && number > 0;
+  };
+  if (name[at - kDigits - 1] != '-' || !read(at - kDigits, shard.number) || !read(at + 4, shard.of)) return {};
+  shard.series = std::string(name.substr(0, at - kDigits)) + std::string(name.substr(at));
+  return shard;
+}
+
+// Without a variant in its name comes first, as in diffusers.
+std::vector<std::string> variants_in(const std::vector<std::string>& names) {
+  std::vector<std::string> variants = {"", "fp16", "bf16"};
+  for (const std::string& name : names)
+    for (const std::string_view stem : kStems) {
+      if (shard_of(name)) continue;
+      for (const auto& variant :
+           {between(name, stem, kEnding), between(name, std::string(stem) + ".safetensors.index", ".json")})
+        if (variant && std::find(variants.begin(), variants.end(), *variant) == variants.end()) variants.push_back(*variant);
+    }
+  return variants;
+}
+
+// The first series of shards that is whole, without an index; else what is wrong. Where there is an index with a fault, it
+// spoke of the shards without a variant.
+std::optional<WeightFiles> find_series(const fs::path& folder, const std::vector<std::string>& names, Faults& faults) {
+  const bool has_index = !faults.texts().empty();
+  std::map<std::string, std::vector<std::string>> all;
+  for (const std::string& name : names)
+    if (const auto shard = shard_of(name)) all[shard->series].push_back(name);
+  for (const auto& [series, members] : all) {
+    WeightFiles weights;
+    for (const std::string& name : members) weights.files.push_back(folder / path_of(name));
+    if (has_index && series.find('.') == series.rfind('.')) continue;
+    const int64_t of = shard_of(members.front())->of;
+    if (static_cast<int64_t>(members.size()) == of && std::all_of(weights.files.begin(), weights.files.end(), is_there))
+      return weights;
+    faults.add("of the " + std::to_string(of) + " shards " + shown(series) + " in " + shown(folder) + " only " +
+               std::to_string(members.size()) + " are there. Download the model again.");
+  }
+  return {};
+}
+
+}  // namespace
+
+fs::path locate_model(const fs::path& given, const fs::path& hub_cache) {
+  if (is_there(given)) return without_detour(given);
+  const std::string text = text_of(given);
+  if (std::string_view address = text; take_prefix(address, "file://")) {
+    take_prefix(address, "localhost");
+    const fs::path path = path_of(without_escapes(address));
+    if (is_there(path)) return without_detour(path);
+  }
+  const std::optional<HubPlace> place = hub_place(text);
+  if (!place && text.find("://") != std::string::npos && !text.starts_with("file://"))
+    refuse(shown(text) +
+           " is an address, and fude downloads nothing. Download the model, and give the path of its folder or file with "
+           "--model.");
+  if (!place || hub_cache.empty()) refuse("there is no model " + shown(given) + ". Check the path given with --model.");
+  std::string name = "models--" + place->id;
+  name.replace(name.find('/'), 1, "--");
+  const fs::path snapshot = snapshot_in(hub_cache / name, place->id),
+                 path = place->inside.empty() ? snapshot : snapshot / place->inside;
+  if (!is_there(path))
+    refuse("the model " + shown(place->id) + " is in the Hugging Face cache, but without " + shown(place->inside) +
+           ". Get it with `huggingface-cli download " + place->id + ' ' + text_of(place->inside) + "`.");
+  return path;
+}
+
+std::string name_of_model(const fs::path& given) {
+  const fs::path path = given.has_filename() ? given : given.parent_path();
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return text_of(path.stem());
+  if (path.parent_path().filename() == "snapshots") {
+    const std::string repository = text_of(path.parent_path().parent_path().filename());
+    const size_t mark = repository.rfind("--");
+    if (mark != std::string::npos) return repository.substr(mark + 2);
+  }
+  return text_of(path.filename());
+}
+
+WeightFiles find_weights(const fs::path& folder) {
+  const std::vector<std::string> names = names_in(folder);
+  Faults faults;
+  for (const std::string& variant : variants_in(names)) {
+    const std::string mark = variant.empty() ? "" : '.' + variant;
+    for (const std::string_view stem : kStems) {
+      if (const fs::path file = folder / path_of(std::string(stem) + mark + ".safetensors"); is_there(file))
+        return {{file}, {}};
+      WeightFiles weights;
+      const fs::path index = folder / path_of(std::string(stem) + ".safetensors.index" + mark + ".json");
+      if (is_there(index) && faults.attempt([&] { weights = read_index(index); })) return weights;
+    }
+  }
+  if (auto weights = find_series(folder, names, faults)) return std::move(*weights);
+  std::vector<fs::path> others;
+  for (const std::string& name : names)
+    if (name.ends_with(kEnding) && !shard_of(name) && is_there(folder / path_of(name)))
+      others.push_back(folder / path_of(name));
+  if (others.size() == 1) return {others, {}};
+  faults.raise();
+  const bool has_pickles = std::any_of(names.begin(), names.end(),
+                                       [](const std::string& name) { return name.ends_with(".bin") || name.ends_with(".pt"); });
+  refuse(has_pickles
+             ? shown(folder) + " holds its weights in PyTorch's format only. Download the .safetensors files of the model."
+             : "there are no weights in " + shown(folder) + ". Download the model again.");
+}
+
+std::optional<SingleFile> find_single_file(const fs::path& folder) {
+  std::vector<fs::path> found, others;
+  for (const fs::path root : {"", "models"})
+    for (const char* kind : {"", "checkpoints", "diffusion_models", "unet"}) {
+      const fs::path place = folder / root / kind;
+      for (const std::string& name : names_in(place)) {
+        const fs::path file = place / path_of(name);
+        if (!name.ends_with(kEnding) || !is_there(file)) continue;
+        Faults ignored;
+        bool is_model = false;
+        ignored.attempt([&] {
+          const Safetensors opened = Safetensors::open(file);
+          std::vector<const StoredTensor*> tensors;
+          for (const StoredTensor& tensor : opened.tensors()) tensors.push_back(&tensor);
+          is_model = ComponentTensors::recognise(Component::transformer, Origin::file, true, tensors).has_value();
+        });
+        (is_model ? found : others).push_back(file);
+      }
+    }
+  const bool is_pipeline = is_there(folder / "model_index.json");
+  if (found.empty() && !is_pipeline && others.size() == 1) found = others;  // it will say itself what is wrong with it
+  if (found.empty()) return {};
+  if (found.size() > 1) {
+    std::vector<std::string> paths;
+    for (const fs::path& path : found) paths.push_back(text_of(path));
+    refuse(shown(folder) + " holds several models: " + listed(paths) + ". Name one of them with --model.");
+  }
+  SingleFile single{found.front(), {}};
+  constexpr std::pair<Component, std::string_view> kNames[] = {
+      {Component::clip_l, "clip_l"}, {Component::clip_g, "clip_g"}, {Component::t5, "t5xxl"}};
+  for (const fs::path root : {"", "models"})
+    for (const char* kind : {"text_encoders", "clip"})
+      for (const std::string& name : names_in(folder / root / kind))
+        for (const auto& [component, start] : kNames)
+          if (name.starts_with(start) && name.ends_with(kEnding))
+            single.encoders.emplace(component, folder / root / kind / path_of(name));
+  return single;
 }
 
 }  // namespace fude

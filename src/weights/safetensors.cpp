@@ -1,6 +1,7 @@
 #include "weights/safetensors.h"
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -72,7 +73,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     }
     if (field_ != "dtype" || entries.back().type) fail("has an unexpected field " + shown(field_));
     entries.back().type = find_stored_type(text);
-    if (!entries.back().type) fail("has the unknown type " + shown(text));
+    if (!entries.back().type)
+      refuse(where_, "holds " + shown(entries.back().name) + " in the unknown type " + shown(text),
+             "Use a file with F32, F16, BF16 or F8_E4M3 weights.");
     return true;
   }
   bool start_array(std::size_t) override {
@@ -99,7 +102,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   bool number_float(number_float_t, const string_t& text) override {
     fail("has the number " + shown(text) + ", which is not a size");
   }
-  bool null() override { fail("has null where none belongs"); }
+  bool null() override {
+    if (state_ != State::value || !in_metadata_) fail("has null where none belongs");
+    state_ = State::names;  // the official reader takes it for no metadata
+    return true;
+  }
   bool boolean(bool) override { fail("has true or false where none belongs"); }
   bool binary(binary_t&) override { fail("is not JSON"); }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
@@ -168,6 +175,21 @@ void check_cover(const std::vector<Entry>& sorted, uint64_t data_bytes, const st
     refuse(where, "is damaged: " + std::to_string(data_bytes - covered) + " bytes at its end belong to no tensor");
 }
 
+// A server's error, a page that asks for a login, a pointer to the file: saved under the name of what was wanted.
+[[noreturn]] void refuse_text(std::string_view text, const std::filesystem::path& where) {
+  const bool is_pointer = text.starts_with("version https://git-lfs");
+  std::string small(text);
+  std::transform(small.begin(), small.end(), small.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const bool is_page = small.find("<html") != std::string::npos || small.find("<!doctype html") != std::string::npos;
+  refuse(where,
+         std::string(is_pointer ? "is a Git LFS pointer, not the weights themselves"
+                     : is_page  ? "is a web page, not weights"
+                                : "is text, not weights") +
+             ": it begins " + beginning_of(text),
+         is_pointer ? "Run `git lfs pull` in its folder."
+                    : "Download it again; where the model's licence has to be accepted first, do that on its page and log in.");
+}
+
 // People hand over the wrong file in a few well-known ways; the first bytes tell which.
 void check_magic(std::span<const std::byte> file, const std::filesystem::path& where) {
   struct Magic {
@@ -176,15 +198,12 @@ void check_magic(std::span<const std::byte> file, const std::filesystem::path& w
   static constexpr Magic kMagics[] = {
       {"GGUF", "is a GGUF file, which fude does not read yet", "Give the .safetensors file of the model."},
       {"PK\x03\x04", "is a PyTorch archive, not a safetensors file", "Give the .safetensors file of the model."},
-      {"version https://git-lfs", "is a Git LFS pointer, not the weights themselves", "Run `git lfs pull` in its folder."},
-      {"<!DOCTYPE", "is a web page, not a safetensors file",
-       "Download the model again; its licence may have to be accepted first."},
-      {"<html", "is a web page, not a safetensors file",
-       "Download the model again; its licence may have to be accepted first."},
+      {"\x80\x02\x8a\x0a", "is a PyTorch pickle, not a safetensors file", "Give the .safetensors file of the model."},
   };
-  const std::string_view text(reinterpret_cast<const char*>(file.data()), std::min<size_t>(file.size(), 64));
+  const std::string_view text(reinterpret_cast<const char*>(file.data()), std::min<size_t>(file.size(), 256));
   for (const Magic& magic : kMagics)
     if (text.starts_with(magic.start)) refuse(where, std::string(magic.what), std::string(magic.advice));
+  if (text.size() >= 8 && is_text(text)) refuse_text(text, where);  // a header's length has zero bytes
 }
 
 }  // namespace

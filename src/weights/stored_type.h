@@ -21,6 +21,7 @@ inline constexpr StoredType kStoredTypes[] = {
     {"BOOL", 8, {}},         {"I8", 8, {}},           {"I16", 16, {}},           {"U16", 16, {}},
     {"U32", 32, {}},         {"U64", 64, {}},         {"C64", 64, {}},           {"F8_E5M2", 8, {}},
     {"F8_E8M0", 8, {}},      {"F6_E2M3", 6, {}},      {"F6_E3M2", 6, {}},        {"F4", 4, {}},
+    {"F8_E4M3FNUZ", 8, {}},  {"F8_E5M2FNUZ", 8, {}},
 };
 
 constexpr const StoredType* find_stored_type(std::string_view name) {

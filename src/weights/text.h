@@ -21,6 +21,11 @@ inline std::string shown(const std::string& name) { return shown(std::string_vie
 inline std::string shown(const char* name) { return shown(std::string_view(name)); }
 inline std::string shown(const std::filesystem::path& path) { return '"' + text_of(path) + '"'; }
 
+// The first words of a file that is text though it should not be, in quotation marks, on one line.
+std::string beginning_of(std::string_view text);
+// Whether it may be text at all: weights hold control characters in their first bytes.
+bool is_text(std::string_view beginning);
+
 std::string hexadecimal(uint64_t number);  // 16 digits
 
 // "[2, 3]"

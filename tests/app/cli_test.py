@@ -510,6 +510,113 @@ class Models(CommandLine):
         self.assertIn("error: the transformer", drawn.err)
         self.assertEqual([file for file in self.files() if file.endswith(".png")], [])
 
+    def test_verify_refuses_what_generate_refuses(self):
+        alone = MODEL / "transformer" / "diffusion_pytorch_model.safetensors"
+        verified = self.run_fude("model", "verify", alone)
+        self.assertEqual(verified.code, 4, verified)
+        self.assertIn("its tensors are sound, but it cannot be drawn with", verified.out)
+        drawn = self.generate("a cat", "--model", alone)
+        inspected = self.run_fude("model", "inspect", alone)
+        self.assertEqual(inspected.code, 0, inspected)
+        self.assert_refused(drawn, 4)
+        for option in ["--clip-l", "--clip-g", "--vae", "--tokenizers"]:
+            for text in [verified.out, drawn.err, inspected.out]:
+                self.assertIn(option, text)
+        document = json.loads(self.run_fude("model", "verify", alone, "--json").out)
+        self.assertEqual((document["sound"], document["findings"], len(document["faults"])), (False, [], 4))
+
+        other = self.folder / "other"
+        shutil.copytree(MODEL, other)
+        shutil.rmtree(other / "tokenizer")
+        shutil.copytree(REPOSITORY / "models" / "demo" / "tokenizer", other / "tokenizer")
+        verified = self.run_fude("model", "verify", other)
+        self.assertEqual(verified.code, 4, verified)
+        self.assertIn("has 1647 ids, its text encoder clip_l has rows for 814", verified.out)
+        self.assert_refused(self.generate("a cat", "--model", other), 4, "has 1647 ids")
+
+    def test_scales_that_are_not_understood(self):
+        broken = self.folder / "broken"
+        shutil.copytree(MODEL, broken)
+        weights = broken / "transformer" / "diffusion_pytorch_model.safetensors"
+        data = weights.read_bytes()
+        (length,) = struct.unpack("<Q", data[:8])
+        header, data = json.loads(data[8 : 8 + length]), data[8 + length :]
+        name = next(name for name in header if name.endswith("ff.net.2.weight"))
+        scale = name.replace(".weight", ".weight_scale_inv")
+        body, out = b"", {}
+        for key, entry in header.items():
+            if key == "__metadata__":
+                continue
+            begin, end = entry["data_offsets"]
+            value = data[begin:end]
+            if key == name:
+                value, entry["dtype"] = b"\x38" * (len(value) // 2), "F8_E4M3"
+            out[key] = {**entry, "data_offsets": [len(body), len(body) + len(value)]}
+            body += value
+        out[scale] = {"dtype": "F32", "shape": [1], "data_offsets": [len(body), len(body) + 4]}
+        text = json.dumps(out).encode()
+        weights.write_bytes(struct.pack("<Q", len(text)) + text + body + struct.pack("<f", 0.5))
+        self.assert_refused(self.generate("a cat", "--model", broken), 4, scale, "scale_weight")
+        verified = self.run_fude("model", "verify", broken)
+        self.assertEqual(verified.code, 4, verified)
+        self.assertIn(f'not understood: transformer "{scale}"', verified.out)
+        inspected = self.run_fude("model", "inspect", broken, "--json")
+        self.assertEqual(inspected.code, 0, inspected)
+        self.assertIn(scale, json.loads(inspected.out)["faults"][0])
+
+    def test_defaults_are_the_models_own(self):
+        own = self.folder / "own"
+        shutil.copytree(MODEL, own)
+        (own / "fude.json").write_text('{"kind": "mine", "steps": 3, "guidance": 2.5}')
+        where = {"FUDE_MODEL": str(own)}
+        defaults = json.loads(self.run_fude("model", "inspect", "--json", **where).out)["defaults"]
+        self.assertEqual(defaults, {"kind": "mine", "steps": 3, "guidance": 2.5, "least_side": None, "most_side": None})
+        self.assertIn("mine; its own: 3 steps, guidance 2.5", self.run_fude("model", "inspect", **where).out)
+        for command in ["generate", "sweep", "gacha"]:
+            self.assertIn("the model's own", self.run_fude(command, "--help").out)
+
+        sides = ["-W", "64", "-H", "64", "--threads", "1", "--seed", "1"]
+        drawn = json.loads(self.run_fude("generate", "a cat", *sides, "--json", **where).out)
+        self.assertEqual((drawn["request"]["steps"], drawn["request"]["guidance"]), (3, 2.5))
+        planned = json.loads(self.run_fude("plan", *sides, "--json", **where).out)
+        self.assertEqual((planned["request"]["steps"], planned["request"]["guidance"]), (3, 2.5))
+        for command in [["sweep", "a cat", "--seed", "1,2"], ["gacha", "a cat", "--count", "2"]]:
+            folder = json.loads(self.run_fude(*command, "-W", "64", "-H", "64", "--threads", "1", "--json", **where).out)["folder"]
+            request = json.loads((self.folder / folder / "session.json").read_text())["request"]
+            self.assertEqual((request["steps"], request["guidance"]), (3, 2.5))
+        refined = json.loads(self.run_fude("refine", "1", "--threads", "1", "--json", **where).out)
+        self.assertEqual(json.loads(png_texts(self.folder / refined["images"][0]["path"])["fude"])["steps"], 6)
+        foreign = self.folder / "foreign.png"
+        write_png(foreign, {"parameters": "a cat\nSampler: Euler, Seed: 4, Size: 64x64"})
+        drawn = json.loads(self.run_fude("generate", "--from", foreign, "--threads", "1", "--json", **where).out)
+        self.assertEqual((drawn["request"]["steps"], drawn["request"]["guidance"], drawn["request"]["seed"]), (3, 2.5, 4))
+        self.assert_refused(self.run_fude("generate", "a cat", "--steps", "0", **where), 2, "--steps")
+
+    def test_a_picture_tells_that_it_was_drawn_without_t5(self):
+        without = {"FUDE_MODEL": str(FIXTURES / "no_t5")}
+        outcome = self.generate("a cat", "--seed", "3", "--json", **without)
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertEqual(outcome.err.count("has no T5"), 1, outcome)
+        document = json.loads(outcome.out)
+        self.assertIs(document["t5"], False)
+        picture = self.folder / document["images"][0]["path"]
+        texts = png_texts(picture)
+        self.assertIs(json.loads(texts["fude"])["t5"], False)
+        self.assertIn("T5: off", texts["parameters"])
+        entry = json.loads(self.run_fude("history", "show", document["images"][0]["id"], "--json").out)
+        self.assertIs(entry["t5"], False)
+        again = self.generate("--from", picture, "--json", **without)
+        self.assertNotIn("has no T5", again.err)
+        self.assertEqual(json.loads(again.out)["images"][0]["sha256"], document["images"][0]["sha256"])
+        self.assertIs(json.loads(self.generate("--from", picture, "--json").out)["t5"], False)
+        with_t5 = self.generate("--from", picture, "--json", "--t5", MODEL / "text_encoder_3")
+        self.assertIs(json.loads(with_t5.out)["t5"], True, with_t5)
+        self.assertIs(self.draw("a cat", "--seed", "3")["t5"], True)
+
+    def test_a_negative_prompt_that_does_nothing_is_told(self):
+        self.assertIn("the negative prompt does nothing", self.generate("a cat", "-n", "dogs", "--guidance", "1").err)
+        self.assertNotIn("does nothing", self.generate("a cat", "-n", "dogs", "--guidance", "2").err)
+
     def test_doctor(self):
         document = json.loads(self.run_fude("doctor", "--json").out)
         self.assertIn("cpu", [device["name"] for device in document["devices"]])

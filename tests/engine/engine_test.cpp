@@ -1,9 +1,8 @@
 // A whole request through the public API against diffusers: tokens, embeddings, noise, latents of each step, the picture.
 
-
-#include "engine/model_files.h"
 #include "support.h"
 #include "temporary.h"
+#include "weights/locate.h"
 
 namespace fude::test {
 namespace {

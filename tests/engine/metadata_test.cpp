@@ -52,6 +52,7 @@ TEST(Parameters, AreWrittenAsA1111Does) {
   provenance.request.prompt = "a cat";
   provenance.request.width = provenance.request.height = 512;
   provenance.request.steps = 30;
+  provenance.request.guidance = 7;
   provenance.request.seed = 42;
   provenance.model = "stable-diffusion-3.5-medium";
   provenance.model_hash = "0123456789";
@@ -141,6 +142,15 @@ TEST(Parameters, HostileLinesTakeLinearTime) {
   std::string quotes;
   for (int i = 0; i < 100000; ++i) quotes += "Ab: \"";
   EXPECT_FALSE(parse_parameters(quotes + ", Ab: 1, Ab: 1, Ab: 1").fields.empty());
+}
+
+TEST(Provenances, LeaveOpenWhatIsNotTold) {
+  for (const Request& request :
+       {provenance_from(parse_parameters("cat\nSampler: Euler, Seed: 4, Size: 512x512")).request,
+        provenance_from_json("{}").request, provenance_from_json(R"({"steps": null, "guidance": null})").request}) {
+    EXPECT_FALSE(request.steps.has_value()) << "it is the model's own";
+    EXPECT_FALSE(request.guidance.has_value());
+  }
 }
 
 TEST(Provenances, ComeBackFromJson) {

@@ -142,7 +142,7 @@ TEST_P(Series, ADraftIsEnlargedAndDrawnToTheEnd) {
   EXPECT_EQ(pixels_of(engine.generate(large)), plain);  // all steps are done again, from nothing but noise
   large.draft->strength = 0.5;
   const Result drawn = engine.generate(large);
-  EXPECT_EQ(static_cast<int64_t>(drawn.images[0].step_seconds.size()), large.steps - first_step(large.steps, 0.5));
+  EXPECT_EQ(static_cast<int64_t>(drawn.images[0].step_seconds.size()), *large.steps - first_step(*large.steps, 0.5));
   const auto redrawn = pixels_of(drawn);
   EXPECT_NE(redrawn, plain);
 
@@ -154,11 +154,11 @@ TEST_P(Series, ADraftIsEnlargedAndDrawnToTheEnd) {
   Callbacks callbacks;
   callbacks.progress = [&](const Progress& p) { denoised += p.stage == Stage::denoise && p.step > 0; };
   EXPECT_EQ(pixels_of(another.generate(large, callbacks)), redrawn);
-  EXPECT_EQ(denoised, large.steps - first_step(large.steps, 0.5));
+  EXPECT_EQ(denoised, *large.steps - first_step(*large.steps, 0.5));
   large.vae_tiling = true;  // they do not depend on how they are decoded
   denoised = 0;
   another.generate(large, callbacks);
-  EXPECT_EQ(denoised, large.steps - first_step(large.steps, 0.5));
+  EXPECT_EQ(denoised, *large.steps - first_step(*large.steps, 0.5));
 }
 
 TEST_P(Series, RequestsAreNumberedAndCountedTogether) {

@@ -82,7 +82,7 @@ TEST_P(Stages, TextEncoders) {
 
 TEST_P(Stages, Schedule) {
   const Request request = request_of(pipeline_);
-  const Schedule schedule = make_schedule(request.steps, checkpoint_.schedule().shift, checkpoint_.schedule().train_timesteps);
+  const Schedule schedule = make_schedule(*request.steps, checkpoint_.schedule().shift, checkpoint_.schedule().train_timesteps);
   EXPECT_EQ(schedule.sigmas, goldens_["sigmas"].values);
   EXPECT_EQ(schedule.timesteps, goldens_["timesteps"].values);
 }
@@ -130,7 +130,7 @@ TEST_P(Stages, Denoiser) {
 
 TEST_P(Stages, Decoder) {
   const Request request = request_of(pipeline_);
-  const std::string last = std::to_string(request.steps - 1);
+  const std::string last = std::to_string(*request.steps - 1);
   const Golden latents = goldens_["latents." + std::string(3 - last.size(), '0') + last];
   Vae vae(*op_, checkpoint_);
   const Buffer host_memory = op_->allocate_host(int64_t{4} << 20);
@@ -159,7 +159,7 @@ TEST_P(Stages, DecoderInTiles) {
   const Buffer host_memory = op_->allocate_host(int64_t{4} << 20);
   Arena host(host_memory);
   op_->use_host(host);
-  const std::string last = std::to_string(request.steps - 1);
+  const std::string last = std::to_string(*request.steps - 1);
   std::vector<float> pixels;
   vae_decode(*op_, vae, upload(goldens_["latents." + std::string(3 - last.size(), '0') + last]).batch(0, 1), {},
              [&](int64_t, const Tensor& rows) {

@@ -9,7 +9,7 @@ Wish sweep() {
   Wish wish;
   wish.kind = kSweep;
   wish.engine.dtype = "f32";
-  wish.grid.request = {.prompt = "a cat", .negative = "fog", .width = 64, .height = 48, .seed = 7, .shift = 3.0};
+  wish.grid.request = {.prompt = "a cat", .negative = "fog", .width = 64, .height = 48, .steps = 28, .seed = 7, .shift = 3.0};
   wish.grid.guidances = {0.5, 7.25};
   wish.grid.steps = {2, 30};
   return wish;

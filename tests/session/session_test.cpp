@@ -26,7 +26,7 @@ class Sessions : public testing::Test {
   static Wish wish(std::string_view kind) {
     Wish wish;
     wish.kind = kind;
-    wish.grid.request = {.prompt = "a cat", .width = 16, .height = 16, .seed = 5, .shift = 3.0};
+    wish.grid.request = {.prompt = "a cat", .width = 16, .height = 16, .steps = 28, .seed = 5, .shift = 3.0};
     if (kind == kGacha) wish.grid.prompts = {"a cat"}, wish.count = 3;
     else wish.grid.steps = {1, 2};
     return wish;

@@ -18,7 +18,7 @@ Wish sweep() {
   wish.model_hash = "0123456789abcdef";
   wish.dtypes = {"f32", "bf16"};
   Grid& grid = wish.grid;
-  grid.request = {.prompt = "温泉", .negative = "fog", .width = 64, .height = 48, .shift = 3.0};
+  grid.request = {.prompt = "温泉", .negative = "fog", .width = 64, .height = 48, .steps = 28, .shift = 3.0};
   grid.sizes = {{64, 64}, {96, 64}};
   grid.guidances = {0.5, 7.1};
   grid.steps = {2, 3, 4};

@@ -1,5 +1,11 @@
 #include "weights/checkpoint.h"
 
+#ifdef __linux__
+#include <unistd.h>
+#endif
+
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "tiny_model.h"
@@ -159,6 +165,108 @@ TEST(DiffusersFolder, TakesShardedVariantsByTheirIndex) {
   EXPECT_EQ(text_of(verify(c)), "");
 }
 
+// The shards of the fixture's transformer under other names, and an index of them.
+void rename_shards(const fs::path& place, const std::function<std::string(const std::string&)>& named) {
+  for (const char* i : {"1", "2", "3"}) {
+    const std::string number = std::string("-0000") + i + "-of-00003";
+    fs::rename(place / ("diffusion_pytorch_model" + number + ".safetensors"), place / named(number));
+  }
+}
+
+TEST(DiffusersFolder, TakesTheVariantThatIsWhole) {
+  const Folder folder;
+  copy_fixture("turbo", folder / "m");
+  const fs::path place = folder / "m" / "transformer";
+  std::string index = read_text(place / "diffusion_pytorch_model.safetensors.index.json");
+  for (size_t at = 0; (at = index.find("model-0", at)) != std::string::npos; at += 6) index.replace(at, 7, "model.fp16-0");
+  rename_shards(place, [](const std::string& number) { return "diffusion_pytorch_model.fp16" + number + ".safetensors"; });
+  const auto expect_whole = [&] {
+    const Checkpoint c = Checkpoint::open(only(folder / "m"));
+    const std::vector<fs::path> files = c.files(Component::transformer);
+    EXPECT_EQ(files.size(), 3u);
+    EXPECT_NE(std::find(files.begin(), files.end(), place / "diffusion_pytorch_model.fp16-00001-of-00003.safetensors"),
+              files.end());
+    EXPECT_EQ(text_of(verify(c)), "");
+  };
+  expect_whole();  // the other's index is there, its shards are not
+  write_text(place / "diffusion_pytorch_model.safetensors.index.fp16.json", index);
+  expect_whole();
+  fs::remove(place / "diffusion_pytorch_model.fp16-00002-of-00003.safetensors");
+  const std::string message = open_error(only(folder / "m"));
+  EXPECT_TRUE(has(message, "names 3 files that are missing: \"diffusion_pytorch_model-00001-of-00003.safetensors\""));
+  EXPECT_TRUE(has(message, "names the file \"diffusion_pytorch_model.fp16-00002-of-00003.safetensors\", which is missing"));
+}
+
+TEST(DiffusersFolder, TakesAVariantOfAnyName) {
+  const Folder folder;
+  copy_fixture("dual", folder / "m");
+  const fs::path place = folder / "m" / "text_encoder";
+  fs::rename(place / "model.safetensors", place / "model.fp8_e4m3fn.safetensors");
+  EXPECT_EQ(Checkpoint::open(only(folder / "m")).files(Component::clip_l).size(), 1u);
+  fs::rename(place / "model.fp8_e4m3fn.safetensors", place / "clip_l.safetensors");
+  EXPECT_EQ(Checkpoint::open(only(folder / "m")).files(Component::clip_l).size(), 1u) << "there is only one it could be";
+  fs::copy(place / "clip_l.safetensors", place / "other.safetensors");
+  EXPECT_TRUE(has(open_error(only(folder / "m")), "there are no weights"));
+}
+
+TEST(DiffusersFolder, TakesShardsWithoutTheirIndex) {
+  const Folder folder;
+  copy_fixture("turbo", folder / "m");
+  const fs::path place = folder / "m" / "transformer";
+  fs::remove(place / "diffusion_pytorch_model.safetensors.index.json");
+  EXPECT_EQ(text_of(verify(Checkpoint::open(only(folder / "m")))), "");
+  rename_shards(place, [](const std::string& number) { return "diffusion_pytorch_model" + number + ".fp16.safetensors"; });
+  EXPECT_EQ(text_of(verify(Checkpoint::open(only(folder / "m")))), "");
+  fs::remove(place / "diffusion_pytorch_model-00002-of-00003.fp16.safetensors");
+  EXPECT_TRUE(has(open_error(only(folder / "m")), "of the 3 shards"));
+  EXPECT_TRUE(has(open_error(only(folder / "m")), "only 2 are there"));
+}
+
+TEST(DiffusersFolder, TellsAllThatIsWrongAtOnce) {
+  const Folder folder;
+  copy_fixture("dual", folder / "m");
+  fs::remove_all(folder / "m" / "vae");
+  fs::remove_all(folder / "m" / "text_encoder_2");
+  fs::remove_all(folder / "m" / "tokenizer");
+  write_text(folder / "m" / "text_encoder" / "model.safetensors", "Entry not found");
+  const fs::path shard = folder / "m" / "transformer" / "diffusion_pytorch_model.safetensors";
+  fs::resize_file(shard, fs::file_size(shard) - 1000);
+  const std::string message = open_error(only(folder / "m"));
+  for (const char* fault : {"4 things are wrong", "lists \"text_encoder_2\" and \"vae\", but those folders are missing",
+                            "\"Entry not found\"", "1000 bytes are missing at its end", "lacks tokenizers (tokenizer)"})
+    EXPECT_TRUE(has(message, fault));
+  EXPECT_FALSE(has(message, "lacks a VAE")) << "told once";
+}
+
+TEST(DiffusersFolder, WhatMayNotBeReadIsNotAbsent) {
+  const Folder folder;
+  copy_fixture("dual", folder / "m");
+  const fs::path config = folder / "m" / "vae" / "config.json",
+                 weights = folder / "m" / "vae" / "diffusion_pytorch_model.safetensors";
+  fs::remove(config);
+  fs::create_symlink("config.json", config);  // a ring of one link
+  EXPECT_TRUE(
+      has(open_error(only(folder / "m")), "cannot read \"" + config.string() + "\": Too many levels of symbolic links"));
+  fs::remove(config);
+  fs::rename(weights, folder / "kept");
+  fs::create_symlink(weights.filename(), weights);
+  EXPECT_TRUE(has(open_error(only(folder / "m")), "cannot read \"" + weights.string()));
+  fs::remove(weights);
+  fs::rename(folder / "kept", weights);
+#ifdef __linux__
+  const fs::path vae = folder / "m" / "vae";
+  const bool is_root = geteuid() == 0;
+  fs::permissions(folder.path(), fs::perms::all);
+  fs::permissions(vae, fs::perms::none);
+  if (is_root && seteuid(65534) != 0) GTEST_SKIP() << "cannot become another user here";
+  const std::string message = open_error(only(folder / "m"));
+  if (is_root) EXPECT_EQ(seteuid(0), 0);
+  fs::permissions(vae, fs::perms::owner_all);
+  EXPECT_TRUE(has(message, "Permission denied"));
+  EXPECT_FALSE(has(message, "no weights"));
+#endif
+}
+
 TEST(DiffusersFolder, IndexAttacksAreErrors) {
   const Folder folder;
   copy_fixture("turbo", folder / "m");
@@ -309,6 +417,204 @@ TEST(SingleFile, TakesComponentFoldersBesideIt) {
   EXPECT_EQ(text_of(verify(c)), "");
 }
 
+// The tiny model's file, with its VAE.
+void write_single(const fs::path& path) {
+  Tensors t;
+  add_transformer(t, "model.diffusion_model.");
+  add_vae(t, "first_stage_model.");
+  t.write(path);
+}
+
+TEST(SingleFile, IsFoundInAFolderThatHoldsNoOther) {
+  const Folder folder;
+  write_single(folder / "repository" / "sd3.5_medium.safetensors");
+  write_text(folder / "repository" / "README.md", "a model");
+  const Checkpoint bare = Checkpoint::open(only(folder / "repository"));
+  EXPECT_EQ(bare.path(), folder / "repository" / "sd3.5_medium.safetensors");
+  EXPECT_EQ(bare.layout(), "single file");
+  EXPECT_EQ(bare.name(), "sd3.5_medium");
+
+  Tensors clip_l, clip_g, t5;
+  clip_l.add_all(expected_tensors(tiny_clip(64)), "");
+  clip_g.add_all(expected_tensors(tiny_clip(128)), "");
+  t5.add_all(expected_tensors(tiny_t5()), "");
+  clip_l.write(folder / "repository" / "text_encoders" / "clip_l.safetensors");
+  clip_g.write(folder / "repository" / "text_encoders" / "clip_g.safetensors");
+  t5.write(folder / "repository" / "text_encoders" / "t5xxl_fp16.safetensors");
+  write_text(folder / "repository" / "text_encoders" / "t5xxl_fp8_e4m3fn.safetensors", "is not looked at");
+  fs::copy(fixture("dual") / "tokenizer", folder / "repository" / "tokenizer");
+  write_text(folder / "repository" / "model_index.json",
+             R"({"_class_name":"StableDiffusion3Pipeline","vae":["diffusers","AutoencoderKL"]})");
+  const Checkpoint c = Checkpoint::open(only(folder / "repository"));
+  for (const Component component : kComponents) EXPECT_TRUE(c.has(component)) << name_of(component);
+  EXPECT_EQ(c.files(Component::t5).front().filename(), "t5xxl_fp16.safetensors");
+  EXPECT_TRUE(c.has_tokenizer(Component::clip_l)) << "the folder's";
+  EXPECT_EQ(text_of(verify(c)), "") << "what is not used is no part of it";
+
+  write_single(folder / "repository" / "sd3.5_large.safetensors");
+  const std::string message = open_error(only(folder / "repository"));
+  EXPECT_TRUE(has(message, "holds several models"));
+  EXPECT_TRUE(has(message, "sd3.5_large.safetensors"));
+
+  write_text(folder / "saved" / "sd3.5_medium.safetensors", "Access denied by the server");
+  EXPECT_TRUE(has(open_error(only(folder / "saved")), "it begins \"Access denied by the server\""));
+}
+
+TEST(SingleFile, IsFoundInTheFoldersOfComfyUI) {
+  const Folder folder;
+  write_single(folder / "ComfyUI" / "models" / "checkpoints" / "sd35.safetensors");
+  Tensors other, clip_l;
+  other.add("model.diffusion_model.input_blocks.0.0.weight", DType::f32, {1});
+  other.write(folder / "ComfyUI" / "models" / "checkpoints" / "sdxl.safetensors");
+  clip_l.add_all(expected_tensors(tiny_clip(64)), "");
+  clip_l.write(folder / "ComfyUI" / "models" / "clip" / "clip_l.safetensors");
+  const Checkpoint c = Checkpoint::open(only(folder / "ComfyUI"));
+  EXPECT_EQ(c.path().filename(), "sd35.safetensors");
+  EXPECT_TRUE(c.has(Component::clip_l));
+}
+
+TEST(SingleFile, TellsAllThatItLacks) {
+  const Folder folder;
+  write_single(folder / "m.safetensors");
+  const Checkpoint c = Checkpoint::open(only(folder / "m.safetensors"));
+  ASSERT_EQ(c.lacks().size(), 3u);
+  EXPECT_TRUE(has(c.lacks()[0], "CLIP-L text encoder: give its file with --clip-l"));
+  EXPECT_TRUE(has(c.lacks()[1], "--clip-g"));
+  EXPECT_TRUE(has(c.lacks()[2], "tokenizers (tokenizer, tokenizer_2)")) << "none for T5, which is not there";
+  EXPECT_TRUE(c.misses_t5());
+  CheckpointFiles files = only(folder / "m.safetensors");
+  files.no_t5 = true;
+  EXPECT_FALSE(Checkpoint::open(files).misses_t5());
+}
+
+// A model of which the tensor `name` is in fp8, with others beside it.
+template <class Add>
+Checkpoint with_fp8(const Folder& folder, const std::string& name, Add&& add) {
+  Tensors t;
+  add_transformer(t, "model.diffusion_model.");
+  const std::string stored = "model.diffusion_model." + name;
+  const std::vector<int64_t> shape = t.at(stored).shape;
+  t.remove(stored);
+  int64_t n = 1;
+  for (const int64_t extent : shape) n *= extent;
+  t.add_bytes(stored, "F8_E4M3", shape, std::string(static_cast<size_t>(n), '\x38'));  // 1
+  add(t);
+  t.write(folder / "fp8.safetensors");
+  return Checkpoint::open(only(folder / "fp8.safetensors"));
+}
+
+const std::string kFp8Stem = "joint_blocks.1.x_block.mlp.fc1", kFp8 = kFp8Stem + ".weight";
+const std::string kStoredStem = "model.diffusion_model." + kFp8Stem;
+
+TEST(Fp8, RefusesWhatHangsOnAWeightAndIsNotUnderstood) {
+  for (const char* suffix : {".weight_scale_inv", ".weight_scale_2", ".scale", ".weight.scale", "_scale", ".weight.absmax",
+                             ".weight_zero_point", ".weight.quant_state.bitsandbytes__nf4", ".qscale", ".SCB"}) {
+    const Folder folder;
+    const Checkpoint c = with_fp8(folder, kFp8, [&](Tensors& t) { t.add(kStoredStem + suffix, DType::f32, {1}, {0.5f}); });
+    const std::string message = error_of(Code::bad_checkpoint, [&] { c.find(Component::transformer, kFp8); });
+    EXPECT_TRUE(has(message, '"' + kStoredStem + suffix + '"'));
+    EXPECT_TRUE(has(text_of(verify(c)), "not understood " + kStoredStem + suffix));
+    ASSERT_EQ(inspect(c).not_understood.size(), 1u);
+    EXPECT_TRUE(has(inspect(c).not_understood[0], suffix));
+  }
+}
+
+TEST(Fp8, TakesWhatIsUnderstoodOrChangesNothing) {
+  const Folder folder;
+  const auto note = [](const std::string& json) {
+    return [json](Tensors& t) { t.add_bytes(kStoredStem + ".comfy_quant", "U8", {static_cast<int64_t>(json.size())}, json); };
+  };
+  const Checkpoint c = with_fp8(folder, kFp8, [&](Tensors& t) {
+    t.add(kStoredStem + ".weight_scale", DType::f32, {}, {0.5f});
+    t.add(kStoredStem + ".input_scale", DType::f32, {}, {3});
+    t.add_bytes("model.diffusion_model.scaled_fp8", "F8_E4M3", {0}, "");
+    note(R"({"format":"float8_e4m3fn"})")(t);
+  });
+  EXPECT_EQ(read(c, Component::transformer, kFp8)[0], 0.5f);
+  EXPECT_EQ(text_of(verify(c)), "");
+  for (const char* other :
+       {R"({"format":"mxfp8"})", R"({"format":"float8_e4m3fn","convrot":true})", R"({"format":1})", "{}", "not JSON"}) {
+    const Folder another;
+    EXPECT_TRUE(
+        has(error_of(Code::bad_checkpoint, [&] { with_fp8(another, kFp8, note(other)).find(Component::transformer, kFp8); }),
+            "comfy_quant"))
+        << other;
+  }
+}
+
+TEST(Fp8, RefusesTwoScalesThatDiffer) {
+  const Folder folder;
+  const Checkpoint c = with_fp8(folder, kFp8, [&](Tensors& t) {
+    t.add(kStoredStem + ".weight_scale", DType::f32, {}, {0.5f});
+    t.add(kStoredStem + ".scale_weight", DType::f32, {}, {0.25f});
+  });
+  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { c.find(Component::transformer, kFp8); }), "they differ"));
+}
+
+TEST(Fp8, WhatHangsOnOtherWeightsIsOnlyUnexpected) {
+  const Folder folder;
+  const Checkpoint c = with_fp8(folder, kFp8, [&](Tensors& t) {
+    t.add("model.diffusion_model.joint_blocks.0.x_block.mlp.fc1.lora", DType::f32, {1}, {1});
+  });
+  c.find(Component::transformer, kFp8);
+  EXPECT_TRUE(has(text_of(verify(c)), "unexpected"));
+  EXPECT_TRUE(inspect(c).not_understood.empty());
+}
+
+MmditGeometry released(int64_t layers, int64_t width, int64_t dual) {
+  MmditGeometry g;
+  g.layers = layers, g.width = width, g.dual.assign(static_cast<size_t>(layers), false);
+  std::fill_n(g.dual.begin(), dual, true);
+  return g;
+}
+
+TEST(Defaults, AreTheReleasedModels) {
+  const MmditGeometry medium = released(24, 1536, 13), large = released(38, 2432, 0);
+  struct Row {
+    const MmditGeometry& geometry;
+    std::string name, kind;
+    int64_t steps;
+    double guidance;
+    int64_t most_side;
+  };
+  for (const Row& row :
+       {Row{medium, "m", "medium", 28, 7, 1440}, Row{large, "stable-diffusion-3.5-large", "large", 28, 7, 1024},
+        Row{large, "stable-diffusion-3.5-large-turbo", "large turbo", 4, 1, 1024},
+        Row{large, "sd3.5_large_Turbo_fp8", "large turbo", 4, 1, 1024}, Row{medium, "sd3.5m_turbo", "medium turbo", 4, 1, 1440},
+        Row{released(2, 64, 1), "dual", "", 28, 7, 0}}) {
+    const ModelDefaults own = model_defaults(row.geometry, {row.name}, {});
+    EXPECT_EQ(own.kind, row.kind);
+    EXPECT_EQ(own.steps, row.steps) << row.name;
+    EXPECT_EQ(own.guidance, row.guidance) << row.name;
+    EXPECT_EQ(own.most_side, row.most_side) << row.name;
+  }
+  const ModelDefaults own = model_defaults(large, {"large"}, {});
+  EXPECT_TRUE(own.was_trained_for(1024, 1024));
+  EXPECT_TRUE(own.was_trained_for(1344, 768));
+  EXPECT_TRUE(own.was_trained_for(512, 512));
+  EXPECT_FALSE(own.was_trained_for(1440, 1440));
+  EXPECT_FALSE(own.was_trained_for(256, 256));
+  EXPECT_TRUE(model_defaults(medium, {}, {}).was_trained_for(1440, 1440));
+}
+
+TEST(Defaults, AreWhatTheFolderSays) {
+  const Folder folder;
+  copy_fixture("dual", folder / "m");
+  EXPECT_EQ(Checkpoint::open(only(folder / "m")).defaults().steps, 28);
+  edit_json(folder / "m" / "model_index.json", "_name_or_path", "someone/sd3.5-turbo");
+  EXPECT_EQ(Checkpoint::open(only(folder / "m")).defaults().steps, 4) << "a copy that a program saved";
+  write_text(folder / "m" / "fude.json", R"({"kind":"mine","steps":12,"guidance":2.5,"least_side":64,"most_side":64})");
+  const ModelDefaults own = Checkpoint::open(only(folder / "m")).defaults();
+  EXPECT_EQ(own.kind, "mine");
+  EXPECT_EQ(own.steps, 12);
+  EXPECT_EQ(own.guidance, 2.5);
+  EXPECT_FALSE(own.was_trained_for(128, 128));
+  for (const char* bad : {R"({"steps":0})", R"({"steps":"many"})", R"({"guidance":1e9})", R"({"most_side":-1})", "[]", "28"}) {
+    write_text(folder / "m" / "fude.json", bad);
+    EXPECT_TRUE(has(open_error(only(folder / "m")), "fude.json")) << bad;
+  }
+}
+
 TEST(SingleFile, TellsTheTwoClipsApart) {
   const Folder folder;
   Tensors model, clip;
@@ -391,6 +697,44 @@ TEST(HubCache, FollowsReferencesAndLinks) {
   fs::remove(model / "refs" / "main");
   fs::create_directories(model / "snapshots" / std::string(40, 'c'));
   EXPECT_TRUE(has(open_error(files), "in several versions"));
+}
+
+TEST(HubCache, TheAddressOfTheModelsPageMeansTheModel) {
+  const Folder folder;
+  const fs::path model = folder / "models--someone--sd3.5-small", snapshot = model / "snapshots" / "abc";
+  fs::create_directories(model / "snapshots");
+  copy_fixture("dual", snapshot);
+  write_single(snapshot / "files" / "a b.safetensors");
+  write_text(model / "refs" / "main", "abc");
+  CheckpointFiles files;
+  files.hub_cache = folder.path();
+  const auto opened = [&](const std::string& text) {
+    files.model = text;
+    return Checkpoint::open(files).path();
+  };
+  for (const char* text :
+       {"someone/sd3.5-small", "someone/sd3.5-small/", "https://huggingface.co/someone/sd3.5-small",
+        "https://huggingface.co/someone/sd3.5-small/", "http://www.huggingface.co/someone/sd3.5-small/tree/main",
+        "huggingface.co/someone/sd3.5-small?library=diffusers#usage", "https://hf.co/someone/sd3.5-small"})
+    EXPECT_EQ(opened(text), snapshot) << text;
+  EXPECT_EQ(opened("https://huggingface.co/someone/sd3.5-small/blob/main/files/a%20b.safetensors"),
+            snapshot / "files" / "a b.safetensors");
+  EXPECT_EQ(opened(model.string()), snapshot) << "the folder of the cache itself";
+  EXPECT_EQ(opened(snapshot.string() + "/"), snapshot / "");
+  EXPECT_EQ(opened("file://" + snapshot.string()), snapshot);
+  EXPECT_EQ(opened("file://localhost" + (snapshot / "files" / "a%20b.safetensors").string()),
+            snapshot / "files" / "a b.safetensors");
+
+  files.model = "https://huggingface.co/someone/sd3.5-small/blob/main/../../../etc/passwd";
+  EXPECT_TRUE(has(open_error(files), "is an address"));
+  files.model = "https://huggingface.co/someone/sd3.5-small/resolve/main/other.safetensors";
+  EXPECT_TRUE(has(open_error(files), "but without \"other.safetensors\""));
+  files.model = "https://huggingface.co/someone/else";
+  EXPECT_TRUE(has(open_error(files), "huggingface-cli download someone/else"));
+  files.model = "https://civitai.com/models/878387";
+  EXPECT_TRUE(has(open_error(files), "fude downloads nothing"));
+  files.model = "file:///no/such/model";
+  EXPECT_TRUE(has(open_error(files), "there is no model"));
 }
 
 TEST(HubCache, OnlyIdsAreLookedUp) {

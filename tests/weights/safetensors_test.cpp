@@ -65,6 +65,45 @@ TEST(Safetensors, AcceptsWhatTheFormatAllows) {
   EXPECT_EQ(std::to_integer<char>(listed.tensors[1].bytes[0]), 'b');
 }
 
+TEST(Safetensors, TakesNullForNoMetadata) {
+  const auto listed = parse(with_length(R"({"__metadata__":null,"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"));
+  EXPECT_TRUE(listed.metadata.empty());
+  ASSERT_EQ(listed.tensors.size(), 1u);
+}
+
+TEST(Safetensors, ListsEveryTypeOfTheFormat) {
+  for (const char* type : {"F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0", "F8_E5M2", "F8_E4M3"}) {
+    const auto listed =
+        parse(with_length(R"({"a":{"dtype":")" + std::string(type) + R"(","shape":[2],"data_offsets":[0,2]}})", "ab"));
+    ASSERT_EQ(listed.tensors.size(), 1u);
+    EXPECT_EQ(listed.tensors[0].type, type);
+    EXPECT_EQ(listed.tensors[0].dtype.has_value(), type == std::string("F8_E4M3"));
+  }
+  const std::string message = error_of(
+      Code::bad_checkpoint, [] { parse(with_length(R"({"a":{"dtype":"F3","shape":[8],"data_offsets":[0,3]}})", "abc")); });
+  EXPECT_FALSE(has(message, "damaged")) << message;
+  EXPECT_TRUE(has(message, "\"a\" in the unknown type \"F3\""));
+}
+
+TEST(Safetensors, QuotesTheTextThatWasSavedInsteadOfWeights) {
+  const std::pair<std::string, std::vector<std::string>> files[] = {
+      {"{\"error\":\"Access to model x is restricted.\"}",
+       {"is text, not weights", "it begins \"{\"error\":\"Access to model x is restricted.\"}\"", "licence"}},
+      {"Entry not found", {"is text", "\"Entry not found\""}},
+      {"<?xml version=\"1.0\"?>\n<Error>\n  <Code>AccessDenied</Code></Error>", {"is text", "<Error> <Code>AccessDenied"}},
+      {"\n\n<!doctype HTML><html><head>\n<title>Sign in</title>", {"is a web page", "<title>Sign in"}},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:0123", {"Git LFS pointer", "git lfs pull", "oid sha256:0123"}},
+      {"\xe3\x82\xa8\xe3\x83\xa9\xe3\x83\xbc" + std::string(300, 'x'), {"\xe3\x82\xa8\xe3\x83\xa9\xe3\x83\xbcxxx", "…\""}},
+      {"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j", {"PyTorch pickle"}},
+      {std::string("PK\x03\x04\0\0\0\0", 8), {"PyTorch archive"}},
+  };
+  for (const auto& [file, says] : files) {
+    const std::string message = error_of(Code::bad_checkpoint, [&] { parse(file); });
+    for (const std::string& part : says) EXPECT_TRUE(has(message, part));
+    EXPECT_FALSE(has(message, "damaged")) << message;
+  }
+}
+
 struct Hostile {
   std::string file, says;
 };

@@ -1,0 +1,28 @@
+// What a model's makers draw with: what holds where a request leaves it open. Tensors and names tell the released models apart;
+// a file fude.json in the model's folder tells of others, or better.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "weights/config.h"
+#include "weights/geometry.h"
+
+namespace fude {
+
+struct ModelDefaults {
+  std::string kind;  // "medium", "large", "large turbo", or what fude.json says; empty: none that fude knows
+  int64_t steps = 28;
+  double guidance = 7;
+  // Squares with as many pixels as the smallest and the largest pictures it was trained for; 0: not known.
+  int64_t least_side = 0, most_side = 0;
+
+  bool was_trained_for(int64_t width, int64_t height) const;  // pixels; a tenth more or less passes
+};
+
+// names: what the model is called, in its path and in its files. own: fude.json, whose keys are those above, each of which may
+// be absent. Throws Error{bad_checkpoint}.
+ModelDefaults model_defaults(const MmditGeometry& geometry, const std::vector<std::string>& names, const Config& own);
+
+}  // namespace fude

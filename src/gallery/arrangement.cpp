@@ -52,6 +52,14 @@ std::string label_of(const Axis& axis, size_t value) {
   return axis.name + ' ' + text;
 }
 
+std::string shortened(const std::string& text, int characters) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    const bool begins = (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80;
+    if (begins && characters-- == 0) return text.substr(0, at) + "…";
+  }
+  return text;
+}
+
 size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number) {
   int64_t stride = 1;
   for (size_t i = arrangement.axes.size() - 1; i > axis; --i) stride *= static_cast<int64_t>(arrangement.axes[i].values.size());
@@ -59,7 +67,8 @@ size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number) {
 }
 
 std::string label_of(const Arrangement& arrangement, int64_t number, std::initializer_list<std::optional<size_t>> without) {
-  std::string label;
+  const auto index = static_cast<size_t>(number - 1);
+  std::string label = index < arrangement.choices.size() ? arrangement.choices[index] : "";
   for (size_t axis = 0; axis < arrangement.axes.size(); ++axis) {
     if (std::find(without.begin(), without.end(), axis) != without.end()) continue;
     label += (label.empty() ? "" : " · ") + label_of(arrangement.axes[axis], value_of(arrangement, axis, number));

@@ -23,17 +23,23 @@ struct Arrangement {
   std::vector<std::string>
       lines;               // what all pictures share: "30 steps · guidance 7 · 512×512", "stable-diffusion-3.5-medium, bf16"
   std::vector<Axis> axes;  // every combination is a picture, the last axis changing fastest; none: a numbered flow
-  int64_t count = 0;       // pictures in all: without axes their number, else the product of the axes' lengths
+  std::vector<std::string> choices;  // of a flow: what was chosen for each picture, "puppy · snow"; empty: there was no choice
+  bool candidates = false;           // of a gacha, which fude refine knows by their numbers; others by their files
+  int64_t count = 0;                 // pictures in all: without axes their number, else the product of the axes' lengths
   Size size;               // pixels of the largest picture
 };
 
 // "30 steps", "guidance 7"; of prompts the text itself.
 std::string label_of(const Axis& axis, size_t value);
 
+// At most so many characters of UTF-8, with … after them where there are more.
+std::string shortened(const std::string& text, int characters);
+
 // Which of the axis's values the cell of this number has.
 size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number);
 
-// The values of the cell's axes, "guidance 7 · 30 steps", without some of them if need be. Empty without axes.
+// What tells the cell from the others: the values of its axes, "guidance 7 · 30 steps", without some of them if need be; in a
+// flow what was chosen for it, or nothing.
 std::string label_of(const Arrangement& arrangement, int64_t number, std::initializer_list<std::optional<size_t>> without = {});
 
 // One axis across, one down: across goes steps where it varies, because that is what people compare, else the last axis.

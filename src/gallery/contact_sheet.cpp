@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "fude/error.h"
@@ -26,6 +28,8 @@ constexpr double kTooSmall = 16;
 constexpr int64_t kMostPictures = 10000;
 constexpr double kLongestSide = 32000, kMostPixels = 32e6;
 
+constexpr double kLineHeight = 1.4;  // of a caption, in sizes of its text
+
 double gap_of(double width) { return std::max(kLeastGap, std::round(width * 0.045)); }
 
 // Where everything goes.
@@ -34,6 +38,7 @@ struct Layout {
   double text = 16;  // size of plain text
   double margin = 0;
   Size thumbnail;                 // place of a picture
+  int lines_of_choices = 0;       // below it
   std::map<int64_t, Box> places;  // of pictures, by number
   struct Line {
     Box box;
@@ -48,6 +53,8 @@ class Setter {
  public:
   Setter(const Arrangement& arrangement, const Fonts& fonts) : arrangement_(arrangement), fonts_(fonts), tables_(tables_of(arrangement)) {
     assert(arrangement.count > 0 && arrangement.size.width > 0 && arrangement.size.height > 0);
+    const std::set<std::string_view> choices(arrangement.choices.begin(), arrangement.choices.end());
+    for (const std::string_view choice : choices) widest_choice_ = std::max(widest_choice_, fonts.width(choice, {100}) / 100);
   }
 
   Layout set() const {
@@ -113,7 +120,8 @@ class Setter {
     y = layout.rule + std::round(layout.text * 1.6);
 
     const double caption = caption_size(layout);
-    const double below = std::round(caption * 2.3);  // for the caption
+    if (!arrangement_.choices.empty()) layout.lines_of_choices = widest_choice_ * caption <= width ? 1 : 2;
+    const double below = std::round(caption * (2.3 + kLineHeight * layout.lines_of_choices));  // for the caption
     const auto height = static_cast<double>(layout.thumbnail.height);
     const auto place = [&](int64_t number, int64_t column) {
       const double x = margin + names + static_cast<double>(column) * (width + gap);
@@ -162,6 +170,7 @@ class Setter {
   const Arrangement& arrangement_;
   const Fonts& fonts_;
   std::vector<Table> tables_;
+  double widest_choice_ = 0;  // at a text size of 1
 };
 
 std::string everything_in(const Arrangement& arrangement) {
@@ -169,12 +178,14 @@ std::string everything_in(const Arrangement& arrangement) {
   for (const std::string& line : arrangement.lines) text += ' ' + line;
   for (const Axis& axis : arrangement.axes)
     for (const std::string& value : axis.values) text += ' ' + value;
+  for (const std::string_view choice : std::set<std::string_view>(arrangement.choices.begin(), arrangement.choices.end()))
+    text.append(1, ' ').append(choice);
   return text;
 }
 
 std::string text_of_seconds(double seconds) {
   char text[32];
-  std::snprintf(text, sizeof text, seconds < 100 ? "%.1f s" : "%.0f s", seconds);
+  std::snprintf(text, sizeof text, seconds < 0.1 ? "%.1g s" : seconds < 100 ? "%.1f s" : "%.0f s", seconds);
   return text;
 }
 
@@ -183,11 +194,13 @@ std::string text_of_seconds(double seconds) {
 struct ContactSheet::State {
   explicit State(const Arrangement& arrangement)
       : fonts(everything_in(arrangement)),
+        choices(arrangement.choices),
         is_flow(arrangement.axes.empty()),
         layout(Setter(arrangement, fonts).set()),
         canvas(fonts, layout.size, kPaper) {}
 
   Fonts fonts;
+  std::vector<std::string> choices;
   bool is_flow;
   Layout layout;
   Canvas canvas;
@@ -226,6 +239,9 @@ struct ContactSheet::State {
       text = text_of_seconds(cell.making.seconds.total);
     }
     canvas.text({place.x + taken, y, place.width - taken, 0}, text, plain);
+    if (const auto index = static_cast<size_t>(cell.number - 1); index < choices.size())
+      canvas.text({place.x, y + size * kLineHeight, place.width, 0}, choices[index],
+                  {size, false, kInk, layout.lines_of_choices});
   }
 };
 

@@ -23,7 +23,7 @@ class ContactSheet {
   ContactSheet(ContactSheet&&) noexcept;
   ContactSheet& operator=(ContactSheet&&) noexcept;
 
-  // Puts the picture at its number's place. Without axes its seed stands below, else how long it took.
+  // Puts the picture at its number's place. Without axes its seed and what was chosen stand below, else how long it took.
   void add(const Cell& cell, const Image& picture);
 
   // The sheet as it is now; places of pictures that have not come are frames.

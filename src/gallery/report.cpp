@@ -14,6 +14,7 @@
 #include "gallery/report_page.h"
 #include "gallery/scale.h"
 #include "gallery/series.h"
+#include "weights/text.h"
 
 namespace fs = std::filesystem;
 
@@ -208,8 +209,11 @@ std::string findings_in(const Json& sentences) {
 }
 
 // What the script reads: the report, how it is laid out, and the pictures.
-std::string data_of(const Arrangement& arrangement, Json report, const std::map<int64_t, Entry>& entries) {
+std::string data_of(const fs::path& folder, const Arrangement& arrangement, Json report,
+                    const std::map<int64_t, Entry>& entries) {
   report["limit"] = kUnchanged;
+  report["candidates"] = arrangement.candidates;
+  report["folder"] = text_of(folder);
   report["tables"] = Json::array();
   for (const Table& table : tables_of(arrangement))
     report["tables"].push_back(
@@ -229,15 +233,17 @@ std::string data_of(const Arrangement& arrangement, Json report, const std::map<
   return text;
 }
 
-std::string page_from(const Arrangement& arrangement, const Json& report, const std::map<int64_t, Entry>& entries) {
+std::string page_from(const fs::path& folder, const Arrangement& arrangement, const Json& report,
+                      const std::map<int64_t, Entry>& entries) {
   std::string lines;
   for (const std::string& line : arrangement.lines) lines += "<p>" + escaped(line) + "</p>";
-  const std::pair<std::string_view, std::string> parts[] = {{"{{name}}", arrangement.title.empty() ? "fude" : escaped(arrangement.title)},
-                                                            {"{{title}}", escaped(arrangement.title)},
-                                                            {"{{lines}}", lines},
-                                                            {"{{findings}}", findings_in(report["sentences"])},
-                                                            {"{{version}}", escaped(version())},
-                                                            {"{{data}}", data_of(arrangement, report, entries)}};
+  const std::pair<std::string_view, std::string> parts[] = {
+      {"{{name}}", arrangement.title.empty() ? "fude" : escaped(arrangement.title)},
+      {"{{title}}", escaped(arrangement.title)},
+      {"{{lines}}", lines},
+      {"{{findings}}", findings_in(report["sentences"])},
+      {"{{version}}", escaped(version())},
+      {"{{data}}", data_of(folder, arrangement, report, entries)}};
   std::string_view page = report_page();
   std::string html;
   while (!page.empty()) {
@@ -268,7 +274,7 @@ void write_report(const fs::path& folder, const Arrangement& arrangement, std::s
   std::vector<Series> series = series_of(arrangement, cells);
   const std::map<int64_t, Entry> entries = look_at(arrangement, cells, series);
   const Json report = json_from(folder, arrangement, entries, series);
-  write_text(folder / "report.html", page_from(arrangement, report, entries));
+  write_text(folder / "report.html", page_from(folder, arrangement, report, entries));
   write_text(folder / "report.json", dump(report, 2) + '\n');
   write_text(folder / "report.csv", csv_from(arrangement, report));
 }

@@ -30,11 +30,17 @@ std::optional<int64_t> settled_after(const Series& series) {
 
 std::string text_of_steps(int64_t steps) { return std::to_string(steps) + (steps == 1 ? " step" : " steps"); }
 
+std::string text_of_last(const Series& series) {
+  return text_of_steps(steps_of(*series.cells.back())) + (series.whole ? "" : ", the most so far");
+}
+
 std::string text_of_percent(double part) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f %%", part * 100);
   return text;
 }
+
+constexpr int kLongestName = 80;  // of a row: a prompt may be a page long
 
 const std::string kLimit = std::to_string(static_cast<int>(kUnchanged * 100)) + " %";
 
@@ -65,7 +71,7 @@ std::vector<Series> series_of(const Arrangement& arrangement, std::span<const Ce
 }
 
 std::string sentence_about(const Series& series) {
-  const std::string last = text_of_steps(steps_of(*series.cells.back())) + (series.whole ? "" : ", the most so far");
+  const std::string last = text_of_last(series);
   if (const std::optional<int64_t> settled = settled_after(series))
     return "After " + text_of_steps(*settled) + " the picture changes by less than " + kLimit + ", compared with " + last + '.';
   const size_t before = series.cells.size() - 2;
@@ -85,13 +91,19 @@ std::vector<std::string> sentences_about(std::span<const Series> series) {
     }
   }
   const std::string all = std::to_string(series.size());
+  // The rows' last pictures, where they are of one number of steps; of work under way they may not be.
+  const auto most = [](const Series& one) { return steps_of(*one.cells.back()); };
+  const bool alike = std::all_of(series.begin(), series.end(), [&](const Series& one) { return most(one) == most(series[0]); });
+  const std::string compared =
+      ", compared with " + (alike ? text_of_last(series[0]) : "the most steps so far in each row") + '.';
   const std::string rows = settled < series.size() ? "In " + std::to_string(settled) + " of " + all + " rows"
                            : settled == 2          ? "In both rows"
                                                    : "In all " + all + " rows";
-  const std::string none = "In none of " + all + " rows has the picture settled: it still changes by " + kLimit + " or more.";
+  const std::string none = "In none of " + all + " rows has the picture settled: it still changes by " + kLimit + " or more";
   std::vector<std::string> sentences = {
-      settled == 0 ? none : rows + " the picture changes by less than " + kLimit + " after " + text_of_steps(latest) + '.'};
-  for (const Series& one : series) sentences.push_back(one.label + " — " + sentence_about(one));
+      (settled == 0 ? none : rows + " the picture changes by less than " + kLimit + " after " + text_of_steps(latest)) +
+      compared};
+  for (const Series& one : series) sentences.push_back(shortened(one.label, kLongestName) + " — " + sentence_about(one));
   return sentences;
 }
 

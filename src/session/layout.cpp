@@ -22,6 +22,18 @@ std::string text_of(const std::optional<Value>& value) {
 }
 std::string text_of(const Size& size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
 
+// "puppy · snow"; a dash stands for an option that is empty. Of several none is so long that it hides the others.
+std::string text_of(const std::vector<std::string>& choices) {
+  constexpr int kLongestOfSeveral = 24;
+  std::string all;
+  for (const std::string& choice : choices) {
+    const size_t begin = choice.find_first_not_of(' '), end = choice.find_last_not_of(' ');
+    const std::string text = begin == std::string::npos ? "—" : choice.substr(begin, end + 1 - begin);
+    all += (all.empty() ? "" : " · ") + (choices.size() > 1 ? shortened(text, kLongestOfSeveral) : text);
+  }
+  return all;
+}
+
 // The axes in the order of requests_of, the last changing fastest.
 std::vector<Axis> axes_of(const Wish& wish) {
   std::vector<Axis> axes;
@@ -60,8 +72,15 @@ Arrangement layout_of(const Wish& wish, const std::string& model) {
   const auto varies = [&](const char* name) {
     return std::any_of(arrangement.axes.begin(), arrangement.axes.end(), [&](const Axis& axis) { return axis.name == name; });
   };
-  if (wish.kind == kGacha) arrangement.title = wish.grid.prompts.size() == 1 ? wish.grid.prompts[0] : "";
-  else if (!varies("prompt")) arrangement.title = request.prompt;
+  if (wish.kind == kGacha) {
+    arrangement.title = wish.grid.prompts.size() == 1 ? wish.grid.prompts[0] : "";
+    arrangement.candidates = true;
+    const Wildcards prompts(wish.grid.prompts);
+    for (size_t i = 0; prompts.combinations() > 1 && i < tasks.size(); ++i)
+      arrangement.choices.push_back(text_of(prompts.choices_of(i / static_cast<uint64_t>(wish.in_a_row))));
+  } else if (!varies("prompt")) {
+    arrangement.title = request.prompt;
+  }
 
   std::string shared;
   const auto add = [&](const char* name, const std::string& text) {

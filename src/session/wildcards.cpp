@@ -105,7 +105,8 @@ uint64_t Wildcards::combinations_of(const Sequence& sequence) {
   return product;
 }
 
-void Wildcards::append(const Sequence& sequence, uint64_t index, std::string& text) {
+// `chosen` hears of the choices on the way; nullptr: of none. Where there is one option, what it holds is chosen instead.
+void Wildcards::append(const Sequence& sequence, uint64_t index, std::string& text, std::vector<std::string>* chosen) {
   uint64_t below = combinations_of(sequence);  // combinations of this piece and those behind it
   for (const Piece& piece : sequence) {
     if (!piece.choice) {
@@ -118,21 +119,33 @@ void Wildcards::append(const Sequence& sequence, uint64_t index, std::string& te
     index %= below;
     size_t option = 0;
     while (which >= options[option]) which -= options[option++];
-    append(piece.choice->options[option], which, text);
+    const bool is_choice = options.size() > 1;
+    const size_t begin = text.size();
+    append(piece.choice->options[option], which, text, is_choice ? nullptr : chosen);
+    if (is_choice && chosen) chosen->push_back(text.substr(begin));
   }
 }
 
 std::string Wildcards::combination(uint64_t index) const {
   std::string text;
-  append(sequence_, index % combinations_, text);
+  append(sequence_, index % combinations_, text, nullptr);
   return text;
 }
 
-std::string Wildcards::prompt_of(uint64_t i) const {
+uint64_t Wildcards::index_of(uint64_t i) const {
   // Strides of the golden ratio: wherever the walk stops, its places lie evenly. Without a common divisor it visits them all.
   auto stride = static_cast<uint64_t>(0.6180339887498949 * static_cast<double>(combinations_));
   while (std::gcd(stride, combinations_) != 1) ++stride;
-  return combination(i % combinations_ * stride % combinations_);
+  return i % combinations_ * stride % combinations_;
+}
+
+std::string Wildcards::prompt_of(uint64_t i) const { return combination(index_of(i)); }
+
+std::vector<std::string> Wildcards::choices_of(uint64_t i) const {
+  std::string text;
+  std::vector<std::string> chosen;
+  append(sequence_, index_of(i), text, &chosen);
+  return chosen;
 }
 
 std::string literally(std::string_view text) {

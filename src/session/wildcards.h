@@ -21,6 +21,8 @@ class Wildcards {
   std::string combination(uint64_t index) const;
   // What candidate i (below 100000) gets: all combinations in turn, in an order in which a few already differ in every choice.
   std::string prompt_of(uint64_t i) const;
+  // What it gets of each choice that stands in no other, in the order of the text; of several prompts the prompt.
+  std::vector<std::string> choices_of(uint64_t i) const;
 
  private:
   struct Choice;
@@ -38,7 +40,8 @@ class Wildcards {
 
   static void count(Choice& choice);
   static uint64_t combinations_of(const Sequence& sequence);
-  static void append(const Sequence& sequence, uint64_t index, std::string& text);
+  static void append(const Sequence& sequence, uint64_t index, std::string& text, std::vector<std::string>* chosen);
+  uint64_t index_of(uint64_t i) const;
 
   Sequence sequence_;
   uint64_t combinations_ = 1;

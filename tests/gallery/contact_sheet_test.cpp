@@ -128,6 +128,23 @@ TEST(ContactSheet, NeedsNoTitle) {
   EXPECT_LT(ContactSheet(arrangement).render().height, height);
 }
 
+TEST(ContactSheet, TellsWhatWasChosen) {
+  const auto drawn = [](const std::string& choice) {
+    Arrangement arrangement = arrangement_of(4, {64, 64});
+    if (!choice.empty()) arrangement.choices = {choice, "cat", "cat", "cat"};
+    ContactSheet sheet(arrangement);
+    sheet.add(cell_of(1), plain(1, {64, 64}));
+    return sheet.render();
+  };
+  const Image without = drawn(""), cat = drawn("cat"), dog = drawn("dog"),
+              large = drawn("a very large dog that sleeps in the snow");
+  EXPECT_NE(cat.rgb, dog.rgb);
+  EXPECT_GT(cat.height, without.height);  // a line more below each picture
+  EXPECT_GT(large.height, cat.height);    // two where one is too short for the longest, and no more
+  EXPECT_EQ(large.height, drawn(std::string(500, 'x')).height);
+  EXPECT_EQ(large.width, cat.width);
+}
+
 TEST(ContactSheet, ShowsPicturesOfOtherShapes) {
   ContactSheet sheet(arrangement_of(2, {128, 128}, {{"size", {"128x64", "256x512"}}}));
   sheet.add(cell_of(1), plain(1, {128, 64}));
@@ -153,11 +170,13 @@ TEST(Fonts, SayWhichPackageHasWhatIsMissing) {
 TEST(Fonts, AreComplainedAboutOnce) {
   Arrangement arrangement = arrangement_of(3, {64, 64});
   arrangement.title = "\xf0\xb0\x80\x80";
+  arrangement.choices = {"\xf0\x9f\xab\xbf", "\xf0\x9f\xab\xbf", "\xf0\x9f\xab\xbf"};
   std::vector<std::string> warnings;
   ContactSheet sheet(arrangement, [&](const std::string& warning) { warnings.push_back(warning); });
   sheet.add(cell_of(1), plain(1, {64, 64}));
   sheet.render();
-  EXPECT_EQ(warnings.size(), 1u);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("fonts-noto-color-emoji"), std::string::npos);
 }
 
 TEST(Fonts, EndTextThatIsTooLong) {

@@ -54,12 +54,35 @@ TEST(Sentences, BeginWithOneAboutAllRows) {
   const auto first = [](const std::vector<Series>& series) { return sentences_about(series).at(0); };
   EXPECT_TRUE(sentences_about({}).empty());
   EXPECT_EQ(sentences_about(std::vector{at_28}).size(), 1u);
-  EXPECT_EQ(first({at_28, at_10}), "In both rows the picture changes by less than 2 % after 28 steps.");
-  EXPECT_EQ(first({at_10, at_28, at_10}), "In all 3 rows the picture changes by less than 2 % after 28 steps.");
-  EXPECT_EQ(first({at_10, never}), "In 1 of 2 rows the picture changes by less than 2 % after 10 steps.");
-  EXPECT_EQ(first({never, never}), "In none of 2 rows has the picture settled: it still changes by 2 % or more.");
+  EXPECT_EQ(first({at_28, at_10}), "In both rows the picture changes by less than 2 % after 28 steps, compared with 50 steps.");
+  EXPECT_EQ(first({at_10, at_28, at_10}),
+            "In all 3 rows the picture changes by less than 2 % after 28 steps, compared with 50 steps.");
+  EXPECT_EQ(first({at_10, never}),
+            "In 1 of 2 rows the picture changes by less than 2 % after 10 steps, compared with 50 steps.");
+  EXPECT_EQ(first({never, never}),
+            "In none of 2 rows has the picture settled: it still changes by 2 % or more, compared with 50 steps.");
   EXPECT_EQ(sentences_about(std::vector{at_28, never}).at(2),
             "guidance 7 — From 28 steps to 50 steps the picture still changes by 10.0 %.");
+}
+
+TEST(Sentences, NameWhatWasComparedOfWorkUnderWay) {
+  std::vector<Cell> a, b, c;
+  Series at_1 = series_with(a, {1, 28, 50}, {0.01, 0.01, 0}), at_10 = series_with(b, {10, 28}, {0.01, 0}),
+         alike = series_with(c, {10, 28}, {0.01, 0});
+  at_10.whole = alike.whole = false;
+  EXPECT_EQ(
+      sentences_about(std::vector{at_1, at_10})[0],
+      "In both rows the picture changes by less than 2 % after 10 steps, compared with the most steps so far in each row.");
+  EXPECT_EQ(sentences_about(std::vector{at_10, alike})[0],
+            "In both rows the picture changes by less than 2 % after 10 steps, compared with 28 steps, the most so far.");
+}
+
+TEST(Sentences, BeginWithWhatNamesTheRow) {
+  std::vector<Cell> a, b;
+  Series one = series_with(a, {10, 28}, {0.1, 0}), other = series_with(b, {10, 28}, {0.1, 0});
+  for (int i = 0; i < 100; ++i) one.label += "猫";
+  const std::string sentence = sentences_about(std::vector{one, other})[1];
+  EXPECT_EQ(sentence.find("… — From 10 steps to 28 steps"), std::string("guidance 7").size() + 70 * std::string("猫").size());
 }
 
 TEST(Jpeg, BeginsAndEndsLikeOne) {
@@ -118,7 +141,8 @@ TEST_F(Report, ComparesAlongSteps) {
   const Json report = Json::parse(text_of_file("report.json"));
   EXPECT_EQ(report["count"], 6);
   EXPECT_EQ(report["finished"], 5);
-  EXPECT_EQ(report["sentences"][0], "In 1 of 2 rows the picture changes by less than 2 % after 10 steps.");
+  EXPECT_EQ(report["sentences"][0],
+            "In 1 of 2 rows the picture changes by less than 2 % after 10 steps, compared with 20 steps.");
   EXPECT_EQ(report["sentences"][1],
             "guidance 3 — After 10 steps the picture changes by less than 2 %, compared with 20 steps.");
   ASSERT_EQ(report["series"].size(), 2u);
@@ -159,6 +183,18 @@ TEST_F(Report, IsAPageOfItsOwn) {
   EXPECT_EQ(json["cells"][0]["seed"], "18446744073709551615");
   EXPECT_TRUE(json["cells"][0]["picture"].get<std::string>().starts_with("data:image/jpeg;base64,/9j/"));
   EXPECT_TRUE(json["sentences"].empty());
+}
+
+TEST_F(Report, KnowsWhatRefiningNeeds) {
+  const std::string candidate = "\"candidates\":true,\"folder\":\"" + folder_.generic_string() + "\"";
+  Arrangement arrangement = arrangement_of({}, 2);
+  arrangement.candidates = true;
+  arrangement.choices = {"</script> & \"子犬\"", "cat"};
+  write_report(folder_, arrangement, std::vector{drawn(1, 5, 3, 0)});
+  EXPECT_NE(text_of_file("report.html").find(candidate), std::string::npos);
+  EXPECT_NE(text_of_file("report.html").find("\"label\":\"\\u003c/script> & \\\"子犬\\\"\""), std::string::npos);
+  write_report(folder_, arrangement_of({}, 2), std::vector{drawn(1, 5, 3, 0)});
+  EXPECT_NE(text_of_file("report.html").find("\"candidates\":false"), std::string::npos);
 }
 
 TEST_F(Report, ListsCellsAsCsv) {

@@ -54,9 +54,33 @@ TEST(Layout, OfAGachaIsAFlow) {
   EXPECT_EQ(arrangement.count, 3);
   EXPECT_EQ(arrangement.title, "a {red|blue} cat");
   EXPECT_NE(arrangement.lines[0].find("seeds from 7"), std::string::npos);
+  EXPECT_EQ(arrangement.choices, (std::vector<std::string>{"red", "blue", "red"}));
+  EXPECT_EQ(label_of(arrangement, 2), "blue");
+  EXPECT_TRUE(arrangement.candidates);
+  EXPECT_FALSE(layout_of(sweep(), "demo").candidates);
   EXPECT_EQ(label_of(wish, arrangement, tasks_of(wish)[1]), "seed 8, a blue cat");
   wish.grid.prompts = {"a cat"};
+  EXPECT_TRUE(layout_of(wish, "demo").choices.empty());
+  EXPECT_EQ(label_of(layout_of(wish, "demo"), 2), "");
   EXPECT_EQ(label_of(wish, arrangement, tasks_of(wish)[1]), "seed 8");
+}
+
+TEST(Layout, NamesEveryChoiceOfACandidate) {
+  Wish wish = sweep();
+  wish.kind = kGacha;
+  wish.count = 4;
+  wish.in_a_row = 2;
+  const auto choices = [&](const std::vector<std::string>& prompts) {
+    wish.grid.prompts = prompts;
+    return layout_of(wish, "demo").choices;
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(choices({"{ 子犬 |ねこ}、{雪|}"}), (Texts{"子犬 · 雪", "子犬 · 雪", "ねこ · —", "ねこ · —"}));
+  const std::string large = "白くてふわふわの、雪の中で眠っているとても大きな猫";  // 25 characters
+  EXPECT_EQ(choices({"{" + large + "|" + large + "}{雪|雪}"})[0],
+            large.substr(0, large.size() - std::string("猫").size()) + "… · 雪");
+  EXPECT_EQ(choices({"{" + large + "|" + large + "}"})[0], large);  // has the caption to itself
+  EXPECT_EQ(choices({"a cat", "a {red|red} dog"}), (Texts{"a cat", "a cat", "a red dog", "a red dog"}));
 }
 
 }  // namespace

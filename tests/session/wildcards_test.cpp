@@ -54,6 +54,19 @@ TEST(Wildcards, MayBeAvoided) {
 
 TEST(Wildcards, OfSeveralPrompts) { EXPECT_EQ(all_of({"a | b", "{c|d}"}), (Texts{"a | b", "c", "d"})); }
 
+TEST(Wildcards, TellWhatWasChosen) {
+  const Wildcards wildcards({"{a {red|blue} cat|fish} in the {|snow}, {alone}"});
+  for (uint64_t i = 0; i < 12; ++i) {
+    const Texts chosen = wildcards.choices_of(i);
+    ASSERT_EQ(chosen.size(), 2u);  // a choice within another is part of it, and a single option is none
+    EXPECT_EQ(chosen[0] + " in the " + chosen[1] + ", alone", wildcards.prompt_of(i));
+  }
+  EXPECT_EQ(Wildcards({"a cat"}).choices_of(5), Texts{});
+  EXPECT_EQ(Wildcards({R"({\{x\}|\{x\}})"}).choices_of(1), Texts{"{x}"});
+  const Wildcards prompts({"a {red|blue} cat", "a dog"});
+  for (uint64_t i = 0; i < 3; ++i) EXPECT_EQ(prompts.choices_of(i), Texts{prompts.prompt_of(i)});
+}
+
 TEST(Wildcards, PointAtWhatIsUnbalanced) {
   EXPECT_NE(refusal_of("a {red|blue cat").find("byte 2"), std::string::npos);
   EXPECT_NE(refusal_of("a red} cat").find("byte 5"), std::string::npos);

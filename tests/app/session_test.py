@@ -327,6 +327,9 @@ class Gacha(Sessions):
         prompts = [request["prompt"] for request in self.requests(document)]
         self.assertEqual(sorted(prompts), sorted([f"a {colour} {animal} in {{braces}}" for colour in ["red", "blue"]
                                                   for animal in ["cat", "dog"]] * 2))
+        page = (self.folder / document["report"]).read_text(encoding="utf-8")
+        captions = re.findall(r'"label":"(.*?)"', page)  # what was chosen
+        self.assertEqual([f"a {caption.replace(' · ', ' ')} in {{braces}}" for caption in captions], prompts)
         self.assertEqual([request["seed"] for request in self.requests(document)], list(range(1, 9)))
 
     # How many fit into a time is the library's to test: these look at no clock.

@@ -1,4 +1,5 @@
 // fude sweep: every combination of several steps, guidances, seeds and so on, on one sheet.
+#include <algorithm>
 #include <random>
 #include <string>
 #include <utility>
@@ -56,7 +57,13 @@ void declare(Options& options, Job& job) {
               [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text); });
   add_noise_option(options, sampling, request.noise);
   options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
-              [&](const std::string& text) { grid.samplers = names_in("--sampler", text); });
+              [&](const std::string& text) {
+                for (const std::string& name : names_in("--sampler", text)) {
+                  const std::string ours = sampler_from(name).value_or(name);
+                  if (std::find(grid.samplers.begin(), grid.samplers.end(), ours) == grid.samplers.end())
+                    grid.samplers.push_back(ours);
+                }
+              });
   options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
               [&](const std::string& text) { grid.shifts = numbers_in("--shift", text); });
   add_tiling_option(options, sampling, request.vae_tiling);

@@ -1,7 +1,5 @@
 // What happens before a request is drawn: its prompts become ids, its memory is planned, weights and activations get their places.
 
-#include "engine/engine_state.h"
-
 #include <algorithm>
 #include <functional>
 #include <future>
@@ -14,6 +12,7 @@
 #include "engine/calibrate.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
+#include "engine/engine_state.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
 #include "engine/request.h"
@@ -103,6 +102,7 @@ Request Engine::State::complete(const Request& request) const {
   if (full.width == 0) full.width = g.sample_size * zoom();
   if (full.height == 0) full.height = g.sample_size * zoom();
   if (!full.shift) full.shift = checkpoint.schedule().shift;
+  full.sampler = sampler_from(full.sampler).value_or(full.sampler);
   return full;
 }
 

@@ -309,6 +309,14 @@ class Pictures(CommandLine):
         self.assertEqual(unknown.code, 2, unknown)
         self.assertIn("error: --sampler dpm++ 2m does not exist. Use one of: euler", unknown.err)
 
+    def test_samplers_are_known_by_other_names(self):
+        for name in ["Euler", "EULER", "k_euler", "FlowMatchEulerDiscreteScheduler"]:
+            self.assertEqual(self.draw("a cat", "--sampler", name)["request"]["sampler"], "euler")
+        self.assert_refused(self.generate("a cat", "--sampler", "DPM++ 2M"), 2, "DPM++ 2M", "Use one of: euler")
+        outcome = self.run_fude("sweep", "a cat", "--sampler", "Euler,euler", *SMALL, "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertEqual(len(json.loads(outcome.out)["cells"]), 1)
+
     def test_from_refuses_what_holds_no_request(self):
         plain, text = self.folder / "plain.png", self.folder / "text.png"
         write_png(plain, {})

@@ -196,5 +196,17 @@ TEST(Requests, RefuseWhatCannotBeDrawn) {
   EXPECT_TRUE(refused([](Request& r) { r.sampler = "magic"; }));
 }
 
+TEST(Requests, TakeSamplersAsOtherProgramsNameThem) {
+  for (const std::string name :
+       {"euler", "Euler", "EULER", "k_euler", "sample_euler", "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"}) {
+    Request request;
+    request.sampler = name;
+    EXPECT_EQ(refusal_of(request), "") << name;
+    EXPECT_EQ(sampler_from(name), "euler") << name;
+  }
+  for (const std::string name : {"", "Euler a", "euler_ancestral", "dpmpp_2m", "DPM++ 2M"})
+    EXPECT_FALSE(sampler_from(name)) << name;
+}
+
 }  // namespace
 }  // namespace fude

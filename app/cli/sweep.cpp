@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -47,7 +48,7 @@ void declare(Options& options, Job& job) {
     job.random_seed = text == "random";
     if (!job.random_seed) grid.seeds = seeds_in("--seed", text);
   });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+  add_from_option(options, picture, job.from);
 
   const char* sampling = "Sampling";
   options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000, default 28",
@@ -121,8 +122,7 @@ int sweep_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    take_from_picture(*picture, job.wish, console);
-    job.random_seed = false;
+    job.random_seed = !take_from_picture(*picture, options, job.wish, console);
   }
   options.apply();
   if (!job.session.resume.empty()) {

@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "from_picture.h"
 #include "fude/error.h"
@@ -105,6 +106,7 @@ int gacha_command(const Arguments& arguments) {
   request.count = job.count;
   check_request(request);
   const uint64_t combinations = Wildcards(wish.grid.prompts).combinations();
+  if (const std::string choices = foreign_choices_in(wish.grid.prompts); !choices.empty()) console.warning(choices);
   wish.count = wish.minutes > 0 ? 1 : job.count;
   wish.in_a_row = wish.minutes > 0 ? kInARowOfMinutes : candidates_in_a_row(combinations, job.count);
   request.count = 1;

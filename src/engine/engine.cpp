@@ -15,6 +15,7 @@
 #include "engine/engine_state.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
+#include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "engine/request_work.h"
 #include "weights/text.h"
@@ -132,6 +133,8 @@ TokenIds Engine::State::ids_of(const Request& request, const std::function<void(
   std::vector<std::string> prompts;
   if (request.guidance > 1) prompts.push_back(request.negative);
   prompts.push_back(request.prompt);
+  if (warning)
+    if (const std::string foreign = foreign_syntax_in(prompts); !foreign.empty()) warning(foreign);
   return tokenize(tokenizers, prompts, warning);
 }
 

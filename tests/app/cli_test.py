@@ -386,6 +386,20 @@ class Pictures(CommandLine):
         self.assertEqual(outcome.code, 0, outcome)
         self.assertEqual(len(json.loads(outcome.out)["cells"]), 1)
 
+    def test_syntax_of_other_programs_is_named_once(self):
+        outcome = self.generate("a (cat:1.3), [dog], <lora:x:0.8> BREAK __animal__ {red|blue}", "--negative", "(worst quality:1.4)")
+        (warning,) = re.findall(r"^warning: (.*plain text.*)$", outcome.err, re.M)
+        for piece in ["(cat:1.3)", "[dog]", "<lora:x:0.8>", "BREAK", "fude gacha"]:
+            self.assertIn(piece, warning)
+        self.assertNotIn("plain text", self.generate("a {cat} (sitting) on a bench").err)
+        gacha = ["gacha", "--count", "2", "--steps", "1", "-W", "64", "-H", "64"]
+        outcome = self.run_fude(*gacha, "a {2::red|blue} {cat}", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        (warning,) = re.findall(r"^warning: (.*plain text.*)$", outcome.err, re.M)
+        self.assertIn("{2::red|blue}", warning)
+        for cell in json.loads(outcome.out)["cells"]:
+            self.assertTrue(json.loads(png_texts(self.folder / cell["path"])["fude"])["prompt"].endswith(" {cat}"))
+
     def test_from_refuses_what_holds_no_request(self):
         plain, text = self.folder / "plain.png", self.folder / "text.png"
         write_png(plain, {})

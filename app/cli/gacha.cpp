@@ -6,7 +6,9 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "engine/prompt_syntax.h"
 #include "engine/request.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -57,7 +59,7 @@ void declare(Options& options, Job& job) {
       throw Error(Code::bad_request, "--minutes must be above 0 and at most " + std::to_string(static_cast<int>(kMostMinutes)) +
                                          ", a week. Use --minutes 10.");
   });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+  add_from_option(options, picture, job.from);
 
   add_sampling_options(options, request);
   add_model_options(options, wish.files);
@@ -86,8 +88,7 @@ int gacha_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    take_from_picture(*picture, wish, console);
-    job.random_seed = false;
+    job.random_seed = !take_from_picture(*picture, options, wish, console);
   }
   options.apply();
   if (!job.session.resume.empty()) {
@@ -105,6 +106,7 @@ int gacha_command(const Arguments& arguments) {
   request.count = job.count;
   check_request(request);
   const uint64_t combinations = Wildcards(wish.grid.prompts).combinations();
+  if (const std::string choices = foreign_choices_in(wish.grid.prompts); !choices.empty()) console.warning(choices);
   wish.count = wish.minutes > 0 ? 1 : job.count;
   wish.in_a_row = wish.minutes > 0 ? kInARowOfMinutes : candidates_in_a_row(combinations, job.count);
   request.count = 1;

@@ -178,7 +178,7 @@ int generate_command(const Arguments& arguments) {
   if (!options.parse(arguments)) return 0;
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
-  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, job, console);
+  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, options, job, console);
   options.apply();
   if (!options.given("--prompt") && !options.given("--from")) {
     throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude generate \"a red bicycle\"");

@@ -185,8 +185,8 @@ void Options::apply() const {
 }
 
 std::optional<std::string> Options::given(const std::string& name) const {
-  const CLI::Option* option = app_->get_option(name);
-  if (option->count() == 0) return std::nullopt;
+  const CLI::Option* option = app_->get_option_no_throw(name);
+  if (!option || option->count() == 0) return std::nullopt;
   return option->results().back();
 }
 

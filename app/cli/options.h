@@ -50,7 +50,7 @@ class Options {
   bool parse(std::vector<std::string> arguments);
   // Runs what was declared. Error{bad_request}.
   void apply() const;
-  // The text given for an option, before it is applied.
+  // The text given for an option, before it is applied. Nothing also where the command has no such option.
   std::optional<std::string> given(const std::string& name) const;
   // The first option on the line that is none of these; empty: there is none.
   std::string given_besides(const std::vector<std::string>& names) const;

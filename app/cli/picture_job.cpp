@@ -2,9 +2,8 @@
 
 #include <utility>
 
-#include "engine/file.h"
+#include "from_picture.h"
 #include "picture_options.h"
-#include "saving.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -30,7 +29,7 @@ void add_picture_options(Options& options, PictureJob& job) {
                 request.batch = integer_from("--batch", text);
                 request.place = 0;
               });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+  add_from_option(options, picture, job.from);
 
   add_sampling_options(options, request);
 
@@ -54,10 +53,10 @@ void draw_again(const Provenance& provenance, std::string source, PictureJob& jo
   job.source = std::move(source);
 }
 
-void take_from_picture(const std::string& picture, PictureJob& job, const Console& console) {
-  const StoredPicture stored = read_picture(path_of(picture));
-  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+void take_from_picture(const std::string& picture, const Options& line, PictureJob& job, const Console& console) {
+  const StoredPicture stored = stored_in(picture, line, console);
   draw_again(stored.provenance, shown(picture), job);
+  job.random_seed = !has_seed(stored);
 }
 
 }  // namespace fude

@@ -27,7 +27,8 @@ void add_picture_options(Options& options, PictureJob& job);
 
 // Begins with a request that was drawn before; options change it.
 void draw_again(const Provenance& provenance, std::string source, PictureJob& job);
-// The request stored in a picture, by fude exactly or by another program as A1111 writes it. Error{io, bad_request}.
-void take_from_picture(const std::string& picture, PictureJob& job, const Console& console);
+// The request stored in a picture, by fude exactly or by another program in its way. `line` gives what is not to be taken from
+// it. Error{io, bad_request}.
+void take_from_picture(const std::string& picture, const Options& line, PictureJob& job, const Console& console);
 
 }  // namespace fude

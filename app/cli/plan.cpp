@@ -196,7 +196,7 @@ int plan_command(const Arguments& arguments) {
   options.add_text("Machine", "--card", "NAME", "a card that is not here: " + choices_of_card(), job.engine.card);
   if (!options.parse(arguments)) return 0;
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
-  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, job, console);
+  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, options, job, console);
   options.apply();
   if (!job.engine.card.empty() && options.given("--device"))
     throw Error(Code::bad_request, "--card and --device name two places to draw on. Leave one of them out.");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "console.h"
 #include "engine/file.h"
 #include "engine/request.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "gallery/history.h"
@@ -95,8 +97,12 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
     }
   }
   for (const std::string& picture : job.pictures) {
-    StoredPicture stored = read_picture(path_of(picture));
-    if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+    // Steps are refine's own, and another size needs the picture's.
+    const auto overrides = [&](const std::string& option) {
+      return option == "--steps" || (option == "--guidance" && job.refinement.guidance.has_value());
+    };
+    StoredPicture stored = stored_in(picture, overrides, console);
+    if (!has_seed(stored)) stored.provenance.request.seed = std::random_device{}();
     if (stored.provenance.request.width == 0 || stored.provenance.request.height == 0)
       refuse(shown(picture) + " does not tell its size. Draw it with fude generate --from, and refine that picture.");
     all.push_back({shown(picture), std::move(stored.provenance), {}, {}, {}});
@@ -234,7 +240,7 @@ void declare(Options& options, Job& job) {
   options.add_words(which, "numbers,--number", "N", "candidates of the last gacha, by the numbers on its sheet",
                     [&](const std::string& text) { job.numbers.push_back(text); });
   options.add_text(which, "--gacha", "FOLDER", "of another gacha than the last", job.gacha);
-  options.add_each(which, "--from", "FILE.png", "a picture; may be given several times",
+  options.add_each(which, "--from", "FILE", "a picture; may be given several times",
                    [&](const std::string& text) { job.pictures.push_back(text); });
   options.add_each(which, "--id", "ID", "an entry of fude history; may be given several times",
                    [&](const std::string& text) { job.ids.push_back(text); });

@@ -3,6 +3,8 @@
 #include <ctime>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -36,6 +38,15 @@ Request request_of(const Image& image, const Request& drawn, int64_t picture) {
   if (request.variation) request.variation->seed += static_cast<uint64_t>(picture);
   else request.seed = image.seed;
   return request;
+}
+
+// Of a picture that fude drew and another program saved again.
+std::optional<Parameters> own_parameters_in(std::span<const PictureText> texts) {
+  for (const std::string_view keyword : {kParametersKeyword, std::string_view("UserComment")}) {
+    Parameters parameters = parse_parameters(sound_text(texts, keyword));
+    if (parameters.field("Version").starts_with("fude ")) return parameters;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -157,14 +168,20 @@ StoredPicture read_picture(const fs::path& path) {
   const std::vector<uint8_t> bytes = read_file(path, kLargestPicture);
   StoredPicture stored;
   try {
-    const std::vector<PngText> texts = read_png_text(bytes);
+    const std::vector<PictureText> texts = read_picture_texts(bytes);
     if (const std::string_view exact = text_under(texts, kProvenanceKeyword); !exact.empty()) {
       stored.provenance = provenance_from_json(exact);
-    } else if (const std::string_view parameters = text_under(texts, kParametersKeyword); !parameters.empty()) {
-      stored.provenance = provenance_from(parse_parameters(parameters));
+    } else if (const std::optional<Parameters> own = own_parameters_in(texts)) {
+      stored.provenance = provenance_from(*own);
       stored.exact = false;
     } else {
-      throw Error(Code::bad_request, "no request is stored in it. Give a picture as fude or A1111 saved it.");
+      stored.foreign = foreign_picture_in(texts);
+      if (!stored.foreign)
+        throw Error(Code::bad_request,
+                    "no request is stored in it. Give a picture as fude, A1111 or ComfyUI saved it, before an editor or "
+                    "a web page took its texts away.");
+      stored.provenance = provenance_from(*stored.foreign);
+      stored.exact = false;
     }
     if (const std::string_view making = text_under(texts, kMakingKeyword); !making.empty())
       stored.making = making_from_json(making);

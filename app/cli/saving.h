@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "console.h"
+#include "engine/foreign/foreign.h"
 #include "engine/metadata.h"
 #include "fude/fude.h"
 #include "gallery/history.h"
@@ -73,9 +74,10 @@ class PictureSaver {
 struct StoredPicture {
   Provenance provenance;
   std::optional<Making> making;
-  bool exact = true;  // false: another program drew it, and only what its text tells is known
+  bool exact = true;                      // false: fude's own JSON is not there, and only what texts tell is known
+  std::optional<ForeignPicture> foreign;  // of another program: what it tells. The provenance is the nearest to it
 };
-// Error{io} when it cannot be read, Error{bad_request} when no request is stored in it.
+// Of a PNG, JPEG or WebP. Error{io} when it cannot be read, Error{bad_request} when no request is stored in it.
 StoredPicture read_picture(const std::filesystem::path& path);
 
 }  // namespace fude

@@ -18,6 +18,7 @@
 #include "engine/devices.h"
 #include "engine/file.h"
 #include "engine/request.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "gallery/report.h"
 #include "output.h"
@@ -400,14 +401,14 @@ void add_session_options(Options& options, const std::string& command, SessionOp
   add_output_options(options, session.output);
 }
 
-void take_from_picture(const std::string& picture, Wish& wish, const Console& console) {
-  const StoredPicture stored = read_picture(path_of(picture));
-  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+bool take_from_picture(const std::string& picture, const Options& line, Wish& wish, const Console& console) {
+  const StoredPicture stored = stored_in(picture, line, console);
   wish.grid.request = stored.provenance.request;
   wish.grid.request.batch = 1;
   wish.grid.request.place = 0;
   wish.files.no_t5 = stored.provenance.no_t5;
   if (!stored.provenance.dtype.empty()) wish.engine.dtype = stored.provenance.dtype;
+  return has_seed(stored);
 }
 
 void begin_session(Wish wish, const SessionOptions& options, const Console& console) {

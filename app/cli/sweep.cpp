@@ -1,4 +1,5 @@
 // fude sweep: every combination of several steps, guidances, seeds and so on, on one sheet.
+#include <algorithm>
 #include <random>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -46,7 +48,7 @@ void declare(Options& options, Job& job) {
     job.random_seed = text == "random";
     if (!job.random_seed) grid.seeds = seeds_in("--seed", text);
   });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+  add_from_option(options, picture, job.from);
 
   const char* sampling = "Sampling";
   options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000; default: the model's own",
@@ -56,7 +58,13 @@ void declare(Options& options, Job& job) {
               [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text); });
   add_noise_option(options, sampling, request.noise);
   options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
-              [&](const std::string& text) { grid.samplers = names_in("--sampler", text); });
+              [&](const std::string& text) {
+                for (const std::string& name : names_in("--sampler", text)) {
+                  const std::string ours = sampler_from(name).value_or(name);
+                  if (std::find(grid.samplers.begin(), grid.samplers.end(), ours) == grid.samplers.end())
+                    grid.samplers.push_back(ours);
+                }
+              });
   options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
               [&](const std::string& text) { grid.shifts = numbers_in("--shift", text); });
   add_tiling_option(options, sampling, request.vae_tiling);
@@ -111,8 +119,7 @@ int sweep_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    take_from_picture(*picture, job.wish, console);
-    job.random_seed = false;
+    job.random_seed = !take_from_picture(*picture, options, job.wish, console);
   }
   options.apply();
   if (!job.session.resume.empty()) {

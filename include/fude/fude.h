@@ -60,6 +60,9 @@ const std::vector<Noise>& all_noise();
 std::string_view name_of(Noise noise);                     // "torch-cpu", "torch-cpu-f16", "torch-2.11-cpu-f16" …
 std::optional<Noise> noise_from(std::string_view name);
 const std::vector<std::string>& sampler_names();           // the first is the default
+// Ours for a name as A1111, ComfyUI or diffusers write it ("Euler", "k_euler", "FlowMatchEulerDiscreteScheduler"); requests
+// take all.
+std::optional<std::string> sampler_from(std::string_view name);
 
 // Noise that is moved from the seed's towards another seed's, along the sphere both lie on.
 struct Variation {

@@ -1,7 +1,5 @@
 // What happens before a request is drawn: its prompts become ids, its memory is planned, weights and activations get their places.
 
-#include "engine/engine_state.h"
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -15,8 +13,10 @@
 #include "engine/calibrate.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
+#include "engine/engine_state.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
+#include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "engine/request_work.h"
 #include "weights/text.h"
@@ -109,6 +109,7 @@ Request Engine::State::complete(const Request& request) const {
   if (!full.steps) full.steps = own.steps;
   if (!full.guidance) full.guidance = own.guidance;
   if (full.draft && !full.draft->steps) full.draft->steps = own.steps;
+  full.sampler = sampler_from(full.sampler).value_or(full.sampler);
   return full;
 }
 
@@ -145,6 +146,8 @@ TokenIds Engine::State::ids_of(const Request& request, const std::function<void(
   std::vector<std::string> prompts;
   if (request.guidance > 1) prompts.push_back(request.negative);
   prompts.push_back(request.prompt);
+  if (warning)
+    if (const std::string foreign = foreign_syntax_in(prompts); !foreign.empty()) warning(foreign);
   return tokenize(tokenizers, prompts, warning);
 }
 

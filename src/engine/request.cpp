@@ -76,10 +76,9 @@ void check_request(const Request& request, int64_t largest_side) {
       refuse("--strength must be above 0 (nothing is redrawn) and at most 1 (all is). Use --strength 0.5.");
     }
   }
-  const std::vector<std::string>& samplers = sampler_names();
-  if (std::find(samplers.begin(), samplers.end(), request.sampler) == samplers.end()) {
+  if (!sampler_from(request.sampler)) {
     std::string names;
-    for (const std::string& name : samplers) names += (names.empty() ? "" : ", ") + name;
+    for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
     refuse("--sampler " + request.sampler + " does not exist. Use one of: " + names + ".");
   }
 }

@@ -428,6 +428,10 @@ TEST(ForeignGraphs, SayWhatTheyBeganFrom) {
   chosen["53"] = Json::parse(
       R"_({"class_type": "SDXL Empty Latent Image (rgthree)", "inputs": {"dimensions": "1216 x 832   (landscape)"}})_");
   EXPECT_EQ(read_graph(chosen).size, (Size{1216, 832}));
+  Json computed = graph();
+  computed["53"]["inputs"]["width"] = {"54", 0};
+  computed["54"] = Json::parse(R"({"class_type": "Integer Multiple", "inputs": {"integer": 512, "multiple": ["3", 0]}})");
+  EXPECT_FALSE(read_graph(computed).size);
 }
 
 TEST(ForeignGraphs, DoNotGuessPrompts) {
@@ -440,7 +444,9 @@ TEST(ForeignGraphs, DoNotGuessPrompts) {
   // Where another text tells it, that is read.
   EXPECT_EQ(read({{"prompt", json.dump()}, {"parameters", "a dog\n" + kFields}}).prompt, "a dog");
   EXPECT_EQ(read({{"prompt", graph().dump()}, {"parameters", "unknown\n" + kFields}}).prompt, "a cat");
-  json["26"]["inputs"] = Json::parse(R"({"a": ["26", 0]})");  // itself
+  json["26"] = Json::parse(R"({"class_type": "StringReplace", "inputs": {"string": "a cat", "find": "cat", "replace": "dog"}})");
+  EXPECT_FALSE(read_graph(json).prompt);
+  json["26"] = Json::parse(R"({"class_type": "Text", "inputs": {"a": ["26", 0]}})");  // itself
   EXPECT_FALSE(read_graph(json).prompt);
 }
 
@@ -467,8 +473,8 @@ TEST(Foreign, TellsOfDamageOnlyWhereItMatters) {
   FileBytes file = made_png({{"parameters", "a cat\n" + kFields}, {"Comment", "an editor"}});
   const std::string all(file.begin(), file.end());
   FileBytes comment = file, parameters = file;
-  comment[all.find("an editor")] ^= 1;
-  parameters[all.find("a cat")] ^= 1;
+  comment.at(all.find("an editor")) ^= 1;
+  parameters.at(all.find("a cat")) ^= 1;
   EXPECT_EQ(read(comment).prompt, "a cat");
   EXPECT_THROW(foreign_picture_in(read_picture_texts(parameters)), Error);
 }

@@ -2,8 +2,8 @@
 //   {"3": {"class_type": "KSampler", "inputs": {"seed": 5, "model": ["4", 0]}}},
 // where an input is a value or a link, [node, output]. Save nodes for JPEG and WebP put it into tags of EXIF as "prompt:{…}"
 // (comfy_extras/nodes_images.py), or {"prompt": {…}} into EXIF's comment. The request is found by following links up from the
-// picture to its first sampler, and from there to what that is fed with. Anybody may write nodes, so names of inputs are asked for
-// rather than names of nodes. Nothing recurses, and every walk visits a node once.
+// picture to its first sampler, and from there to what that is fed with. Anybody may write nodes, so names of inputs are asked
+// for rather than names of nodes. Nothing recurses, and every walk visits a node once.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -98,15 +98,23 @@ bool is_sampler(const Node& node) {
 
 using Names = std::initializer_list<std::string_view>;
 
+// Whether what comes out of a node is another thing than what goes in.
+bool computes(const Node& node) {
+  constexpr std::array<std::string_view, 9> kKinds = {"Math",      "Expression", "Multiple", "Replace", "Regex",
+                                                      "Substring", "Format",     "Switch",   "Generate"};
+  return std::any_of(kKinds.begin(), kKinds.end(), [&](std::string_view kind) { return node.has(kind); });
+}
+
 // The input through which a value passes: of that name, of a usual name, or the only one there is.
 const ForeignJson* passed_on(const Node& node, std::string_view name, bool is_text) {
+  if (computes(node)) return nullptr;
   const auto fits = [&](const ForeignJson& value) {
     return value.is_array() || (is_text ? value.is_string() : value.is_number());
   };
   if (const ForeignJson* same = node.input(name); same && fits(*same)) return same;
-  const std::vector<std::string_view> usual =
-      is_text ? std::vector<std::string_view>{"populatedtext", "text", "string", "value", "prompt"}
-              : std::vector<std::string_view>{"value", "seed", "noiseseed", "int", "integer", "float", "number"};
+  std::vector<std::string_view> usual = {"value"};
+  if (is_text) usual = {"populatedtext", "text", "string", "value", "prompt"};
+  else if (name.ends_with("seed")) usual = {"seed", "noiseseed", "value"};
   for (const std::string_view wanted : usual)
     for (const auto& [key, value] : node.inputs->items())
       if (folded(key) == wanted && fits(value)) return &value;

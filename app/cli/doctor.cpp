@@ -11,6 +11,7 @@
 #include "fude/fude.h"
 #include "options.h"
 #include "terminal.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -28,17 +29,15 @@ struct CachedModel {
 // The Stable Diffusion 3 models in the Hugging Face cache: folders models--OWNER--NAME.
 std::vector<CachedModel> cached_models(const std::string& hub) {
   std::vector<CachedModel> models;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path_of(hub), ignored)) {
-    std::string name = text_of(entry.path().filename());
+  for (const fs::path& folder : entries_of(path_of(hub))) {
+    std::string name = text_of(folder.filename());
     constexpr std::string_view kPrefix = "models--";
     if (!name.starts_with(kPrefix) || name.find("stable-diffusion-3") == std::string::npos) continue;
     name.erase(0, kPrefix.size());
     if (const size_t dashes = name.find("--"); dashes != std::string::npos) name.replace(dashes, 2, "/");
     CachedModel model{name};
-    for (const fs::directory_entry& snapshot : fs::directory_iterator(entry.path() / "snapshots", ignored)) {
-      model.whole = model.whole || fs::exists(snapshot.path() / "model_index.json", ignored);
-    }
+    for (const fs::path& snapshot : entries_of(folder / "snapshots"))
+      model.whole = model.whole || is_there(snapshot / "model_index.json");
     models.push_back(model);
   }
   std::sort(models.begin(), models.end(), [](const CachedModel& a, const CachedModel& b) { return a.id < b.id; });

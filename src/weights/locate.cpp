@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <system_error>
+#include <sstream>
 
 #include "fude/error.h"
 #include "weights/config.h"
+#include "weights/json_file.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -15,11 +16,6 @@ namespace fude {
 namespace fs = std::filesystem;
 
 namespace {
-
-bool is_there(const fs::path& path) {
-  std::error_code unreadable;
-  return fs::exists(path, unreadable);
-}
 
 // A name that stays in its folder on every system.
 bool is_plain_name(std::string_view name) {
@@ -54,9 +50,8 @@ WeightFiles read_index(const fs::path& index) {
 }
 
 bool has_pickles(const fs::path& folder) {
-  std::error_code unreadable;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, unreadable))
-    if (entry.path().extension() == ".bin" || entry.path().extension() == ".pt") return true;
+  for (const fs::path& entry : entries_of(folder))
+    if (entry.extension() == ".bin" || entry.extension() == ".pt") return true;
   return false;
 }
 
@@ -101,14 +96,13 @@ fs::path find_in_hub_cache(const fs::path& cache, std::string_view id) {
   if (!is_there(model)) fail("is neither a file or folder nor in the Hugging Face cache " + shown(cache));
 
   std::string commit;
-  if (std::ifstream reference(model / "refs" / "main"); reference) {
-    reference >> commit;
+  if (is_file(model / "refs" / "main")) {
+    std::istringstream(read_small_file(model / "refs" / "main")) >> commit;
     if (!is_plain_name(commit)) fail("has a damaged reference " + shown(model / "refs" / "main"));
   } else {  // downloaded by its commit: there is no branch, but then there is one snapshot
-    std::error_code unreadable;
-    for (const fs::directory_entry& entry : fs::directory_iterator(model / "snapshots", unreadable)) {
+    for (const fs::path& entry : entries_of(model / "snapshots")) {
       if (!commit.empty()) fail("is in the cache in several versions, none of them called main");
-      commit = text_of(entry.path().filename());
+      commit = text_of(entry.filename());
     }
   }
   const fs::path snapshot = model / "snapshots" / path_of(commit);

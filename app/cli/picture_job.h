@@ -7,6 +7,7 @@
 #include "engine/metadata.h"
 #include "fude/fude.h"
 #include "options.h"
+#include "output.h"
 
 namespace fude {
 
@@ -15,7 +16,7 @@ struct PictureJob {
   bool random_seed = true;
   ModelFiles files;
   EngineOptions engine;
-  std::string out = "outputs";
+  OutputPlace place;
   std::string from;
   std::string source;  // what is drawn again, as messages name it
   Provenance drawn;    // of that

@@ -27,6 +27,7 @@ struct Job {
   SessionOptions session;
   std::string from;
   bool random_seed = true;
+  size_t repeats = 0;  // values that came again on some axis
 };
 
 void declare(Options& options, Job& job) {
@@ -36,37 +37,38 @@ void declare(Options& options, Job& job) {
   options.add_each(picture, "prompt,--prompt,-p", "TEXT",
                    "what to draw; each further -p is a value of the axis. @FILE reads a file, - reads standard input",
                    [&](const std::string& text) { grid.prompts.push_back(prompt_from(text)); });
-  options.add(picture, "--prompts", "FILE", "prompts, one a line", [&](const std::string& file) {
-    for (std::string& prompt : prompts_in(file)) grid.prompts.push_back(std::move(prompt));
-  });
+  options.add(picture, "--prompts", "FILE", "prompts, one a line; a line that starts with # is a comment",
+              [&](const std::string& file) {
+                for (std::string& prompt : prompts_in(file)) grid.prompts.push_back(std::move(prompt));
+              });
   options.add_each(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; may be given several times",
-                   [&](const std::string& text) { grid.negatives.push_back(prompt_from(text)); });
-  add_size_options(options, picture, "the model's own size", request.width, request.height);
+                   [&](const std::string& text) { grid.negatives.push_back(text_from(text)); });
+  add_side_options(options, picture, "the model's own size", request.width, request.height);
   options.add(picture, "--size", "LIST", "such as 512x512,768x512",
-              [&](const std::string& text) { grid.sizes = sizes_in("--size", text); });
+              [&](const std::string& text) { grid.sizes = sizes_in("--size", text, &job.repeats); });
   options.add(picture, "--seed", "LIST", "default: one random seed for all", [&](const std::string& text) {
-    job.random_seed = text == "random";
-    if (!job.random_seed) grid.seeds = seeds_in("--seed", text);
+    job.random_seed = text == "random" || text == "-1";
+    if (!job.random_seed) grid.seeds = seeds_in("--seed", text, &job.repeats);
   });
   add_from_option(options, picture, job.from);
 
   const char* sampling = "Sampling";
   options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000; default: the model's own",
-              [&](const std::string& text) { grid.steps = integers_in("--steps", text); });
+              [&](const std::string& text) { grid.steps = integers_in("--steps", text, &job.repeats); });
   options.add(sampling, "--guidance,--guidance-scale,--cfg-scale", "LIST",
               "how closely to follow the prompt; 1 or less is off; default: the model's own",
-              [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text); });
+              [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text, &job.repeats); });
   add_noise_option(options, sampling, request.noise);
   options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
               [&](const std::string& text) {
-                for (const std::string& name : names_in("--sampler", text)) {
+                for (const std::string& name : names_in("--sampler", text, &job.repeats)) {
                   const std::string ours = sampler_from(name).value_or(name);
                   if (std::find(grid.samplers.begin(), grid.samplers.end(), ours) == grid.samplers.end())
                     grid.samplers.push_back(ours);
                 }
               });
   options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
-              [&](const std::string& text) { grid.shifts = numbers_in("--shift", text); });
+              [&](const std::string& text) { grid.shifts = numbers_in("--shift", text, &job.repeats); });
   add_tiling_option(options, sampling, request.vae_tiling);
   add_model_options(options, job.wish.files);
   add_machine_options(options, job.wish.engine);
@@ -85,6 +87,11 @@ void settle(std::vector<Value>& values, OfAll& of_all) {
 void settle(Job& job) {
   Grid& grid = job.wish.grid;
   Request& request = grid.request;
+  for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives}) {
+    const size_t given = texts->size();
+    *texts = without_repeats(*texts);
+    job.repeats += given - texts->size();
+  }
   settle(grid.prompts, request.prompt);
   settle(grid.negatives, request.negative);
   settle(grid.samplers, request.sampler);
@@ -96,7 +103,7 @@ void settle(Job& job) {
   settle(grid.sizes, size);
   request.width = size.width;
   request.height = size.height;
-  job.wish.dtypes = names_in("--dtype", job.wish.engine.dtype);
+  job.wish.dtypes = names_in("--dtype", job.wish.engine.dtype, &job.repeats);
   settle(job.wish.dtypes, job.wish.engine.dtype);
 }
 
@@ -132,6 +139,9 @@ int sweep_command(const Arguments& arguments) {
   if (!grid.sizes.empty() && (options.given("--width") || options.given("--height")))
     throw Error(Code::bad_request, "--size says what --width and --height say too. Give one or the other.");
   settle(job);
+  if (job.repeats > 0)
+    console.note(std::to_string(job.repeats) + (job.repeats == 1 ? " value came again and is" : " values came again and are") +
+                 " drawn once");
   job.session.names_seed = job.random_seed;
   if (job.random_seed) grid.request.seed = std::random_device{}();
   begin_session(std::move(job.wish), job.session, console);

@@ -59,16 +59,17 @@ class Usage(CommandLine):
     def test_bad_requests(self):
         for arguments, words in [
             (["--width", "0"], ["--width 0", "--width 16"]),
-            (["--width", "500"], ["--width 500", "multiple of 16", "--width 496"]),
+            (["--width", "100"], ["--width 100", "multiple of 16", "--width 96"]),
+            (["--width", "500"], ["--width 500", "the largest is 192", "--width 192"]),  # of this model
             (["--height", "-64"], ["--height -64", "--height 16"]),
-            (["-H", "1000000000"], ["--height 1000000000", "--height 6144"]),
+            (["-H", "1000000000"], ["--height 1000000000", "--height 192"]),
             (["-W", "99999999999999999999"], ["--width", "whole number"]),
             (["-W", "6144"], ["--width 6144", "--width "]),  # beyond the position table of this model
             (["--steps", "0"], ["--steps", "1 to 1000"]),
             (["--steps", "4.5"], ["--steps", '"4.5"']),
             (["--guidance", "nan"], ["--guidance"]),
             (["--guidance", "much"], ["--guidance", '"much"']),
-            (["--seed", "-1"], ["--seed", '"-1"']),
+            (["--seed", "-2"], ["--seed", '"-2"']),
             (["--seed", "18446744073709551616"], ["--seed"]),
             (["--count", "0"], ["--count"]),
             (["--noise", "pink"], ["--noise", "torch-cpu-bf16"]),
@@ -82,10 +83,10 @@ class Usage(CommandLine):
             (["--vram", "8 GB or so"], ["--vram"]),
             (["--ram", "0"], ["--ram", '"0"', "--ram 1536M"]),
             (["--ram", "1e300G"], ["--ram"]),
-            (["--prompt", "@no/such/file"], ["no/such/file"]),
         ]:
             with self.subTest(arguments=arguments):
                 self.assert_refused(self.generate("cat", *arguments, "--out", self.folder / "out"), 2, *words)
+        self.assert_refused(self.generate("--prompt", "@no/such/file"), 2, "no/such/file")
         self.assert_refused(self.generate(), 2, "no prompt")
         (self.folder / "latin1.txt").write_bytes(b"caf\xe9")
         self.assert_refused(self.generate("-p", "@latin1.txt"), 2, "UTF-8")

@@ -144,7 +144,7 @@ class Sweep(Sessions):
             (["--steps", "1,2000"], ["--steps", "1 to 1000"]),
             (["--guidance", "1..9:0.00001"], ["--guidance", "100000"]),
             (["--guidance", "nan"], ["--guidance"]),
-            (["--seed", "-1"], ["--seed"]),
+            (["--seed", "-2"], ["--seed"]),
             (["--seed", "1..100000", "--steps", "1..1000"], ["more than 100000 pictures"]),
             (["--size", "64x65"], ["--size", "16 pixels"]),
             (["--size", "64x6400000"], ["6400000"]),

@@ -358,10 +358,6 @@ Plan Engine::State::plan(const Request& asked) {
     plan.process.host += besides().host;
     plan.process.device += besides().device;
   }
-  for (std::string& remark : remarks_on(request, checkpoint)) {
-    remark[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(remark[0])));
-    plan.advice.push_back(std::move(remark));
-  }
   plan.nearest = std::move(nearest);
   placement = chosen;
   return plan;

@@ -185,7 +185,7 @@ class Pictures(CommandLine):
     def test_json_has_the_shape_of_the_contract(self):
         document = self.draw("a cat", "--seed", "18446744073709551615", "--count", "1")
         self.assertEqual(set(document), {"images", "seconds", "predicted_seconds", "step_seconds", "peak_bytes", "planned_bytes",
-                                         "streamed_bytes_per_step", "device", "dtype", "model", "request"})
+                                         "streamed_bytes_per_step", "device", "dtype", "model", "t5", "request"})
         self.assertEqual(set(document["seconds"]), {"load", "encode", "denoise", "decode", "save", "total"})
         self.assertEqual(set(document["peak_bytes"]), {"host", "device"})
         self.assertEqual(set(document["planned_bytes"]), {"host", "device"})

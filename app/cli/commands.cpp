@@ -25,14 +25,20 @@ std::string list_of(const std::string& prefix, const std::string& about, const s
     line.resize(kNameColumn, ' ');
     text += line + command.summary + '\n';
   }
-  return text + "\nEach command explains its options: " + prefix + ' ' + commands[0].name + " --help\n";
+  return text + "\nEach command explains its options: " + prefix + " help " + commands[0].name + '\n';
 }
 
 }  // namespace
 
 int run_command(const std::string& prefix, const std::string& about, const std::vector<Command>& commands,
                 const Arguments& arguments) {
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
+  const bool asks = !arguments.empty() && arguments[0] == "help";
+  if (asks && arguments.size() > 1) {  // of a command
+    Arguments asked(arguments.begin() + 1, arguments.end());
+    asked.emplace_back("--help");
+    return run_command(prefix, about, commands, asked);
+  }
+  if (arguments.empty() || asks || arguments[0] == "--help" || arguments[0] == "-h") {
     print(list_of(prefix, about, commands));
     return 0;
   }

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -137,8 +138,10 @@ std::string wrapped(std::string_view text, int width, int indent) {
 }
 
 void print(std::string_view text) {
+  errno = 0;
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  if (!written) throw Error(Code::io, "cannot write to standard output. Check where it is sent: the disk may be full.");
+  if (!written && errno != EPIPE)
+    throw Error(Code::io, "cannot write to standard output. Check where it is sent: the disk may be full.");
 }
 
 std::string text_of_seconds(double seconds) {

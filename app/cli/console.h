@@ -35,7 +35,8 @@ std::string shortened(std::string_view utf8, int columns);  // cut, with … at 
 // Breaks text at spaces so that no line is wider than `width`; every line but the first starts with `indent` spaces.
 std::string wrapped(std::string_view text, int width, int indent);
 
-// Prints to standard output. Error{io} when it cannot be written, as on a full disk.
+// Prints to standard output. Error{io} when it cannot be written, as on a full disk. Who stopped reading, as `head` does, wants
+// no more.
 void print(std::string_view text);
 
 std::string text_of_seconds(double seconds);  // "0.84 s", "34 s", "3 min 05 s", "1 h 05 min"

@@ -13,7 +13,7 @@
 #include "options.h"
 #include "terminal.h"
 #include "weights/locate.h"
-#include "weights/presence.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -39,17 +39,14 @@ bool holds_model(const fs::path& snapshot) {
 // The Stable Diffusion 3 models in the Hugging Face cache: folders models--OWNER--NAME.
 std::vector<CachedModel> cached_models(const std::string& hub) {
   std::vector<CachedModel> models;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path_of(hub), ignored)) {
-    std::string name = text_of(entry.path().filename());
+  for (const fs::path& folder : entries_of(path_of(hub))) {
+    std::string name = text_of(folder.filename());
     constexpr std::string_view kPrefix = "models--";
     if (!name.starts_with(kPrefix) || name.find("stable-diffusion-3") == std::string::npos) continue;
     name.erase(0, kPrefix.size());
     if (const size_t dashes = name.find("--"); dashes != std::string::npos) name.replace(dashes, 2, "/");
     CachedModel model{name};
-    for (const fs::directory_entry& snapshot : fs::directory_iterator(entry.path() / "snapshots", ignored)) {
-      model.whole = model.whole || holds_model(snapshot.path());
-    }
+    for (const fs::path& snapshot : entries_of(folder / "snapshots")) model.whole = model.whole || holds_model(snapshot);
     models.push_back(model);
   }
   std::sort(models.begin(), models.end(), [](const CachedModel& a, const CachedModel& b) { return a.id < b.id; });

@@ -6,7 +6,9 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "engine/prompt_syntax.h"
 #include "engine/request.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -39,16 +41,18 @@ void declare(Options& options, Job& job) {
                    "what to draw, with choices such as {red|blue}; may be given several times. @FILE reads a file, - reads "
                    "standard input",
                    [&](const std::string& text) { wish.grid.prompts.push_back(prompt_from(text)); });
-  options.add(picture, "--prompts", "FILE", "prompts, one a line", [&](const std::string& file) {
-    for (std::string& prompt : prompts_in(file)) wish.grid.prompts.push_back(std::move(prompt));
-  });
-  options.add(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
-              [&](const std::string& text) { request.negative = prompt_from(text); });
+  options.add(picture, "--prompts", "FILE", "prompts, one a line; a line that starts with # is a comment",
+              [&](const std::string& file) {
+                for (std::string& prompt : prompts_in(file)) wish.grid.prompts.push_back(std::move(prompt));
+              });
+  options.add_once(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
+                   "Give one, with commas in it.", [&](const std::string& text) { request.negative = text_from(text); });
   add_size_options(options, picture, "the model's own size", request.width, request.height);
   options.add(picture, "--seed", "N", "of the first candidate, random by default; candidate i uses seed + i - 1",
               [&](const std::string& text) {
-                job.random_seed = text == "random";
-                if (!job.random_seed) request.seed = unsigned_from("--seed", text);
+                const std::optional<uint64_t> seed = seed_from("--seed", text);
+                job.random_seed = !seed;
+                request.seed = seed.value_or(0);
               });
   options.add_integer(picture, "--count", "candidates, default " + std::to_string(kUsualCount), job.count);
   options.add(picture, "--minutes", "X", "as many candidates as can be drawn in this time", [&](const std::string& text) {
@@ -57,7 +61,7 @@ void declare(Options& options, Job& job) {
       throw Error(Code::bad_request, "--minutes must be above 0 and at most " + std::to_string(static_cast<int>(kMostMinutes)) +
                                          ", a week. Use --minutes 10.");
   });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+  add_from_option(options, picture, job.from);
 
   add_sampling_options(options, request);
   add_model_options(options, wish.files);
@@ -86,8 +90,7 @@ int gacha_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    take_from_picture(*picture, wish, console);
-    job.random_seed = false;
+    job.random_seed = !take_from_picture(*picture, options, wish, console);
   }
   options.apply();
   if (!job.session.resume.empty()) {
@@ -103,8 +106,9 @@ int gacha_command(const Arguments& arguments) {
   if (wish.grid.prompts.empty()) wish.grid.prompts.push_back(literally(request.prompt));
   request.prompt.clear();
   request.count = job.count;
-  check_request(request);
+  check_settings(request);
   const uint64_t combinations = Wildcards(wish.grid.prompts).combinations();
+  if (const std::string choices = foreign_choices_in(wish.grid.prompts); !choices.empty()) console.warning(choices);
   wish.count = wish.minutes > 0 ? 1 : job.count;
   wish.in_a_row = wish.minutes > 0 ? kInARowOfMinutes : candidates_in_a_row(combinations, job.count);
   request.count = 1;

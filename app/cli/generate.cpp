@@ -18,6 +18,7 @@
 #include "options.h"
 #include "output.h"
 #include "picture_job.h"
+#include "picture_options.h"
 #include "progress.h"
 #include "saving.h"
 #include "terminal.h"
@@ -93,17 +94,18 @@ void draw(PictureJob& job, const Console& console) {
   const Clock::time_point begin = Clock::now();
   if (job.random_seed) job.request.seed = std::random_device{}();
   if (job.request.count > 1) job.request.place = 0;  // of a picture that was drawn in a batch
-  check_request(job.request);
+  check_settings(job.request);
   job.files.model = model_or_default(job.files.model);
   job.files.hub_cache = hub_cache_folder();
-  PictureFolder folder(job.out);
-  if (!job.trace.empty()) check_writable(path_of(job.trace).parent_path());
+  const PicturePlace place(job.place, job.request.count);
+  if (!job.trace.empty()) check_writable_file(path_of(job.trace));
+  Bookkeeping books(console, job.engine);
 
   auto made = std::make_unique<Engine>(job.files, job.engine);
   const LeftAtTheEnd left(&made);
   Engine& engine = *made;
-  const Request request = engine.complete(job.request);
-  PictureSaver saver(engine, job.files, job.engine, console, "generate");
+  const Request request = completed(engine, job.request);
+  PictureSaver saver(engine, job.files, job.engine, books, "generate");
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));
   if (!job.drawn.model_hash.empty() && job.drawn.model_hash != engine.model_hash()) {
     console.warning(job.source + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
@@ -113,7 +115,7 @@ void draw(PictureJob& job, const Console& console) {
   ProgressBar bar(console);
   Trace trace;
   Json images = Json::array();
-  std::vector<std::string> paths;
+  FinishedPaths paths(!job.output.json);
   double save_seconds = 0;
   std::vector<double> step_seconds;  // of picture 0
 
@@ -128,17 +130,17 @@ void draw(PictureJob& job, const Console& console) {
     for (const std::string& advice : plan.advice)
       if (!job.output.json) console.note(advice);
   };
+  callbacks.not_kept = [&](const std::string& what) { books.not_kept(what); };
   if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };
 
   callbacks.finished = [&](const Image& image) {
     const Clock::time_point save_begin = Clock::now();
     if (paths.empty()) step_seconds = image.step_seconds;
     bar.clear();
-    const SavedPicture saved = saver.save(saver.encode(image, request, static_cast<int64_t>(paths.size())), folder);
+    const SavedPicture saved = saver.save(saver.encode(image, request, paths.count()), place);
     images.push_back(json_from(saved));
-    paths.push_back(text_of(saved.path));
     save_seconds += seconds_since(save_begin);
-    if (!job.output.json) print(paths.back() + '\n');
+    paths.add(saved.path);
   };
 
   try {
@@ -160,10 +162,9 @@ void draw(PictureJob& job, const Console& console) {
   } catch (const Error& error) {
     bar.clear();
     if (error.code() != Code::cancelled) throw;
-    std::string kept = paths.empty() ? "no picture was finished" : "finished and kept:";
-    for (const std::string& path : paths) kept += ' ' + path;
-    throw Error(Code::cancelled, "stopped; " + kept + ".");
+    throw Error(Code::cancelled, "stopped; " + paths.kept() + ".");
   }
+  paths.check();
 }
 
 }  // namespace
@@ -178,7 +179,7 @@ int generate_command(const Arguments& arguments) {
   if (!options.parse(arguments)) return 0;
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
-  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, job, console);
+  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, options, job, console);
   options.apply();
   if (!options.given("--prompt") && !options.given("--from")) {
     throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude generate \"a red bicycle\"");

@@ -2,15 +2,19 @@
 #include "history.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <system_error>
 
 #include "console.h"
 #include "engine/file.h"
 #include "fude/error.h"
+#include "gallery/csv.h"
+#include "session/ranges.h"
 #include "terminal.h"
+#include "trash.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -28,9 +32,8 @@ std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error
 
 // Nothing when nothing was ever drawn: looking makes no file.
 std::optional<History> existing_history() {
-  std::error_code error;
   const fs::path file = history_file();
-  if (!fs::exists(file, error) && !error) return std::nullopt;
+  if (kind_of(file) == PathKind::nothing) return std::nullopt;
   return History(file);
 }
 
@@ -52,6 +55,16 @@ std::string time_from(const std::string& option, std::string text) {
   bool fits = text.size() == 10 || text.size() == 16 || text.size() == 19;
   for (size_t i = 0; fits && i < text.size(); ++i)
     fits = kPattern[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == kPattern[i];
+  const auto number = [&](size_t at, size_t digits) {
+    return fits && at < text.size() ? std::stoi(text.substr(at, digits)) : 0;
+  };
+  const auto month = static_cast<unsigned>(number(5, 2)), day = static_cast<unsigned>(number(8, 2));
+  const bool exists =
+      std::chrono::year_month_day{std::chrono::year{number(0, 4)}, std::chrono::month{month}, std::chrono::day{day}}.ok() &&
+      number(11, 2) < 24 && number(14, 2) < 60 && number(17, 2) < 60;
+  if (fits && !exists)
+    refuse(option + ' ' + shown(text) + " is no day or time that there is. Write it as " + option +
+           " 2026-11-24 or \"2026-11-24 18:00\".");
   if (!fits) refuse(option + ' ' + shown(text) + " is no date. Write it as " + option + " 2026-11-24 or \"2026-11-24 18:00\".");
   return text;
 }
@@ -144,6 +157,54 @@ int star_command(const Arguments& arguments) {
   return 0;
 }
 
+int delete_command(const Arguments& arguments) {
+  std::vector<std::string> ids;
+  bool yes = false;
+  OutputOptions output;
+  Options options(
+      "history delete", "ID... [options]",
+      "Moves pictures to the trash and takes their entries out of the history, after a question. A picture that is taken back "
+      "from the "
+      "trash still carries its request, so fude generate --from FILE draws it again; its number and stars are gone.",
+      "  fude history delete 41\n"
+      "  fude history delete 41 42 57 --yes\n");
+  options.add_words("Entry", "ids,--id", "ID", "their numbers, as fude history shows them; also without --id",
+                    [&](const std::string& text) { ids.push_back(text); });
+  options.add_flag("Entry", "--yes,-y", "without a question", yes);
+  add_output_options(options, output);
+  if (!options.parse(arguments)) return 0;
+  options.apply();
+  const Console console(output.quiet, output.no_color);
+  if (ids.empty()) refuse("there is no number of an entry. Write it behind the command; fude history shows the numbers.");
+  std::vector<HistoryEntry> entries;
+  for (const std::string& id : without_repeats(ids)) entries.push_back(entry_named(id));
+
+  if (!yes) {
+    std::string question;
+    for (const HistoryEntry& entry : entries)
+      question +=
+          std::to_string(entry.id) + "  " + (is_missing(entry) ? "(missing) " : "") + one_line(text_of(entry.path)) + '\n';
+    question += std::string("Move ") +
+                (entries.size() == 1 ? "this picture" : "these " + std::to_string(entries.size()) + " pictures") +
+                " to the trash, and take the number and the stars out of the history?";
+    if (!terminal::is_terminal(terminal::Stream::input)) refuse(question + " There is no terminal to ask; say so with --yes.");
+    if (!console.confirmed(question)) throw Error(Code::cancelled, "nothing was deleted, as you said.");
+  }
+  History history(history_file());
+  Json deleted = Json::array();
+  for (const HistoryEntry& entry : entries) {
+    const bool had_file = !is_missing(entry);
+    const fs::path there = had_file ? move_to_trash(entry.path) : fs::path();
+    history.remove(entry.id);
+    deleted.push_back(
+        {{"id", entry.id}, {"path", text_of(entry.path)}, {"trash", there.empty() ? Json() : Json(text_of(there))}});
+    console.note(std::to_string(entry.id) + ": " + (had_file ? "in the trash" : "its file was gone before") +
+                 ", and no longer in the history");
+  }
+  if (output.json) print(dump(deleted));
+  return 0;
+}
+
 int export_command(const Arguments& arguments) {
   Which which;
   OutputOptions output;
@@ -175,6 +236,9 @@ int export_command(const Arguments& arguments) {
   if (to.empty()) {
     print(document);
   } else {
+    if (csv)
+      document.insert(
+          0, kUtf8Mark);  // people open the file with a spreadsheet; a program that reads standard output needs no mark
     write_file(path_of(to), std::vector<uint8_t>(document.begin(), document.end()));
     console.note(std::to_string(entries.size()) + " entries in " + to);
   }
@@ -199,9 +263,8 @@ void add_entry_option(Options& options, std::string& id) {
 void take_engine(const HistoryEntry& entry, const Options& options, ModelFiles& files, EngineOptions& engine) {
   if (!options.given("--model")) {
     files = entry.files;
-    std::error_code error;
     const fs::path model = path_of(files.model);
-    if (model.is_absolute() && !fs::exists(model, error)) {
+    if (model.is_absolute() && kind_of(model) == PathKind::nothing) {
       throw Error(Code::bad_checkpoint, "entry " + std::to_string(entry.id) + " was drawn with the model " + shown(model) +
                                             ", which is not there any more. Name it with --model.");
     }
@@ -211,10 +274,7 @@ void take_engine(const HistoryEntry& entry, const Options& options, ModelFiles& 
   engine.threads = entry.threads;
 }
 
-bool is_missing(const HistoryEntry& entry) {
-  std::error_code error;
-  return !fs::is_regular_file(entry.path, error);
-}
+bool is_missing(const HistoryEntry& entry) { return !is_file(entry.path); }
 
 int history_command(const Arguments& arguments) {
   const bool lists = arguments.empty() || (arguments[0].starts_with('-') && arguments[0] != "--help" && arguments[0] != "-h");
@@ -225,6 +285,7 @@ int history_command(const Arguments& arguments) {
                       {"run", "draw the request of an entry again", history_run_command},
                       {"verify", "draw an entry again and compare its file", history_verify_command},
                       {"star", "give stars to a picture", star_command},
+                      {"delete", "move a picture to the trash", delete_command},
                       {"export", "JSON, CSV, or a log of prompts", export_command}},
                      arguments);
 }

@@ -7,6 +7,7 @@
 
 #include "console.h"
 #include "engine/file.h"
+#include "gallery/csv.h"
 #include "history.h"
 #include "output.h"
 #include "saving.h"
@@ -82,13 +83,6 @@ std::string state_of_file(const HistoryEntry& entry) {
 
 std::string text_of_memory(const Bytes& bytes) {
   return text_of_bytes(bytes.host) + (bytes.device > 0 ? ", " + text_of_bytes(bytes.device) + " on the card" : "");
-}
-
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string cell = "\"";
-  for (const char c : text) cell += c == '"' ? "\"\"" : std::string(1, c);
-  return cell + '"';
 }
 
 }  // namespace
@@ -197,9 +191,10 @@ std::string description_of(const HistoryEntry& entry) {
 }
 
 std::string csv_of(const std::vector<HistoryEntry>& entries) {
-  std::string text =
-      "id,created,kind,rating,path,seed,width,height,steps,guidance,sampler,noise,model,model_hash,device,dtype,seconds,prompt,"
-      "negative\n";
+  const std::string names[] = {"id",     "created", "kind",     "rating",  "path",    "seed",  "width",
+                               "height", "steps",   "guidance", "sampler", "noise",   "model", "model_hash",
+                               "device", "dtype",   "seconds",  "prompt",  "negative"};
+  std::string text = csv_row(names);
   for (const HistoryEntry& entry : entries) {
     const Provenance& provenance = entry.provenance;
     const Request& request = provenance.request;
@@ -222,8 +217,7 @@ std::string csv_of(const std::vector<HistoryEntry>& entries) {
                                  text_of_number(entry.making.seconds.total),
                                  request.prompt,
                                  request.negative};
-    for (const std::string& cell : cells) text += (&cell == cells ? "" : ",") + csv_cell(cell);
-    text += '\n';
+    text += csv_row(cells);
   }
   return text;
 }

@@ -42,7 +42,7 @@ const std::vector<Command>& all_commands() {
 }
 
 int run(const Arguments& arguments) {
-  if (!arguments.empty() && (arguments[0] == "--version" || arguments[0] == "version")) {
+  if (!arguments.empty() && (arguments[0] == "--version" || arguments[0] == "-V" || arguments[0] == "version")) {
     print("fude " + version() + "\nbackends: " + backend_names() + "\nlibraries: " + libraries() + '\n');
     return 0;
   }

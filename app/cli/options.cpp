@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <numeric>
@@ -13,7 +14,9 @@
 #include "engine/file.h"
 #include "engine/request.h"
 #include "fude/error.h"
+#include "session/ranges.h"
 #include "terminal.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -21,6 +24,10 @@ namespace {
 
 constexpr int kHelpWidth = 100;
 constexpr size_t kNameColumn = 28;
+constexpr const char* kHistory = "history.sqlite3";
+constexpr const char* kEmbeddings = "embeddings";
+constexpr const char* kCalibration = "calibration.json";
+constexpr std::chrono::seconds kPatience(5);  // with a drive
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
 
@@ -99,6 +106,12 @@ void Options::add(std::string_view group, const std::string& names, const std::s
   declare(app_->add_option(names)->expected(1)->type_name(placeholder)->take_last(), group, meaning, std::move(apply));
 }
 
+void Options::add_once(std::string_view group, const std::string& names, const std::string& placeholder,
+                       const std::string& meaning, const std::string& several, std::function<void(const std::string&)> apply) {
+  add(group, names, placeholder, meaning, std::move(apply));
+  entries_.back().several = several;
+}
+
 void Options::add_each(std::string_view group, const std::string& names, const std::string& placeholder,
                        const std::string& meaning, std::function<void(const std::string&)> apply) {
   declare(app_->add_option(names)->expected(1)->type_name(placeholder)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll),
@@ -141,8 +154,8 @@ bool Options::parse(std::vector<std::string> arguments) {
   const std::string see_help = " See: fude " + command_ + " --help";
   bool help_wanted = false;
   add_flag("Other", "--help,-h", "show this help", help_wanted);
-  if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end() ||
-      std::find(arguments.begin(), arguments.end(), "-h") != arguments.end()) {
+  const auto texts = std::find(arguments.begin(), arguments.end(), "--");  // behind it nothing is an option
+  if (std::find(arguments.begin(), texts, "--help") != texts || std::find(arguments.begin(), texts, "-h") != texts) {
     print(help());
     return false;
   }
@@ -157,7 +170,8 @@ bool Options::parse(std::vector<std::string> arguments) {
     }
     const std::string typed = option->substr(0, option->find('='));
     if (typed.find(' ') != std::string::npos) {
-      refuse(shown(typed) + " looks like an option. Write a text that starts with a hyphen as --prompt=TEXT." + see_help);
+      refuse(shown(typed) + " looks like an option. Write a text that starts with a hyphen behind --, or as --prompt=TEXT." +
+             see_help);
     }
     std::vector<std::string> names;
     for (const Entry& entry : entries_) {
@@ -179,14 +193,17 @@ void Options::apply() const {
     if (entry.option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll) {
       for (const std::string& text : entry.option->results()) entry.apply(text);
     } else if (entry.option->count() > 0) {
+      if (entry.several && entry.option->count() > 1)
+        refuse("--" + entry.option->get_lnames()[0] + " is there " + std::to_string(entry.option->count()) + " times. " +
+               *entry.several);
       entry.apply(entry.option->results().back());
     }
   }
 }
 
 std::optional<std::string> Options::given(const std::string& name) const {
-  const CLI::Option* option = app_->get_option(name);
-  if (option->count() == 0) return std::nullopt;
+  const CLI::Option* option = app_->get_option_no_throw(name);
+  if (!option || option->count() == 0) return std::nullopt;
   return option->results().back();
 }
 
@@ -243,6 +260,11 @@ uint64_t unsigned_from(const std::string& option, const std::string& text) {
            option + " 42.");
   }
   return *number;
+}
+
+std::optional<uint64_t> seed_from(const std::string& option, const std::string& text) {
+  if (text == "random" || text == "-1") return std::nullopt;
+  return unsigned_from(option, text);
 }
 
 double number_from(const std::string& option, const std::string& text) {
@@ -317,11 +339,11 @@ void add_cache_option(Options& options, EngineOptions& engine) {
   options.add_flag("Machine", "--no-cache", "neither read nor write kept embeddings of prompts", [&engine] { engine.embeddings.clear(); });
 }
 
-void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
+void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
   const auto side = [&](const std::string& name, const std::string& names, int64_t& target) {
     options.add(group, names, "N", "pixels, a multiple of 16; default: " + usual, [name, &target](const std::string& text) {
       target = integer_from("--" + name, text);
-      check_side(name, target);
+      if (target < 16) check_side(name, target);  // what is too large is known of a model only
     });
   };
   side("width", "--width,-W", width);
@@ -340,6 +362,19 @@ std::vector<std::filesystem::path> demo_places() {
 
 }  // namespace
 
+void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
+  add_side_options(options, group, usual, width, height);
+  options.add(group, "--size", "WxH", "both at once, such as 768x512", [&](const std::string& text) {
+    if (options.given("--width") || options.given("--height"))
+      refuse("--size says what --width and --height say too. Give one or the other.");
+    const Size size = size_in("--size", text);
+    width = size.width;
+    height = size.height;
+    for (const auto& [name, pixels] : {std::pair{"width", width}, std::pair{"height", height}})
+      if (pixels < 16) check_side(name, pixels);
+  });
+}
+
 std::string model_or_default(const std::string& given) {
   if (!given.empty()) return given;
   if (const std::string named = terminal::environment("FUDE_MODEL"); !named.empty()) return named;
@@ -353,10 +388,8 @@ std::string model_or_default(const std::string& given) {
 }
 
 std::string demo_model() {
-  for (const std::filesystem::path& folder : demo_places()) {
-    std::error_code ignored;
-    if (std::filesystem::exists(folder / "model_index.json", ignored)) return text_of(folder);
-  }
+  for (const std::filesystem::path& folder : demo_places())
+    if (is_there(folder / "model_index.json")) return text_of(folder);
   return {};
 }
 
@@ -381,19 +414,25 @@ std::filesystem::path home_folder() {
   };
   for (const auto& [variable, below] : places) {
     const std::string named = terminal::environment(variable);
-    if (!named.empty()) return std::filesystem::absolute(path_of(named) / below);
+    if (named.empty()) continue;
+    std::filesystem::path home = absolute_of(path_of(named) / below);
+    static const bool there = answers({home / kHistory, home / kEmbeddings / "x", home / kCalibration}, kPatience);
+    if (there) return home;
+    throw Error(Code::io, "the drive that holds fude's own files in " + shown(home) +
+                              " does not answer. If it is a network's, mount it anew, or name "
+                              "another folder in FUDE_HOME.");
   }
   throw Error(Code::io,
               "there is no folder for fude's own files: neither FUDE_HOME nor HOME is set. Name a folder in FUDE_HOME.");
 }
 
-std::filesystem::path history_file() { return home_folder() / "history.sqlite3"; }
+std::filesystem::path history_file() { return home_folder() / kHistory; }
 
 std::vector<std::string> embedding_folders() {
-  const std::string folder = own_path("embeddings");
+  const std::string folder = own_path(kEmbeddings);
   return folder.empty() ? std::vector<std::string>() : std::vector{folder};
 }
 
-std::string calibration_file() { return own_path("calibration.json"); }
+std::string calibration_file() { return own_path(kCalibration); }
 
 }  // namespace fude

@@ -37,6 +37,9 @@ class Options {
                 std::string& target);
   void add_integer(std::string_view group, const std::string& names, const std::string& meaning, int64_t& target);
   void add_number(std::string_view group, const std::string& names, const std::string& meaning, double& target);
+  // A second one is refused, since it would silently take the place of the first; `several` says what to do instead.
+  void add_once(std::string_view group, const std::string& names, const std::string& placeholder, const std::string& meaning,
+                const std::string& several, std::function<void(const std::string&)> apply);
   // May be given several times: `apply` is called for each.
   void add_each(std::string_view group, const std::string& names, const std::string& placeholder, const std::string& meaning,
                 std::function<void(const std::string&)> apply);
@@ -50,7 +53,7 @@ class Options {
   bool parse(std::vector<std::string> arguments);
   // Runs what was declared. Error{bad_request}.
   void apply() const;
-  // The text given for an option, before it is applied.
+  // The text given for an option, before it is applied. Nothing also where the command has no such option.
   std::optional<std::string> given(const std::string& name) const;
   // The first option on the line that is none of these; empty: there is none.
   std::string given_besides(const std::vector<std::string>& names) const;
@@ -59,6 +62,7 @@ class Options {
   struct Entry {
     CLI::Option* option;
     std::function<void(const std::string&)> apply;
+    std::optional<std::string> several = {};  // of add_once
   };
   std::string help() const;
   void declare(CLI::Option* option, std::string_view group, const std::string& meaning,
@@ -76,6 +80,7 @@ std::string nearest_name(std::string_view typed, const std::vector<std::string>&
 // Error{bad_request} that names the option.
 int64_t integer_from(const std::string& option, const std::string& text);
 uint64_t unsigned_from(const std::string& option, const std::string& text);
+std::optional<uint64_t> seed_from(const std::string& option, const std::string& text);  // none: a random one, by "random" or -1
 double number_from(const std::string& option, const std::string& text);
 int64_t bytes_from(const std::string& option, const std::string& text);  // "8G", "1536M", "1.5GiB", plain bytes; units are of 1024
 
@@ -89,7 +94,9 @@ void add_output_options(Options& options, OutputOptions& output);
 void add_model_options(Options& options, ModelFiles& files, const std::string& names = "--model");
 void add_machine_options(Options& options, EngineOptions& engine);  // and where rates of the machine are kept
 void add_cache_option(Options& options, EngineOptions& engine);  // of commands that draw: embeddings are kept, unless --no-cache
-void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height);
+void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height);
+void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width,
+                      int64_t& height);  // and --size
 
 // --model when given, else FUDE_MODEL, else the demo model. Error{bad_checkpoint} that says how to get weights when there is
 // none.
@@ -97,7 +104,8 @@ std::string model_or_default(const std::string& given);
 std::string demo_model();        // the folder; empty when this build has none
 std::string hub_cache_folder();  // root of the Hugging Face cache, as its own libraries find it
 
-// What fude keeps for itself: FUDE_HOME, else the user's folder for such data. Error{io} when there is none.
+// What fude keeps for itself: FUDE_HOME, else the user's folder for such data. Error{io} when there is none, or its drive does
+// not answer.
 std::filesystem::path home_folder();
 std::filesystem::path history_file();
 // For EngineOptions; empty where there is no home.

@@ -2,9 +2,8 @@
 
 #include <utility>
 
-#include "engine/file.h"
+#include "from_picture.h"
 #include "picture_options.h"
-#include "saving.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -12,16 +11,19 @@ namespace fude {
 void add_picture_options(Options& options, PictureJob& job) {
   Request& request = job.request;
   const char* picture = "Picture";
-  options.add(picture, "prompt,--prompt,-p", "TEXT",
-              "what to draw; also without --prompt. @FILE reads a file, - reads standard input",
-              [&](const std::string& text) { request.prompt = prompt_from(text); });
-  options.add(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
-              [&](const std::string& text) { request.negative = prompt_from(text); });
+  options.add_once(picture, "prompt,--prompt,-p", "TEXT",
+                   "what to draw; also without --prompt. @FILE reads a file, - reads standard input",
+                   "Give one; fude sweep -p A -p B draws each of several.",
+                   [&](const std::string& text) { request.prompt = prompt_from(text); });
+  options.add_once(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
+                   "Give one, with commas in it.", [&](const std::string& text) { request.negative = text_from(text); });
   add_size_options(options, picture, "the model's own size", request.width, request.height);
-  options.add(picture, "--seed", "N", "0 to 18446744073709551615 or random (the default); picture i of several uses seed + i",
+  options.add(picture, "--seed", "N",
+              "0 to 18446744073709551615, or random (the default) or -1; picture i of several uses seed + i",
               [&](const std::string& text) {
-                job.random_seed = text == "random";
-                if (!job.random_seed) request.seed = unsigned_from("--seed", text);
+                const std::optional<uint64_t> seed = seed_from("--seed", text);
+                job.random_seed = !seed;
+                request.seed = seed.value_or(0);
               });
   options.add_integer(picture, "--count,--num-images-per-prompt", "pictures, default 1", request.count);
   options.add(picture, "--batch", "N",
@@ -30,7 +32,7 @@ void add_picture_options(Options& options, PictureJob& job) {
                 request.batch = integer_from("--batch", text);
                 request.place = 0;
               });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+  add_from_option(options, picture, job.from);
 
   add_sampling_options(options, request);
 
@@ -40,7 +42,7 @@ void add_picture_options(Options& options, PictureJob& job) {
   add_cache_option(options, job.engine);
 
   const char* result = "Result";
-  options.add_text(result, "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);
+  add_place_options(options, job.place);
   options.add_text(result, "--trace", "FILE", "write every stage of picture 0 as tensors to a .safetensors file", job.trace);
   add_output_options(options, job.output);
 }
@@ -54,10 +56,10 @@ void draw_again(const Provenance& provenance, std::string source, PictureJob& jo
   job.source = std::move(source);
 }
 
-void take_from_picture(const std::string& picture, PictureJob& job, const Console& console) {
-  const StoredPicture stored = read_picture(path_of(picture));
-  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+void take_from_picture(const std::string& picture, const Options& line, PictureJob& job, const Console& console) {
+  const StoredPicture stored = stored_in(picture, line, console);
   draw_again(stored.provenance, shown(picture), job);
+  job.random_seed = !has_seed(stored);
 }
 
 }  // namespace fude

@@ -7,6 +7,7 @@
 #include "engine/metadata.h"
 #include "fude/fude.h"
 #include "options.h"
+#include "output.h"
 
 namespace fude {
 
@@ -15,7 +16,7 @@ struct PictureJob {
   bool random_seed = true;
   ModelFiles files;
   EngineOptions engine;
-  std::string out = "outputs";
+  OutputPlace place;
   std::string from;
   std::string source;  // what is drawn again, as messages name it
   Provenance drawn;    // of that
@@ -27,7 +28,8 @@ void add_picture_options(Options& options, PictureJob& job);
 
 // Begins with a request that was drawn before; options change it.
 void draw_again(const Provenance& provenance, std::string source, PictureJob& job);
-// The request stored in a picture, by fude exactly or by another program as A1111 writes it. Error{io, bad_request}.
-void take_from_picture(const std::string& picture, PictureJob& job, const Console& console);
+// The request stored in a picture, by fude exactly or by another program in its way. `line` gives what is not to be taken from
+// it. Error{io, bad_request}.
+void take_from_picture(const std::string& picture, const Options& line, PictureJob& job, const Console& console);
 
 }  // namespace fude

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 #include "engine/file.h"
 #include "fude/error.h"
@@ -28,9 +29,13 @@ std::string choices_of_noise() {
 
 }  // namespace
 
-std::string prompt_from(const std::string& text) {
+std::string text_from(const std::string& text) {
   std::string prompt = text;
   if (text == "-") {
+    static bool taken = false;
+    if (std::exchange(taken, true))
+      throw Error(Code::bad_request,
+                  "- stands for standard input, which is read once. Give the other text in a file, as @FILE.");
     prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else if (text.starts_with('@')) {
     try {
@@ -48,6 +53,17 @@ std::string prompt_from(const std::string& text) {
   return prompt;
 }
 
+std::string prompt_from(const std::string& text) {
+  std::string prompt = text_from(text);
+  if (prompt.empty())
+    throw Error(Code::bad_request, "the prompt is empty" +
+                                       std::string(text == "-"             ? ": standard input holds nothing"
+                                                   : text.starts_with('@') ? ": " + shown(text.substr(1)) + " holds nothing"
+                                                                           : "") +
+                                       ". Write what to draw. To draw without a prompt, give a space: -p \" \"");
+  return prompt;
+}
+
 std::vector<std::string> prompts_in(const std::string& file) {
   std::vector<std::string> prompts;
   try {
@@ -57,15 +73,24 @@ std::vector<std::string> prompts_in(const std::string& file) {
       const size_t end = std::min(text.find('\n', begin), text.size());
       std::string line = text.substr(begin, end - begin);
       if (line.ends_with('\r')) line.pop_back();
-      if (line.find_first_not_of(" \t") != std::string::npos) prompts.push_back(line);
+      if (line.find_first_not_of(" \t") != std::string::npos && line[0] != '#') prompts.push_back(line);
       begin = end + 1;
     }
   } catch (const Error& error) {
     throw Error(Code::bad_request, "--prompts: " + std::string(error.what()));
   }
   if (prompts.empty())
-    throw Error(Code::bad_request, "--prompts " + shown(file) + " holds no prompt. Write one prompt a line.");
+    throw Error(Code::bad_request, "--prompts " + shown(file) +
+                                       " holds no prompt. Write one prompt a line; a line that starts with # is a comment.");
   return prompts;
+}
+
+Request completed(Engine& engine, const Request& asked) {
+  try {
+    return engine.complete(asked);
+  } catch (const Error&) {
+    return engine.plan(asked).request;  // refuses it too, and knows what fits
+  }
 }
 
 std::string choices_of_sampler() {

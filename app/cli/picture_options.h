@@ -10,10 +10,15 @@
 
 namespace fude {
 
-// "-" is standard input, "@file" a file, anything else the text itself. Error{bad_request}.
+// "-" is standard input, which is there for one text, "@file" a file, anything else the text itself. Error{bad_request}.
+std::string text_from(const std::string& text);
+// The same, and not empty: whatever was to fill it did not.
 std::string prompt_from(const std::string& text);
-// One prompt a line; empty lines are left out. Error{bad_request}.
+// One prompt a line; empty lines are left out, and so are those that start with #. Error{bad_request}.
 std::vector<std::string> prompts_in(const std::string& file);
+
+// With every default filled in. Error{bad_request}: a size that cannot be drawn is answered with one that can, in this memory too.
+Request completed(Engine& engine, const Request& asked);
 
 std::string choices_of_sampler();  // "euler, …"
 void add_sampling_options(Options& options, Request& request);  // one value of each; a sweep takes lists

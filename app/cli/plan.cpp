@@ -164,15 +164,10 @@ std::string text_of(const Told& told) {
 
 // ---- the command -----------------------------------------------------------------------------------------------------------
 
-// What is wrong, where, what to do.
-[[noreturn]] void refuse(const Told& told) {
-  const Plan& plan = told.plan;
-  const bool is_card = plan.process.device > plan.budget.device;
-  const int64_t needed = is_card ? plan.process.device : plan.process.host, allowed = is_card ? plan.budget.device : plan.budget.host;
-  std::string message = summary(plan.request) + " does not fit: it needs " + text_of_bytes(needed) + " of the " +
-                        (is_card ? "card's" : "computer's") + " memory and may take " + text_of_bytes(allowed) + ". ";
-  if (plan.nearest) message += "What fits: " + summary(*plan.nearest) + '.';
-  else message += std::string("Close other programs, allow more with ") + (is_card ? "--vram" : "--ram") + ", or leave T5 out with --no-t5.";
+// What is wrong, where, what to do: the plan says it all.
+[[noreturn]] void refuse(const Plan& plan) {
+  std::string message = summary(plan.request) + " does not fit: " + plan.advice.front();
+  if (plan.nearest) message += " What fits: " + summary(*plan.nearest) + '.';
   throw Error(Code::out_of_memory, message);
 }
 
@@ -196,11 +191,11 @@ int plan_command(const Arguments& arguments) {
   options.add_text("Machine", "--card", "NAME", "a card that is not here: " + choices_of_card(), job.engine.card);
   if (!options.parse(arguments)) return 0;
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
-  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, job, console);
+  if (const std::optional<std::string> picture = options.given("--from")) take_from_picture(*picture, options, job, console);
   options.apply();
   if (!job.engine.card.empty() && options.given("--device"))
     throw Error(Code::bad_request, "--card and --device name two places to draw on. Leave one of them out.");
-  check_request(job.request);
+  check_settings(job.request);
   job.files.model = model_or_default(job.files.model);
   job.files.hub_cache = hub_cache_folder();
 
@@ -208,7 +203,7 @@ int plan_command(const Arguments& arguments) {
   const Plan plan = engine.plan(job.request);
   const Told told{plan, engine, job.engine.card};
   print(job.output.json ? json_from(told).dump(2, ' ', false, Json::error_handler_t::replace) + '\n' : text_of(told));
-  if (!plan.fits) refuse(told);
+  if (!plan.fits) refuse(plan);
   return 0;
 }
 

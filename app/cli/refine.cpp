@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "console.h"
 #include "engine/file.h"
 #include "engine/request.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "gallery/history.h"
@@ -23,6 +25,7 @@
 #include "saving.h"
 #include "session/session.h"
 #include "terminal.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -54,7 +57,7 @@ struct Job {
   Refinement refinement;
   ModelFiles files;
   EngineOptions engine;
-  std::string out = "outputs";
+  OutputPlace place;
   OutputOptions output;
 };
 
@@ -71,9 +74,8 @@ struct Chosen {
 
 fs::path folder_of_gacha(const std::string& given) {
   if (!given.empty()) return path_of(given);
-  std::error_code error;
   std::optional<Session> last;
-  if (fs::exists(history_file(), error)) last = History(history_file()).last_session(std::string(kGacha));
+  if (is_there(history_file())) last = History(history_file()).last_session(std::string(kGacha));
   if (!last) refuse("there is no gacha whose numbers these could be. Draw one with fude gacha, or name its folder with --gacha.");
   return last->folder;
 }
@@ -95,8 +97,12 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
     }
   }
   for (const std::string& picture : job.pictures) {
-    StoredPicture stored = read_picture(path_of(picture));
-    if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+    // Steps are refine's own, and another size needs the picture's.
+    const auto overrides = [&](const std::string& option) {
+      return option == "--steps" || (option == "--guidance" && job.refinement.guidance.has_value());
+    };
+    StoredPicture stored = stored_in(picture, overrides, console);
+    if (!has_seed(stored)) stored.provenance.request.seed = std::random_device{}();
     if (stored.provenance.request.width == 0 || stored.provenance.request.height == 0)
       refuse(shown(picture) + " does not tell its size. Draw it with fude generate --from, and refine that picture.");
     all.push_back({shown(picture), std::move(stored.provenance), {}, {}, {}});
@@ -141,14 +147,20 @@ Request refined(const Chosen& chosen, const Refinement& refinement) {
     request.count = refinement.variations;
     request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = refinement.amount};
   }
-  check_request(request);
+  check_settings(request);
   return request;
 }
 
 // Draws for one chosen picture after the other; an engine is made anew where the model or the dtype changes.
 class Refining {
  public:
-  Refining(const Job& job, const Console& console) : job_(job), console_(console), folder_(job.out), bar_(console) {}
+  Refining(const Job& job, int64_t pictures, const Console& console)
+      : job_(job),
+        console_(console),
+        place_(job.place, pictures),
+        books_(console, job.engine),
+        bar_(console),
+        paths_(!job.output.json) {}
 
   void draw(const Chosen& chosen) {
     make_engine(chosen);
@@ -158,7 +170,7 @@ class Refining {
     if (!chosen.latents.empty()) engine_->remember(chosen.provenance.request, chosen.latents);
     Request request = refined(chosen, job_.refinement);
     if (!request.steps) request.steps = std::min(kUsualSteps, kUsualTimesOwn * *engine_->complete({}).steps);
-    request = engine_->complete(request);
+    request = completed(*engine_, request);
     int64_t picture = 0;
     Callbacks callbacks;
     callbacks.stop = &terminal::stop_requested();
@@ -169,14 +181,15 @@ class Refining {
     };
     callbacks.finished = [&](const Image& image) {
       bar_.clear();
-      save(chosen, saver_->save(saver_->encode(image, request, picture++), folder_));
+      save(chosen, saver_->save(saver_->encode(image, request, picture++), place_));
     };
+    callbacks.not_kept = [&](const std::string& what) { books_.not_kept(what); };
     engine_->generate(request, callbacks);
     bar_.finish();
   }
 
   void clear() { bar_.clear(); }
-  const std::vector<std::string>& paths() const { return paths_; }
+  const FinishedPaths& paths() const { return paths_; }
   const Json& images() const { return images_; }
 
  private:
@@ -205,26 +218,26 @@ class Refining {
     saver_.reset();
     engine_.reset();  // before the next takes memory
     engine_.emplace(files, options);
-    saver_.emplace(*engine_, files, options, console_, "refine");
+    saver_.emplace(*engine_, files, options, books_, "refine");
     made_of_ = key;
   }
 
   void save(const Chosen& chosen, const SavedPicture& saved) {
-    paths_.push_back(text_of(saved.path));
+    paths_.add(saved.path);
     Json image = {{"from", chosen.name}};
     image.update(json_from(saved));
     images_.push_back(image);
-    if (!job_.output.json) print(paths_.back() + '\n');
   }
 
   const Job& job_;
   const Console& console_;
-  PictureFolder folder_;
+  PicturePlace place_;
+  Bookkeeping books_;
   ProgressBar bar_;
   std::string made_of_;
   std::optional<Engine> engine_;
   std::optional<PictureSaver> saver_;
-  std::vector<std::string> paths_;
+  FinishedPaths paths_;
   Json images_ = Json::array();
 };
 
@@ -234,7 +247,7 @@ void declare(Options& options, Job& job) {
   options.add_words(which, "numbers,--number", "N", "candidates of the last gacha, by the numbers on its sheet",
                     [&](const std::string& text) { job.numbers.push_back(text); });
   options.add_text(which, "--gacha", "FOLDER", "of another gacha than the last", job.gacha);
-  options.add_each(which, "--from", "FILE.png", "a picture; may be given several times",
+  options.add_each(which, "--from", "FILE", "a picture; may be given several times",
                    [&](const std::string& text) { job.pictures.push_back(text); });
   options.add_each(which, "--id", "ID", "an entry of fude history; may be given several times",
                    [&](const std::string& text) { job.ids.push_back(text); });
@@ -253,14 +266,17 @@ void declare(Options& options, Job& job) {
                      refinement.strength);
   options.add_integer(how, "--variations", "pictures whose noise lies a little beside the chosen one's", refinement.variations);
   options.add_number(how, "--amount", "of a variation: 0 is the same picture, 1 another; default 0.15", refinement.amount);
-  options.add(how, "--variation-seed", "N", "of the first variation, default: the picture's seed + 1",
-              [&](const std::string& text) { refinement.variation_seed = unsigned_from("--variation-seed", text); });
+  options.add(how, "--variation-seed", "N", "of the first variation, or random; default: the picture's seed + 1",
+              [&](const std::string& text) {
+                refinement.variation_seed = seed_from("--variation-seed", text);
+                if (!refinement.variation_seed) refinement.variation_seed = std::random_device{}();
+              });
   add_tiling_option(options, how, refinement.vae_tiling);
 
   add_model_options(options, job.files);
   add_machine_options(options, job.engine);
   add_cache_option(options, job.engine);
-  options.add_text("Result", "--out", "FOLDER", "pictures are FOLDER/YYYY-MM-DD/NNNNN-SEED.png, default outputs", job.out);
+  add_place_options(options, job.place);
   add_output_options(options, job.output);
 }
 
@@ -269,7 +285,7 @@ void refuse_idle_options(const Options& options) {
   const auto is_given = [&](const std::vector<std::string>& names) {
     return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return options.given(name).has_value(); });
   };
-  const std::vector<std::string> another_size = {"--scale", "--width", "--height"};
+  const std::vector<std::string> another_size = {"--scale", "--width", "--height", "--size"};
   struct Need {
     std::string option;
     std::vector<std::string> one_of;
@@ -281,8 +297,8 @@ void refuse_idle_options(const Options& options) {
                         {"--variation-seed", {"--variations"}, "Add --variations 4."}};
   for (const Need& need : needs)
     if (options.given(need.option) && !is_given(need.one_of)) refuse(need.option + " changes nothing here. " + need.advice);
-  if (options.given("--scale") && options.given("--width") && options.given("--height"))
-    refuse("--scale changes nothing beside --width and --height. Leave one of them out.");
+  if (options.given("--scale") && (options.given("--size") || (options.given("--width") && options.given("--height"))))
+    refuse("--scale changes nothing beside --size, or --width and --height. Leave one of them out.");
 }
 
 }  // namespace
@@ -305,16 +321,15 @@ int refine_command(const Arguments& arguments) {
   const std::vector<Chosen> all = chosen_of(job, console);
   for (const Chosen& chosen : all) refined(chosen, job.refinement);  // refused before the work, not in its middle
 
-  Refining refining(job, console);
+  Refining refining(job, static_cast<int64_t>(all.size()) * std::max<int64_t>(1, job.refinement.variations), console);
   try {
     for (const Chosen& chosen : all) refining.draw(chosen);
   } catch (const Error& error) {
     refining.clear();
     if (error.code() != Code::cancelled) throw;
-    std::string kept = refining.paths().empty() ? "no picture was finished" : "finished and kept:";
-    for (const std::string& path : refining.paths()) kept += ' ' + path;
-    throw Error(Code::cancelled, "stopped; " + kept + ".");
+    throw Error(Code::cancelled, "stopped; " + refining.paths().kept() + ".");
   }
+  refining.paths().check();
   if (job.output.json)
     print(Json{{"images", refining.images()}}.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
   return 0;

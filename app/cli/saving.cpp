@@ -3,6 +3,8 @@
 #include <ctime>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "gallery/history.h"
 #include "options.h"
 #include "terminal.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -38,6 +41,15 @@ Request request_of(const Image& image, const Request& drawn, int64_t picture) {
   return request;
 }
 
+// Of a picture that fude drew and another program saved again.
+std::optional<Parameters> own_parameters_in(std::span<const PictureText> texts) {
+  for (const std::string_view keyword : {kParametersKeyword, std::string_view("UserComment")}) {
+    Parameters parameters = parse_parameters(sound_text(texts, keyword));
+    if (parameters.field("Version").starts_with("fude ")) return parameters;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string local_time() {
@@ -50,37 +62,25 @@ std::string local_time() {
 }
 
 std::string from_anywhere(const std::string& path) {
-  std::error_code error;
-  if (path.empty() || !fs::exists(path_of(path), error)) return path;
-  const fs::path absolute = fs::absolute(path_of(path), error);
-  return error ? path : text_of(absolute.lexically_normal());
+  if (path.empty() || !is_there(path_of(path))) return path;
+  return text_of(absolute_of(path_of(path)).lexically_normal());
 }
 
 struct PictureSaver::State {
-  const Console& console;
+  Bookkeeping& books;
   HistoryEntry common;  // what all pictures of the command share
-  std::optional<History> history;
-
-  void without_history(const Error& error) {
-    history.reset();
-    console.warning(std::string(error.what()) + " Pictures are saved all the same, but fude history will not know them.");
-  }
 
   SavedPicture keep(EncodedPicture picture, fs::path path) {
     picture.entry.path = std::move(path);
     SavedPicture saved{picture.entry.path, picture.seed, picture.width, picture.height, picture.entry.sha256};
-    try {
-      if (history) saved.id = history->add(picture.entry);
-    } catch (const Error& error) {
-      without_history(error);
-    }
+    books.with_history([&](History& history) { saved.id = history.add(picture.entry); });
     return saved;
   }
 };
 
-PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, const Console& console,
+PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, Bookkeeping& books,
                            std::string kind, fs::path session)
-    : state_(new State{console}) {
+    : state_(new State{books, {}}) {
   HistoryEntry& common = state_->common;
   common.kind = std::move(kind);
   common.provenance = {.model = engine.model_name(),
@@ -94,12 +94,8 @@ PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const 
     *path = from_anywhere(*path);
   common.threads = options.threads;
   common.session = std::move(session);
-  try {
-    state_->history.emplace(history_file());
-    if (!common.session.empty()) state_->history->add_session({common.kind, common.session, local_time()});
-  } catch (const Error& error) {
-    state_->without_history(error);
-  }
+  if (!common.session.empty())
+    books.with_history([&](History& history) { history.add_session({common.kind, common.session, local_time()}); });
 }
 
 PictureSaver::~PictureSaver() = default;
@@ -120,8 +116,8 @@ EncodedPicture PictureSaver::encode(const Image& image, const Request& drawn, in
   return encoded;
 }
 
-SavedPicture PictureSaver::save(EncodedPicture picture, PictureFolder& folder) {
-  fs::path path = folder.save(picture.png, picture.seed);
+SavedPicture PictureSaver::save(EncodedPicture picture, const PicturePlace& place) {
+  fs::path path = place.save(picture.png, picture.seed);
   return state_->keep(std::move(picture), std::move(path));
 }
 
@@ -131,21 +127,17 @@ SavedPicture PictureSaver::save_as(EncodedPicture picture, const fs::path& path)
 }
 
 void PictureSaver::recall(const fs::path& file, int64_t number) {
-  State& s = *state_;
-  if (!s.history) return;
-  try {
-    if (s.history->find(s.common.session, number)) return;
+  state_->books.with_history([&](History& history) {
+    HistoryEntry entry = state_->common;
+    if (history.find(entry.session, number)) return;
     const StoredPicture stored = read_picture(file);
-    HistoryEntry entry = s.common;
     entry.number = number;
-    entry.path = fs::absolute(file);
+    entry.path = absolute_of(file);
     entry.provenance = stored.provenance;
     entry.making = stored.making.value_or(Making{});
     entry.sha256 = sha256_of(read_file(file, kLargestPicture));
-    s.history->add(entry);
-  } catch (const Error& error) {
-    s.without_history(error);
-  }
+    history.add(entry);
+  });
 }
 
 Json json_from(const SavedPicture& picture) {
@@ -157,14 +149,20 @@ StoredPicture read_picture(const fs::path& path) {
   const std::vector<uint8_t> bytes = read_file(path, kLargestPicture);
   StoredPicture stored;
   try {
-    const std::vector<PngText> texts = read_png_text(bytes);
+    const std::vector<PictureText> texts = read_picture_texts(bytes);
     if (const std::string_view exact = text_under(texts, kProvenanceKeyword); !exact.empty()) {
       stored.provenance = provenance_from_json(exact);
-    } else if (const std::string_view parameters = text_under(texts, kParametersKeyword); !parameters.empty()) {
-      stored.provenance = provenance_from(parse_parameters(parameters));
+    } else if (const std::optional<Parameters> own = own_parameters_in(texts)) {
+      stored.provenance = provenance_from(*own);
       stored.exact = false;
     } else {
-      throw Error(Code::bad_request, "no request is stored in it. Give a picture as fude or A1111 saved it.");
+      stored.foreign = foreign_picture_in(texts);
+      if (!stored.foreign)
+        throw Error(Code::bad_request,
+                    "no request is stored in it. Give a picture as fude, A1111 or ComfyUI saved it, before an editor or "
+                    "a web page took its texts away.");
+      stored.provenance = provenance_from(*stored.foreign);
+      stored.exact = false;
     }
     if (const std::string_view making = text_under(texts, kMakingKeyword); !making.empty())
       stored.making = making_from_json(making);

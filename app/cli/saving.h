@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "console.h"
+#include "bookkeeping.h"
+#include "engine/foreign/foreign.h"
 #include "engine/metadata.h"
 #include "fude/fude.h"
 #include "gallery/history.h"
@@ -42,13 +43,12 @@ struct EncodedPicture {
   int64_t width = 0, height = 0;
 };
 
-// Saves the pictures of one command. What the history cannot keep (a read-only folder, a full disk, a database of a newer
-// version) costs a warning, never a picture.
+// Saves the pictures of one command.
 class PictureSaver {
  public:
   // files, options: what the engine was made of. kind: "generate", "sweep", "gacha", "refine". session: the folder of a sweep
   // or a gacha, which History::last_session finds again.
-  PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, const Console& console,
+  PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, Bookkeeping& books,
                std::string kind, std::filesystem::path session = {});
   ~PictureSaver();
   PictureSaver(const PictureSaver&) = delete;
@@ -58,7 +58,7 @@ class PictureSaver {
   // Safe to call from several threads.
   EncodedPicture encode(const Image& image, const Request& drawn, int64_t picture = 0, int64_t number = 0) const;
   // Error{io}.
-  SavedPicture save(EncodedPicture picture, PictureFolder& folder);
+  SavedPicture save(EncodedPicture picture, const PicturePlace& place);
   // The same at a path of the caller's.
   SavedPicture save_as(EncodedPicture picture, const std::filesystem::path& path);
   // A finished picture that the history does not know, since its process died before it could tell it.
@@ -73,9 +73,10 @@ class PictureSaver {
 struct StoredPicture {
   Provenance provenance;
   std::optional<Making> making;
-  bool exact = true;  // false: another program drew it, and only what its text tells is known
+  bool exact = true;                      // false: fude's own JSON is not there, and only what texts tell is known
+  std::optional<ForeignPicture> foreign;  // of another program: what it tells. The provenance is the nearest to it
 };
-// Error{io} when it cannot be read, Error{bad_request} when no request is stored in it.
+// Of a PNG, JPEG or WebP. Error{io} when it cannot be read, Error{bad_request} when no request is stored in it.
 StoredPicture read_picture(const std::filesystem::path& path);
 
 }  // namespace fude

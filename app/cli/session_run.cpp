@@ -18,12 +18,15 @@
 #include "engine/devices.h"
 #include "engine/file.h"
 #include "engine/request.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "gallery/report.h"
 #include "output.h"
+#include "picture_options.h"
 #include "saving.h"
 #include "session/layout.h"
 #include "terminal.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -72,6 +75,7 @@ class SessionRun {
         fresh_(fresh),
         options_(options),
         console_(console),
+        books_(console, session_.wish().engine),
         began_(began),
         noun_(session_.wish().kind == kSweep ? "cell" : "candidate"),
         progress_(console, noun_) {}
@@ -110,6 +114,7 @@ class SessionRun {
   const bool fresh_;
   const SessionOptions& options_;
   const Console& console_;
+  Bookkeeping books_;
   const Clock::time_point began_;
   const std::string noun_;
 
@@ -141,7 +146,8 @@ void SessionRun::run(std::unique_ptr<Engine> engine) {
   if (fresh_) saving_.add([this] { album_->prepare(); });
   look_for_finished();
   if (!fresh_) {
-    PictureSaver saver(*engine, session_.wish().files, session_.wish().engine, console_, session_.wish().kind, fs::absolute(session_.path()));
+    PictureSaver saver(*engine, session_.wish().files, session_.wish().engine, books_, session_.wish().kind,
+                       absolute_of(session_.path()));
     for (const Cell& cell : album_->cells()) saver.recall(cell.file, cell.number);
   }
   try {
@@ -204,8 +210,8 @@ void SessionRun::draw(std::unique_ptr<Engine> engine) {
 }
 
 void SessionRun::draw_all_of(Engine& engine, const std::string& dtype) {
-  PictureSaver saver(engine, session_.wish().files, session_.wish().engine, console_, session_.wish().kind,
-                     fs::absolute(session_.path()));
+  PictureSaver saver(engine, session_.wish().files, session_.wish().engine, books_, session_.wish().kind,
+                     absolute_of(session_.path()));
   fit_into_time();
   try {
     for (size_t next = 0;;) {
@@ -234,6 +240,7 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
   Callbacks callbacks;
   callbacks.stop = &terminal::stop_requested();
   callbacks.warning = [this](const std::string& text) { warn(text); };
+  callbacks.not_kept = [this](const std::string& what) { books_.not_kept(what); };
   callbacks.progress = [&](Progress progress) {
     saving_.check();
     if (progress.picture != current) {
@@ -358,9 +365,8 @@ void SessionRun::fit_into_time() {
 void SessionRun::end() {
   album_->finish();
   const double total = seconds_since(began_);
-  std::error_code ignored;
   const fs::path report = session_.path() / "report.html";
-  const bool has_sheet = fs::exists(session_.sheet(), ignored);
+  const bool has_sheet = is_there(session_.sheet());
   if (options_.output.json) {
     Json document = {{"kind", session_.wish().kind}, {"folder", text_of(session_.path())}};
     document["sheet"] = has_sheet ? Json(text_of(session_.sheet())) : Json();
@@ -400,14 +406,14 @@ void add_session_options(Options& options, const std::string& command, SessionOp
   add_output_options(options, session.output);
 }
 
-void take_from_picture(const std::string& picture, Wish& wish, const Console& console) {
-  const StoredPicture stored = read_picture(path_of(picture));
-  if (!stored.exact) console.warning(shown(picture) + " was not drawn by fude, so only what its text tells is taken from it.");
+bool take_from_picture(const std::string& picture, const Options& line, Wish& wish, const Console& console) {
+  const StoredPicture stored = stored_in(picture, line, console);
   wish.grid.request = stored.provenance.request;
   wish.grid.request.batch = 1;
   wish.grid.request.place = 0;
   wish.files.no_t5 = stored.provenance.no_t5;
   if (!stored.provenance.dtype.empty()) wish.engine.dtype = stored.provenance.dtype;
+  return has_seed(stored);
 }
 
 void begin_session(Wish wish, const SessionOptions& options, const Console& console) {
@@ -416,17 +422,19 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
   wish.created = local_time();
   for (const std::string& dtype : wish.dtypes) static_cast<void>(requested_dtype(dtype));
   count_of(wish);
+  const fs::path parent = folder_of_today(options.out);
+  check_writable(parent);
   const Clock::time_point began = Clock::now();
   EngineOptions first = wish.engine;
   if (!wish.dtypes.empty()) first.dtype = wish.dtypes.front();
   auto engine = std::make_unique<Engine>(wish.files, first);
-  wish.grid.request = engine->complete(wish.grid.request);
+  wish.grid.request = completed(*engine, wish.grid.request);
   for (const Task& task : tasks_of(wish)) static_cast<void>(engine->complete(task.request));
   wish.model_hash = engine->model_hash();
   for (std::string* file :
        {&wish.files.model, &wish.files.clip_l, &wish.files.clip_g, &wish.files.t5, &wish.files.vae, &wish.files.tokenizers})
     *file = from_anywhere(*file);
-  SessionFolder session = SessionFolder::create(path_of(options.out) / today(), wish);
+  SessionFolder session = SessionFolder::create(parent, wish);
   session.hold();
   if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
   if (wish.kind == kGacha) engine->keep_embeddings_in(text_of(session.embeddings()));

@@ -21,8 +21,9 @@ struct SessionOptions {
 // --out, --resume, --yes and what commands print.
 void add_session_options(Options& options, const std::string& command, SessionOptions& session);
 
-// The request stored in a picture, to be drawn anew. Error{io, bad_request}.
-void take_from_picture(const std::string& picture, Wish& wish, const Console& console);
+// The request stored in a picture, to be drawn anew. `line` gives what is not to be taken from it. False: no seed is stored in
+// it. Error{io, bad_request}.
+bool take_from_picture(const std::string& picture, const Options& line, Wish& wish, const Console& console);
 
 // A new session for this wish, drawn to its end. Error: what drawing throws, with the command that goes on.
 void begin_session(Wish wish, const SessionOptions& options, const Console& console);

@@ -1,4 +1,5 @@
 // fude sweep: every combination of several steps, guidances, seeds and so on, on one sheet.
+#include <algorithm>
 #include <random>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -25,6 +27,7 @@ struct Job {
   SessionOptions session;
   std::string from;
   bool random_seed = true;
+  size_t repeats = 0;  // values that came again on some axis
 };
 
 void declare(Options& options, Job& job) {
@@ -34,31 +37,38 @@ void declare(Options& options, Job& job) {
   options.add_each(picture, "prompt,--prompt,-p", "TEXT",
                    "what to draw; each further -p is a value of the axis. @FILE reads a file, - reads standard input",
                    [&](const std::string& text) { grid.prompts.push_back(prompt_from(text)); });
-  options.add(picture, "--prompts", "FILE", "prompts, one a line", [&](const std::string& file) {
-    for (std::string& prompt : prompts_in(file)) grid.prompts.push_back(std::move(prompt));
-  });
+  options.add(picture, "--prompts", "FILE", "prompts, one a line; a line that starts with # is a comment",
+              [&](const std::string& file) {
+                for (std::string& prompt : prompts_in(file)) grid.prompts.push_back(std::move(prompt));
+              });
   options.add_each(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; may be given several times",
-                   [&](const std::string& text) { grid.negatives.push_back(prompt_from(text)); });
-  add_size_options(options, picture, "the model's own size", request.width, request.height);
+                   [&](const std::string& text) { grid.negatives.push_back(text_from(text)); });
+  add_side_options(options, picture, "the model's own size", request.width, request.height);
   options.add(picture, "--size", "LIST", "such as 512x512,768x512",
-              [&](const std::string& text) { grid.sizes = sizes_in("--size", text); });
+              [&](const std::string& text) { grid.sizes = sizes_in("--size", text, &job.repeats); });
   options.add(picture, "--seed", "LIST", "default: one random seed for all", [&](const std::string& text) {
-    job.random_seed = text == "random";
-    if (!job.random_seed) grid.seeds = seeds_in("--seed", text);
+    job.random_seed = text == "random" || text == "-1";
+    if (!job.random_seed) grid.seeds = seeds_in("--seed", text, &job.repeats);
   });
-  options.add_text(picture, "--from", "FILE.png", "take the request stored in a picture; other options override it", job.from);
+  add_from_option(options, picture, job.from);
 
   const char* sampling = "Sampling";
   options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000; default: the model's own",
-              [&](const std::string& text) { grid.steps = integers_in("--steps", text); });
+              [&](const std::string& text) { grid.steps = integers_in("--steps", text, &job.repeats); });
   options.add(sampling, "--guidance,--guidance-scale,--cfg-scale", "LIST",
               "how closely to follow the prompt; 1 or less is off; default: the model's own",
-              [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text); });
+              [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text, &job.repeats); });
   add_noise_option(options, sampling, request.noise);
   options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
-              [&](const std::string& text) { grid.samplers = names_in("--sampler", text); });
+              [&](const std::string& text) {
+                for (const std::string& name : names_in("--sampler", text, &job.repeats)) {
+                  const std::string ours = sampler_from(name).value_or(name);
+                  if (std::find(grid.samplers.begin(), grid.samplers.end(), ours) == grid.samplers.end())
+                    grid.samplers.push_back(ours);
+                }
+              });
   options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
-              [&](const std::string& text) { grid.shifts = numbers_in("--shift", text); });
+              [&](const std::string& text) { grid.shifts = numbers_in("--shift", text, &job.repeats); });
   add_tiling_option(options, sampling, request.vae_tiling);
   add_model_options(options, job.wish.files);
   add_machine_options(options, job.wish.engine);
@@ -77,6 +87,11 @@ void settle(std::vector<Value>& values, OfAll& of_all) {
 void settle(Job& job) {
   Grid& grid = job.wish.grid;
   Request& request = grid.request;
+  for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives}) {
+    const size_t given = texts->size();
+    *texts = without_repeats(*texts);
+    job.repeats += given - texts->size();
+  }
   settle(grid.prompts, request.prompt);
   settle(grid.negatives, request.negative);
   settle(grid.samplers, request.sampler);
@@ -88,7 +103,7 @@ void settle(Job& job) {
   settle(grid.sizes, size);
   request.width = size.width;
   request.height = size.height;
-  job.wish.dtypes = names_in("--dtype", job.wish.engine.dtype);
+  job.wish.dtypes = names_in("--dtype", job.wish.engine.dtype, &job.repeats);
   settle(job.wish.dtypes, job.wish.engine.dtype);
 }
 
@@ -111,8 +126,7 @@ int sweep_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    take_from_picture(*picture, job.wish, console);
-    job.random_seed = false;
+    job.random_seed = !take_from_picture(*picture, options, job.wish, console);
   }
   options.apply();
   if (!job.session.resume.empty()) {
@@ -125,6 +139,9 @@ int sweep_command(const Arguments& arguments) {
   if (!grid.sizes.empty() && (options.given("--width") || options.given("--height")))
     throw Error(Code::bad_request, "--size says what --width and --height say too. Give one or the other.");
   settle(job);
+  if (job.repeats > 0)
+    console.note(std::to_string(job.repeats) + (job.repeats == 1 ? " value came again and is" : " values came again and are") +
+                 " drawn once");
   job.session.names_seed = job.random_seed;
   if (job.random_seed) grid.request.seed = std::random_device{}();
   begin_session(std::move(job.wish), job.session, console);

@@ -1,6 +1,7 @@
-// The only file of the program that calls the operating system: POSIX in one half, Win32 in the other.
+// With trash.cpp the only file of the program that calls the operating system: POSIX in one half, Win32 in the other.
 #include "terminal.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include <psapi.h>
 #include <shellapi.h>
 #else
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -120,13 +122,24 @@ int file_of(Stream stream) {
   return stream == Stream::input ? STDIN_FILENO : stream == Stream::output ? STDOUT_FILENO : STDERR_FILENO;
 }
 
-extern "C" void on_signal(int) {
-  if (stop.exchange(true)) std::_Exit(kCancelled);
+std::atomic<bool> asked_to_end{false};
+
+// A terminal that closes hangs up more than once, and a system that shuts down sends both; only a person presses Ctrl-C twice.
+extern "C" void on_signal(int signal) {
+  stop = true;
+  if (signal == SIGINT && asked_to_end.exchange(true)) std::_Exit(kCancelled);
 }
 
 }  // namespace
 
-std::vector<std::string> arguments(int argc, char** argv) { return {argv, argv + argc}; }
+std::vector<std::string> arguments(int argc, char** argv) {
+  // Else the next file that is opened would be standard output, and what is printed would go into it. What stands in for a
+  // stream that was closed cannot be written to, which print tells.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) == -1 && errno == EBADF && open("/dev/null", O_RDONLY) != stream) std::_Exit(1);
+  std::signal(SIGPIPE, SIG_IGN);  // who no longer reads the paths or the notes costs no picture
+  return {argv, argv + argc};
+}
 
 bool is_terminal(Stream stream) { return isatty(file_of(stream)) != 0; }
 
@@ -149,7 +162,7 @@ int width(Stream stream) {
 
 const std::atomic<bool>& stop_requested() {
   static const bool installed = [] {
-    for (const int signal : {SIGINT, SIGTERM}) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
       if (std::signal(signal, on_signal) == SIG_IGN) std::signal(signal, SIG_IGN);  // as nohup and background shells ask
     }
     return true;

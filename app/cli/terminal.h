@@ -11,14 +11,16 @@ namespace fude::terminal {
 
 enum class Stream { input, output, error };
 
-// The arguments as UTF-8; readies a Windows console for UTF-8 and colours. Called once, first.
+// The arguments as UTF-8. Also readies the streams: a Windows console for UTF-8 and colours, elsewhere for being closed or no
+// longer read. Called once, first.
 std::vector<std::string> arguments(int argc, char** argv);
 
 bool is_terminal(Stream stream);
 bool shows_unicode();      // of what is printed on standard error
 int width(Stream stream);  // columns; asked again each time, since windows are resized. 80 when unknown.
 
-// Becomes true at the first Ctrl-C (or request to terminate). A second one ends the process at once with exit code 130.
+// Becomes true at the first Ctrl-C, request to terminate, or hang-up. A second Ctrl-C ends the process at once with exit code
+// 130.
 const std::atomic<bool>& stop_requested();
 
 // The most memory that was resident at one time, mapped files included, in bytes; 0 when the system does not tell.

@@ -5,6 +5,9 @@
 //   result.images[0].rgb  // width·height·3 bytes
 //
 // Every failure is a fude::Error. Strings and paths are UTF-8. Nothing here prints, reads the environment or exits.
+//
+// Threads: functions that belong to no class, bench included, may be called from any thread at any time, and so may Engines
+// that are different objects. What may be called of one Engine at the same time is said there.
 #pragma once
 
 #include <atomic>
@@ -60,6 +63,9 @@ const std::vector<Noise>& all_noise();
 std::string_view name_of(Noise noise);                     // "torch-cpu", "torch-cpu-f16", "torch-2.11-cpu-f16" …
 std::optional<Noise> noise_from(std::string_view name);
 const std::vector<std::string>& sampler_names();           // the first is the default
+// Ours for a name as A1111, ComfyUI or diffusers write it ("Euler", "k_euler", "FlowMatchEulerDiscreteScheduler"); requests
+// take all.
+std::optional<std::string> sampler_from(std::string_view name);
 
 // Noise that is moved from the seed's towards another seed's, along the sphere both lie on.
 struct Variation {
@@ -190,6 +196,9 @@ struct Callbacks {
   // A prompt that was cut, a size the model was not trained for, steps that took far longer than planned. About the model and
   // the request, an engine says each once.
   std::function<void(const std::string&)> warning;
+  // Why something could not be kept for later requests (embeddings of a prompt, this machine's rates); the picture is none the
+  // worse.
+  std::function<void(const std::string&)> not_kept;
   std::function<void(const TraceTensor&)> trace;      // every stage of picture 0
   const std::atomic<bool>* stop = nullptr;            // set it to true: Error{cancelled} within a block's time
 };
@@ -277,6 +286,11 @@ struct BenchReport {
 BenchReport bench(const ModelFiles& files, const EngineOptions& options = {}, const BenchOptions& asked = {},
                   const BenchCallbacks& callbacks = {});
 
+// One request at a time: generate, plan, remember and keep_embeddings_in change the engine. Where one of them is under way, on
+// whatever thread, calling another (from a callback too) is refused with Error{bad_request}, and what is under way goes on
+// unharmed. So several threads may share an Engine if they take turns, or have one each: engines share no state but files,
+// which appear whole. device, dtype, model_name, model_hash and complete may be called at any time. Construction, destruction
+// and moves are not guarded: nothing else may use the engine meanwhile.
 class Engine {
  public:
   // Opens the checkpoint (headers and tokenizers only). Error: bad_checkpoint, bad_request.
@@ -299,7 +313,8 @@ class Engine {
   // One more of EngineOptions::embeddings.
   void keep_embeddings_in(const std::string& folder);
 
-  // What `generate` would need for it. Error{bad_request}.
+  // What `generate` would need for it. Error{bad_request}; for a size that this model does not draw it names the nearest that it
+  // does, and that fits the memory.
   Plan plan(const Request& request);
 
   // The request with every default filled in, checked. Error{bad_request}.

@@ -12,7 +12,7 @@ void euler(Backend& op, const Tensor& latents, const Tensor& velocity, const Ten
 
 const std::vector<Sampler>& samplers() {
   static const std::vector<Sampler> table = {
-      {"euler", "Euler", euler},
+      {"euler", "Euler", {"k_euler", "sample_euler", "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"}, euler},
   };
   return table;
 }
@@ -20,7 +20,23 @@ const std::vector<Sampler>& samplers() {
 const Sampler* find_sampler(std::string_view name) {
   for (const Sampler& sampler : samplers())
     if (sampler.name == name) return &sampler;
+  const std::string text = folded(name);
+  for (const Sampler& sampler : samplers()) {
+    if (folded(sampler.name) == text || folded(sampler.a1111_name) == text) return &sampler;
+    for (const std::string& other : sampler.other_names)
+      if (folded(other) == text) return &sampler;
+  }
   return nullptr;
+}
+
+std::string folded(std::string_view name) {
+  std::string text;
+  for (const char c : name) {
+    if (c >= 'A' && c <= 'Z') text += static_cast<char>(c - 'A' + 'a');
+    else if (c == '+') text += 'p';
+    else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) text += c;
+  }
+  return text;
 }
 
 }  // namespace fude

@@ -138,13 +138,14 @@ std::string key_of(const Backend& op, const DeviceInfo& device) {
   return device.description + ", " + device.library + ", " + std::string(name_of(op.dtype()));
 }
 
-void write_machines(const std::string& file, const Json& machines) {
+std::string write_machines(const std::string& file, const Json& machines) {
   const std::string text = Json{{"fude", version()}, {"machines", machines}}.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
   try {
     write_file(path_of(file), {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-  } catch (const Error&) {
-    // Costs the next process the time to measure.
+  } catch (const Error& error) {
+    return error.what();
   }
+  return {};
 }
 
 }  // namespace
@@ -238,11 +239,11 @@ bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool wa
   return learnt;
 }
 
-void keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates) {
-  if (file.empty()) return;
+std::string keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates) {
+  if (file.empty()) return {};
   Json machines = read_machines(file);
   machines[key_of(op, device)] = json_from(rates);
-  write_machines(file, machines);
+  return write_machines(file, machines);
 }
 
 }  // namespace fude

@@ -29,7 +29,7 @@ Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, s
 // that took no time tell nothing, and neither do those that took more than twice what the rates alone foresee: something else
 // disturbed them. Whether it is worth keeping.
 bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool waits);
-// Keeps them as rates_of does.
-void keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates);
+// Keeps them as rates_of does. Empty, or why the file could not be written: that costs the next process the time to measure.
+std::string keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates);
 
 }  // namespace fude

@@ -73,6 +73,11 @@ const std::vector<std::string>& sampler_names() {
   return names;
 }
 
+std::optional<std::string> sampler_from(std::string_view name) {
+  const Sampler* sampler = find_sampler(name);
+  return sampler ? std::optional(sampler->name) : std::nullopt;
+}
+
 std::string_view name_of(Stage stage) {
   switch (stage) {
     case Stage::load: return "load";

@@ -137,7 +137,7 @@ class Engine::State::Drawing {
     tell(Stage::encode, 0, 0, encoders);
     const TextEmbeddings embeddings = encode_text(op_, s_.checkpoint, s_.text, job_.ids, [&] { tell(Stage::encode, 0, ++done, encoders); });
     if (planning()) return embeddings;
-    s_.embeddings->keep(job_.ids, download(op_, embeddings));
+    s_.not_kept(callbacks_, "the embeddings of this prompt", s_.embeddings->keep(job_.ids, download(op_, embeddings)));
     result_.seconds.encode += clock.seconds();
     return embeddings;
   }

@@ -8,6 +8,7 @@
 
 #include "engine/file.h"
 #include "fude/error.h"
+#include "weights/paths.h"
 #include "weights/safetensors.h"
 #include "weights/text.h"
 
@@ -51,8 +52,7 @@ std::string bytes_of(const std::vector<int32_t>& ids) { return {reinterpret_cast
 
 // A file's name is a hash, so the key itself stands in it.
 std::optional<HostEmbeddings> read(const fs::path& path, const std::string& key) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) return {};
+  if (!is_file(path)) return {};
   try {
     const Safetensors file = Safetensors::open(path);
     const StoredTensor *named = file.find("key"), *tokens = file.find("embeddings"), *pooled = file.find("pooled");
@@ -62,7 +62,8 @@ std::optional<HostEmbeddings> read(const fs::path& path, const std::string& key)
       return {};
     HostEmbeddings found{*tokens->dtype, tokens->shape, pooled->shape, {tokens->bytes.begin(), tokens->bytes.end()},
                          {pooled->bytes.begin(), pooled->bytes.end()}};
-    fs::last_write_time(path, fs::file_time_type::clock::now(), error);  // the least recently used goes first
+    std::error_code ignored;
+    fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);  // the least recently used goes first
     return found;
   } catch (const Error&) {
     return {};  // a damaged file is written again
@@ -78,9 +79,10 @@ void make_room(const fs::path& folder) {
   std::vector<File> files;
   uint64_t total = 0;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().extension() != kEnding) continue;
-    files.push_back({entry.last_write_time(error), entry.file_size(error), entry.path()});
+  for (const fs::path& path : entries_of(folder)) {
+    if (path.extension() != kEnding || !is_file(path)) continue;
+    const fs::file_time_type used = fs::last_write_time(path, error);
+    files.push_back({error ? fs::file_time_type::min() : used, size_of_file(path).value_or(0), path});
     total += files.back().bytes;
   }
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.used < b.used; });
@@ -156,7 +158,8 @@ const HostEmbeddings* KeptEmbeddings::find(const std::string& wanted, DType dtyp
   return nullptr;
 }
 
-void KeptEmbeddings::keep(const TokenIds& ids, const HostEmbeddings& embeddings) {
+std::string KeptEmbeddings::keep(const TokenIds& ids, const HostEmbeddings& embeddings) {
+  std::string why_not;
   const size_t prompts = ids.clip_l.size();
   for (size_t prompt = 0; prompt < prompts; ++prompt) {
     const std::string name = key(ids, prompt, embeddings.dtype);
@@ -170,12 +173,13 @@ void KeptEmbeddings::keep(const TokenIds& ids, const HostEmbeddings& embeddings)
                            stored_tensor("embeddings", one.dtype, one.tokens_shape, one.tokens),
                            stored_tensor("pooled", one.dtype, one.pooled_shape, one.pooled)});
         make_room(path_of(folder));
-      } catch (const Error&) {
-        // A folder that cannot be written costs time at the next run, not this picture.
+      } catch (const Error& error) {
+        why_not = error.what();
       }
     }
     remember(name, std::move(one));
   }
+  return why_not;
 }
 
 const HostEmbeddings* KeptEmbeddings::remember(std::string key, HostEmbeddings embeddings) {

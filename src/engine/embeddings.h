@@ -34,7 +34,8 @@ class KeptEmbeddings {
 
   // Of all prompts; null when one is missing. Valid until the next call.
   const HostEmbeddings* find(const TokenIds& ids, DType dtype);
-  void keep(const TokenIds& ids, const HostEmbeddings& embeddings);
+  // Empty, or why some folder could not be written: that costs time at the next run, not this picture.
+  std::string keep(const TokenIds& ids, const HostEmbeddings& embeddings);
 
  private:
   struct Entry {  // of one prompt

@@ -1,7 +1,5 @@
 // What happens before a request is drawn: its prompts become ids, its memory is planned, weights and activations get their places.
 
-#include "engine/engine_state.h"
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -15,8 +13,10 @@
 #include "engine/calibrate.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
+#include "engine/engine_state.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
+#include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "engine/request_work.h"
 #include "weights/text.h"
@@ -98,9 +98,12 @@ Engine::State::State(OpenedModel model, const EngineOptions& asked, std::unique_
   outside = resident_memory();
 }
 
-Request Engine::State::complete(const Request& request) const {
+int64_t Engine::State::largest_side() const { return checkpoint.mmdit().pos_embed_max * checkpoint.mmdit().patch * zoom(); }
+
+// The request with every default, and whatever size it asks for.
+Request Engine::State::filled(const Request& request) const {
   const MmditGeometry& g = checkpoint.mmdit();
-  check_request(request, g.pos_embed_max * g.patch * zoom());
+  check_settings(request);
   Request full = request;
   if (full.width == 0) full.width = g.sample_size * zoom();
   if (full.height == 0) full.height = g.sample_size * zoom();
@@ -109,7 +112,31 @@ Request Engine::State::complete(const Request& request) const {
   if (!full.steps) full.steps = own.steps;
   if (!full.guidance) full.guidance = own.guidance;
   if (full.draft && !full.draft->steps) full.draft->steps = own.steps;
+  full.sampler = sampler_from(full.sampler).value_or(full.sampler);
   return full;
+}
+
+// The nearest size that the model draws.
+Size Engine::State::nearest_size(const Request& full) const {
+  return {nearest_side(full.width, largest_side()), nearest_side(full.height, largest_side())};
+}
+
+Request Engine::State::complete(const Request& request) const {
+  const Request full = filled(request);
+  check_size(full, nearest_size(full));
+  return full;
+}
+
+// Error{bad_request} that advises `nearest`, unless that is the request's size.
+void Engine::State::check_size(const Request& full, const Size& nearest) const {
+  const std::string why = why_no_side("width", full.width, largest_side()) + why_no_side("height", full.height, largest_side());
+  if (!why.empty()) {
+    std::string advice;
+    if (nearest.width != full.width) advice += " --width " + std::to_string(nearest.width);
+    if (nearest.height != full.height) advice += " --height " + std::to_string(nearest.height);
+    throw Error(Code::bad_request, why + "The nearest size that works is" + advice + '.');
+  }
+  check_sizes(full, largest_side());  // of a draft
 }
 
 int64_t Engine::State::zoom() const { return int64_t{1} << (checkpoint.vae().block_out_channels.size() - 1); }
@@ -145,6 +172,8 @@ TokenIds Engine::State::ids_of(const Request& request, const std::function<void(
   std::vector<std::string> prompts;
   if (request.guidance > 1) prompts.push_back(request.negative);
   prompts.push_back(request.prompt);
+  if (warning)
+    if (const std::string foreign = foreign_syntax_in(prompts); !foreign.empty()) warning(foreign);
   return tokenize(tokenizers, prompts, warning);
 }
 
@@ -186,16 +215,23 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   const std::string slow = why_slow(result.plan, options, batch, step_seconds);
   if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
   was_slow = !slow.empty();
-  if (rates && !callbacks.trace) learn_from(result, foreseen, begun, opened > 0);
+  if (rates && !callbacks.trace)
+    not_kept(callbacks, "the rates of this machine", learn_from(result, foreseen, begun, opened > 0));
   return result;
 }
 
-// `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests.
-void Engine::State::learn_from(const Result& result, Seconds foreseen, double begun, bool is_first) {
+// `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests. Empty, or why it is
+// not kept.
+std::string Engine::State::learn_from(const Result& result, Seconds foreseen, double begun, bool is_first) {
   Seconds taken = result.seconds;
   taken.load -= begun;
   if (!is_first) foreseen.load = foreseen.encode = 0;
-  if (learn(*rates, foreseen, taken, waits_on_host(result.plan))) keep_rates(*backend, device, options.calibration, *rates);
+  if (!learn(*rates, foreseen, taken, waits_on_host(result.plan))) return {};
+  return keep_rates(*backend, device, options.calibration, *rates);
+}
+
+void Engine::State::not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why) {
+  if (!why.empty() && callbacks.not_kept && told_not_kept.insert(what).second) callbacks.not_kept(what + ": " + why);
 }
 
 std::vector<Result> Engine::State::generate(const std::vector<Request>& requests, const Callbacks& asked) {
@@ -224,17 +260,33 @@ Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
+Engine::State::Turn::Turn(State& state) : state_(state) {
+  if (state.busy.exchange(true))
+    throw Error(Code::bad_request,
+                "this Engine is at work already, on another thread or in the call that this callback belongs to. Let "
+                "threads take turns with it, or make an Engine for each.");
+}
+
 Result Engine::generate(const Request& request, const Callbacks& callbacks) {
+  const State::Turn turn(*state_);
   return std::move(state_->generate(std::vector{request}, callbacks).front());
 }
 std::vector<Result> Engine::generate(const std::vector<Request>& requests, const Callbacks& callbacks) {
+  const State::Turn turn(*state_);
   return state_->generate(requests, callbacks);
 }
 void Engine::remember(const Request& request, const std::vector<float>& latents) {
+  const State::Turn turn(*state_);
   state_->drafts[State::draft_key(complete(request), 0)] = latents;
 }
-void Engine::keep_embeddings_in(const std::string& folder) { state_->embeddings->keep_in(folder); }
-Plan Engine::plan(const Request& request) { return state_->plan(request); }
+void Engine::keep_embeddings_in(const std::string& folder) {
+  const State::Turn turn(*state_);
+  state_->embeddings->keep_in(folder);
+}
+Plan Engine::plan(const Request& request) {
+  const State::Turn turn(*state_);
+  return state_->plan(request);
+}
 Request Engine::complete(const Request& request) const { return state_->complete(request); }
 const std::string& Engine::device() const { return state_->device_name; }
 const std::string& Engine::dtype() const { return state_->dtype_name; }

@@ -1,6 +1,7 @@
 // What an Engine keeps between requests.
 #pragma once
 
+#include <atomic>
 #include <future>
 #include <map>
 #include <memory>
@@ -37,13 +38,30 @@ struct OpenedModel {
 struct Engine::State {
   class Drawing;  // draw.cpp
 
+  // What changes the engine happens while one of these lives. Error{bad_request} where another does.
+  class Turn {
+   public:
+    explicit Turn(State& state);
+    ~Turn() { state_.busy = false; }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    State& state_;
+  };
+  std::atomic<bool> busy = false;
+
   State(const ModelFiles& files, const EngineOptions& options);
   State(const ModelFiles& files, const EngineOptions& options, std::unique_ptr<Backend> backend);
   State(std::future<OpenedModel> opening, const EngineOptions& options, std::unique_ptr<Backend> backend);
   State(OpenedModel opened, const EngineOptions& options, std::unique_ptr<Backend> backend);
 
   Request complete(const Request& request) const;
-  void learn_from(const Result& result, Seconds foreseen, double begun, bool is_first);
+  Request filled(const Request& request) const;
+  int64_t largest_side() const;  // pixels
+  Size nearest_size(const Request& full) const;
+  void check_size(const Request& full, const Size& nearest) const;
+  std::string learn_from(const Result& result, Seconds foreseen, double begun, bool is_first);
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
   Result generate(const Request& request, const Callbacks& callbacks);
 
@@ -67,6 +85,8 @@ struct Engine::State {
   bool fits(const Job& job) { return placement && fits(needs(job), room()); }
   static bool fits(Bytes needed, Bytes room) { return needed.device <= room.device && needed.host <= room.host; }
   std::optional<Placement> choose(const Job& job, Bytes room);
+  Size largest_that_fits(Request request);
+  Bytes besides() const;  // of the process, and not for placing: driver, libraries, the program, what is in passing
   std::optional<Request> nearest_that_fits(const Job& job, Bytes room);
   std::string why_not(const Job& job, Bytes room);
   int64_t most_blocks(int64_t room);
@@ -81,6 +101,7 @@ struct Engine::State {
   Arenas measure(const Job& job);
 
   void draw(const Job& job, const Callbacks& callbacks, Result& result);
+  void not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why);
   static std::string draft_key(const Request& request, int64_t picture);
 
   Checkpoint checkpoint;
@@ -111,6 +132,7 @@ struct Engine::State {
   std::vector<double> step_seconds;                              // of it, without the first of each run of steps
   std::set<std::string> told;                                    // remarks on requests
   bool was_slow = false;                                         // the request before it: a person knows
+  std::set<std::string> told_not_kept;                           // of what a person knows that it is not kept
   int64_t place_in_series = 0, pictures_done = 0, pictures = 0;  // which request it is; of all of them
 };
 

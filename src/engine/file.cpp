@@ -7,12 +7,15 @@
 #include <system_error>
 
 #include "fude/error.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
 
 namespace fude {
 namespace {
+
+constexpr size_t kBlock = 4096;  // bytes that a full disk does not take, whereas it may take a name
 
 // Standard streams do not promise to say why they failed, but leave errno alone where the system sets it.
 std::string reason_of(int error) { return error == 0 ? "the system gives no reason" : std::generic_category().message(error); }
@@ -22,14 +25,16 @@ std::string reason_of(int error) { return error == 0 ? "the system gives no reas
                             ". Free some space or choose another folder; nothing was left there.");
 }
 
+void check_name(const fs::path& path) {
+  if (const std::string why = why_not_replaced(path); !why.empty())
+    throw Error(Code::io, "cannot write " + shown(path) + ": " + why + ". Choose another name.");
+}
+
 void make_folder(const fs::path& folder) {
-  std::error_code error;
-  if (folder.empty() || fs::is_directory(folder, error)) return;
-  fs::create_directories(folder, error);
-  if (error && !fs::is_directory(folder)) {
-    throw Error(Code::io, "cannot make the folder " + shown(folder) + ": " + error.message() +
-                              ". Choose a folder in which you may write.");
-  }
+  std::error_code reason;
+  if (folder.empty() || make_folders(folder, reason)) return;
+  throw Error(Code::io, "cannot make the folder " + shown(folder) + ": " + reason.message() +
+                            ". Choose a folder in which you may write.");
 }
 
 // A file under a name nobody else uses, removed when it goes out of scope.
@@ -68,13 +73,9 @@ class Draft {
 }  // namespace
 
 std::vector<uint8_t> read_file(const fs::path& path, uint64_t limit) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  std::string reason;
-  if (!fs::exists(status)) reason = "there is no such file";
-  else if (fs::is_directory(status)) reason = "it is a folder";
-  else if (!fs::is_regular_file(status)) reason = "it is not a regular file";
-  else if (fs::file_size(path, error) > limit) reason = "it is larger than " + std::to_string(limit >> 20) + " MiB";
+  std::string reason = why_no_file(path);
+  const uint64_t size = size_of_file(path).value_or(0);
+  if (reason.empty() && size > limit) reason = "it is larger than " + std::to_string(limit >> 20) + " MiB";
   errno = 0;
   std::ifstream file;
   if (reason.empty()) {
@@ -84,7 +85,7 @@ std::vector<uint8_t> read_file(const fs::path& path, uint64_t limit) {
   if (!reason.empty()) {
     throw Error(Code::io, "cannot read " + shown(path) + ": " + reason + ". Check the path and that you may read the file.");
   }
-  std::vector<uint8_t> bytes(static_cast<size_t>(fs::file_size(path)));
+  std::vector<uint8_t> bytes(static_cast<size_t>(size));
   file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<size_t>(file.gcount()));
   return bytes;
@@ -92,6 +93,7 @@ std::vector<uint8_t> read_file(const fs::path& path, uint64_t limit) {
 
 void write_file(const fs::path& path, std::span<const uint8_t> bytes) {
   make_folder(path.parent_path());
+  check_name(path);
   const Draft draft(path, bytes);
   flush_to_disk(draft.path());  // else a power cut may leave the name without the bytes
   std::error_code error;
@@ -99,9 +101,15 @@ void write_file(const fs::path& path, std::span<const uint8_t> bytes) {
   if (error) fail_to_write(path, error.message());
 }
 
+void check_writable_file(const fs::path& path) {
+  check_writable(path.parent_path());
+  check_name(path);
+}
+
 void check_writable(const fs::path& folder) {
   make_folder(folder);
-  const Draft draft(folder / "fude", {});
+  const std::vector<uint8_t> block(kBlock);
+  const Draft draft(folder / "fude", block);
 }
 
 }  // namespace fude

@@ -25,5 +25,7 @@ bool flush_to_disk(const std::filesystem::path& path);
 
 // Error{io} unless a file can be made in the folder, which is made when missing: asked before the work, not after it.
 void check_writable(const std::filesystem::path& folder);
+// The same of a file, in place of what is there: not of a folder or a device.
+void check_writable_file(const std::filesystem::path& path);
 
 }  // namespace fude

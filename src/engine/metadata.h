@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/parameters.h"
 #include "fude/fude.h"
 
 namespace fude {
@@ -45,18 +46,7 @@ inline constexpr std::string_view kMakingKeyword = "fude-making";
 // Prompt, negative prompt and one line of fields, as A1111 writes it.
 std::string parameters_text(const Provenance& provenance);
 
-struct Parameters {
-  std::string prompt;
-  std::string negative;
-  std::vector<std::pair<std::string, std::string>> fields;  // in order, without their quotes
-
-  std::string_view field(std::string_view name) const;  // empty when it is not there
-};
-
-// Reads such text as A1111 does: the last line holds fields only if at least three are found in it.
-Parameters parse_parameters(std::string_view text);
-
-// What of a request such text tells; the rest keeps its default. Error{bad_request} when a number is none.
+// What of a request such text of fude's own tells; the rest keeps its default. Error{bad_request} when a number is none.
 Provenance provenance_from(const Parameters& parameters);
 
 nlohmann::ordered_json json_from(const Seconds& seconds);

@@ -33,7 +33,11 @@ struct Predicting {
   Backend& op;
 };
 
-std::string mebibytes(int64_t bytes) { return std::to_string((bytes + (int64_t{1} << 20) - 1) >> 20) + " MiB"; }
+constexpr int64_t kMiB = int64_t{1} << 20;
+std::string mebibytes(int64_t bytes) { return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB"; }
+
+// A budget that certainly holds so much, also in a process that itself takes a little more than this one.
+std::string budget_for(int64_t bytes) { return std::to_string((bytes / kMiB / 16 + 2) * 16) + 'M'; }
 
 // Where the weights of one component are.
 template <class... Parts>
@@ -57,12 +61,16 @@ Bytes Engine::State::room() const {
   const HostMemory host = host_memory();
   const Bytes ours = kept();
   Bytes room;
-  room.host = options.ram ? options.ram - outside - kHostWork : host.available + ours.host - kLeaveFree;
+  room.host = options.ram ? options.ram - besides().host : host.available + ours.host - kLeaveFree;
   if (!options.ram) room.host += waiting.size() + (backend->on_host() ? work.size() : 0);
   if (backend->on_host()) return room;
   const int64_t free = backend->device_memory().available + weights.size() + work.size();
-  room.device = options.vram ? std::min(options.vram - backend->outside_bytes(), free) : free - kLeaveFree;
+  room.device = options.vram ? std::min(options.vram - besides().device, free) : free - kLeaveFree;
   return room;
+}
+
+Bytes Engine::State::besides() const {
+  return {.host = outside + (options.ram ? kHostWork : 0), .device = backend->on_host() ? 0 : backend->outside_bytes()};
 }
 
 Bytes Engine::State::kept() const {
@@ -237,15 +245,22 @@ std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes ro
 std::string Engine::State::why_not(const Job& job, Bytes room) {
   keep(kLeast);
   const Bytes least = needs(job);
-  const bool host_short = least.host > room.host;
-  const std::string of = host_short || backend->on_host() ? "the host's memory" : "the card's memory";
-  const int64_t needed = host_short ? least.host : least.device, there = host_short ? room.host : room.device;
-  std::string message = "a picture of " + std::to_string(job.request.width) + "x" + std::to_string(job.request.height) + " needs at least " +
-                     mebibytes(needed) + " of " + of + " and " + mebibytes(std::max<int64_t>(0, there)) + " may be used; ";
+  const bool of_host = least.host > room.host || backend->on_host();
+  const auto of = [&](const Bytes& bytes) { return of_host ? bytes.host : bytes.device; };
+  const int64_t needed = of(least) + of(besides()), there = of(room) + of(besides());
+  const int64_t budget = of_host ? options.ram : options.vram;
+  std::string message = "a picture of " + std::to_string(job.request.width) + "x" + std::to_string(job.request.height) +
+                        " needs at least " + mebibytes(needed) + " of the " + (of_host ? "computer's" : "card's") +
+                        " memory, everything included, and may take " + mebibytes(std::max<int64_t>(0, there)) + ". ";
   if (const std::optional<Request> smaller = nearest_that_fits(job, room))
-    return message + "ask for --width " + std::to_string(smaller->width) + " --height " + std::to_string(smaller->height) +
-           " or less, or give it more memory";
-  return message + "close other programs or give it more memory";
+    message +=
+        "Ask for --width " + std::to_string(smaller->width) + " --height " + std::to_string(smaller->height) + " or less, or ";
+  else message += "Draw it where there is more memory, or ";
+  // With a budget that is less than what is free.
+  return message +
+         (budget > 0 && there >= budget ? (of_host ? "allow --ram " : "allow --vram ") + budget_for(needed)
+                                        : "close other programs") +
+         '.';
 }
 
 Plan Engine::State::plan_of(const Job& job) {
@@ -293,8 +308,30 @@ void Engine::State::measure_rates() {
   }
 }
 
+// Of a size that the model draws: itself, or the largest of about its shape that fits the memory.
+Size Engine::State::largest_that_fits(Request request) {
+  request.draft.reset();
+  const TokenIds ids = ids_of(request, {});
+  const Job job{request, ids, embeddings->find(ids, dtype)};
+  batch = std::max<int64_t>(1, request.batch);
+  release();
+  const Bytes room = this->room();
+  if (!choose(job, room))
+    if (const std::optional<Request> smaller = nearest_that_fits(job, room)) request = *smaller;
+  release();
+  return {request.width, request.height};
+}
+
 Plan Engine::State::plan(const Request& asked) {
-  const Request request = complete(asked);
+  const Request request = filled(asked);
+  Size nearest_drawn = nearest_size(request);
+  if (nearest_drawn != Size{request.width, request.height}) {
+    Request drawn = request;
+    drawn.width = nearest_drawn.width;
+    drawn.height = nearest_drawn.height;
+    nearest_drawn = largest_that_fits(drawn);
+  }
+  check_size(request, nearest_drawn);
   const TokenIds ids = ids_of(request, {});
   const Job job{request, ids, embeddings->find(ids, dtype)};
   measure_rates();
@@ -315,7 +352,12 @@ Plan Engine::State::plan(const Request& asked) {
   if (request.batch == 0) batch = usual_batch(job);
   Plan plan = plan_of(job);
   plan.fits = chosen.has_value();
-  if (!plan.fits) plan.advice = {refusal};
+  if (!plan.fits) {
+    plan.advice = {refusal};
+    plan.process = plan.planned;
+    plan.process.host += besides().host;
+    plan.process.device += besides().device;
+  }
   for (std::string& remark : remarks_on(request, checkpoint)) {
     remark[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(remark[0])));
     plan.advice.push_back(std::move(remark));

@@ -11,23 +11,25 @@
 #include <cassert>
 #include <csetjmp>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <optional>
 
+#include "engine/containers/exif.h"
+#include "engine/metadata.h"
 #include "engine/png_pixels.h"
 #include "fude/error.h"
+#include "model/unicode.h"
 
 namespace fude {
 namespace {
 
-constexpr size_t kLargestText = size_t{1} << 20;  // of one chunk, inflated
-constexpr size_t kLargestTextInAll = size_t{16} << 20;
 constexpr png_uint_32 kLargestSide = 32768;
 constexpr int64_t kMostPixels = int64_t{1} << 27;
 constexpr int64_t kMostInflated = 1032;  // bytes that one byte of deflate can stand for
 constexpr std::array<uint8_t, 8> kSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
-// Latin-1 bytes of UTF-8 text; none when a character lies beyond U+00FF or the text is not UTF-8.
+// Latin-1 bytes of UTF-8 text; none when a character lies beyond U+00FF, the text is not UTF-8, or its Latin-1 bytes would be.
 std::optional<std::string> latin1_from(std::string_view utf8) {
   std::string latin1;
   latin1.reserve(utf8.size());
@@ -42,18 +44,9 @@ std::optional<std::string> latin1_from(std::string_view utf8) {
     latin1 += static_cast<char>((byte & 3) << 6 | (next & 0x3f));
     ++i;
   }
+  const bool is_ascii = latin1.size() == utf8.size();
+  if (!is_ascii && unicode::is_utf8(latin1)) return std::nullopt;  // readers would take it for UTF-8, as ours does
   return latin1;
-}
-
-std::string utf8_from_latin1(std::string_view latin1) {
-  std::string utf8;
-  utf8.reserve(latin1.size());
-  for (const char c : latin1) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) utf8 += c;
-    else utf8 += {static_cast<char>(0xc0 | byte >> 6), static_cast<char>(0x80 | (byte & 0x3f))};
-  }
-  return utf8;
 }
 
 void append(png_structp png, png_bytep data, size_t size) {
@@ -81,7 +74,7 @@ void write_with_libpng(png_structp png, png_infop info, const Image& image, cons
 
 [[noreturn]] void fail_to_read(const std::string& what) {
   throw Error(Code::bad_request,
-              "this is not a PNG picture that fude can read: " + what + ". Give a PNG as fude or A1111 writes it.");
+              "this is not a PNG picture that fude can read: " + what + ". Give a picture as fude or A1111 writes it.");
 }
 
 // A file that libpng reads bit by bit, and why it stopped.
@@ -132,6 +125,11 @@ uint32_t read_u32(std::span<const uint8_t> bytes, size_t at) {
   return uint32_t{bytes[at]} << 24 | uint32_t{bytes[at + 1]} << 16 | uint32_t{bytes[at + 2]} << 8 | uint32_t{bytes[at + 3]};
 }
 
+// Why a text cannot be read. It is kept with the text: most texts of a picture are nobody's business.
+struct Damage {
+  std::string what;
+};
+
 std::string inflate_text(std::string_view compressed) {
   std::string text;
   z_stream stream{};
@@ -147,46 +145,73 @@ std::string inflate_text(std::string_view compressed) {
     text.append(piece.data(), piece.size() - stream.avail_out);
   }
   inflateEnd(&stream);
-  if (text.size() > kLargestText) fail_to_read("a text in it is larger than 1 MiB");
-  if (state != Z_STREAM_END) fail_to_read("a compressed text in it is damaged");
+  if (text.size() > kLargestText) throw Damage{"it is larger than 1 MiB"};
+  if (state != Z_STREAM_END) throw Damage{"its compressed data is damaged"};
   return text;
 }
 
 // Takes everything up to the next NUL, which is taken too.
 std::string_view take_field(std::string_view& data) {
   const size_t end = data.find('\0');
-  if (end == std::string_view::npos) fail_to_read("a text in it is damaged");
+  if (end == std::string_view::npos) throw Damage{"it is damaged"};
   const std::string_view field = data.substr(0, end);
   data.remove_prefix(end + 1);
   return field;
 }
 
 uint8_t take_byte(std::string_view& data) {
-  if (data.empty()) fail_to_read("a text in it is damaged");
+  if (data.empty()) throw Damage{"it is damaged"};
   const auto byte = static_cast<uint8_t>(data[0]);
   data.remove_prefix(1);
   return byte;
 }
 
-PngText text_from(std::string_view type, std::string_view data) {
+// Of a chunk's data behind the keyword.
+std::string text_from(std::string_view type, std::string_view keyword, std::string_view data) {
+  // fude writes what the standard asks for, and its request is to be read exactly.
+  const auto utf8_from = keyword == kProvenanceKeyword || keyword == kMakingKeyword ? utf8_from_latin1 : utf8_from_8_bits;
+  if (type == "tEXt") return utf8_from(data);
+  if (type == "zTXt") {
+    if (take_byte(data) != 0) throw Damage{"it is compressed in an unknown way"};
+    return utf8_from(inflate_text(data));
+  }
+  const bool compressed = take_byte(data) != 0;  // iTXt
+  if (take_byte(data) != 0 && compressed) throw Damage{"it is compressed in an unknown way"};
+  take_field(data);  // language
+  take_field(data);  // translated keyword
+  return compressed ? inflate_text(data) : std::string(data);
+}
+
+bool is_sound(std::span<const uint8_t> file, size_t at, size_t length) {  // a chunk
+  const uLong crc = crc32(crc32(0, nullptr, 0), file.data() + at + 4, static_cast<uInt>(length + 4));
+  return crc == read_u32(file, at + 8 + length);
+}
+
+// `left`: bytes that the picture's texts may still have.
+PngText read_text(std::span<const uint8_t> file, size_t at, size_t length, std::string_view type, std::string_view data,
+                  size_t& left) {
+  constexpr size_t kLongestKeyword = 79;
   PngText text;
-  text.keyword = utf8_from_latin1(take_field(data));
-  if (type == "tEXt") {
-    text.text = utf8_from_latin1(data);
-  } else if (type == "zTXt") {
-    if (take_byte(data) != 0) fail_to_read("a text in it is compressed in an unknown way");
-    text.text = utf8_from_latin1(inflate_text(data));
-  } else {  // iTXt
-    const bool compressed = take_byte(data) != 0;
-    if (take_byte(data) != 0 && compressed) fail_to_read("a text in it is compressed in an unknown way");
-    take_field(data);  // language
-    take_field(data);  // translated keyword
-    text.text = compressed ? inflate_text(data) : std::string(data);
+  const size_t end = data.substr(0, kLongestKeyword + 1).find('\0');
+  text.keyword = utf8_from_latin1(data.substr(0, std::min(end, kLongestKeyword)));
+  try {
+    if (left == 0) throw Damage{"the texts before it are larger than 16 MiB"};
+    if (length > kLargestText) throw Damage{"it is larger than 1 MiB"};
+    if (end == std::string_view::npos || !is_sound(file, at, length)) throw Damage{"it is damaged"};
+    text.text = text_from(type, text.keyword, data.substr(end + 1));
+    left -= std::min(left, text.text.size());
+  } catch (const Damage& damage) {
+    text.damage = damage.what;
+    left -= std::min(left, type == "tEXt" ? size_t{0} : kLargestText);  // what was inflated in vain
   }
   return text;
 }
 
 }  // namespace
+
+bool is_png(std::span<const uint8_t> file) {
+  return file.size() >= kSignature.size() && std::equal(kSignature.begin(), kSignature.end(), file.begin());
+}
 
 std::vector<uint8_t> encode_png(const Image& image, std::span<const PngText> text) {
   assert(image.width > 0 && image.height > 0 && image.rgb.size() == static_cast<size_t>(image.width * image.height * 3));
@@ -225,28 +250,24 @@ std::vector<uint8_t> encode_png(const Image& image, std::span<const PngText> tex
 }
 
 std::vector<PngText> read_png_text(std::span<const uint8_t> file) {
-  if (file.size() < kSignature.size() || !std::equal(kSignature.begin(), kSignature.end(), file.begin())) {
-    fail_to_read("it does not start like a PNG");
-  }
-  std::vector<PngText> texts;
-  size_t total = 0;
+  if (!is_png(file)) fail_to_read("it does not start like a PNG");
+  std::vector<PngText> texts, of_exif;
+  size_t left = kLargestTexts;
   for (size_t at = kSignature.size();;) {
     if (file.size() - at < 12) fail_to_read("it was cut off");
     const size_t length = read_u32(file, at);
     if (length > file.size() - at - 12) fail_to_read("it was cut off");
     const std::string_view type(reinterpret_cast<const char*>(file.data()) + at + 4, 4);
     const std::string_view data(reinterpret_cast<const char*>(file.data()) + at + 8, length);
-    if (type == "IEND") return texts;
-    if (type == "tEXt" || type == "zTXt" || type == "iTXt") {
-      if (length > kLargestText) fail_to_read("a text in it is larger than 1 MiB");
-      const uLong crc = crc32(crc32(0, nullptr, 0), file.data() + at + 4, static_cast<uInt>(length + 4));
-      if (crc != read_u32(file, at + 8 + length)) fail_to_read("a text in it is damaged");
-      texts.push_back(text_from(type, data));
-      total += texts.back().keyword.size() + texts.back().text.size();
-      if (total > kLargestTextInAll) fail_to_read("its texts are larger than 16 MiB");
-    }
+    if (type == "IEND") break;
+    if ((type == "tEXt" || type == "zTXt" || type == "iTXt") && texts.size() < kMostTexts)
+      texts.push_back(read_text(file, at, length, type, data, left));
+    if (type == "eXIf" && of_exif.empty() && is_sound(file, at, length))
+      of_exif = read_exif_texts(file.subspan(at + 8, length));
     at += 12 + length;
   }
+  std::move(of_exif.begin(), of_exif.end(), std::back_inserter(texts));
+  return texts;
 }
 
 Image decode_png(std::span<const uint8_t> file) {
@@ -278,11 +299,6 @@ Image decode_png(std::span<const uint8_t> file) {
   }
   png_destroy_read_struct(&png, &info, nullptr);
   return image;
-}
-
-std::string_view text_under(std::span<const PngText> texts, std::string_view keyword) {
-  const auto found = std::find_if(texts.begin(), texts.end(), [&](const PngText& text) { return text.keyword == keyword; });
-  return found == texts.end() ? std::string_view() : std::string_view(found->text);
 }
 
 }  // namespace fude

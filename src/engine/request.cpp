@@ -36,22 +36,42 @@ void check_range(const std::string& option, int64_t value, int64_t least, int64_
 
 }  // namespace
 
-void check_side(const std::string& side, int64_t pixels, int64_t largest) {
-  if (pixels >= 16 && pixels <= largest && pixels % 16 == 0) return;
-  const int64_t nearest =
-      pixels >= largest ? largest / 16 * 16 : std::max<int64_t>(16, (std::max<int64_t>(pixels, 0) + 8) / 16 * 16);
-  const std::string why = pixels < 16        ? "too small: the smallest is 16"
-                          : pixels > largest ? "too large: the largest is " + std::to_string(largest)
-                                             : "not a multiple of 16";
-  refuse("--" + side + " " + std::to_string(pixels) + " is " + why + ". The nearest size that works is --" + side + " " +
-         std::to_string(nearest) + ".");
+int64_t nearest_side(int64_t pixels, int64_t largest) {
+  if (pixels >= largest) return largest / 16 * 16;
+  return std::max<int64_t>(16, (std::max<int64_t>(pixels, 0) + 8) / 16 * 16);
 }
 
-void check_request(const Request& request, int64_t largest_side) {
-  check_text("prompt", request.prompt);
-  check_text("negative prompt", request.negative);
+std::string why_no_side(const std::string& side, int64_t pixels, int64_t largest) {
+  if (pixels == nearest_side(pixels, largest)) return {};
+  return "--" + side + ' ' + std::to_string(pixels) + " is " +
+         (pixels < 16        ? "too small: the smallest is 16"
+          : pixels > largest ? "too large: the largest is " + std::to_string(largest)
+                             : "not a multiple of 16") +
+         ". ";
+}
+
+void check_side(const std::string& side, int64_t pixels, int64_t largest) {
+  if (const std::string why = why_no_side(side, pixels, largest); !why.empty())
+    refuse(why + "The nearest size that works is --" + side + " " + std::to_string(nearest_side(pixels, largest)) + ".");
+}
+
+void check_sizes(const Request& request, int64_t largest_side) {
   if (request.width != 0) check_side("width", request.width, largest_side);
   if (request.height != 0) check_side("height", request.height, largest_side);
+  if (request.draft) {
+    check_side("draft width", request.draft->width, largest_side);
+    check_side("draft height", request.draft->height, largest_side);
+  }
+}
+
+void check_request(const Request& request) {
+  check_settings(request);
+  check_sizes(request, kLargestSide);
+}
+
+void check_settings(const Request& request) {
+  check_text("prompt", request.prompt);
+  check_text("negative prompt", request.negative);
   if (request.steps) check_range("steps", *request.steps, 1, kMostSteps);
   check_range("count", request.count, 1, kMostPictures);
   if (request.guidance && !(std::abs(*request.guidance) <= 1000)) {
@@ -67,8 +87,6 @@ void check_request(const Request& request, int64_t largest_side) {
     refuse("--amount must be from 0 (the same noise) to 1 (another picture). Use --amount 0.15.");
   }
   if (const std::optional<Draft>& draft = request.draft) {
-    check_side("draft width", draft->width, largest_side);
-    check_side("draft height", draft->height, largest_side);
     if (draft->steps) check_range("draft steps", *draft->steps, 1, kMostSteps);
     check_range("draft batch", draft->batch, 1, kMostPictures);
     check_range("draft place", draft->place, 0, draft->batch - 1);
@@ -76,10 +94,9 @@ void check_request(const Request& request, int64_t largest_side) {
       refuse("--strength must be above 0 (nothing is redrawn) and at most 1 (all is). Use --strength 0.5.");
     }
   }
-  const std::vector<std::string>& samplers = sampler_names();
-  if (std::find(samplers.begin(), samplers.end(), request.sampler) == samplers.end()) {
+  if (!sampler_from(request.sampler)) {
     std::string names;
-    for (const std::string& name : samplers) names += (names.empty() ? "" : ", ") + name;
+    for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
     refuse("--sampler " + request.sampler + " does not exist. Use one of: " + names + ".");
   }
 }

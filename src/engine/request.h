@@ -13,11 +13,19 @@ inline constexpr int64_t kLargestSide = 384 * 16;
 inline constexpr int64_t kMostSteps = 1000;
 inline constexpr int64_t kMostPictures = 100000;  // a folder of a day numbers its files with five digits
 
-// Error{bad_request} unless `pixels` is a multiple of 16 from 16 to `largest`. `side` is "width" or "height".
+// The multiple of 16 from 16 to `largest` that is nearest.
+int64_t nearest_side(int64_t pixels, int64_t largest);
+// "--width 500 is not a multiple of 16. ", or empty where it is one that can be drawn. `side` is "width" or "height".
+std::string why_no_side(const std::string& side, int64_t pixels, int64_t largest);
+// Error{bad_request} unless `pixels` is a multiple of 16 from 16 to `largest`.
 void check_side(const std::string& side, int64_t pixels, int64_t largest = kLargestSide);
 
 // Error{bad_request} that names the option. Sizes of 0 stand for the model's own.
-void check_request(const Request& request, int64_t largest_side = kLargestSide);
+void check_sizes(const Request& request, int64_t largest_side);
+// All but the sizes: what is nearest to them depends on the model, so that is left to it where a person is to be told.
+void check_settings(const Request& request);
+// All of it, for sizes that some model draws.
+void check_request(const Request& request);
 
 // VaeOptions::tile_side of its pictures.
 int64_t tile_side(const Request& request);

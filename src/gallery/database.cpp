@@ -6,6 +6,7 @@
 
 #include "engine/file.h"
 #include "fude/error.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -77,6 +78,12 @@ int64_t Statement::integer(int column) const { return sqlite3_column_int64(state
 void Database::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
 
 Database::Database(const std::filesystem::path& file) {
+  for (const char* part : {"", "-journal", "-wal", "-shm"}) {  // SQLite would wait for ever at a pipe
+    std::filesystem::path each = file;
+    if (const std::string why = why_not_replaced(each += part); !why.empty())
+      throw Error(Code::io, "the history " + shown(each) + " cannot be opened: " + why +
+                                ". Move it away, check that you may read it, or name another folder in FUDE_HOME.");
+  }
   sqlite3* database = nullptr;
   const int code = sqlite3_open_v2(text_of(file).c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   database_.reset(database);

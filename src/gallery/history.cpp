@@ -7,6 +7,7 @@
 #include "engine/file.h"
 #include "fude/error.h"
 #include "gallery/database.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fs = std::filesystem;
@@ -86,9 +87,7 @@ ModelFiles files_from(const std::string& text) {
 // One spelling for each path.
 std::string key_of(const fs::path& path) {
   if (path.empty()) return {};
-  std::error_code error;
-  fs::path key = fs::absolute(path, error).lexically_normal();
-  if (error) key = path;
+  const fs::path key = absolute_of(path).lexically_normal();
   return text_of(key.has_filename() ? key : key.parent_path());
 }
 
@@ -133,8 +132,7 @@ void use_wal(const Database& database) {
 Database open(const fs::path& file) {
   const fs::path folder = file.parent_path();
   std::error_code error;
-  if (!folder.empty()) fs::create_directories(folder, error);
-  if (error) {
+  if (!folder.empty() && !make_folders(folder, error)) {
     throw Error(Code::io, "cannot make the folder " + shown(folder) + " of the history: " + error.message() +
                               ". Name a folder in which you may write in FUDE_HOME.");
   }
@@ -289,6 +287,16 @@ std::optional<HistoryEntry> History::find(const fs::path& session, int64_t numbe
 bool History::rate(int64_t id, int rating) {
   state_->database.prepare("UPDATE pictures SET rating = ? WHERE id = ?").bind(int64_t{rating}).bind(id).step();
   return state_->database.changed() > 0;
+}
+
+void History::remove(int64_t id) {
+  const Database& database = state_->database;
+  Transaction transaction(database);
+  database.prepare("INSERT INTO prompts (prompts, rowid, prompt) SELECT 'delete', id, prompt FROM pictures WHERE id = ?")
+      .bind(id)
+      .step();
+  database.prepare("DELETE FROM pictures WHERE id = ?").bind(id).step();
+  transaction.commit();
 }
 
 void History::add_session(const Session& session) {

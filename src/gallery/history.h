@@ -62,6 +62,7 @@ class History {
   std::optional<HistoryEntry> find(int64_t id) const;
   std::optional<HistoryEntry> find(const std::filesystem::path& session, int64_t number) const;
   bool rate(int64_t id, int rating);  // false: there is no such entry
+  void remove(int64_t id);            // its number is not given again
 
   void add_session(const Session& session);  // one that is there already becomes the last again
   std::optional<Session> last_session(const std::string& kind) const;

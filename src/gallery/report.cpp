@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/file.h"
+#include "gallery/csv.h"
 #include "gallery/jpeg.h"
 #include "gallery/report_page.h"
 #include "gallery/scale.h"
@@ -137,14 +138,9 @@ Json json_from(const fs::path& folder, const Arrangement& arrangement, const std
 
 std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
-// RFC 4180.
-std::string csv_field(const Json& value) {
+std::string text_of_field(const Json& value) {
   if (value.is_null()) return "";
-  const std::string text = value.is_string() ? value.get<std::string>() : dump(value, -1);
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + '"';
+  return value.is_string() ? value.get<std::string>() : dump(value, -1);
 }
 
 // The axes first; of other columns those that are none.
@@ -168,16 +164,13 @@ std::string csv_from(const Arrangement& arrangement, const Json& report) {
   add("compared_to", "/difference/to");
   for (const char* name : {"change", "psnr", "ssim"}) add(name, std::string("/difference/") + name);
 
-  std::string csv;
-  for (const auto& [name, where] : columns) csv += (csv.empty() ? "" : ",") + csv_field(name);
-  csv += "\r\n";
+  std::vector<std::string> row;
+  for (const auto& [name, where] : columns) row.push_back(name);
+  std::string csv = csv_row(row);
   for (const Json& cell : report["cells"]) {
-    std::string row;
-    for (const auto& [name, where] : columns) {
-      if (!row.empty()) row += ',';
-      if (cell.contains(where)) row += csv_field(cell.at(where));
-    }
-    csv += row + "\r\n";
+    row.clear();
+    for (const auto& [name, where] : columns) row.push_back(cell.contains(where) ? text_of_field(cell.at(where)) : "");
+    csv += csv_row(row);
   }
   return csv;
 }
@@ -276,7 +269,7 @@ void write_report(const fs::path& folder, const Arrangement& arrangement, std::s
   const Json report = json_from(folder, arrangement, entries, series);
   write_text(folder / "report.html", page_from(folder, arrangement, report, entries));
   write_text(folder / "report.json", dump(report, 2) + '\n');
-  write_text(folder / "report.csv", csv_from(arrangement, report));
+  write_text(folder / "report.csv", std::string(kUtf8Mark) + csv_from(arrangement, report));
 }
 
 }  // namespace fude

@@ -42,15 +42,6 @@ std::vector<std::string_view> pieces_of(std::string_view option, std::string_vie
   }
 }
 
-template <class Value>
-std::vector<Value> without_repeats(const std::vector<Value>& values) {
-  std::set<Value> seen;
-  std::vector<Value> once;
-  for (const Value& value : values)
-    if (seen.insert(value).second) once.push_back(value);
-  return once;
-}
-
 // A number as digits times a power of ten, so that steps add up exactly. Seeds need all 64 bits, hence the sign apart.
 struct Decimal {
   bool negative = false;
@@ -108,6 +99,13 @@ uint64_t length_of(std::string_view option, std::string_view text, bool backward
   return distance / step + 1;
 }
 
+template <class Value>
+std::vector<Value> once(const std::vector<Value>& values, size_t* repeats) {
+  std::vector<Value> each = without_repeats(values);
+  if (repeats) *repeats += values.size() - each.size();
+  return each;
+}
+
 struct Range {
   std::string_view first, last, step;
 };
@@ -127,12 +125,13 @@ void check_count(std::string_view option, std::string_view text, size_t count) {
 
 }  // namespace
 
-std::vector<uint64_t> seeds_in(std::string_view option, std::string_view text) {
+std::vector<uint64_t> seeds_in(std::string_view option, std::string_view text, size_t* repeats) {
   const auto seed_from = [&](std::string_view part) {
     uint64_t seed = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), seed);
     if (error != std::errc() || end != part.data() + part.size())
-      refuse(option, part, "is not a whole number from 0 to 18446744073709551615. Write it like 42 or 1..8.");
+      refuse(option, part,
+             "is not a whole number from 0 to 18446744073709551615. Write it like 42 or 1..8; random, or -1, stands alone.");
     return seed;
   };
   std::vector<uint64_t> seeds;
@@ -147,10 +146,10 @@ std::vector<uint64_t> seeds_in(std::string_view option, std::string_view text) {
     }
     check_count(option, text, seeds.size());
   }
-  return without_repeats(seeds);
+  return once(seeds, repeats);
 }
 
-std::vector<double> numbers_in(std::string_view option, std::string_view text) {
+std::vector<double> numbers_in(std::string_view option, std::string_view text, size_t* repeats) {
   std::vector<double> numbers;
   const auto decimal = [&](std::string_view part) {
     const std::optional<Decimal> number = decimal_from(part);
@@ -176,12 +175,12 @@ std::vector<double> numbers_in(std::string_view option, std::string_view text) {
     for (uint64_t i = 0; i < length; ++i) numbers.push_back(double_of(*from + static_cast<int64_t>(i) * *by, decimals));
     check_count(option, text, numbers.size());
   }
-  return without_repeats(numbers);
+  return once(numbers, repeats);
 }
 
-std::vector<int64_t> integers_in(std::string_view option, std::string_view text) {
+std::vector<int64_t> integers_in(std::string_view option, std::string_view text, size_t* repeats) {
   std::vector<int64_t> integers;
-  for (const double number : numbers_in(option, text)) {
+  for (const double number : numbers_in(option, text, repeats)) {
     const bool whole = number >= -double{kLargestInteger} && number <= double{kLargestInteger} &&
                        number == static_cast<double>(static_cast<int64_t>(number));
     if (!whole) refuse(option, text, "has a value that is no whole number. Write it in digits, such as 5,10,20..70:10.");
@@ -190,31 +189,44 @@ std::vector<int64_t> integers_in(std::string_view option, std::string_view text)
   return integers;
 }
 
-std::vector<Size> sizes_in(std::string_view option, std::string_view text) {
+Size size_in(std::string_view option, std::string_view text) {
+  constexpr std::string_view kSigns[] = {"x", "X", "×"};
+  std::string_view width = text, height = text;
+  for (const std::string_view sign : kSigns) {
+    const size_t at = text.find(sign);
+    if (at == std::string_view::npos) continue;
+    width = text.substr(0, at);
+    height = text.substr(at + sign.size());
+    break;
+  }
+  Size size;
+  for (const auto& [side, part] : {std::pair{&size.width, width}, std::pair{&size.height, height}}) {
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), *side);
+    if (error != std::errc() || end != part.data() + part.size())
+      refuse(option, text, "is not a size. Write width x height in pixels, such as 768x512.");
+  }
+  return size;
+}
+
+std::vector<Size> sizes_in(std::string_view option, std::string_view text, size_t* repeats) {
   std::vector<std::pair<int64_t, int64_t>> sides;
   for (const std::string_view piece : pieces_of(option, text)) {
-    const size_t cross = piece.find_first_of("xX");
-    const std::string_view width = piece.substr(0, cross);
-    const std::string_view height = cross == std::string_view::npos ? width : piece.substr(cross + 1);
-    auto& size = sides.emplace_back();
-    for (const auto& [side, part] : {std::pair{&size.first, width}, std::pair{&size.second, height}}) {
-      const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), *side);
-      if (error != std::errc() || end != part.data() + part.size())
-        refuse(option, piece, "is not a size. Write width x height in pixels, such as 512x512,768x512.");
-      if (*side < 16 || *side % 16 != 0) refuse(option, piece, "is not in steps of 16 pixels. Write it like 512x512,768x512.");
-    }
+    const Size size = size_in(option, piece);
+    for (const int64_t side : {size.width, size.height})
+      if (side < 16 || side % 16 != 0) refuse(option, piece, "is not in steps of 16 pixels. Write it like 512x512,768x512.");
+    sides.emplace_back(size.width, size.height);
   }
   check_count(option, text, sides.size());
   std::vector<Size> sizes;
-  for (const auto& [width, height] : without_repeats(sides)) sizes.push_back({width, height});
+  for (const auto& [width, height] : once(sides, repeats)) sizes.push_back({width, height});
   return sizes;
 }
 
-std::vector<std::string> names_in(std::string_view option, std::string_view text) {
+std::vector<std::string> names_in(std::string_view option, std::string_view text, size_t* repeats) {
   std::vector<std::string> names;
   for (const std::string_view piece : pieces_of(option, text)) names.emplace_back(piece);
   check_count(option, text, names.size());
-  return without_repeats(names);
+  return once(names, repeats);
 }
 
 }  // namespace fude

@@ -9,6 +9,7 @@
 #include "engine/file.h"
 #include "engine/png.h"
 #include "fude/error.h"
+#include "weights/paths.h"
 #include "weights/safetensors.h"
 #include "weights/text.h"
 
@@ -59,7 +60,7 @@ SessionFolder SessionFolder::create(const fs::path& parent, const Wish& wish) {
       session.replace(wish);
       return session;
     }
-    if (error && !fs::exists(path))
+    if (error && !is_there(path))
       throw Error(Code::io, "cannot make the folder " + shown(path) + ": " + error.message() +
                                 ". Free some space or choose another folder with --out.");
   }
@@ -67,9 +68,8 @@ SessionFolder SessionFolder::create(const fs::path& parent, const Wish& wish) {
 
 SessionFolder SessionFolder::open(const fs::path& folder) {
   const fs::path file = folder / kFile;
-  std::error_code ignored;
-  if (!fs::is_directory(folder, ignored) || !fs::exists(file, ignored)) {
-    throw Error(Code::io, shown(folder) + (fs::is_directory(folder, ignored) ? " holds no session.json" : " is no folder") +
+  if (!is_folder(folder) || !is_there(file)) {
+    throw Error(Code::io, shown(folder) + (is_folder(folder) ? " holds no session.json" : " is no folder") +
                               ". Give the folder of a sweep or a gacha, such as outputs/2026-11-24/sweep-001.");
   }
   const std::vector<uint8_t> bytes = read_file(file, kLargestFile);
@@ -96,17 +96,14 @@ void SessionFolder::hold() {
 void SessionFolder::clean() const {
   for (const fs::path& folder : {path_, path_ / "kept", embeddings()}) {
     std::error_code ignored;
-    std::vector<fs::path> parts;
-    for (const fs::directory_entry& file : fs::directory_iterator(folder, ignored))
-      if (file.path().extension() == ".part") parts.push_back(file.path());
-    for (const fs::path& part : parts) fs::remove(part, ignored);
+    for (const fs::path& file : entries_of(folder))
+      if (file.extension() == ".part") fs::remove(file, ignored);
   }
 }
 
 std::optional<Image> SessionFolder::finished(const Task& task) const {
   const fs::path path = picture(task);
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) return std::nullopt;
+  if (!is_there(path)) return std::nullopt;
   const std::vector<uint8_t> file = read_file(path, kLargestPicture);
   Image image;
   Provenance provenance;

@@ -48,7 +48,7 @@ class Wildcards::Parser {
       const char c = text_[at_];
       if (c == '}' || (c == '|' && depth > 0)) break;
       if (c == '{') {
-        sequence.push_back({{}, parse_choice(depth + 1)});
+        append(sequence, parse_braces(depth + 1));
       } else if (c == '\\' && at_ + 1 < text_.size() &&
                  std::string_view("{}|\\").find(text_[at_ + 1]) != std::string_view::npos) {
         text() += text_[at_ + 1];
@@ -61,9 +61,10 @@ class Wildcards::Parser {
     return sequence;
   }
 
-  std::shared_ptr<const Choice> parse_choice(int depth) {
+  // A choice, or where no bar is within, the braces and what they enclose.
+  Sequence parse_braces(int depth) {
     const size_t begin = at_;
-    if (depth > kDeepest) refuse("more than " + std::to_string(kDeepest) + " choices within each other", begin);
+    if (depth > kDeepest) refuse("more than " + std::to_string(kDeepest) + " braces within each other", begin);
     auto choice = std::make_shared<Choice>();
     do {
       ++at_;  // { or |
@@ -71,8 +72,21 @@ class Wildcards::Parser {
     } while (at_ < text_.size() && text_[at_] == '|');
     if (at_ == text_.size()) refuse("a { is never closed", begin);
     ++at_;  // }
+    if (choice->options.size() == 1) {
+      Sequence literal = {{"{", nullptr}};
+      append(literal, std::move(choice->options[0]));
+      append(literal, {{"}", nullptr}});
+      return literal;
+    }
     count(*choice);
-    return choice;
+    return {{{}, std::move(choice)}};
+  }
+
+  static void append(Sequence& sequence, Sequence more) {
+    for (Piece& piece : more) {
+      if (!piece.choice && !sequence.empty() && !sequence.back().choice) sequence.back().text += piece.text;
+      else sequence.push_back(std::move(piece));
+    }
   }
 
   std::string_view text_;

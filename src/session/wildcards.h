@@ -9,8 +9,9 @@
 
 namespace fude {
 
-// Braces enclose a choice, bars separate its options, which may be empty or hold choices. \{ \} \| and \\ stand for the
-// character itself; a bar outside of braces needs no backslash.
+// Braces enclose a choice, bars separate its options, which may be empty or hold choices. Braces without a bar are text. \{ \}
+// \| and
+// \\ stand for the character itself; a bar outside of braces needs no backslash.
 class Wildcards {
  public:
   // Of one or several prompts; each of several is an option too. Error{bad_request} that points at the place.

@@ -92,7 +92,7 @@ void Checkpoint::open_model(const CheckpointFiles& files, Faults& faults) {
   const bool any_separate = std::any_of(left_out.begin(), left_out.end(), [](bool is_separate) { return is_separate; });
   if (files.no_t5) left_out[index_of(Component::t5)] = true;
 
-  if (is_folder(path_)) open_folder(fs::path(path_), left_out, faults);  // which may find another
+  if (is_present_folder(path_)) open_folder(fs::path(path_), left_out, faults);  // which may find another
   else faulty_[index_of(Component::transformer)] = !faults.attempt([&] { open_single_file(path_, left_out); });
   for (const Component component : kComponents)
     if (const fs::path& path = separate[index_of(component)]; !path.empty())
@@ -114,9 +114,9 @@ void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out, Fa
   folder_ = folder;
   own_ = Config::read_if_there(folder / kOwnFile);
   const fs::path index_path = folder / "model_index.json";
-  const bool has_index = is_there(index_path);
+  const bool has_index = is_present(index_path);
   std::optional<SingleFile> single;
-  if (!has_index || !is_folder(folder / row_of(Component::transformer).folder)) single = find_single_file(folder);
+  if (!has_index || !is_present_folder(folder / row_of(Component::transformer).folder)) single = find_single_file(folder);
   if (single) {
     path_ = single->model;
     faulty_[index_of(Component::transformer)] = !faults.attempt([&] { open_single_file(path_, left_out); });
@@ -145,7 +145,7 @@ void Checkpoint::open_diffusers_folder(const fs::path& folder, const LeftOut& le
   for (const ComponentRow& row : kRows) {
     if (!is_listed(index_, row.folder) || left_out[index_of(row.component)]) continue;
     bool& faulty = faulty_[index_of(row.component)];
-    if (const fs::path place = folder / row.folder; is_folder(place))
+    if (const fs::path place = folder / row.folder; is_present_folder(place))
       faulty = !faults.attempt([&] { component_at(row.component) = place_in_folder(row.component, place); });
     else faulty = true, missing.push_back(shown(row.folder));
   }
@@ -193,7 +193,7 @@ void Checkpoint::open_single_file(const fs::path& path, const LeftOut& left_out)
 }
 
 void Checkpoint::open_separate(Component component, const fs::path& path) {
-  if (is_folder(path)) {
+  if (is_present_folder(path)) {
     component_at(component) = place_in_folder(component, path);
     return;
   }
@@ -212,7 +212,7 @@ bool Checkpoint::find_tokenizers(const fs::path& folder) {
     if (row.tokenizer.empty()) continue;
     const std::string_view short_name = row.component == Component::t5 ? "t5" : "clip";
     for (const std::string_view name : {row.tokenizer, short_name})
-      if (const fs::path place = folder / name; is_folder(place)) {
+      if (const fs::path place = folder / name; is_present_folder(place)) {
         tokenizers_[index_of(row.component)] = place;
         any = true;
         break;

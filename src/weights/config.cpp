@@ -23,7 +23,7 @@ Config Config::read(const std::filesystem::path& path) {
   return config;
 }
 
-Config Config::read_if_there(const std::filesystem::path& path) { return is_there(path) ? read(path) : Config(); }
+Config Config::read_if_there(const std::filesystem::path& path) { return is_present(path) ? read(path) : Config(); }
 
 bool Config::has(std::string_view key) const {
   if (!values_) return false;

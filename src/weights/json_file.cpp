@@ -51,7 +51,7 @@ void bad_file(const std::filesystem::path& file, std::string_view what) {
 std::string read_small_file(const std::filesystem::path& file) {
   constexpr uintmax_t kLargest = 64u << 20;
   std::error_code failed;
-  if (!is_there(file) || !std::filesystem::is_regular_file(file, failed)) bad_file(file, "there is no such file");
+  if (!is_present(file) || !std::filesystem::is_regular_file(file, failed)) bad_file(file, "there is no such file");
   const uintmax_t size = std::filesystem::file_size(file, failed);
   if (failed) bad_file(file, "its size cannot be read");
   if (size > kLargest) bad_file(file, "it is larger than 64 MiB, which no such file of a model is");

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "fude/error.h"
 #include "weights/component_tensors.h"
 #include "weights/config.h"
 #include "weights/faults.h"
+#include "weights/json_file.h"
 #include "weights/presence.h"
 #include "weights/text.h"
 
@@ -115,11 +116,11 @@ fs::path snapshot_in(const fs::path& model, const std::string& id) {
     refuse("the model " + shown(id) + " " + what + ". Give --model a path, or get the model with `huggingface-cli download " +
            id + "` after accepting its licence on huggingface.co/" + id + ".");
   };
-  if (!is_there(model)) fail("is neither a file or folder nor in the Hugging Face cache " + shown(model.parent_path()));
+  if (!is_present(model)) fail("is neither a file or folder nor in the Hugging Face cache " + shown(model.parent_path()));
 
   std::string commit;
-  if (const fs::path reference = model / "refs" / "main"; is_there(reference)) {
-    std::ifstream(reference) >> commit;
+  if (const fs::path reference = model / "refs" / "main"; is_present(reference)) {
+    std::istringstream(read_small_file(reference)) >> commit;
     if (!is_plain_name(commit)) fail("has a damaged reference " + shown(reference));
   } else {  // downloaded by its commit: there is no branch, but then there is one snapshot
     const std::vector<std::string> commits = names_in(model / "snapshots");
@@ -127,7 +128,7 @@ fs::path snapshot_in(const fs::path& model, const std::string& id) {
     if (!commits.empty()) commit = commits.front();
   }
   const fs::path snapshot = model / "snapshots" / path_of(commit);
-  if (commit.empty() || !is_there(snapshot)) fail("was not downloaded whole: " + shown(snapshot) + " is missing");
+  if (commit.empty() || !is_present(snapshot)) fail("was not downloaded whole: " + shown(snapshot) + " is missing");
   return snapshot;
 }
 
@@ -135,7 +136,7 @@ fs::path snapshot_in(const fs::path& model, const std::string& id) {
 fs::path without_detour(const fs::path& path) {
   const fs::path folder = path.has_filename() ? path : path.parent_path();
   std::string id = text_of(folder.filename());
-  if (!id.starts_with("models--") || !is_folder(folder / "snapshots")) return path;
+  if (!id.starts_with("models--") || !is_present_folder(folder / "snapshots")) return path;
   id.erase(0, std::string_view("models--").size());
   if (const size_t mark = id.find("--"); mark != std::string::npos) id.replace(mark, 2, "/");
   return snapshot_in(folder, id);
@@ -161,7 +162,7 @@ WeightFiles read_index(const fs::path& index) {
     const auto [at, is_new] = number.emplace(name, weights.files.size());
     if (is_new) {
       weights.files.push_back(index.parent_path() / path_of(name));
-      if (!is_there(weights.files.back())) missing.push_back(name);
+      if (!is_present(weights.files.back())) missing.push_back(name);
     }
     weights.file_of[tensor] = at->second;
   }
@@ -225,7 +226,7 @@ std::optional<WeightFiles> find_series(const fs::path& folder, const std::vector
     for (const std::string& name : members) weights.files.push_back(folder / path_of(name));
     if (has_index && series.find('.') == series.rfind('.')) continue;
     const int64_t of = shard_of(members.front())->of;
-    if (static_cast<int64_t>(members.size()) == of && std::all_of(weights.files.begin(), weights.files.end(), is_there))
+    if (static_cast<int64_t>(members.size()) == of && std::all_of(weights.files.begin(), weights.files.end(), is_present))
       return weights;
     faults.add("of the " + std::to_string(of) + " shards " + shown(series) + " in " + shown(folder) + " only " +
                std::to_string(members.size()) + " are there. Download the model again.");
@@ -236,12 +237,12 @@ std::optional<WeightFiles> find_series(const fs::path& folder, const std::vector
 }  // namespace
 
 fs::path locate_model(const fs::path& given, const fs::path& hub_cache) {
-  if (is_there(given)) return without_detour(given);
+  if (is_present(given)) return without_detour(given);
   const std::string text = text_of(given);
   if (std::string_view address = text; take_prefix(address, "file://")) {
     take_prefix(address, "localhost");
     const fs::path path = path_of(without_escapes(address));
-    if (is_there(path)) return without_detour(path);
+    if (is_present(path)) return without_detour(path);
   }
   const std::optional<HubPlace> place = hub_place(text);
   if (!place && text.find("://") != std::string::npos && !text.starts_with("file://"))
@@ -253,7 +254,7 @@ fs::path locate_model(const fs::path& given, const fs::path& hub_cache) {
   name.replace(name.find('/'), 1, "--");
   const fs::path snapshot = snapshot_in(hub_cache / name, place->id),
                  path = place->inside.empty() ? snapshot : snapshot / place->inside;
-  if (!is_there(path))
+  if (!is_present(path))
     refuse("the model " + shown(place->id) + " is in the Hugging Face cache, but without " + shown(place->inside) +
            ". Get it with `huggingface-cli download " + place->id + ' ' + text_of(place->inside) + "`.");
   return path;
@@ -277,17 +278,17 @@ WeightFiles find_weights(const fs::path& folder) {
   for (const std::string& variant : variants_in(names)) {
     const std::string mark = variant.empty() ? "" : '.' + variant;
     for (const std::string_view stem : kStems) {
-      if (const fs::path file = folder / path_of(std::string(stem) + mark + ".safetensors"); is_there(file))
+      if (const fs::path file = folder / path_of(std::string(stem) + mark + ".safetensors"); is_present(file))
         return {{file}, {}};
       WeightFiles weights;
       const fs::path index = folder / path_of(std::string(stem) + ".safetensors.index" + mark + ".json");
-      if (is_there(index) && faults.attempt([&] { weights = read_index(index); })) return weights;
+      if (is_present(index) && faults.attempt([&] { weights = read_index(index); })) return weights;
     }
   }
   if (auto weights = find_series(folder, names, faults)) return std::move(*weights);
   std::vector<fs::path> others;
   for (const std::string& name : names)
-    if (name.ends_with(kEnding) && !shard_of(name) && is_there(folder / path_of(name)))
+    if (name.ends_with(kEnding) && !shard_of(name) && is_present(folder / path_of(name)))
       others.push_back(folder / path_of(name));
   if (others.size() == 1) return {others, {}};
   faults.raise();
@@ -305,7 +306,7 @@ std::optional<SingleFile> find_single_file(const fs::path& folder) {
       const fs::path place = folder / root / kind;
       for (const std::string& name : names_in(place)) {
         const fs::path file = place / path_of(name);
-        if (!name.ends_with(kEnding) || !is_there(file)) continue;
+        if (!name.ends_with(kEnding) || !is_present(file)) continue;
         Faults ignored;
         bool is_model = false;
         ignored.attempt([&] {
@@ -317,7 +318,7 @@ std::optional<SingleFile> find_single_file(const fs::path& folder) {
         (is_model ? found : others).push_back(file);
       }
     }
-  const bool is_pipeline = is_there(folder / "model_index.json");
+  const bool is_pipeline = is_present(folder / "model_index.json");
   if (found.empty() && !is_pipeline && others.size() == 1) found = others;  // it will say itself what is wrong with it
   if (found.empty()) return {};
   if (found.size() > 1) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fude/error.h"
+#include "weights/paths.h"
 #include "weights/text.h"
 
 namespace fude {
@@ -11,24 +12,23 @@ namespace fs = std::filesystem;
 
 namespace {
 
-fs::file_type type_of(const fs::path& path) {
+PathKind known_kind_of(const fs::path& path) {
   std::error_code reason;
-  const fs::file_type type = fs::status(path, reason).type();
-  if (type == fs::file_type::none) refuse_unreadable(path, reason);
-  return type;
+  const PathKind kind = kind_of(path, reason);
+  if (kind == PathKind::unknown) refuse_unreadable(path, reason);
+  return kind;
 }
 
 }  // namespace
 
-bool is_there(const fs::path& path) { return type_of(path) != fs::file_type::not_found; }
-bool is_folder(const fs::path& path) { return type_of(path) == fs::file_type::directory; }
+bool is_present(const fs::path& path) { return known_kind_of(path) != PathKind::nothing; }
+bool is_present_folder(const fs::path& path) { return known_kind_of(path) == PathKind::folder; }
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
-  if (!is_folder(folder)) return names;
+  if (!is_present_folder(folder)) return names;
   std::error_code reason;
-  for (fs::directory_iterator entry(folder, reason), end; !reason && entry != end; entry.increment(reason))
-    names.push_back(text_of(entry->path().filename()));
+  for (const fs::path& entry : entries_of(folder, reason)) names.push_back(text_of(entry.filename()));
   if (reason) refuse_unreadable(folder, reason);
   std::sort(names.begin(), names.end());
   return names;

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "fude/error.h"
+#include "weights/paths.h"
 #include "weights/safetensors.h"
 #include "weights/stored_type.h"
 #include "weights/text.h"
@@ -48,8 +49,12 @@ void write_safetensors(const std::filesystem::path& path, std::vector<StoredTens
   const auto fail = [&] {
     std::error_code ignored;
     std::filesystem::remove(temporary, ignored);
-    throw Error(Code::io, "cannot write " + shown(path) + ". Check that its folder exists, may be written to and has room.");
+    throw Error(
+        Code::io,
+        "cannot write " + shown(path) +
+            ". Check that its folder exists, may be written to and has room, and that no folder or device has its name.");
   };
+  if (!why_not_replaced(path).empty()) fail();
   std::ofstream file(temporary, std::ios::binary);
   if (!file) fail();
   write_all(file, tensors, header_of(tensors, metadata));

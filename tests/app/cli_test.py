@@ -59,16 +59,17 @@ class Usage(CommandLine):
     def test_bad_requests(self):
         for arguments, words in [
             (["--width", "0"], ["--width 0", "--width 16"]),
-            (["--width", "500"], ["--width 500", "multiple of 16", "--width 496"]),
+            (["--width", "100"], ["--width 100", "multiple of 16", "--width 96"]),
+            (["--width", "500"], ["--width 500", "the largest is 192", "--width 192"]),  # of this model
             (["--height", "-64"], ["--height -64", "--height 16"]),
-            (["-H", "1000000000"], ["--height 1000000000", "--height 6144"]),
+            (["-H", "1000000000"], ["--height 1000000000", "--height 192"]),
             (["-W", "99999999999999999999"], ["--width", "whole number"]),
             (["-W", "6144"], ["--width 6144", "--width "]),  # beyond the position table of this model
             (["--steps", "0"], ["--steps", "1 to 1000"]),
             (["--steps", "4.5"], ["--steps", '"4.5"']),
             (["--guidance", "nan"], ["--guidance"]),
             (["--guidance", "much"], ["--guidance", '"much"']),
-            (["--seed", "-1"], ["--seed", '"-1"']),
+            (["--seed", "-2"], ["--seed", '"-2"']),
             (["--seed", "18446744073709551616"], ["--seed"]),
             (["--count", "0"], ["--count"]),
             (["--noise", "pink"], ["--noise", "torch-cpu-bf16"]),
@@ -82,10 +83,10 @@ class Usage(CommandLine):
             (["--vram", "8 GB or so"], ["--vram"]),
             (["--ram", "0"], ["--ram", '"0"', "--ram 1536M"]),
             (["--ram", "1e300G"], ["--ram"]),
-            (["--prompt", "@no/such/file"], ["no/such/file"]),
         ]:
             with self.subTest(arguments=arguments):
                 self.assert_refused(self.generate("cat", *arguments, "--out", self.folder / "out"), 2, *words)
+        self.assert_refused(self.generate("--prompt", "@no/such/file"), 2, "no/such/file")
         self.assert_refused(self.generate(), 2, "no prompt")
         (self.folder / "latin1.txt").write_bytes(b"caf\xe9")
         self.assert_refused(self.generate("-p", "@latin1.txt"), 2, "UTF-8")
@@ -291,6 +292,15 @@ class Pictures(CommandLine):
             self.assertEqual(again.code, 0, again)
             self.assertIs(json.loads(png_texts(self.folder / document["cells"][0]["path"])["fude"])["vae_tiling"], True)
 
+    def from_picture(self, parameters, *arguments):
+        """The request that was drawn, and the warning that told of it."""
+        picture = self.folder / "other.png"
+        write_png(picture, {"parameters": parameters})
+        outcome = self.run_fude("generate", "--from", picture, "--steps", "1", "--json", *arguments)
+        self.assertEqual(outcome.code, 0, outcome)
+        (warning,) = re.findall(r"^warning: (.*other\.png.*)$", outcome.err, re.M)
+        return json.loads(outcome.out)["request"], warning
+
     def test_from_takes_what_a1111_wrote(self):
         picture = self.folder / "a1111.png"
         write_png(picture, {"parameters": "a cat\nNegative prompt: dogs\nSteps: 1, Sampler: Euler, Schedule type: Simple, CFG scale: 3, "
@@ -300,11 +310,93 @@ class Pictures(CommandLine):
         request = json.loads(outcome.out)["request"]
         self.assertEqual((request["prompt"], request["negative"], request["steps"], request["guidance"], request["seed"], request["width"],
                           request["height"]), ("a cat", "dogs", 1, 3, 9, 48, 64))
-        self.assertIn("warning: ", outcome.err)
-        write_png(picture, {"parameters": "a cat\nSteps: 1, Sampler: DPM++ 2M, CFG scale: 3"})
-        unknown = self.run_fude("generate", "--from", picture)
-        self.assertEqual(unknown.code, 2, unknown)
-        self.assertIn("error: --sampler dpm++ 2m does not exist. Use one of: euler", unknown.err)
+        (warning,) = re.findall(r"^warning: (.*)$", outcome.err, re.M)  # one for the picture, whatever it leaves out
+        self.assertIn("AUTOMATIC1111", warning)
+        self.assertIn('the model "other"', warning)
+
+    def test_from_takes_the_nearest_sampler(self):
+        request, warning = self.from_picture("a cat\nSteps: 9, Sampler: DPM++ 2M Karras, CFG scale: 3, Seed: 5, Size: 64x64")
+        self.assertEqual((request["sampler"], request["seed"]), ("euler", 5))
+        self.assertIn("sampler DPM++ 2M (euler is the nearest)", warning)
+        self.assertIn("schedule Karras", warning)
+
+    def test_from_draws_a_random_seed_where_none_is_stored(self):
+        size = ["-W", "64", "-H", "64"]
+        seeds = set()
+        for parameters in ["time: noon, place: sea, mood: calm", "a cat\nSteps: 9, CFG scale: 3, Seed: -1"]:
+            request, warning = self.from_picture(parameters, *size)
+            self.assertEqual(request["prompt"], parameters.split("\n")[0])
+            self.assertIn("the seed (a random one is drawn)", warning)
+            self.assertNotIn("the size", warning)
+            seeds.add(request["seed"])
+        self.assertEqual(len(seeds), 2)
+        request, warning = self.from_picture("a cat", *size, "--seed", "7")
+        self.assertEqual(request["seed"], 7)
+        self.assertNotIn("the seed", warning)
+        for command in [["gacha", "--count", "1"], ["sweep", "--guidance", "1,2"]]:
+            outcome = self.run_fude(*command, "--from", "other.png", "--steps", "1", *size, "--json")
+            self.assertEqual(outcome.code, 0, outcome)
+            seeds |= {cell["seed"] for cell in json.loads(outcome.out)["cells"]}
+        self.assertEqual(len(seeds), 4)
+
+    def test_options_win_before_a_stored_value_is_judged(self):
+        large = "a cat\nSteps: 5000, CFG scale: 1e9, Seed: 5, Size: 4000x4000"
+        request, _ = self.from_picture(large, "-W", "64", "-H", "48", "--guidance", "2")
+        self.assertEqual((request["width"], request["height"], request["steps"], request["guidance"]), (64, 48, 1, 2))
+        self.assert_refused_after_warning(self.run_fude("generate", "--from", "other.png", "--steps", "1", "--guidance", "2"), "4000")
+        self.assert_refused_after_warning(self.run_fude("generate", "--from", "other.png", "-W", "64", "-H", "64", "--guidance", "2"), "5000")
+
+    def assert_refused_after_warning(self, outcome, word):
+        self.assertEqual(outcome.code, 2, outcome)
+        self.assertRegex(outcome.err, f"(?m)^error: .*{word}")
+
+    def test_from_needs_a_prompt_that_is_text(self):
+        write_png(self.folder / "json.png", {"parameters": '{"seed": 5, "other": "things"}'})
+        arguments = ["generate", "--from", "json.png", *SMALL]
+        self.assert_refused(self.run_fude(*arguments), 2, "prompt could not be found", "--prompt")
+        outcome = self.run_fude(*arguments, "a cat", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertEqual(json.loads(outcome.out)["request"]["prompt"], "a cat")
+
+    def test_a_picture_that_was_saved_again_keeps_its_text(self):
+        path = self.folder / self.draw("a cat, café", "--seed", "5", "--shift", "2.5")["images"][0]["path"]
+        write_png(self.folder / "again.png", {"parameters": png_texts(path)["parameters"]})
+        outcome = self.run_fude("generate", "--from", "again.png", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        request = json.loads(outcome.out)["request"]
+        self.assertEqual((request["prompt"], request["seed"], request["shift"], request["steps"]), ("a cat, café", 5, 2.5, 2))
+        self.assertIn("saved again", outcome.err)
+
+    def test_refine_takes_a_picture_of_another_program(self):
+        write_png(self.folder / "other.png", {"parameters": "a cat\nSteps: 9, Sampler: Heun, CFG scale: 3, Seed: 5, Size: 48x64"})
+        outcome = self.run_fude("refine", "--from", "other.png", "--steps", "1", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        path = self.folder / json.loads(outcome.out)["images"][0]["path"]
+        exact = json.loads(png_texts(path)["fude"])
+        self.assertEqual((exact["prompt"], exact["seed"], exact["width"], exact["height"], exact["steps"]), ("a cat", 5, 48, 64, 1))
+        self.assertIn("sampler Heun (euler is the nearest)", outcome.err)
+
+    def test_samplers_are_known_by_other_names(self):
+        for name in ["Euler", "EULER", "k_euler", "FlowMatchEulerDiscreteScheduler"]:
+            self.assertEqual(self.draw("a cat", "--sampler", name)["request"]["sampler"], "euler")
+        self.assert_refused(self.generate("a cat", "--sampler", "DPM++ 2M"), 2, "DPM++ 2M", "Use one of: euler")
+        outcome = self.run_fude("sweep", "a cat", "--sampler", "Euler,euler", *SMALL, "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertEqual(len(json.loads(outcome.out)["cells"]), 1)
+
+    def test_syntax_of_other_programs_is_named_once(self):
+        outcome = self.generate("a (cat:1.3), [dog], <lora:x:0.8> BREAK __animal__ {red|blue}", "--negative", "(worst quality:1.4)")
+        (warning,) = re.findall(r"^warning: (.*plain text.*)$", outcome.err, re.M)
+        for piece in ["(cat:1.3)", "[dog]", "<lora:x:0.8>", "BREAK", "fude gacha"]:
+            self.assertIn(piece, warning)
+        self.assertNotIn("plain text", self.generate("a {cat} (sitting) on a bench").err)
+        gacha = ["gacha", "--count", "2", "--steps", "1", "-W", "64", "-H", "64"]
+        outcome = self.run_fude(*gacha, "a {2::red|blue} {cat}", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        (warning,) = re.findall(r"^warning: (.*plain text.*)$", outcome.err, re.M)
+        self.assertIn("{2::red|blue}", warning)
+        for cell in json.loads(outcome.out)["cells"]:
+            self.assertTrue(json.loads(png_texts(self.folder / cell["path"])["fude"])["prompt"].endswith(" {cat}"))
 
     def test_from_refuses_what_holds_no_request(self):
         plain, text = self.folder / "plain.png", self.folder / "text.png"

@@ -10,15 +10,18 @@ import fcntl
 import io
 import json
 import os
+import pathlib
 import pty
 import re
 import shutil
 import sqlite3
+import stat
 import struct
 import subprocess
 import termios
 import unicodedata
 import unittest
+import urllib.parse
 import zlib
 
 from support import FIXTURES, FUDE, MODEL, PATIENCE, SMALL, CommandLine, png_chunks, png_pixels
@@ -323,6 +326,111 @@ class Export(HistoryCommands):
     def test_one_document_at_a_time(self):
         self.assert_refused(self.run_fude("history", "export", "--csv", "--log"), 2, "--csv")
         self.assert_refused(self.run_fude("history", "export", "--to", "/proc/fude/x"), 1, "/proc/fude")
+
+
+class Delete(HistoryCommands):
+    def setUp(self):
+        super().setUp()
+        self.trash = self.folder / ".local" / "share" / "Trash"  # HOME is the folder
+        self.pictures = [self.folder / image["path"] for image in self.draw("a cat", "--steps", "1", "--count", "3")["images"]]
+
+    def delete(self, *arguments, **more):
+        return json.loads(self.history("delete", *arguments, "--yes", "--json", **more))
+
+    def note(self, where):
+        note = where.parent.parent / "info" / (where.name + ".trashinfo")
+        begin, path, date = note.read_text(encoding="ascii").splitlines()
+        self.assertEqual(begin, "[Trash Info]")
+        self.assertRegex(date, r"^DeletionDate=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")
+        self.assertTrue(path.startswith("Path="))
+        return urllib.parse.unquote(path[5:])
+
+    def test_moves_to_the_trash_and_can_be_undone(self):
+        before = self.pictures[1].read_bytes()
+        (deleted,) = self.delete("2")
+        where = pathlib.Path(deleted["trash"])
+        self.assertEqual((deleted["id"], deleted["path"]), (2, str(self.pictures[1])))
+        self.assertEqual(where, self.trash / "files" / self.pictures[1].name)
+        self.assertEqual(where.read_bytes(), before)
+        self.assertEqual(self.note(where), str(self.pictures[1]))
+        self.assertFalse(self.pictures[1].exists())
+        self.assertEqual(self.ids(), [3, 1])
+        self.assertEqual(self.ids("--search", "cat"), [3, 1])
+        database = self.database()
+        database.execute("INSERT INTO prompts (prompts) VALUES ('integrity-check')")
+        database.close()
+        self.assert_refused(self.run_fude("history", "show", "2"), 2, "no entry 2")
+        where.rename(self.pictures[1])
+        (image,) = json.loads(self.run_fude("generate", "--from", self.pictures[1], "--threads", "1", "--json").out)["images"]
+        self.assertEqual(png_pixels(self.folder / image["path"]), png_pixels(self.pictures[1]))
+        self.assertEqual(image["id"], 4)  # no number is given twice
+
+    def test_names_in_the_trash_are_used_once(self):
+        paths = [self.folder / folder / "a 猫 100%.png" for folder in "abc"]
+        for path in paths:
+            self.drawn("a cat", "-o", path)
+        (self.trash / "files").mkdir(parents=True)
+        (self.trash / "info").mkdir()
+        (self.trash / "files" / "a 猫 100%.2.png").write_text("somebody's without a note")
+        deleted = self.delete("4", "5", "6", "5")
+        self.assertEqual([pathlib.Path(each["trash"]).name for each in deleted], ["a 猫 100%.png", "a 猫 100%.3.png", "a 猫 100%.4.png"])
+        self.assertEqual([self.note(pathlib.Path(each["trash"])) for each in deleted], [str(path) for path in paths])
+        self.assertEqual((self.trash / "files" / "a 猫 100%.2.png").read_text(), "somebody's without a note")
+        self.assertEqual(len(list((self.trash / "info").iterdir())), 3)
+
+    def test_of_another_drive_goes_to_the_trash_there(self):
+        with self.small_disk(600) as disk:
+            self.drawn("a cat", "-o", disk / "pictures" / "a cat.png")
+            (deleted,) = self.delete("4")
+            where = pathlib.Path(deleted["trash"])
+            self.assertEqual(where, disk / f".Trash-{os.getuid()}" / "files" / "a cat.png")
+            self.assertEqual(self.note(where), "pictures/a cat.png")
+            self.assertEqual(stat.S_IMODE((disk / f".Trash-{os.getuid()}").stat().st_mode), 0o700)
+            shared = disk / ".Trash"
+            shared.mkdir()
+            for sticky in [False, True]:
+                shared.chmod(0o1777 if sticky else 0o777)
+                entry = self.drawn("a cat", "-o", disk / "b.png")["id"]
+                where = pathlib.Path(self.delete(entry)[0]["trash"])
+                self.assertEqual(where.parent.parent, shared / str(os.getuid()) if sticky else disk / f".Trash-{os.getuid()}")
+
+    def test_what_cannot_be_moved_stays(self):
+        self.trash.parent.mkdir(parents=True)
+        self.trash.write_text("a file")
+        with self.small_disk(64) as disk:
+            (disk / f".Trash-{os.getuid()}").write_text("a file")
+            self.drawn("a cat", "-o", disk / "cat.png")
+            outcome = self.run_fude("history", "delete", "4", "--yes")
+            self.assert_refused(outcome, 1, "cat.png", "trash")
+            self.assertTrue((disk / "cat.png").exists())
+            self.assertEqual(self.ids(), [4, 3, 2, 1])
+
+    def test_an_entry_whose_file_is_gone(self):
+        self.pictures[0].unlink()
+        self.pictures[1].unlink()
+        self.pictures[1].mkdir()  # somebody's folder now
+        self.assertEqual([each["trash"] for each in self.delete("1", "2")], [None, None])
+        self.assertTrue(self.pictures[1].is_dir())
+        self.assertEqual(self.ids(), [3])
+
+    def test_asks_once(self):
+        outcome = self.run_fude("history", "delete", "1", "2", stdin="y\n")  # no terminal
+        self.assert_refused(outcome, 2, "--yes", self.pictures[0], self.pictures[1])
+        self.assert_refused(self.run_fude("history", "delete", "--yes"), 2, "number")
+        self.assert_refused(self.run_fude("history", "delete", "1", "41", "--yes"), 2, "no entry 41")
+        self.assertEqual(self.ids(), [3, 2, 1])
+        for answer, code, left in [(b"n\n", 130, [3, 2, 1]), (b"y\n", 0, [3])]:
+            leader, follower = pty.openpty()
+            process = subprocess.Popen([FUDE, "history", "delete", "1", "2"], env=self.environment(), stdin=follower, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True)
+            os.write(leader, answer)
+            _, errors = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, code, errors)
+            self.assertEqual(errors.count("[y/N]"), 1, errors)
+            self.assertIn("Move these 2 pictures to the trash", errors.replace("\n", " "))
+            self.assertEqual(self.ids(), left)
+            os.close(leader)
+            os.close(follower)
 
 
 class Trouble(HistoryCommands):

@@ -144,7 +144,7 @@ class Sweep(Sessions):
             (["--steps", "1,2000"], ["--steps", "1 to 1000"]),
             (["--guidance", "1..9:0.00001"], ["--guidance", "100000"]),
             (["--guidance", "nan"], ["--guidance"]),
-            (["--seed", "-1"], ["--seed"]),
+            (["--seed", "-2"], ["--seed"]),
             (["--seed", "1..100000", "--steps", "1..1000"], ["more than 100000 pictures"]),
             (["--size", "64x65"], ["--size", "16 pixels"]),
             (["--size", "64x6400000"], ["6400000"]),
@@ -327,6 +327,9 @@ class Gacha(Sessions):
         prompts = [request["prompt"] for request in self.requests(document)]
         self.assertEqual(sorted(prompts), sorted([f"a {colour} {animal} in {{braces}}" for colour in ["red", "blue"]
                                                   for animal in ["cat", "dog"]] * 2))
+        page = (self.folder / document["report"]).read_text(encoding="utf-8")
+        captions = re.findall(r'"label":"(.*?)"', page)  # what was chosen
+        self.assertEqual([f"a {caption.replace(' · ', ' ')} in {{braces}}" for caption in captions], prompts)
         self.assertEqual([request["seed"] for request in self.requests(document)], list(range(1, 9)))
 
     # How many fit into a time is the library's to test: these look at no clock.

@@ -78,7 +78,7 @@ TEST(Parameters, ComeBack) {
   EXPECT_EQ(dump(back), dump(expected));
 }
 
-TEST(Parameters, LastLineNeedsThreeFields) {
+TEST(Parameters, TheLineOfFieldsHasThree) {
   const Parameters two = parse_parameters("a cat\nSteps: 3, Seed: 4");
   EXPECT_TRUE(two.fields.empty());
   EXPECT_EQ(two.prompt, "a cat\nSteps: 3, Seed: 4");
@@ -93,10 +93,39 @@ TEST(Parameters, LastLineNeedsThreeFields) {
   EXPECT_EQ(parse_parameters("").prompt, "");
 }
 
-// Each line's fields as Python's re.findall gives them for the pattern at the head of metadata.cpp.
+TEST(Parameters, LinesMayFollowTheFields) {
+  const Parameters parameters = parse_parameters(
+      "a cat\r\nNegative prompt: dogs\r\nSteps: 3, Seed: 4, CFG scale: 5\r\nTemplate: a {red|blue} cat, Ab: 1, Cd: "
+      "2\r\nNegative Template: dogs");
+  EXPECT_EQ(parameters.prompt, "a cat");
+  EXPECT_EQ(parameters.negative, "dogs");
+  EXPECT_EQ(parameters.field("CFG scale"), "5");
+  EXPECT_EQ(parameters.rest, "Template: a {red|blue} cat, Ab: 1, Cd: 2\r\nNegative Template: dogs");
+}
+
+TEST(Parameters, AreNotMadeOfPromptsThatLookLikeThem) {
+  for (const std::string prompt :
+       {"time: noon, place: sea, mood: calm", "a ladder\nSteps: wooden", "subject: cat\ncolour: red, size: big, eyes: green"}) {
+    EXPECT_EQ(parse_parameters(prompt).prompt, prompt);
+    EXPECT_TRUE(parse_parameters(prompt).fields.empty());
+    const Parameters both = parse_parameters(prompt + "\nSteps: 3, Seed: 4, CFG scale: 5");
+    EXPECT_EQ(both.prompt, prompt);
+    EXPECT_EQ(both.field("Steps"), "3");
+  }
+  // Of two such lines the last counts: programs write theirs behind the prompt.
+  EXPECT_EQ(parse_parameters("Steps: 1, Seed: 1, CFG scale: 1\nSteps: 3, Seed: 4, CFG scale: 5").prompt,
+            "Steps: 1, Seed: 1, CFG scale: 1");
+}
+
+// Each line's fields as Python's re.findall gives them for the pattern at the head of parameters.cpp.
 TEST(Parameters, MatchThePatternOfA1111) {
   using Fields = std::vector<std::pair<std::string, std::string>>;
-  const auto fields = [](const std::string& line) { return parse_parameters(line + ", AA: 1, BB: 2, CC: 3").fields; };
+  const auto fields = [](const std::string& line) {
+    Fields all = parse_parameters("Steps: 1, " + line + ", AA: 1, BB: 2, CC: 3").fields;
+    EXPECT_EQ(all.front(), (Fields::value_type{"Steps", "1"}));
+    all.erase(all.begin());
+    return all;
+  };
   const Fields tail = {{"AA", "1"}, {"BB", "2"}, {"CC", "3"}};
   const auto expect = [&](const std::string& line, Fields expected) {
     expected.insert(expected.end(), tail.begin(), tail.end());
@@ -141,7 +170,10 @@ TEST(Parameters, HostileLinesTakeLinearTime) {
   EXPECT_TRUE(parse_parameters(words).fields.empty());
   std::string quotes;
   for (int i = 0; i < 100000; ++i) quotes += "Ab: \"";
-  EXPECT_FALSE(parse_parameters(quotes + ", Ab: 1, Ab: 1, Ab: 1").fields.empty());
+  EXPECT_FALSE(parse_parameters("Steps: 1, " + quotes + ", Ab: 1, Ab: 1, Ab: 1").fields.empty());
+  std::string lines;
+  for (int i = 0; i < 100000; ++i) lines += "Steps: 1\n";
+  EXPECT_TRUE(parse_parameters(lines).fields.empty());
 }
 
 TEST(Provenances, LeaveOpenWhatIsNotTold) {
@@ -224,6 +256,18 @@ TEST(Requests, RefuseWhatCannotBeDrawn) {
   EXPECT_TRUE(refused([](Request& r) { r.guidance = 0.0 / 0.0; }));
   EXPECT_TRUE(refused([](Request& r) { r.shift = 0; }));
   EXPECT_TRUE(refused([](Request& r) { r.sampler = "magic"; }));
+}
+
+TEST(Requests, TakeSamplersAsOtherProgramsNameThem) {
+  for (const std::string name :
+       {"euler", "Euler", "EULER", "k_euler", "sample_euler", "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"}) {
+    Request request;
+    request.sampler = name;
+    EXPECT_EQ(refusal_of(request), "") << name;
+    EXPECT_EQ(sampler_from(name), "euler") << name;
+  }
+  for (const std::string name : {"", "Euler a", "euler_ancestral", "dpmpp_2m", "DPM++ 2M"})
+    EXPECT_FALSE(sampler_from(name)) << name;
 }
 
 }  // namespace

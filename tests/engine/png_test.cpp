@@ -62,9 +62,10 @@ std::string deflated(const std::string& text) {
   return out;
 }
 
-std::string refusal_of(const std::vector<uint8_t>& file) {
+// Why the file, or the text under a keyword, is refused.
+std::string refusal_of(const std::vector<uint8_t>& file, const std::string& keyword = "a") {
   try {
-    read_png_text(file);
+    text_under(read_png_text(file), keyword);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::bad_request);
     return error.what();
@@ -103,8 +104,8 @@ TEST(Png, ReadsCompressedText) {
               chunk("iTXt", std::string("b\0\1\0ja\0\xe3\x81\x82\0", 11) + deflated(wide)), chunk("IDAT", "never looked at")});
   const std::vector<PngText> texts = read_png_text(file);
   ASSERT_EQ(texts.size(), 2u);
-  EXPECT_EQ(texts[0], (PngText{"a", "caf\xc3\xa9"}));
-  EXPECT_EQ(texts[1], (PngText{"b", wide}));
+  EXPECT_EQ(texts[0], (PngText{"a", "caf\xc3\xa9", {}}));
+  EXPECT_EQ(texts[1], (PngText{"b", wide, {}}));
   EXPECT_EQ(text_under(texts, "b"), wide);
   EXPECT_EQ(text_under(texts, "c"), "");
 }
@@ -116,19 +117,54 @@ TEST(Png, RefusesBombs) {
   const std::string most = deflated(std::string(size_t{1} << 20, 'x'));
   const std::vector<uint8_t> one = chunk("zTXt", std::string("a\0\0", 3) + most);
   EXPECT_EQ(refusal_of(png_of({one})), "");
-  EXPECT_NE(refusal_of(png_of(std::vector<std::vector<uint8_t>>(17, one))).find("16 MiB"), std::string::npos);
+  std::vector<std::vector<uint8_t>> many(17, chunk("zTXt", std::string("b\0\0", 3) + most));
+  many.push_back(one);
+  EXPECT_NE(refusal_of(png_of(many)).find("16 MiB"), std::string::npos);
+}
+
+TEST(Png, SkipsWhatIsNotAskedFor) {
+  const std::vector<uint8_t> ours = chunk("tEXt", std::string("a\0a cat", 7));
+  std::vector<uint8_t> damaged = chunk("tEXt", std::string("b\0a dog", 7));
+  damaged.back() ^= 1;
+  const std::string bomb = deflated(std::string((size_t{2} << 20), 'x'));
+  for (const std::vector<uint8_t>& other :
+       {chunk("tEXt", std::string("workflow\0", 9) + std::string(size_t{2} << 20, 'x')), damaged, chunk("tEXt", "no zero byte"),
+        chunk("tEXt", ""), chunk("zTXt", std::string("b\0\0", 3) + bomb), chunk("zTXt", std::string("b\0\0garbage", 10)),
+        chunk("iTXt", std::string("b\0", 2)), chunk("tEXt", std::string(200, 'k')), chunk("teST", "anything"),
+        chunk("vpAg", std::string(size_t{2} << 20, 'x')), chunk("eXIf", "MM")}) {
+    for (const auto& file : {png_of({other, ours}), png_of({ours, other})}) {
+      EXPECT_EQ(refusal_of(file), "");
+      EXPECT_EQ(text_under(read_png_text(file), "a"), "a cat");
+    }
+  }
+}
+
+TEST(Png, TakesUtf8WhereLatin1IsAskedFor) {
+  const auto text_of = [](const std::string& type, const std::string& keyword, const std::string& text) {
+    const std::string data = type == "zTXt" ? std::string(2, '\0') + deflated(text) : std::string(1, '\0') + text;
+    return std::string(text_under(read_png_text(png_of({chunk(type, keyword + data)})), keyword));
+  };
+  for (const std::string type : {"tEXt", "zTXt"}) {
+    EXPECT_EQ(text_of(type, "parameters", "雪の中の猫 café"), "雪の中の猫 café");
+    EXPECT_EQ(text_of(type, "parameters", "caf\xe9"), "café");
+    EXPECT_EQ(text_of(type, "parameters", "plain"), "plain");
+    EXPECT_EQ(text_of(type, "fude", "\xc3\xa9"), "\xc3\x83\xc2\xa9");  // what fude wrote is exactly what it says
+  }
+  // What would be taken for UTF-8 is written so that it is not.
+  const std::vector<PngText> texts = {{"parameters", "\xc3\x83\xc2\xa9"}, {"fude", "\xc3\x83\xc2\xa9"}};
+  EXPECT_EQ(read_png_text(encode_png(gradient(1, 1), texts)), texts);
 }
 
 TEST(Png, RefusesWhatIsDamaged) {
   const std::vector<uint8_t> whole = encode_png(gradient(4, 4), std::vector<PngText>{{"fude", "{}"}, {"wide", "温泉"}});
-  EXPECT_EQ(refusal_of(whole), "");
+  EXPECT_EQ(refusal_of(whole, "fude"), "");
   for (size_t size = 0; size < whole.size(); ++size) {
     EXPECT_NE(refusal_of({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}), "") << size;
   }
   std::vector<uint8_t> flipped = whole;
   flipped[std::string(whole.begin(), whole.end()).find("fude") + 5] ^= 1;  // in the text
-  EXPECT_NE(refusal_of(flipped).find("damaged"), std::string::npos);
-  EXPECT_NE(refusal_of(png_of({chunk("tEXt", "no zero byte")})).find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of(flipped, "fude").find("damaged"), std::string::npos);
+  EXPECT_NE(refusal_of(png_of({chunk("tEXt", "no zero byte")}), "no zero byte").find("damaged"), std::string::npos);
   EXPECT_NE(refusal_of(png_of({chunk("iTXt", std::string("a\0", 2))})).find("damaged"), std::string::npos);
   EXPECT_NE(refusal_of(png_of({chunk("iTXt", std::string("a\0\1\7\0\0x", 7))})).find("unknown way"), std::string::npos);
   EXPECT_NE(refusal_of(png_of({chunk("zTXt", std::string("a\0\0garbage", 10))})).find("damaged"), std::string::npos);
@@ -179,6 +215,17 @@ TEST(PngPixels, BecomeRgb) {
   EXPECT_EQ(pixels_read({header(2, 1, 8, 3), palette, alpha, data(std::string("\0\1\0", 3))}), (Bytes8{4, 5, 6, 1, 2, 3}));
   // Adam7: the first pass holds the first pixel, the sixth the second, each in a row of its own.
   EXPECT_EQ(pixels_read({header(2, 1, 8, 0, 1), data(std::string("\0\5\0\7", 4))}), (Bytes8{5, 5, 5, 7, 7, 7}));
+}
+
+TEST(PngPixels, ComeBackFromBetweenChunksThatAreNotTheirs) {
+  const auto data = chunk("IDAT", deflated(std::string("\0\1\2\3", 4)));
+  std::vector<uint8_t> damaged = chunk("tEXt", std::string("b\0a dog", 7));
+  damaged.back() ^= 1;
+  for (const std::vector<uint8_t>& other :
+       {damaged, chunk("tEXt", "no zero byte"), chunk("zTXt", std::string("b\0\0garbage", 10)), chunk("teST", "anything"),
+        chunk("iCCP", "x"), chunk("tEXt", std::string("workflow\0", 9) + std::string(size_t{9} << 20, 'x')),
+        chunk("vpAg", std::string(size_t{9} << 20, 'x'))})
+    EXPECT_EQ(pixels_read({header(1, 1, 8, 2), other, data, other}), (std::vector<uint8_t>{1, 2, 3}));
 }
 
 TEST(PngPixels, AreRefusedWhenDamaged) {

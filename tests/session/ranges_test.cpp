@@ -51,6 +51,21 @@ TEST(Ranges, OfSizesAndNames) {
   EXPECT_EQ(names_in("--dtype", "f32, bf16,f32"), (std::vector<std::string>{"f32", "bf16"}));
 }
 
+TEST(Ranges, OfOneSizeTakeAnyPixels) {
+  EXPECT_EQ(size_in("--size", "768x512"), (Size{768, 512}));
+  EXPECT_EQ(size_in("--size", "768×512"), (Size{768, 512}));
+  EXPECT_EQ(size_in("--size", "99999"), (Size{99999, 99999}));
+}
+
+TEST(Ranges, CountWhatCameAgain) {
+  size_t repeats = 0;
+  EXPECT_EQ(seeds_in("--seed", "1,1..3,3", &repeats).size(), 3u);
+  EXPECT_EQ(repeats, 2u);
+  EXPECT_EQ(numbers_in("--guidance", "7,7.0", &repeats).size() + integers_in("--steps", "4,4,5", &repeats).size(), 3u);
+  EXPECT_EQ(sizes_in("--size", "64,64x64", &repeats).size() + names_in("--dtype", "f32,f32", &repeats).size(), 2u);
+  EXPECT_EQ(repeats, 6u);
+}
+
 TEST(Ranges, RefuseWhatIsNone) {
   for (const auto& [text, word] : std::initializer_list<std::pair<const char*, const char*>>{
            {"", "no value"},

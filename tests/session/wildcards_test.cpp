@@ -34,7 +34,14 @@ TEST(Wildcards, StandForAllCombinations) {
   EXPECT_EQ(all_of({"a cat"}), (Texts{"a cat"}));
   EXPECT_EQ(all_of({""}), (Texts{""}));
   EXPECT_EQ(all_of({"{|very }old"}), (Texts{"old", "very old"}));
-  EXPECT_EQ(all_of({"{a}"}), (Texts{"a"}));
+}
+
+TEST(Wildcards, LeaveBracesWithoutABarAsTheyAre) {
+  EXPECT_EQ(all_of({"{a}"}), (Texts{"{a}"}));
+  EXPECT_EQ(all_of({"{}"}), (Texts{"{}"}));
+  EXPECT_EQ(all_of({"a {{big}} {red|blue} cat {x}"}), (Texts{"a {{big}} red cat {x}", "a {{big}} blue cat {x}"}));
+  EXPECT_EQ(all_of({"{a {red|blue} cat}"}), (Texts{"{a red cat}", "{a blue cat}"}));
+  EXPECT_EQ(all_of({"{a {b}|c}"}), (Texts{"a {b}", "c"}));
 }
 
 TEST(Wildcards, MayBeNested) {

@@ -1,0 +1,34 @@
+#include "from_picture.h"
+
+#include "engine/file.h"
+#include "weights/text.h"
+
+namespace fude {
+
+void add_from_option(Options& options, std::string_view group, std::string& picture) {
+  options.add_text(
+      group, "--from", "FILE",
+      "take the request stored in a picture (PNG, JPEG, WebP) by fude, A1111, Forge, ComfyUI, SwarmUI, InvokeAI, NovelAI or "
+      "stable-diffusion.cpp; other options override it",
+      picture);
+}
+
+StoredPicture stored_in(const std::string& picture, const Options& line, const Console& console) {
+  return stored_in(
+      picture, [&](const std::string& option) { return line.given(option).has_value(); }, console);
+}
+
+StoredPicture stored_in(const std::string& picture, const std::function<bool(const std::string&)>& overrides,
+                        const Console& console) {
+  StoredPicture stored = read_picture(path_of(picture));
+  if (stored.foreign) {
+    console.warning(description_of(*stored.foreign, shown(picture), overrides));
+  } else if (!stored.exact) {
+    console.warning(shown(picture) + " was saved again by another program, so only what its text tells is taken from it.");
+  }
+  return stored;
+}
+
+bool has_seed(const StoredPicture& picture) { return !picture.foreign || picture.foreign->seed.has_value(); }
+
+}  // namespace fude

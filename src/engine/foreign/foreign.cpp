@@ -1,0 +1,130 @@
+#include "engine/foreign/foreign.h"
+
+#include <algorithm>
+#include <array>
+
+#include "diffusion/samplers.h"
+#include "engine/foreign/names.h"
+#include "engine/foreign/readers.h"
+#include "fude/error.h"
+#include "weights/text.h"
+
+namespace fude {
+namespace {
+
+// The first that knows a prompt is believed: what only one program writes stands before what many write.
+constexpr std::array<ForeignReader, 6> kReaders = {read_swarmui, read_invokeai, read_novelai,
+                                                   read_comfyui, read_a1111,    read_other_json};
+
+// Where they look, and so where damage is of interest when none finds anything.
+constexpr std::array<std::string_view, 7> kKeywords = {"parameters",  "prompt",  "invokeai_metadata", "sd-metadata",
+                                                       "UserComment", "Comment", "ImageDescription"};
+
+// Pixels of a side that can be drawn; what is too large stays, to be refused.
+int64_t nearest_side(int64_t pixels) { return pixels < 16 || pixels > (int64_t{1} << 20) ? pixels : (pixels + 8) / 16 * 16; }
+
+std::string text_of(Size size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
+
+std::string listed(const std::vector<std::string>& words) {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
+  return text;
+}
+
+std::string text_of_number(double number) {
+  std::string text = std::to_string(number);
+  while (text.ends_with('0')) text.pop_back();
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+std::optional<ForeignPicture> foreign_picture_in(std::span<const PictureText> texts) {
+  std::optional<ForeignPicture> without_prompt;
+  for (const ForeignReader read : kReaders) {
+    std::optional<ForeignPicture> picture = read(texts);
+    if (picture && picture->prompt) return picture;
+    if (!without_prompt) without_prompt = std::move(picture);
+  }
+  if (!without_prompt)
+    for (const std::string_view keyword : kKeywords) static_cast<void>(text_under(texts, keyword));  // tells what is damaged
+  return without_prompt;
+}
+
+Provenance provenance_from(const ForeignPicture& picture) {
+  Provenance provenance;
+  Request& request = provenance.request;
+  const auto take = [](const auto& stored, auto& value) {
+    if (stored) value = *stored;
+  };
+  take(picture.prompt, request.prompt);
+  take(picture.negative, request.negative);
+  take(picture.steps, request.steps);
+  take(picture.guidance, request.guidance);
+  take(picture.seed, request.seed);
+  take(picture.noise, request.noise);
+  request.shift = picture.shift;
+  request.variation = picture.variation;
+  if (picture.size) {
+    request.width = nearest_side(picture.size->width);
+    request.height = nearest_side(picture.size->height);
+  }
+  if (const Sampler* sampler = find_sampler(picture.sampler)) request.sampler = sampler->name;
+  return provenance;
+}
+
+std::string description_of(const ForeignPicture& picture, const std::string& name,
+                           const std::function<bool(const std::string&)>& overrides) {
+  const auto given = [&](std::initializer_list<const char*> options) {
+    return std::any_of(options.begin(), options.end(), overrides);
+  };
+  if (!picture.prompt && !given({"--prompt", "--prompts"})) {
+    throw Error(Code::bad_request,
+                name + " was drawn by " + picture.program +
+                    ", and its prompt could not be found in what is stored in it. Give it with --prompt; the rest is "
+                    "taken from the picture.");
+  }
+  const Request request = provenance_from(picture).request;
+  std::vector<std::string> taken, missing, dropped;
+  const auto tell = [&](bool stored, std::initializer_list<const char*> options, const std::string& what,
+                        const std::string& instead) {
+    if (given(options)) return;
+    if (stored) taken.push_back(what);
+    else if (!instead.empty()) missing.push_back(instead);
+  };
+  const auto number = [](const auto& value) {
+    return value ? ' ' + text_of_number(static_cast<double>(*value)) : std::string();
+  };
+  const bool empty_prompt = picture.prompt && picture.prompt->empty();
+  tell(picture.prompt.has_value(), {"--prompt", "--prompts"}, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
+  tell(picture.negative && !picture.negative->empty(), {"--negative"}, "the negative prompt",
+       picture.negative ? "" : "the negative prompt (none is used)");
+  tell(picture.steps.has_value(), {"--steps"}, "steps" + number(picture.steps), "the steps (the usual number is drawn)");
+  tell(picture.guidance.has_value(), {"--guidance"}, "guidance" + number(picture.guidance),
+       "the guidance (the usual one is used)");
+  tell(picture.seed.has_value(), {"--seed"}, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
+  const bool rounded = picture.size && *picture.size != Size{request.width, request.height};
+  tell(picture.size.has_value(), {"--width", "--height", "--size"},
+       "size " + text_of(picture.size.value_or(Size{})) + (rounded ? " as " + text_of({request.width, request.height}) : ""),
+       "the size (the model's own is drawn)");
+  tell(picture.shift.has_value(), {"--shift"}, "shift" + number(picture.shift), "");
+  tell(picture.variation.has_value(), {}, "the variation seed", "");
+  tell(picture.noise.has_value(), {"--noise"}, "noise " + std::string(name_of(request.noise)), "");
+  if (!given({"--sampler"}) && !picture.sampler.empty()) {
+    if (find_sampler(picture.sampler)) taken.push_back("sampler " + request.sampler);
+    else dropped.push_back("sampler " + brief(picture.sampler) + " (" + request.sampler + " is the nearest)");
+  }
+  if (!picture.schedule.empty() && !is_even_schedule(picture.schedule))
+    dropped.push_back("schedule " + brief(picture.schedule));
+  dropped.insert(dropped.end(), picture.dropped.begin(), picture.dropped.end());
+
+  std::string text = name + " was drawn by " + picture.program;
+  if (!picture.model.empty()) text += " with the model " + shown(brief(picture.model));
+  text += taken.empty() ? "." : ". Taken from it: " + listed(taken) + '.';
+  if (!missing.empty()) text += " Not stored: " + listed(missing) + '.';
+  if (!dropped.empty()) text += " Left out: " + listed(dropped) + '.';
+  return text + " The picture will be alike, not the same.";
+}
+
+}  // namespace fude

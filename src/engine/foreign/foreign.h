@@ -1,0 +1,45 @@
+// Pictures that other programs drew: what they tell of how, in whatever way their program writes it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/containers/texts.h"
+#include "engine/metadata.h"
+#include "fude/fude.h"
+
+namespace fude {
+
+// What is not stored is empty.
+struct ForeignPicture {
+  std::string program;  // "ComfyUI"
+  std::optional<std::string> prompt, negative;
+  std::optional<int64_t> steps;
+  std::optional<double> guidance, shift;
+  std::optional<uint64_t> seed;
+  std::optional<Size> size;
+  std::optional<Noise> noise;
+  std::optional<Variation> variation;
+  std::string sampler, schedule;     // as their program calls them
+  std::string model;                 // a name
+  std::vector<std::string> dropped;  // what fude does not draw with: "LoRA detail", "clip skip 2"
+};
+
+// By the first program that wrote one of these texts and tells a prompt; else by the first that wrote one. Nothing where none
+// did. Error{bad_request} when a text is there that only that program writes, and it cannot be read.
+std::optional<ForeignPicture> foreign_picture_in(std::span<const PictureText> texts);
+
+// The nearest request: of what is not stored fude's own is left, sizes are rounded to what can be drawn.
+Provenance provenance_from(const ForeignPicture& picture);
+
+// What of it is taken and what is not, in a sentence or two. `overrides` tells whether an option ("--steps") is given instead.
+// Error {bad_request} when there is no prompt.
+std::string description_of(const ForeignPicture& picture, const std::string& name,
+                           const std::function<bool(const std::string&)>& overrides);
+
+}  // namespace fude

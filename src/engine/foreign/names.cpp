@@ -1,0 +1,122 @@
+#include "engine/foreign/names.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "diffusion/samplers.h"
+
+namespace fude {
+namespace {
+
+struct ScheduleName {
+  const char* name;  // folded
+  bool even;
+};
+
+// Longer names stand before those they end with.
+constexpr std::array<ScheduleName, 24> kSchedules = {{
+    {"polyexponential", false},
+    {"karrasexponential", false},
+    {"exponential", false},
+    {"karras", false},
+    {"sgmuniform", true},
+    {"ddimuniform", true},
+    {"uniform", true},
+    {"simple", true},
+    {"normal", true},
+    {"automatic", true},
+    {"discrete", true},
+    {"trailing", true},
+    {"beta", false},
+    {"linearquadratic", false},
+    {"kloptimal", false},
+    {"alignyoursteps", false},
+    {"ays", false},
+    {"gits", false},
+    {"smoothstep", false},
+    {"turbo", false},
+    {"native", true},
+    {"bongtangent", false},
+    {"laplace", false},
+    {"logitnormal", false},
+}};
+
+// A folded name that holds the first is of the kind that the second names; the first that fits counts.
+constexpr std::array<std::pair<const char*, const char*>, 25> kDropped = {{
+    {"lora", "LoRA"},
+    {"lycoris", "LoRA"},
+    {"hypernet", "hypernetwork"},
+    {"controlnet", "ControlNet"},
+    {"ipadapter", "IP-Adapter"},
+    {"t2iadapter", "T2I-Adapter"},
+    {"adetailer", "ADetailer"},
+    {"detailer", "detailer"},
+    {"hires", "hires fix"},
+    {"hrf", "hires fix"},
+    {"firstpass", "hires fix"},
+    {"refine", "refiner"},
+    {"upscale", "upscaling"},
+    {"clipskip", "clip skip"},
+    {"clipsetlastlayer", "clip skip"},
+    {"clipstopatlayer", "clip skip"},
+    {"vaename", "VAE"},
+    {"vaehash", "VAE"},
+    {"vaeloader", "VAE"},
+    {"initimage", "the picture it began from"},
+    {"cfgrescale", "CFG rescale"},
+    {"skiplayer", "skip layer guidance"},
+    {"attentionguidance", "perturbed attention guidance"},
+    {"stylemodel", "style model"},
+    {"seamless", "seamless tiling"},
+}};
+
+}  // namespace
+
+std::string_view stripped(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\n\v\f\r";
+  const size_t begin = text.find_first_not_of(kSpaces);
+  return begin == std::string_view::npos ? std::string_view() : text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
+}
+
+std::string brief(std::string_view text) {
+  constexpr size_t kLongest = 60;
+  size_t end = std::min(kLongest, text.size());
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // whole characters
+  std::string line;
+  for (const char c : text.substr(0, end)) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+  return end < text.size() ? line + "…" : line;
+}
+
+SamplerNames split_sampler(std::string_view name) {
+  name = stripped(name);
+  constexpr size_t kLongest = 64;
+  if (find_sampler(name) || name.size() > kLongest) return {std::string(name), {}};
+  if (name.ends_with("_k")) return {std::string(name.substr(0, name.size() - 2)), "karras"};  // InvokeAI's
+  for (const ScheduleName& schedule : kSchedules) {
+    if (!folded(name).ends_with(schedule.name)) continue;
+    size_t begin = name.size();  // of the schedule's name as it is written
+    while (begin > 0 && folded(name.substr(begin)) != schedule.name) --begin;
+    const std::string_view sampler = name.substr(0, begin);
+    const size_t end = sampler.find_last_not_of(" _-");
+    if (end != std::string_view::npos && end + 1 < sampler.size())
+      return {std::string(sampler.substr(0, end + 1)), std::string(name.substr(begin))};
+  }
+  return {std::string(name), {}};
+}
+
+bool is_even_schedule(std::string_view name) {
+  const std::string known = folded(name);
+  return std::any_of(kSchedules.begin(), kSchedules.end(),
+                     [&](const ScheduleName& one) { return one.name == known && one.even; });
+}
+
+std::string name_of_dropped(std::string_view name) {
+  const std::string text = folded(name);
+  if (text == "vae") return "VAE";
+  for (const auto& [part, meaning] : kDropped)
+    if (text.find(part) != std::string::npos) return meaning;
+  return {};
+}
+
+}  // namespace fude

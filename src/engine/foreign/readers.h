@@ -1,0 +1,23 @@
+// One reader for each way in which programs write a picture's request. A new one is a file with a function, and a row of the
+// table in foreign.cpp.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "engine/foreign/foreign.h"
+
+namespace fude {
+
+// Nothing: no such program wrote the picture.
+using ForeignReader = std::optional<ForeignPicture> (*)(std::span<const PictureText> texts);
+
+std::optional<ForeignPicture> read_swarmui(std::span<const PictureText> texts);
+std::optional<ForeignPicture> read_invokeai(std::span<const PictureText> texts);
+std::optional<ForeignPicture> read_novelai(std::span<const PictureText> texts);
+std::optional<ForeignPicture> read_comfyui(std::span<const PictureText> texts);
+std::optional<ForeignPicture> read_a1111(
+    std::span<const PictureText> texts);  // AUTOMATIC1111, Forge, SD.Next, stable-diffusion.cpp
+std::optional<ForeignPicture> read_other_json(std::span<const PictureText> texts);  // of a program that is not known
+
+}  // namespace fude

@@ -1,0 +1,94 @@
+#include "weights/paths.h"
+
+#include <future>
+#include <memory>
+#include <thread>
+#include <utility>
+
+namespace fs = std::filesystem;
+
+namespace fude {
+
+PathKind kind_of(const fs::path& path, std::error_code& reason) {
+  const fs::file_type type = fs::status(path, reason).type();
+  if (type == fs::file_type::none) return PathKind::unknown;
+  reason.clear();
+  switch (type) {
+    case fs::file_type::not_found: return PathKind::nothing;
+    case fs::file_type::regular: return PathKind::file;
+    case fs::file_type::directory: return PathKind::folder;
+    default: return PathKind::other;
+  }
+}
+
+PathKind kind_of(const fs::path& path) {
+  std::error_code reason;
+  return kind_of(path, reason);
+}
+
+std::string why_no_file(const fs::path& path) {
+  std::error_code reason;
+  switch (kind_of(path, reason)) {
+    case PathKind::file: return {};
+    case PathKind::nothing: return "there is no such file";
+    case PathKind::folder: return "it is a folder";
+    case PathKind::other: return "it is not a regular file";
+    case PathKind::unknown: break;
+  }
+  return reason.message();
+}
+
+std::string why_not_replaced(const fs::path& path) {
+  return kind_of(path) == PathKind::nothing ? std::string() : why_no_file(path);
+}
+
+std::optional<uint64_t> size_of_file(const fs::path& path) {
+  std::error_code reason;
+  const uintmax_t size = fs::file_size(path, reason);
+  return reason ? std::nullopt : std::optional<uint64_t>(size);
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder, std::error_code& reason) {
+  std::vector<fs::path> entries;
+  fs::directory_iterator entry(folder, reason);
+  for (; !reason && entry != fs::directory_iterator(); entry.increment(reason)) entries.push_back(entry->path());
+  return entries;
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::error_code reason;
+  return entries_of(folder, reason);
+}
+
+bool make_folders(const fs::path& folder, std::error_code& reason) {
+  if (!is_folder(folder)) fs::create_directories(folder, reason);
+  if (!is_folder(folder)) {  // also where another process was first
+    if (!reason) reason = std::make_error_code(std::errc::not_a_directory);
+    return false;
+  }
+  reason.clear();
+  return true;
+}
+
+fs::path absolute_of(const fs::path& path) {
+  std::error_code reason;
+  fs::path absolute = fs::absolute(path, reason);
+  return reason ? path : absolute;
+}
+
+bool answers(const std::vector<fs::path>& paths, std::chrono::milliseconds patience) {
+  std::promise<void> promise;
+  const std::future<void> answered = promise.get_future();
+  const auto ask = [](const std::vector<fs::path>& asked, std::promise<void> done) {
+    for (const fs::path& path : asked) static_cast<void>(kind_of(path));
+    done.set_value();
+  };
+  try {
+    std::thread(ask, paths, std::move(promise)).detach();
+  } catch (const std::system_error&) {  // no thread can be made: then nobody knows
+    return true;
+  }
+  return answered.wait_for(patience) == std::future_status::ready;
+}
+
+}  // namespace fude

@@ -1,0 +1,127 @@
+// Engines and threads: one Engine does one thing at a time and says so, several go on side by side.
+#include <future>
+#include <latch>
+#include <thread>
+
+#include "support.h"
+#include "temporary.h"
+
+namespace fude::test {
+namespace {
+
+Engine engine_of(const std::string& pipeline) {
+  return Engine({.model = fixture(pipeline).string()}, {.device = "cpu", .dtype = "f32", .threads = 1});
+}
+
+template <class Call>
+std::string refusal_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::bad_request);
+    return error.what();
+  }
+  return {};
+}
+
+void expect_busy(Engine& engine, const Request& request) {
+  const std::string word = "at work already";
+  EXPECT_NE(refusal_of([&] { engine.generate(request); }).find(word), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.generate(std::vector{request}); }).find(word), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.plan(request); }).find(word), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.remember(request, {}); }).find(word), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.keep_embeddings_in("nowhere"); }).find(word), std::string::npos);
+  EXPECT_EQ(engine.complete(request).prompt, request.prompt);
+  EXPECT_EQ(engine.device() + engine.dtype() + engine.model_name(), "cpuf32dual");
+}
+
+TEST(OneEngine, RefusesAnotherThreadAndGoesOnUnharmed) {
+  Engine engine = engine_of("dual");
+  const Request request = request_of("dual");
+  const std::vector<uint8_t> expected = engine.generate(request).images[0].rgb;
+  std::latch drawing(1), refused(1);
+  Callbacks callbacks;
+  callbacks.progress = [&](const Progress& progress) {
+    if (progress.stage != Stage::denoise || progress.step != 1) return;
+    drawing.count_down();
+    refused.wait();
+  };
+  auto drawn = std::async(std::launch::async, [&] { return engine.generate(request, callbacks); });
+  drawing.wait();
+  expect_busy(engine, request);
+  refused.count_down();
+  EXPECT_EQ(drawn.get().images[0].rgb, expected);
+  EXPECT_EQ(engine.generate(request).images[0].rgb, expected);  // the turn is over
+}
+
+TEST(OneEngine, RefusesItsOwnCallbacks) {
+  Engine engine = engine_of("dual");
+  const Request request = request_of("dual");
+  Callbacks callbacks;
+  int asked = 0;
+  callbacks.planned = [&](const Plan&) {
+    expect_busy(engine, request);
+    ++asked;
+  };
+  EXPECT_EQ(engine.generate(request, callbacks).images.size(), 1u);
+  EXPECT_EQ(asked, 1);
+}
+
+TEST(OneEngine, IsFreeAgainAfterAnError) {
+  Engine engine = engine_of("dual");
+  Request request = request_of("dual");
+  request.width = 50;
+  EXPECT_NE(refusal_of([&] { engine.generate(request); }).find("--width 48"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.plan(request); }).find("--width 48"), std::string::npos);
+  EXPECT_EQ(engine.generate(request_of("dual")).images.size(), 1u);
+}
+
+TEST(SeveralEngines, DrawAtTheSameTimeWhatTheyDrawAlone) {
+  const std::vector<std::string> pipelines = {"dual", "plain", "dual"};
+  const auto home = temporary("sharing");  // they share what is kept
+  const auto draw = [&](const std::string& pipeline, std::latch* all) {
+    Engine engine({.model = fixture(pipeline).string()}, {.device = "cpu",
+                                                          .dtype = "f32",
+                                                          .threads = 1,
+                                                          .embeddings = {(home / "embeddings").string()},
+                                                          .calibration = (home / "rates").string()});
+    if (all) all->arrive_and_wait();
+    std::vector<std::vector<uint8_t>> pictures;
+    for (int i = 0; i < 2; ++i) {
+      Request request = request_of(pipeline);
+      request.seed += static_cast<uint64_t>(i);
+      pictures.push_back(engine.generate(request).images[0].rgb);
+    }
+    return pictures;
+  };
+  std::latch all(static_cast<std::ptrdiff_t>(pipelines.size()));
+  std::vector<std::future<std::vector<std::vector<uint8_t>>>> drawn;
+  for (const std::string& pipeline : pipelines) drawn.push_back(std::async(std::launch::async, draw, pipeline, &all));
+  for (size_t i = 0; i < pipelines.size(); ++i) EXPECT_EQ(drawn[i].get(), draw(pipelines[i], nullptr)) << i;
+  std::filesystem::remove_all(home);
+}
+
+TEST(WhatIsNotKept, IsToldOnceAndCostsNoPicture) {
+  const auto file = temporary("file");
+  std::ofstream(file) << "in the way";
+  Engine engine({.model = fixture("dual").string()}, {.device = "cpu",
+                                                      .dtype = "f32",
+                                                      .threads = 1,
+                                                      .embeddings = {(file / "embeddings").string()},
+                                                      .calibration = (file / "rates").string()});
+  std::vector<std::string> told;
+  Callbacks callbacks;
+  callbacks.not_kept = [&](const std::string& what) { told.push_back(what); };
+  Request request = request_of("dual");
+  EXPECT_EQ(engine.generate(request, callbacks).images.size(), 1u);
+  request.prompt = "another";
+  EXPECT_EQ(engine.generate(request, callbacks).images.size(), 1u);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_TRUE(told[0].starts_with("the embeddings of this prompt: ")) << told[0];
+  EXPECT_TRUE(told[1].starts_with("the rates of this machine: ")) << told[1];
+  for (const std::string& what : told) EXPECT_NE(what.find(file.string()), std::string::npos) << what;
+  std::filesystem::remove(file);
+}
+
+}  // namespace
+}  // namespace fude::test

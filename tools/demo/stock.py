@@ -61,7 +61,7 @@ class Stock:
         """capacity: scenes of the usual size; other sizes keep an eighth of it. chunk: scenes that are invented and encoded together."""
         self.vae, self.stats, self.renderer = vae, stats, renderer
         self.chunk = chunk
-        round_up = lambda count: -(-int(count) // chunk) * chunk
+        round_up = lambda count: max(1, -(-int(count) // chunk)) * chunk
         self.rings = {size: Ring(size, round_up(capacity if size == PICTURE else capacity / 8), renderer.device) for size in SIZES}
         self.pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=begin_worker, initargs=(model_folder,))
         self.seeds, self.ahead = random.Random(seed), ahead

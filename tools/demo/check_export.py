@@ -45,7 +45,7 @@ def main():
     report("transformer", painter.transformer(latents, time, context, pooled), pipe.transformer(latents, theirs, their_pooled, time).sample)
     report("vae decoder", vae.decoder(latents), pipe.vae.decode(latents).sample)
 
-    ours = draw(painter, vae, stats, ids, empty, args.steps, 5.0, args.seed)
+    ours = draw(painter, vae, stats, ids, empty, [args.seed], args.steps)
     theirs = pipe(captions[0], num_inference_steps=args.steps, guidance_scale=5.0, generator=torch.Generator().manual_seed(args.seed), output_type="pt").images
     report("picture", (ours + 1) / 2, theirs)
 

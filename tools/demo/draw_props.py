@@ -2,13 +2,15 @@
 
 from PIL import Image, ImageDraw
 
-SIZE = 128
-SCALE = 4
+SIZE = 256
+UNITS = 128       # the drawings below are laid out in a square of so many
+OVERSAMPLE = 2
+SCALE = SIZE // UNITS * OVERSAMPLE
 
 
 class Canvas:
     def __init__(self):
-        self.image = Image.new("RGBA", (SIZE * SCALE, SIZE * SCALE), (0, 0, 0, 0))
+        self.image = Image.new("RGBA", (UNITS * SCALE, UNITS * SCALE), (0, 0, 0, 0))
         self.draw = ImageDraw.Draw(self.image)
 
     def box(self, x0, y0, x1, y1, colour, radius=0):
@@ -48,7 +50,8 @@ def person(head: Image.Image, shirt, lower, skirt: bool, sitting: bool) -> Image
     if sitting:
         c.box(40, 84, 88, 104, lower, 8)  # lap
     image = c.finish()
-    image.alpha_composite(head.resize((68, 68), Image.LANCZOS), (30, 0))
+    scale = SIZE // UNITS
+    image.alpha_composite(head.resize((68 * scale, 68 * scale), Image.LANCZOS), (30 * scale, 0))
     return image
 
 

@@ -1,9 +1,9 @@
-"""Renders every sprite from the emoji font into one .npz (RGBA, 128x128). Run on a machine with fonts-noto-color-emoji."""
+"""Renders every sprite from the emoji font into one .npz (RGBA, 256x256). Run on a machine with fonts-noto-color-emoji."""
 
 import argparse
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from draw_props import PROP_PICTURES, SIZE, person
 from objects import PEOPLE, SPRITES, THINGS
@@ -21,7 +21,21 @@ def emoji_picture(font, character: str) -> Image.Image:
     square = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     # Everything stands on the lower edge, so that an object's foot is the sprite's foot.
     square.paste(picture, ((side - picture.width) // 2, side - picture.height))
-    return square.resize((SIZE, SIZE), Image.LANCZOS)
+    return enlarge(square)
+
+
+def enlarge(picture: Image.Image) -> Image.Image:
+    """To sprite size, with outlines as crisp as the small bitmap allows."""
+    pixels = np.asarray(picture, np.float32) / 255
+    pixels[..., :3] *= pixels[..., 3:]  # premultiplied: what lies under transparent pixels must not bleed in
+    planes = [Image.fromarray(np.ascontiguousarray(pixels[..., k])).resize((SIZE, SIZE), Image.LANCZOS) for k in range(4)]
+    rgba = np.stack([np.asarray(plane) for plane in planes], -1).clip(0, 1)
+    blurred = np.stack([np.asarray(Image.fromarray((rgba[..., k] * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(2.5)), np.float32) / 255
+                        for k in range(4)], -1)
+    sharp = (rgba + 0.8 * (rgba - blurred)).clip(0, 1)
+    alpha = ((sharp[..., 3:] - 0.5) * 1.5 + 0.5).clip(0, 1)
+    colour = (sharp[..., :3] / np.maximum(sharp[..., 3:], 1e-3)).clip(0, 1)
+    return Image.fromarray(np.rint(np.concatenate([colour, alpha], -1) * 255).astype(np.uint8))
 
 
 def turn_hue(picture: Image.Image, degrees: int) -> Image.Image:

@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 import tiny_tokenizers
 
 CLIP_MERGES = 900
-T5_PIECES = 640
+T5_PIECES = 660
 
 
 def train_clip_merges(captions):

@@ -27,9 +27,9 @@ T5_CONFIG = {
     "pad_token_id": 0, "eos_token_id": 1, "tie_word_embeddings": False,
 }
 TRANSFORMER_CONFIG = {
-    "_class_name": "SD3Transformer2DModel", "sample_size": 32, "patch_size": 2, "in_channels": 16, "out_channels": 16, "num_layers": 6,
-    "num_attention_heads": 3, "attention_head_dim": 64, "caption_projection_dim": 192, "joint_attention_dim": 320,
-    "pooled_projection_dim": 256, "pos_embed_max_size": 32, "qk_norm": "rms_norm", "dual_attention_layers": [0, 1, 2],
+    "_class_name": "SD3Transformer2DModel", "sample_size": 32, "patch_size": 2, "in_channels": 16, "out_channels": 16, "num_layers": 5,
+    "num_attention_heads": 4, "attention_head_dim": 64, "caption_projection_dim": 256, "joint_attention_dim": 320,
+    "pooled_projection_dim": 256, "pos_embed_max_size": 32, "qk_norm": "rms_norm", "dual_attention_layers": [0, 1],
 }
 CLIP_TOKENS, T5_TOKENS = 77, 256
 
@@ -278,7 +278,15 @@ def zero_linear(c, out):
 
 
 def modulate(x, shift, scale):
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+    with torch.autocast(x.device.type, enabled=False):  # in 16 bits in training, as when drawing: it is read by a product anyway
+        return F.layer_norm(x.to(shift.dtype), x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+class HeadNorm(nn.RMSNorm):
+    """In the type of what it gets: torch has no fast kernel for mixed ones."""
+
+    def forward(self, x):
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class Attention(nn.Module):
@@ -288,24 +296,29 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.joint, self.last = heads, joint, last
         self.to_q, self.to_k, self.to_v = (nn.Linear(c, c) for _ in range(3))
-        self.norm_q, self.norm_k = nn.RMSNorm(c // heads, 1e-6), nn.RMSNorm(c // heads, 1e-6)
+        self.norm_q, self.norm_k = HeadNorm(c // heads, 1e-6), HeadNorm(c // heads, 1e-6)
         self.to_out = nn.ModuleList([nn.Linear(c, c)])
         if joint:
             self.add_q_proj, self.add_k_proj, self.add_v_proj = (nn.Linear(c, c) for _ in range(3))
-            self.norm_added_q, self.norm_added_k = nn.RMSNorm(c // heads, 1e-6), nn.RMSNorm(c // heads, 1e-6)
+            self.norm_added_q, self.norm_added_k = HeadNorm(c // heads, 1e-6), HeadNorm(c // heads, 1e-6)
             if not last:
                 self.to_add_out = nn.Linear(c, c)
 
-    def split(self, x):
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def heads_of(self, x, *projections):
+        """One product for several projections: narrow ones would leave a GPU idle."""
+        together = F.linear(x, torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections]))
+        return together.unflatten(-1, (len(projections), self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
 
     def forward(self, x, text=None):
-        q, k, v = self.norm_q(self.split(self.to_q(x))), self.norm_k(self.split(self.to_k(x))), self.split(self.to_v(x))
+        q, k, v = self.heads_of(x, self.to_q, self.to_k, self.to_v)
+        q, k = self.norm_q(q), self.norm_k(k)
+        if self.joint and self.last:  # the last block's text is discarded, so nobody asks on its behalf
+            text_k, text_v = self.heads_of(text, self.add_k_proj, self.add_v_proj)
+        elif self.joint:
+            text_q, text_k, text_v = self.heads_of(text, self.add_q_proj, self.add_k_proj, self.add_v_proj)
+            q = torch.cat([q, self.norm_added_q(text_q)], 2)
         if self.joint:
-            k = torch.cat([k, self.norm_added_k(self.split(self.add_k_proj(text)))], 2)
-            v = torch.cat([v, self.split(self.add_v_proj(text))], 2)
-            if not self.last:  # the last block's text is discarded, so nobody asks on its behalf
-                q = torch.cat([q, self.norm_added_q(self.split(self.add_q_proj(text)))], 2)
+            k, v = torch.cat([k, self.norm_added_k(text_k)], 2), torch.cat([v, text_v], 2)
         out = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v).transpose(1, 2).flatten(2)
         image = self.to_out[0](out[:, :x.shape[1]])
         return image, self.to_add_out(out[:, x.shape[1]:]) if self.joint and not self.last else None
@@ -368,8 +381,9 @@ class Mmdit(nn.Module):
         self.norm_out = nn.ModuleDict({"linear": zero_linear(c, 2 * c)})
         self.proj_out = zero_linear(c, 4 * z)
 
-    def forward(self, latents, timestep, context, pooled):
-        """latents [B,16,h,w], timestep [B] in 0..1000, context [B,M,joint], pooled [B,P] -> velocity like latents."""
+    def forward(self, latents, timestep, context, pooled, tap=None):
+        """latents [B,16,h,w], timestep [B] in 0..1000, context [B,M,joint], pooled [B,P] -> velocity like latents; with tap also
+        the image tokens [B,hw/4,C] after that block."""
         b, z, h, w = latents.shape
         h, w = h // 2, w // 2
         x = self.pos_embed.proj(latents).flatten(2).transpose(1, 2)
@@ -382,11 +396,14 @@ class Mmdit(nn.Module):
         temb = embed(self.time_text_embed["timestep_embedder"], torch.cat([angle.cos(), angle.sin()], 1))
         temb = F.silu(temb + embed(self.time_text_embed["text_embedder"], pooled))  # every reader applies silu first
         text = self.context_embedder(context)
-        for block in self.transformer_blocks:
+        for index, block in enumerate(self.transformer_blocks):
             x, text = block(x, text, temb)
+            if index == tap:
+                tapped = x
         scale, shift = self.norm_out["linear"](temb)[:, None].chunk(2, -1)
         x = self.proj_out(modulate(x, shift, scale))
-        return x.view(b, h, w, 2, 2, z).permute(0, 5, 1, 3, 2, 4).reshape(b, z, 2 * h, 2 * w)
+        velocity = x.view(b, h, w, 2, 2, z).permute(0, 5, 1, 3, 2, 4).reshape(b, z, 2 * h, 2 * w)
+        return velocity if tap is None else (velocity, tapped)
 
 
 # ---------------------------------------------------------------- all that is trained together
@@ -411,5 +428,5 @@ class Painter(nn.Module):
         clip = F.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
         return torch.cat([clip, t5.to(clip.dtype)], 1), torch.cat([pooled, pooled_2], -1)
 
-    def forward(self, latents, timestep, clip_ids, clip_2_ids, t5_ids):
-        return self.transformer(latents, timestep, *self.encode(clip_ids, clip_2_ids, t5_ids))
+    def forward(self, latents, timestep, clip_ids, clip_2_ids, t5_ids, tap=None):
+        return self.transformer(latents, timestep, *self.encode(clip_ids, clip_2_ids, t5_ids), tap)

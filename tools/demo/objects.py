@@ -38,8 +38,8 @@ person|ground|🤖 robot|👻 ghost|👽 alien|⛄ snowman=snowmen|🧙 wizard|�
 food|ground|🍎 apple/red apple|🍏 green apple|🍐 pear|🍊 tangerine/orange fruit|🍋 lemon|🍌 banana|🍉 watermelon|🍇 bunch of grapes=-
 food|ground|🍓 strawberry|🍒 cherry|🍑 peach|🍍 pineapple|🥥 coconut|🍅 tomato=tomatoes|🥑 avocado|🍆 eggplant
 food|ground|🥦 broccoli=-|🥕 carrot|🌽 corn=-|🍄 mushroom|🍞 loaf of bread=-|🧀 piece of cheese=-|🍔 hamburger/burger
-food|ground|🍕 slice of pizza=-|🌭 hot dog|🌮 taco|🍩 donut|🍪 cookie|🎂 birthday cake/cake|🧁 cupcake|🍦 ice cream=-|🍭 lollipop
-food|ground|☕ cup of coffee=-|🍿 bucket of popcorn=-|🍯 honey pot
+food|ground|🍕 slice of pizza/pizza=-|🌭 hot dog|🌮 taco|🍩 donut|🍪 cookie|🎂 birthday cake/cake|🧁 cupcake|🍦 ice cream=-|🍭 lollipop
+food|ground|☕ cup of coffee/coffee cup=-|🍿 bucket of popcorn=-|🍯 honey pot
 vehicle|ground|🚗 car/red car|🚕 taxi|🚌 bus|🚑 ambulance|🚒 fire truck|🚜 tractor|🚲 bicycle/bike|🚂 train|🛴 scooter|🏎 race car
 vehicle|air|🛩 airplane/plane|🚁 helicopter|🚀 rocket|🛸 ufo/flying saucer
 vehicle|water|⛵ sailboat|🚢 ship
@@ -88,6 +88,23 @@ def build_things() -> list[Thing]:
 THINGS = build_things()
 CLASSES = [thing.name for thing in THINGS]
 CLASS_OF = {name: index for index, name in enumerate(CLASSES)}
+
+# What captions may give another colour, and which colours suit it.
+TINTS = {
+    "red": (0.90, 0.13, 0.13), "orange": (1.0, 0.55, 0.08), "yellow": (1.0, 0.86, 0.16), "green": (0.22, 0.68, 0.26), "blue": (0.15, 0.42, 0.92),
+    "purple": (0.56, 0.24, 0.78), "pink": (1.0, 0.52, 0.75), "white": (0.97, 0.97, 0.97), "black": (0.15, 0.15, 0.17), "brown": (0.55, 0.34, 0.18),
+}
+TINT_OF = {name: index + 1 for index, name in enumerate(TINTS)}  # 0: as it is
+BRIGHT = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
+PAINTED = (*BRIGHT, "white", "black")
+COATS = ("white", "black", "brown", "orange")
+COLOURABLE = {
+    **dict.fromkeys(("car", "bicycle", "bus", "train", "scooter", "tractor", "race car", "sailboat", "rocket", "helicopter", "balloon", "kite",
+                     "umbrella", "backpack", "dress", "shoe", "book", "gift", "heart", "guitar", "couch", "chair", "door", "tent", "drum", "top hat"), PAINTED),
+    **dict.fromkeys(("tulip", "rose", "butterfly", "bird", "parrot", "dragon", "dinosaur", "snake", "frog", "tropical fish", "fish", "octopus",
+                     "mushroom", "diamond", "lollipop", "star", "crab"), BRIGHT),
+    **dict.fromkeys(("cat", "kitten", "dog", "puppy", "hamster", "horse", "fox"), COATS),
+}
 
 # Sprites beyond one per class: seated people, and recoloured tropical fish so that "colorful" fish are.
 SPRITES = CLASSES + [f"{person[0]} sitting" for person in PEOPLE] + ["tropical fish blue", "tropical fish red", "tropical fish violet"]

@@ -14,11 +14,13 @@ def sigma_table(steps: int) -> list[float]:
 
 
 @torch.no_grad()
-def draw(painter, vae, stats, ids, empty_ids, steps=30, guidance=5.0, seed=0):
-    """ids: three tensors of token ids [B,..]; empty_ids: the same for the empty caption [1,..] -> RGB [B,3,256,256] in -1..1."""
+def draw(painter, vae, stats, ids, empty_ids, seeds, steps=30, guidance=5.0, size=(256, 256)):
+    """ids: three tensors of token ids [B,..]; empty_ids: the same for the empty caption [1,..]; a seed for each picture, which then
+    starts from the noise that the pipeline draws for that seed -> RGB [B,3,H,W] in -1..1."""
     count, device = len(ids[0]), ids[0].device
-    noise = torch.randn(count, 16, 32, 32, generator=torch.Generator("cpu").manual_seed(seed))
-    latents = noise.to(device)
+    width, height = size
+    noise = [torch.randn(1, 16, height // 8, width // 8, generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds]
+    latents = torch.cat(noise).to(device)
     sigmas = sigma_table(steps)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         context, pooled = painter.encode(*ids)
@@ -33,7 +35,7 @@ def draw(painter, vae, stats, ids, empty_ids, steps=30, guidance=5.0, seed=0):
                 velocity = without + guidance * (with_text - without)
             latents = latents + (following - sigma) * velocity
         latents = latents / stats["scaling_factor"] + stats["shift_factor"]
-        return torch.cat([vae.decoder(part) for part in latents.split(64)]).float().clamp(-1, 1)
+        return torch.cat([vae.decoder(part) for part in latents.split(32)]).float().clamp(-1, 1)
 
 
 def save_grid(pictures, path, columns):

@@ -5,10 +5,11 @@ import random
 import zlib
 from dataclasses import dataclass, field
 
-from objects import CLASS_OF, PEOPLE, PROP_SYNONYMS, SPRITE_OF, THINGS
+from objects import CLASS_OF, COLOURABLE, PEOPLE, SPRITE_OF, THINGS, TINT_OF
 
-PICTURE = 256   # pixels; all positions and sizes below are in these
+PICTURE = (256, 256)  # width and height that most pictures have; positions and sizes are in pixels
 MAX_SLOTS = 9
+TINTED_SHARE = 0.4  # of the things that may have another colour than their own
 CAPTIONS = 3    # wordings per scene
 
 COLOURS = {
@@ -32,6 +33,7 @@ PLACES = {
     "meadow": (("in a meadow", "in a field of flowers"), "meadow", True),
     "space": (("in space", "in outer space"), "space", False),
 }
+OUTDOORS = [name for name in PLACES if name not in ("room", "underwater", "space")]
 BACKGROUNDS = ["plain", *PLACES]
 BACKGROUND_OF = {name: index for index, name in enumerate(BACKGROUNDS)}
 
@@ -46,7 +48,7 @@ ADJECTIVES = {
     "thing": ("nice", "new", "beautiful", "old", "shiny"),
     "prop": ("beautiful", "nice", "new"),
 }
-SIZES = {"small": ("small", "tiny", "little"), "large": ("big", "large", "huge"), "": ("",)}
+SIZE_WORDS = {"small": ("small", "tiny", "little"), "large": ("big", "large", "huge"), "": ("",)}
 HEADS = ("", "", "", "", "a picture of ", "an illustration of ", "a drawing of ", "a photo of ", "a scene with ", "a cartoon of ")
 
 GROUND = [t for t in THINGS if t.place == "ground"]
@@ -65,15 +67,30 @@ TABLETOP = [t for t in GROUND if t.family == "food" or t.name in (
 
 @dataclass
 class Scene:
+    width: int
+    height: int
     background: int
     look: list[float]                                    # random numbers that render.py turns into colours and shapes
-    slots: list[tuple] = field(default_factory=list)     # (sprite, centre x, centre y, width, height), painted in this order
+    slots: list[tuple] = field(default_factory=list)     # (sprite, centre x, centre y, width, height, tint), in this order
     objects: list[tuple] = field(default_factory=list)   # (class, centre x, centre y), each named in the captions
     relations: list[tuple] = field(default_factory=list) # ("left"|"between"|…, indices into objects)
     captions: list[str] = field(default_factory=list)
+    colours: dict[str, str] = field(default_factory=dict)  # of things that have another colour than their own
+
+    @property
+    def unit(self) -> float:
+        """The side of a square of the picture's area: what sizes are measured in."""
+        return (self.width * self.height) ** 0.5
+
+    def fit(self, share, columns=1, rows=1) -> float:
+        """A thing's width: this share of the unit, unless so many would not stand side by side or above each other."""
+        return min(share * self.unit, self.width / columns, 0.84 * self.height / rows)
 
     def put(self, thing, x, y, width, height=None, sprite=None, named=True) -> int:
-        self.slots.append((SPRITE_OF[sprite or thing.name], x, y, width, height or width))
+        x = min(max(x, 0.48 * width), self.width - 0.48 * width)
+        y = max(y, 0.48 * (height or width))
+        tint = TINT_OF.get(self.colours.get(thing.name), 0)
+        self.slots.append((SPRITE_OF[sprite or thing.name], x, y, width, height or width, tint))
         if named:
             self.objects.append((CLASS_OF[thing.name], x, y))
         return len(self.objects) - 1
@@ -92,15 +109,18 @@ def with_article(words: str) -> str:
 class Writer:
     """Chooses words. One instance per caption, so that each caption words the same scene anew."""
 
-    def __init__(self, rng: random.Random):
-        self.rng = rng
+    def __init__(self, rng: random.Random, scene: "Scene"):
+        self.rng, self.scene = rng, scene
 
     def noun(self, thing, size="") -> str:
-        rng = self.rng
-        name = thing.name if len(thing.names) == 1 or rng.random() < 0.6 else rng.choice(thing.names[1:])
-        words = [rng.choice(SIZES[size])] if size else []
+        rng, colour = self.rng, self.scene.colours.get(thing.name)
+        names = [name for name in thing.names if not colour or name.split()[0] not in COLOURS]  # no "blue red car"
+        name = thing.name if len(names) == 1 or rng.random() < 0.6 else rng.choice(names[1:])
+        words = [rng.choice(SIZE_WORDS[size])] if size else []
         if rng.random() < 0.25:
             words.append(rng.choice(ADJECTIVES[thing.family]))
+        if colour:
+            words.append(colour)
         return " ".join([*words, name])
 
     def a(self, thing, size="") -> str:
@@ -158,49 +178,49 @@ def pick(rng, pool, count):
             return things
 
 
-def size_of(rng, base, spread=0.12):
+def size_of(rng, base, spread=0.1):
     """A size word (mostly none) and the width in pixels that goes with it."""
-    word = rng.choice(("", "", "", "small", "large"))
-    factor = {"": 1.0, "small": 0.66, "large": 1.34}[word]
+    word = rng.choice(("", "", "", "", "small", "large"))
+    factor = {"": 1.0, "small": 0.66, "large": 1.2}[word]
     return word, base * factor * rng.uniform(1 - spread, 1 + spread)
 
 
-def height_for(rng, thing, size, background):
+def height_for(rng, thing, size, scene):
     """Centre y: ground things stand on the floor of a place, flying things are above it, in a plain picture all are in the middle."""
-    if background == BACKGROUND_OF["plain"]:
-        return rng.uniform(0.44, 0.56) * PICTURE
-    if thing.place == "air" or background in (BACKGROUND_OF["space"], BACKGROUND_OF["underwater"]):
-        return rng.uniform(0.3, 0.55) * PICTURE
-    return rng.uniform(0.84, 0.92) * PICTURE - size / 2
+    if scene.background == BACKGROUND_OF["plain"]:
+        return rng.uniform(0.46, 0.54) * scene.height
+    if thing.place == "air" or scene.background in (BACKGROUND_OF["space"], BACKGROUND_OF["underwater"]):
+        return max(rng.uniform(0.3, 0.5) * scene.height, size / 2 + 0.02 * scene.height)
+    return rng.uniform(0.88, 0.95) * scene.height - size / 2
 
 
 def single(rng, scene, things, place):
     (thing,) = things
-    size, width = size_of(rng, 104)
+    size, width = size_of(rng, scene.fit(0.6))
     side = rng.choice(("", "", "", "left", "right", "center"))
-    x = {"": rng.uniform(0.38, 0.62), "left": rng.uniform(0.24, 0.3), "right": rng.uniform(0.7, 0.76), "center": rng.uniform(0.48, 0.52)}[side]
-    scene.put(thing, x * PICTURE, height_for(rng, thing, width, scene.background), width)
+    x = {"": rng.uniform(0.42, 0.58), "left": rng.uniform(0.28, 0.32), "right": rng.uniform(0.68, 0.72), "center": rng.uniform(0.48, 0.52)}[side]
+    scene.put(thing, x * scene.width, height_for(rng, thing, width, scene), width)
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         where = {"": "", "center": rng.choice((" in the center", " in the middle"))}.get(side) if side in ("", "center") else rng.choice((f" on the {side}", f" on the {side} side"))
         scene.captions.append(w.sentence(w.a(thing, size) + where, place))
 
 
 def pair(rng, scene, things, place):
     a, b = things
-    size_a, width_a = size_of(rng, 84)
-    size_b, width_b = size_of(rng, 84)
-    xa, xb = rng.uniform(0.2, 0.3) * PICTURE, rng.uniform(0.7, 0.8) * PICTURE
+    size_a, width_a = size_of(rng, scene.fit(0.46, columns=2))
+    size_b, width_b = size_of(rng, scene.fit(0.46, columns=2))
+    xa, xb = rng.uniform(0.24, 0.28) * scene.width, rng.uniform(0.72, 0.76) * scene.width
     swapped = rng.random() < 0.5
     if swapped:
         xa, xb = xb, xa
-    i = scene.put(a, xa, height_for(rng, a, width_a, scene.background), width_a)
-    j = scene.put(b, xb, height_for(rng, b, width_b, scene.background), width_b)
+    i = scene.put(a, xa, height_for(rng, a, width_a, scene), width_a)
+    j = scene.put(b, xb, height_for(rng, b, width_b, scene), width_b)
     ordered = rng.random() < 0.75
     if ordered:
         scene.relations.append(("left", j, i) if swapped else ("left", i, j))
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         A, B = w.a(a, size_a), w.a(b, size_b)
         side, other = ("right", "left") if swapped else ("left", "right")
         if ordered:
@@ -213,33 +233,33 @@ def pair(rng, scene, things, place):
 
 def stacked(rng, scene, things, place):
     a, b = things
-    size_a, width_a = size_of(rng, 78)
-    size_b, width_b = size_of(rng, 78)
-    x = rng.uniform(0.36, 0.64) * PICTURE
-    i = scene.put(a, x + rng.uniform(-8, 8), rng.uniform(0.24, 0.3) * PICTURE, width_a)
-    j = scene.put(b, x + rng.uniform(-8, 8), rng.uniform(0.7, 0.76) * PICTURE, width_b)
+    size_a, width_a = size_of(rng, scene.fit(0.44, rows=2))
+    size_b, width_b = size_of(rng, scene.fit(0.44, rows=2))
+    x, sway = rng.uniform(0.36, 0.64) * scene.width, 0.03 * scene.unit
+    i = scene.put(a, x + rng.uniform(-sway, sway), rng.uniform(0.24, 0.28) * scene.height, width_a)
+    j = scene.put(b, x + rng.uniform(-sway, sway), rng.uniform(0.72, 0.76) * scene.height, width_b)
     scene.relations.append(("above", i, j))
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         A, B = w.a(a, size_a), w.a(b, size_b)
         scene.captions.append(w.sentence(rng.choice((f"{A} above {B}", f"{A} over {B}", f"{B} below {A}", f"{B} under {A}", f"{B} with {A} above it")), place))
 
 
 def triple(rng, scene, things, place):
     between = rng.random() < 0.6
-    columns = [rng.uniform(0.16, 0.2), rng.uniform(0.47, 0.53), rng.uniform(0.8, 0.84)]
+    columns = [rng.uniform(0.165, 0.18), rng.uniform(0.48, 0.52), rng.uniform(0.82, 0.835)]
     sizes, slots = [], []
     for thing, x in zip(things, columns):
-        size, width = size_of(rng, 66)
+        size, width = size_of(rng, scene.fit(0.35, columns=3))
         sizes.append(size)
-        slots.append(scene.put(thing, x * PICTURE, height_for(rng, thing, width, scene.background), width))
+        slots.append(scene.put(thing, x * scene.width, height_for(rng, thing, width, scene), width))
     ordered = rng.random() < 0.5
     if between:
         scene.relations.append(("between", slots[1], slots[0], slots[2]))
     if ordered:
         scene.relations += [("left", slots[0], slots[1]), ("left", slots[1], slots[2])]
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         L, M, R = (w.a(t, s) for t, s in zip(things, sizes))
         if between and ordered:
             body = rng.choice((f"{L} on the left, {R} on the right, between them {M}", f"{L} on the left and {R} on the right with {M} between them",
@@ -262,36 +282,41 @@ def many(rng, scene, things, place):
     (thing,) = things
     count = rng.choice((2, 3, 5, 6))
     if count < 4:
-        width = {2: 84, 3: 66}[count] * rng.uniform(0.9, 1.1)
-        spots = [((k + 0.5) / count * PICTURE + rng.uniform(-6, 6), height_for(rng, thing, width, scene.background)) for k in range(count)]
+        width = scene.fit(0.46 if count == 2 else 0.35, columns=count) * rng.uniform(0.9, 1.05)
+        spots = [((k + 0.5) / count * scene.width + rng.uniform(-0.02, 0.02) * scene.unit, height_for(rng, thing, width, scene)) for k in range(count)]
     else:
-        width = rng.uniform(46, 56)
-        cells = rng.sample([(x, y) for x in range(3) for y in range(2)], count)
-        spots = [((x + 0.5) / 3 * PICTURE + rng.uniform(-14, 14), (0.3 + 0.42 * y) * PICTURE + rng.uniform(-14, 14)) for x, y in cells]
+        columns, rows = (3, 2) if scene.width >= scene.height else (2, 3)
+        width = scene.fit(0.3, columns, rows) * rng.uniform(0.85, 1)
+        cells = rng.sample([(x, y) for x in range(columns) for y in range(rows)], count)
+        stray = lambda: rng.uniform(-0.03, 0.03) * scene.unit
+        spots = [((x + 0.5) / columns * scene.width + stray(), (0.08 + 0.86 * (y + 0.5) / rows) * scene.height + stray()) for x, y in cells]
     for k, (x, y) in enumerate(spots):
         scene.put(thing, x, y, width, named=k == 0)
     words = {2: ("two",), 3: ("three",)}.get(count, ("many", "several", "a lot of"))
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         adjective = rng.choice(ADJECTIVES[thing.family]) + " " if rng.random() < 0.3 else ""
+        if thing.name in scene.colours:
+            adjective += scene.colours[thing.name] + " "
         scene.captions.append(w.sentence(f"{rng.choice(words)} {adjective}{thing.plural}", place))
 
 
 def on_prop(rng, scene, things, place):
     """One or two things on a table, or one on a bench."""
-    prop = BY_NAME["table" if things[0] in TABLETOP and (len(things) == 2 or rng.random() < 0.6 or things[0] not in SEATABLE) else "bench"]
-    width, height = rng.uniform(170, 210), rng.uniform(84, 100)
-    x, foot = rng.uniform(0.46, 0.54) * PICTURE, rng.uniform(0.88, 0.93) * PICTURE
-    top = foot - height * (0.9 if prop.name == "table" else 0.36)
+    prop = BY_NAME["table" if len(things) == 2 or things[0] in TABLETOP and rng.random() < 0.5 else "bench"]
+    width = min(rng.uniform(0.78, 0.9) * scene.unit, 0.96 * scene.width)
+    height = width * rng.uniform(0.44, 0.5)
+    x, foot = rng.uniform(0.47, 0.53) * scene.width, rng.uniform(0.92, 0.96) * scene.height
+    top = foot - height * (0.9 if prop.name == "table" else 0.4)
     p = scene.put(prop, x, foot - height / 2, width, height)
-    spread = (-0.24, 0.24) if len(things) == 2 else (rng.uniform(-0.12, 0.12),)
+    spread = (-0.24, 0.24) if len(things) == 2 else (rng.uniform(-0.1, 0.1),)
     indices = []
     for thing, offset in zip(things, spread):
-        size = rng.uniform(60, 76)
-        indices.append(scene.put(thing, x + offset * width, top - size / 2 + 4, size))
+        size = min(scene.fit(0.46 if len(things) == 1 else 0.37) * rng.uniform(0.9, 1.1), 0.97 * top)
+        indices.append(scene.put(thing, x + offset * width, top - size / 2 + 0.016 * scene.unit, size))
         scene.relations.append(("on", indices[-1], p))
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         items, support = " and ".join(w.a(t) for t in things), w.a(prop)
         sits = rng.choice((" sitting", "")) if things[0].family in ("animal", "person") else rng.choice((" lying", "", ""))
         scene.captions.append(w.sentence(rng.choice((f"{items}{sits} on {support}", f"{items}{sits} on {support}", f"{support} with {items} on it")), place))
@@ -300,30 +325,31 @@ def on_prop(rng, scene, things, place):
 def bench_people(rng, scene, things, place):
     """One or two people on a bench, perhaps with something between or beside them."""
     bench = BY_NAME["bench"]
-    width, height = rng.uniform(200, 228), rng.uniform(88, 104)
-    x, foot = rng.uniform(0.48, 0.52) * PICTURE, rng.uniform(0.87, 0.92) * PICTURE
+    width = min(rng.uniform(0.88, 0.94) * scene.unit, 0.97 * scene.width)
+    height = width * rng.uniform(0.42, 0.47)
+    x, foot = rng.uniform(0.485, 0.515) * scene.width, rng.uniform(0.9, 0.95) * scene.height
     b = scene.put(bench, x, foot - height / 2, width, height)
     seat = foot - height * 0.36
     people = [t for t in things if t.family == "human"]
     others = [t for t in things if t.family != "human"]
-    places = {(2, 1): (-0.3, 0.3, 0.0), (2, 0): (-0.24, 0.24), (1, 1): (-0.22, 0.22), (1, 0): (0.0,)}[(len(people), len(others))]
+    places = {(2, 1): (-0.33, 0.33, 0.0), (2, 0): (-0.24, 0.24), (1, 1): (-0.22, 0.22), (1, 0): (0.0,)}[(len(people), len(others))]
     if len(people) == len(others) == 1 and rng.random() < 0.5:
         places = places[::-1]
     indices = []
     for thing, offset in zip(people + others, places):
         if thing.family == "human":
-            size = rng.uniform(98, 108)
-            y = foot + 4 - size / 2
+            size = min(rng.uniform(0.54, 0.6) * width, 0.92 * foot)
+            y = foot + 0.016 * scene.unit - size / 2
         else:
-            size = rng.uniform(54, 64)
-            y = seat - size / 2 + 4
+            size = rng.uniform(0.33, 0.37) * width
+            y = seat - size / 2 + 0.016 * scene.unit
         indices.append(scene.put(thing, x + offset * width, y, size, sprite=f"{thing.name} sitting" if thing.family == "human" else None))
         scene.relations.append(("on", indices[-1], b))
     trio = len(indices) == 3
     if trio:
         scene.relations.append(("between", indices[2], indices[0], indices[1]))
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         folk = [w.a(t) for t in people]
         seat_words = w.a(bench)
         smiling = rng.choice((", smiling at each other", ", smiling", "", "", "")) if len(people) == 2 else ""
@@ -343,28 +369,28 @@ def tank(rng, scene, things, place):
     """Fish in an aquarium, mostly with somebody in front of it."""
     person, fish = (things if len(things) == 2 else (None, things[0]))
     aquarium = BY_NAME["aquarium"]
-    word, width = rng.choice((("large", 236), ("", 206), ("", 206)))
-    width *= rng.uniform(0.96, 1.02)
-    height = width * rng.uniform(0.58, 0.66)
-    x, y = 0.5 * PICTURE, rng.uniform(0.76, 0.78) * PICTURE - height / 2
+    word, share = rng.choice((("large", 0.95), ("", 0.84), ("", 0.84)))
+    width = min(share * scene.unit, 0.97 * scene.width) * rng.uniform(0.96, 1.0)
+    height = min(width * rng.uniform(0.6, 0.7), 0.7 * scene.height)
+    x, y = 0.5 * scene.width, rng.uniform(0.76, 0.8) * scene.height - height / 2
     scene.put(aquarium, x, y, width, height)
     count = rng.choice((1, 2, 5, 6))
     colourful = count > 2 and fish.name == "tropical fish" and rng.random() < 0.8
     if count > 2:
         cells = rng.sample([(cx, cy) for cx in range(3) for cy in range(2)], count)
-        spots = [((cx - 1) * 0.29 + rng.uniform(-0.04, 0.04), (cy - 0.62) * 0.4 + rng.uniform(-0.04, 0.04)) for cx, cy in cells]
-        size = rng.uniform(34, 42)
+        spots = [((cx - 1) * 0.3 + rng.uniform(-0.03, 0.03), (cy - 0.6) * 0.42 + rng.uniform(-0.03, 0.03)) for cx, cy in cells]
+        size = rng.uniform(0.36, 0.42) * height
     else:
-        spots = [((k - (count - 1) / 2) * 0.4 + rng.uniform(-0.06, 0.06), rng.uniform(-0.16, 0.04)) for k in range(count)]
-        size = rng.uniform(44, 54)
+        spots = [((k - (count - 1) / 2) * 0.42 + rng.uniform(-0.05, 0.05), rng.uniform(-0.14, 0.02)) for k in range(count)]
+        size = rng.uniform(0.42, 0.52) * height
     for k, (fx, fy) in enumerate(spots):
         sprite = COLOUR_FISH[k % 4] if colourful else None
         scene.put(fish, x + fx * width, y + fy * height, size, sprite=sprite, named=k == 0)
     if person:
-        tall = rng.uniform(112, 128)
-        scene.put(person, rng.uniform(0.3, 0.7) * PICTURE, 0.95 * PICTURE - tall / 2, tall)
+        tall = min(rng.uniform(0.54, 0.62) * scene.unit, 0.74 * scene.height)
+        scene.put(person, rng.uniform(0.3, 0.7) * scene.width, 0.97 * scene.height - tall / 2, tall)
     for _ in range(CAPTIONS):
-        w = Writer(rng)
+        w = Writer(rng, scene)
         tank_words = w.a(aquarium, word)
         if count == 1:
             fish_words = w.a(fish)
@@ -378,28 +404,28 @@ def tank(rng, scene, things, place):
         scene.captions.append(w.sentence(body, place if rng.random() < 0.4 else ((), "", "")))
 
 
-def make_scene(rng: random.Random, held_out=False) -> Scene:
+def make_scene(rng: random.Random, held_out=False, size=PICTURE) -> Scene:
     """One random scene; with held_out one whose combination of things training never sees."""
     while True:
         kind = rng.random()
         wanted = None
-        if kind < 0.16:
+        if kind < 0.25:
             build, things = single, pick(rng, FREE, 1)
-        elif kind < 0.44:
+        elif kind < 0.49:
             build, things = pair, pick(rng, FREE, 2)
-        elif kind < 0.54:
+        elif kind < 0.56:
             build, things = stacked, pick(rng, FREE, 2)
-        elif kind < 0.72:
+        elif kind < 0.7:
             build, things = triple, pick(rng, FREE, 3)
-        elif kind < 0.78:
+        elif kind < 0.76:
             build, things = many, [rng.choice([t for t in FREE if t.plural])]
-        elif kind < 0.86:
-            things = pick(rng, TABLETOP, rng.choice((1, 2))) if rng.random() < 0.7 else [rng.choice(SEATABLE)]
-            build, wanted = on_prop, rng.choice(("room", "park", "beach", None))
-        elif kind < 0.94:
+        elif kind < 0.88:
+            things = rng.choice((pick(rng, TABLETOP, 2), pick(rng, TABLETOP, 1), pick(rng, SEATABLE, 1), pick(rng, FREE, 1)))
+            build, wanted = on_prop, rng.choice((*OUTDOORS, "room", "room", None))
+        elif kind < 0.96:
             people = pick(rng, HUMANS, rng.choice((1, 2, 2)))
             things = people + ([rng.choice(SEATABLE)] if rng.random() < 0.75 else [])
-            build, wanted = bench_people, rng.choice(("park", "park", "park", "street", "beach", None))
+            build, wanted = bench_people, rng.choice(("park", "park", "park", *OUTDOORS, None))
         else:
             fish = BY_NAME[rng.choice(TANK_FISH)]
             things = [rng.choice(HUMANS), fish] if rng.random() < 0.75 else [fish]
@@ -407,7 +433,9 @@ def make_scene(rng: random.Random, held_out=False) -> Scene:
         if is_held_out([t.name for t in things]) != held_out:
             continue
         background, look, place = choose_place(rng, wanted)
-        scene = Scene(background, look)
+        scene = Scene(*size, background, look)
+        if build is not tank:
+            scene.colours = {t.name: rng.choice(COLOURABLE[t.name]) for t in things if t.name in COLOURABLE and rng.random() < TINTED_SHARE}
         build(rng, scene, things, place)
         return scene
 

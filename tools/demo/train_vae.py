@@ -1,4 +1,5 @@
-"""Trains the VAE on rendered scenes and measures the shift and scale of its latents. One command, ends by the clock."""
+"""Trains the VAE on rendered scenes and measures the shift and scale of its latents. One command, ends by the clock; with torchrun
+on several GPUs."""
 
 import argparse
 import math
@@ -10,11 +11,17 @@ import torch.nn.functional as F
 import weights
 from dataset import as_arrays, make_scenes, render_all
 from networks import Vae
+from parallel import Team
 from pictures import save_grid
 from render import Renderer
 from scenes import held_out_scenes
 
-KL_WEIGHT = 6e-4  # per latent value against a mean absolute error; keeps latents smooth enough for a small transformer
+KL_WEIGHT = 6e-4     # per latent value against a mean absolute error; keeps latents smooth enough for a small transformer
+SQUARE_WEIGHT = 3.0  # on the mean squared error: a few grossly wrong pixels along an outline show most
+HALF_WEIGHT = 0.1    # halved latents shall decode to the halved picture: latents without hidden fine patterns are easier to draw
+SIDE = 256
+LARGE = (448, 448)   # windows of larger pictures show things as large as in other picture sizes
+LARGE_SHARE = 0.25
 
 
 def edge_loss(a, b):
@@ -45,67 +52,84 @@ def measure(vae, scenes, renderer, device):
     return torch.cat(psnr).mean().item(), stats, torch.stack([picture, copy], 1).flatten(0, 1)
 
 
+def windows(pictures):
+    """One random SIDE × SIDE window for all."""
+    top, left = (int(torch.randint(pictures.shape[k] - SIDE + 1, ())) for k in (2, 3))
+    return pictures[:, :, top:top + SIDE, left:left + SIDE]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sprites", default="sprites.npz")
     parser.add_argument("--resume", help="folder with weights to go on from")
     parser.add_argument("--out", required=True)
     parser.add_argument("--minutes", type=float, default=3.0)
-    parser.add_argument("--scenes", type=int, default=12000)
+    parser.add_argument("--scenes", type=int, default=16000, help="for each GPU")
     parser.add_argument("--test", type=int, default=1024, help="held-out scenes to measure with")
-    parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--batch", type=int, default=24, help="for each GPU")
     parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--workers", type=int, default=16)
-    parser.add_argument("--least-psnr", type=float, default=0.0, help="fail below this, so that a job that goes on does not waste its time")
+    parser.add_argument("--seed", type=int, default=1, help="of the training scenes")
     args = parser.parse_args()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(0)
-    scenes = make_scenes(args.scenes, seed=1, workers=args.workers)
+    team, begun = Team(), time.time()
+    device = team.device
+    torch.manual_seed(team.rank)
     renderer = Renderer(args.sprites, device)
-    pool = torch.cat([((picture + 1) * 127.5).round().byte() for picture in render_all(scenes, renderer, 256)])
+    pools = [torch.cat([((picture + 1) * 127.5).round().byte() for picture in render_all(scenes, renderer, 128)]) for scenes in
+             (make_scenes(args.scenes, args.seed * 100 + team.rank, args.workers),
+              make_scenes(args.scenes // 8, args.seed * 100 + 50 + team.rank, args.workers, LARGE))]
     vae = Vae()
     if args.resume:
         vae.load_state_dict(weights.component(weights.load(args.resume)[0], "vae"))
     vae = vae.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(vae.parameters(), args.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=device.type == "cuda")
+    team.same_weights(vae)
+    parameters = list(vae.parameters())
+    optimizer = torch.optim.AdamW(parameters, args.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=device.type == "cuda")
 
     def loss_of(picture):
         with autocast(device):
             mean, log_variance = vae.moments(picture)
-            copy = vae.decoder(mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)).float()
+            latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+            copy = vae.decoder(latents).float()
+            half = vae.decoder(F.avg_pool2d(latents, 2)).float()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-        absolute = (copy - picture).abs().mean()
-        return absolute + 0.5 * edge_loss(copy, picture) + KL_WEIGHT * kl, absolute.detach(), kl.detach()
+        absolute, square = (copy - picture).abs().mean(), (copy - picture).square().mean()
+        halves = (half - F.avg_pool2d(picture, 2)).abs().mean()
+        loss = absolute + 0.5 * edge_loss(copy, picture) + SQUARE_WEIGHT * square + HALF_WEIGHT * halves + KL_WEIGHT * kl
+        return loss, absolute.detach(), square.detach(), kl.detach()
 
     if device.type == "cuda":
         loss_of = torch.compile(loss_of)
-    start, step, reported = time.time(), 0, 0.0
-    while True:
-        picture = pool[torch.randint(len(pool), (args.batch,), device=device)].float() / 127.5 - 1
-        loss, absolute, kl = loss_of(picture.contiguous(memory_format=torch.channels_last))
-        if step == 1:
-            start = time.time()  # the first step compiles, which is not training
-        progress = (time.time() - start) / (args.minutes * 60)
+    start, step, reported, progress = time.time(), 0, 0.0, 0.0
+    if team.rank == 0:
+        print(f"vae: scenes rendered after {start - begun:.0f} s", flush=True)
+    while progress < 1:
+        pool = pools[torch.rand(()) < LARGE_SHARE]
+        picture = windows(pool[torch.randint(len(pool), (args.batch,), device=device)]).float() / 127.5 - 1
+        loss, absolute, square, kl = loss_of(picture.contiguous(memory_format=torch.channels_last))
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1)))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        team.average_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         step += 1
-        if step % 50 == 0:
-            loss.item()  # waits for the device, so that the clock above tells the truth
-        if progress >= reported:
-            print(f"vae step {step} {progress:4.0%} loss {loss:.4f} absolute {absolute:.4f} kl {kl:.2f}", flush=True)
+        if step == 2:
+            (start,) = team.from_first(time.time())  # the first steps compile, which is not training
+        if step % 20 == 0 or step == 2:
+            (progress,) = team.from_first((time.time() - start) / (args.minutes * 60))
+        if progress >= reported and team.rank == 0:
+            print(f"vae step {step} {progress:4.0%} loss {loss:.4f} absolute {absolute:.4f} PSNR {10 * math.log10(4 / square):.2f} kl {kl:.2f} "
+                  f"after {time.time() - begun:.0f} s", flush=True)
             reported += 0.1
-        if progress >= 1 and step > 1:
-            break
 
-    psnr, stats, pairs = measure(vae, as_arrays(held_out_scenes(args.test)), renderer, device)
-    print(f"vae: {step} steps of {args.batch}, PSNR {psnr:.2f} dB on {args.test} held-out scenes, {stats}")
-    weights.save_parts(args.out, {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}, stats)
-    save_grid(pairs[:32], f"{args.out}/vae.png", 8)
-    assert psnr >= args.least_psnr
+    if team.rank == 0:
+        psnr, stats, pairs = measure(vae, as_arrays(held_out_scenes(args.test)), renderer, device)
+        print(f"vae: {step} steps of {args.batch} on {team.size} GPUs, PSNR {psnr:.2f} dB on {args.test} held-out scenes, {stats}", flush=True)
+        weights.save_parts(args.out, {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}, stats)
+        save_grid(pairs[:32], f"{args.out}/vae.png", 8)
+    team.end()
 
 
 if __name__ == "__main__":

@@ -679,9 +679,9 @@ class Models(CommandLine):
         refined = json.loads(self.run_fude("refine", "1", "--threads", "1", "--json", **where).out)
         self.assertEqual(json.loads(png_texts(self.folder / refined["images"][0]["path"])["fude"])["steps"], 6)
         foreign = self.folder / "foreign.png"
-        write_png(foreign, {"parameters": "a cat\nSampler: Euler, Seed: 4, Size: 64x64"})
+        write_png(foreign, {"parameters": "a cat\nSteps: 5, Sampler: Euler, Seed: 4, Size: 64x64"})
         drawn = json.loads(self.run_fude("generate", "--from", foreign, "--threads", "1", "--json", **where).out)
-        self.assertEqual((drawn["request"]["steps"], drawn["request"]["guidance"], drawn["request"]["seed"]), (3, 2.5, 4))
+        self.assertEqual((drawn["request"]["steps"], drawn["request"]["guidance"], drawn["request"]["seed"]), (5, 2.5, 4))
         self.assert_refused(self.run_fude("generate", "a cat", "--steps", "0", **where), 2, "--steps")
 
     def test_a_picture_tells_that_it_was_drawn_without_t5(self):

@@ -45,7 +45,7 @@ class Installed(CommandLine):
         return json.loads(self.call("doctor", "--json", **more))["models"]["demo"]
 
     def draws(self, **more):
-        (path,) = self.call("generate", "a bright park", "-W", "64", "-H", "64", "--steps", "1", "--quiet", **more).split()
+        (path,) = self.call("generate", "a bright park", "-W", "192", "-H", "192", "--steps", "1", "--quiet", **more).split()
         return json.loads(png_texts(self.folder / path)["fude"])["prompt"] == "a bright park"
 
     def test_the_model_is_the_one_beside_the_program(self):

@@ -151,7 +151,7 @@ TEST(Provenances, OlderPicturesKeepTheirNoise) {
                                            {"torch-cpu-bf16", Noise::torch_2_11_cpu_bf16, Noise::torch_cpu_bf16},
                                            {"torch-cpu", Noise::torch_cpu, Noise::torch_cpu},
                                            {"torch-2.11-cpu-f16", Noise::torch_2_11_cpu_f16, Noise::torch_2_11_cpu_f16}}) {
-    const std::string json = std::string("\"noise\": \"") + name + '"';
+    const std::string json = std::string("\"steps\": 3, \"noise\": \"") + name + '"';
     const std::string line = std::string("a cat\nSteps: 3, Seed: 4, Noise: ") + name;
     for (const Provenance& old : {provenance_from_json('{' + json + '}'), provenance_from(parse_parameters(line))}) {
       EXPECT_EQ(old.rules, 1) << name;

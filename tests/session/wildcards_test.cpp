@@ -65,8 +65,8 @@ TEST(Wildcards, TellWhatWasChosen) {
   const Wildcards wildcards({"{a {red|blue} cat|fish} in the {|snow}, {alone}"});
   for (uint64_t i = 0; i < 12; ++i) {
     const Texts chosen = wildcards.choices_of(i);
-    ASSERT_EQ(chosen.size(), 2u);  // a choice within another is part of it, and a single option is none
-    EXPECT_EQ(chosen[0] + " in the " + chosen[1] + ", alone", wildcards.prompt_of(i));
+    ASSERT_EQ(chosen.size(), 2u);  // a choice within another is part of it, and braces around a single option are text
+    EXPECT_EQ(chosen[0] + " in the " + chosen[1] + ", {alone}", wildcards.prompt_of(i));
   }
   EXPECT_EQ(Wildcards({"a cat"}).choices_of(5), Texts{});
   EXPECT_EQ(Wildcards({R"({\{x\}|\{x\}})"}).choices_of(1), Texts{"{x}"});

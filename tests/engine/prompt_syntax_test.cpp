@@ -73,7 +73,7 @@ TEST(PromptSyntax, ChoicesWithWeightsAreNamedForAGacha) {
 TEST(PromptSyntax, HostilePromptsTakeLinearTime) {
   for (const std::string piece : {"(", "[", "{", "<a:", "__a", "1::", "\\", "A", "embedding:"}) {
     std::string prompt;
-    while (prompt.size() < (size_t{1} << 20)) prompt += piece;
+    while (prompt.size() < (size_t{1} << 17)) prompt += piece;
     warning_of(prompt);
   }
 }

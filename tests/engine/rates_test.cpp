@@ -194,7 +194,7 @@ TEST_F(Calibration, AsksForWeightsOfOneShape) {
 
 TEST(Prediction, FollowsWhatPicturesTook) {
   const fs::path file = temporary("learnt");
-  write_rates(file, 1, 1e6);  // slow
+  write_rates(file, 1, 1e9);  // slow
   const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1, .calibration = file.string()};
   const double pause = 1;
   Engine engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options, std::make_unique<MadeUpTime>(pause)));

@@ -196,7 +196,7 @@ TEST(Prediction, FollowsWhatPicturesTook) {
   const fs::path file = temporary("learnt");
   write_rates(file, 1, 1e9);  // slow
   const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1, .calibration = file.string()};
-  const double pause = 1;
+  const double pause = 0.01;
   Engine engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options, std::make_unique<MadeUpTime>(pause)));
   const Request request{.prompt = "a cat", .width = 64, .height = 64, .steps = 12};
   Result result = engine.generate(request);

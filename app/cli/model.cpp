@@ -224,6 +224,9 @@ int verify_command(const Arguments& arguments) {
   const Readiness readiness = readiness_of(checkpoint);
   const bool sound_tensors =
       std::all_of(findings.begin(), findings.end(), [](const Finding& f) { return f.kind == Finding::Kind::unexpected; });
+  const bool is_damaged = std::any_of(findings.begin(), findings.end(), [](const Finding& f) {
+    return f.kind != Finding::Kind::unexpected && f.kind != Finding::Kind::not_understood;
+  });
   const bool sound = sound_tensors && readiness.faults.empty();
   if (job.output.json) {
     Json list = Json::array();
@@ -246,7 +249,8 @@ int verify_command(const Arguments& arguments) {
               (finding.detail.empty() ? "" : " (" + finding.detail + ')') + '\n';
     }
     text += text_of_checks(readiness.tokenizers) + text_of(checkpoint.path()) +
-            (!sound_tensors     ? " cannot be drawn with as it is: download it again"
+            (is_damaged         ? " cannot be drawn with as it is: download it again"
+             : !sound_tensors   ? " cannot be drawn with as it is: fude does not know how it is quantised"
              : !sound           ? ": its tensors are sound, but it cannot be drawn with as it is:"
              : findings.empty() ? " is sound"
                                 : " is sound; what was not expected is not used") +

@@ -163,10 +163,14 @@ bool Options::parse(std::vector<std::string> arguments) {
   try {
     app_->parse(std::move(arguments));
   } catch (const CLI::ExtrasError&) {
-    const std::vector<std::string> extras = app_->remaining();
+    std::vector<std::string> extras = app_->remaining();
+    const bool has_mark = std::erase(extras, "--") > 0;  // behind which everything is text
     const auto option = std::find_if(extras.begin(), extras.end(), [](const auto& word) { return word.starts_with('-'); });
-    if (option == extras.end()) {
-      refuse(shown(extras[0]) + " is one word too many. Put quotation marks around a text of several words." + see_help);
+    if (option == extras.end() || has_mark) {
+      refuse(shown(extras.empty() ? "--" : extras[0]) + " is one word too many. " +
+             (has_mark ? "Behind -- everything is text: write options before it."
+                       : "Put quotation marks around a text of several words.") +
+             see_help);
     }
     const std::string typed = option->substr(0, option->find('='));
     if (typed.find(' ') != std::string::npos) {
@@ -256,8 +260,7 @@ int64_t integer_from(const std::string& option, const std::string& text) {
 uint64_t unsigned_from(const std::string& option, const std::string& text) {
   const std::optional<uint64_t> number = parsed<uint64_t>(text);
   if (!number) {
-    refuse(option + " " + shown(text) + " is not a whole number from 0 to 18446744073709551615. Write it in digits, such as " +
-           option + " 42.");
+    refuse(option + " " + shown(text) + " is neither random (or -1) nor a whole number from 0 to 18446744073709551615. Use one of them, such as " + option + " 42.");
   }
   return *number;
 }

@@ -166,9 +166,7 @@ std::string text_of(const Told& told) {
 
 // What is wrong, where, what to do: the plan says it all.
 [[noreturn]] void refuse(const Plan& plan) {
-  std::string message = summary(plan.request) + " does not fit: " + plan.advice.front();
-  if (plan.nearest) message += " What fits: " + summary(*plan.nearest) + '.';
-  throw Error(Code::out_of_memory, message);
+  throw Error(Code::out_of_memory, summary(plan.request) + " does not fit: " + plan.advice.front());
 }
 
 std::string choices_of_card() {

@@ -61,11 +61,8 @@ void declare(Options& options, Job& job) {
   add_noise_option(options, sampling, request.noise);
   options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
               [&](const std::string& text) {
-                for (const std::string& name : names_in("--sampler", text, &job.repeats)) {
-                  const std::string ours = sampler_from(name).value_or(name);
-                  if (std::find(grid.samplers.begin(), grid.samplers.end(), ours) == grid.samplers.end())
-                    grid.samplers.push_back(ours);
-                }
+                for (const std::string& name : names_in("--sampler", text, &job.repeats))
+                  grid.samplers.push_back(sampler_from(name).value_or(name));
               });
   options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
               [&](const std::string& text) { grid.shifts = numbers_in("--shift", text, &job.repeats); });
@@ -87,7 +84,7 @@ void settle(std::vector<Value>& values, OfAll& of_all) {
 void settle(Job& job) {
   Grid& grid = job.wish.grid;
   Request& request = grid.request;
-  for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives}) {
+  for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives, &grid.samplers}) {
     const size_t given = texts->size();
     *texts = without_repeats(*texts);
     job.repeats += given - texts->size();

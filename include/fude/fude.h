@@ -30,7 +30,7 @@ struct ModelFiles {
   // Diffusers folder, a single .safetensors or a folder with one; an id in the Hugging Face cache such as "stabilityai/…", or
   // its page's address.
   std::string model;
-  std::string clip_l;      // separate component files, as ComfyUI keeps them
+  std::string clip_l;      // separate component files, as ComfyUI keeps them, or component folders
   std::string clip_g;
   std::string t5;
   std::string vae;
@@ -193,8 +193,9 @@ struct Callbacks {
   std::function<void(const Progress&)> progress;
   std::function<void(const Plan&)> planned;           // what each request will need, before anything of it is loaded
   std::function<void(const Image&)> finished;         // each picture as soon as it is done; results then hold no pictures
-  // A prompt that was cut, a size the model was not trained for, steps that took far longer than planned. About the model and
-  // the request, an engine says each once.
+  // What of a request will not come out as meant: a prompt that was cut or holds other programs' syntax, a size the model was
+  // not trained for, no T5, a negative prompt without guidance; or steps that took far longer than planned. Remarks on the
+  // model and the size come once for each engine.
   std::function<void(const std::string&)> warning;
   // Why something could not be kept for later requests (embeddings of a prompt, this machine's rates); the picture is none the
   // worse.
@@ -289,7 +290,7 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options = {}, co
 // One request at a time: generate, plan, remember and keep_embeddings_in change the engine. Where one of them is under way, on
 // whatever thread, calling another (from a callback too) is refused with Error{bad_request}, and what is under way goes on
 // unharmed. So several threads may share an Engine if they take turns, or have one each: engines share no state but files,
-// which appear whole. device, dtype, model_name, model_hash and complete may be called at any time. Construction, destruction
+// which appear whole. device, dtype, has_t5, model_name, model_hash and complete may be called at any time. Construction, destruction
 // and moves are not guarded: nothing else may use the engine meanwhile.
 class Engine {
  public:

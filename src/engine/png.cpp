@@ -74,7 +74,7 @@ void write_with_libpng(png_structp png, png_infop info, const Image& image, cons
 
 [[noreturn]] void fail_to_read(const std::string& what) {
   throw Error(Code::bad_request,
-              "this is not a PNG picture that fude can read: " + what + ". Give a picture as fude or A1111 writes it.");
+              "this is not a PNG picture that fude can read: " + what + ". Give a whole PNG.");
 }
 
 // A file that libpng reads bit by bit, and why it stopped.

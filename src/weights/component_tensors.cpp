@@ -53,9 +53,8 @@ std::vector<int64_t> squeezed(const std::vector<int64_t>& shape) {
 
 std::string told_of_not_understood(const StoredTensor& tensor) {
   return place(tensor) + " (" + std::string(tensor.type) + ' ' + text_of_shape(tensor.shape) +
-         ") belongs to a quantised weight, and fude does not know what it means: the weight would be drawn with wrongly. Use a "
-         "file with F32, "
-         "F16 or BF16 weights, or with F8_E4M3 and one scale per tensor (X.scale_weight or X.weight_scale).";
+         ") belongs to a quantised weight, and fude does not know what it means: the weight would be wrong. Use a file with "
+         "F32, F16 or BF16 weights, or with F8_E4M3 and one scale per tensor (X.scale_weight or X.weight_scale).";
 }
 
 bool has_prefix_of(Component component, std::string_view name) {
@@ -162,7 +161,7 @@ std::vector<const StoredTensor*> ComponentTensors::not_understood(std::string_vi
     std::string_view stem = found->names[k];
     if (stem.ends_with(kWeight)) stem.remove_suffix(kWeight.size());
     for (auto at = std::lower_bound(stored_.begin(), stored_.end(), stem,
-                                    [](const Named&a, std::string_view b) { return a.name < b; });
+                                    [](const Named& a, std::string_view b) { return a.name < b; });
          at != stored_.end() && at->name.starts_with(stem); ++at) {
       const std::string_view rest = at->name.substr(stem.size());
       const auto is_one_of = [&](const auto& suffixes) {

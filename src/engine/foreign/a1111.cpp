@@ -16,7 +16,7 @@ namespace {
 
 // Fields that change nothing of what fude draws: who drew, what it was called, what SD3 has no use for, what belongs to what is
 // told of under another name.
-constexpr std::array<std::string_view, 26> kWithoutEffect = {"version",
+constexpr std::array<std::string_view, 25> kWithoutEffect = {"version",
                                                              "user",
                                                              "createddate",
                                                              "app",
@@ -24,7 +24,6 @@ constexpr std::array<std::string_view, 26> kWithoutEffect = {"version",
                                                              "operations",
                                                              "modelhash",
                                                              "hashes",
-                                                             "batchsize",
                                                              "batchpos",
                                                              "guidance",
                                                              "eta",
@@ -143,6 +142,8 @@ ForeignPicture picture_of(const Parameters& parameters) {
     fields.take("denoisingstrength");
     drop(picture, "hires fix");
   }
+  if (const std::string batch = fields.take("batchsize"); !batch.empty() && batch != "1")
+    drop(picture, "the batch of " + brief(batch) + " it was drawn in");
   fields.drop_the_rest(picture);
   if (!parameters.rest.empty()) drop(picture, "lines behind the settings (" + brief(parameters.rest) + ')');
   return picture;

@@ -100,9 +100,9 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
   tell(picture.prompt.has_value(), {"--prompt", "--prompts"}, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
   tell(picture.negative && !picture.negative->empty(), {"--negative"}, "the negative prompt",
        picture.negative ? "" : "the negative prompt (none is used)");
-  tell(picture.steps.has_value(), {"--steps"}, "steps" + number(picture.steps), "the steps (the usual number is drawn)");
+  tell(picture.steps.has_value(), {"--steps"}, "steps" + number(picture.steps), "the steps (the model's own are used)");
   tell(picture.guidance.has_value(), {"--guidance"}, "guidance" + number(picture.guidance),
-       "the guidance (the usual one is used)");
+       "the guidance (the model's own is used)");
   tell(picture.seed.has_value(), {"--seed"}, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
   const bool rounded = picture.size && *picture.size != Size{request.width, request.height};
   tell(picture.size.has_value(), {"--width", "--height", "--size"},

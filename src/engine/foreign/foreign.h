@@ -34,7 +34,7 @@ struct ForeignPicture {
 // did. Error{bad_request} when a text is there that only that program writes, and it cannot be read.
 std::optional<ForeignPicture> foreign_picture_in(std::span<const PictureText> texts);
 
-// The nearest request: of what is not stored fude's own is left, sizes are rounded to what can be drawn.
+// The nearest request: what is not stored is left to the model, sizes are rounded to what can be drawn.
 Provenance provenance_from(const ForeignPicture& picture);
 
 // What of it is taken and what is not, in a sentence or two. `overrides` tells whether an option ("--steps") is given instead.

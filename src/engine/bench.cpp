@@ -52,9 +52,9 @@ BenchRequest bench_request(Engine& engine, const Request& request, const Request
   for (const auto& [name, asked] : {std::pair{"request, first: ", &request}, std::pair{"request, again: ", &std::as_const(again)}}) {
     Callbacks inner;
     inner.stop = callbacks.stop;
-    inner.progress = [&](const Progress& now) {
+    inner.progress = [&, what = name](const Progress& now) {  // Clang before 16 captures no structured binding
       if (!callbacks.progress) return;
-      callbacks.progress({name + std::string(name_of(now.stage)) + ' ' + std::to_string(now.step) + '/' + std::to_string(now.steps), done, of});
+      callbacks.progress({what + std::string(name_of(now.stage)) + ' ' + std::to_string(now.step) + '/' + std::to_string(now.steps), done, of});
     };
     results.push_back(engine.generate(*asked, inner));
     ++done;

@@ -260,7 +260,9 @@ TEST(DiffusersFolder, WhatMayNotBeReadIsNotAbsent) {
   fs::permissions(vae, fs::perms::none);
   if (is_root && seteuid(65534) != 0) GTEST_SKIP() << "cannot become another user here";
   const std::string message = open_error(only(folder / "m"));
-  if (is_root) EXPECT_EQ(seteuid(0), 0);
+  if (is_root) {
+    EXPECT_EQ(seteuid(0), 0);
+  }
   fs::permissions(vae, fs::perms::owner_all);
   EXPECT_TRUE(has(message, "Permission denied"));
   EXPECT_FALSE(has(message, "no weights"));

@@ -395,7 +395,7 @@ std::optional<ForeignJson> graph_in(std::span<const PictureText> texts) {
   std::optional<ForeignJson> json = json_object_in(sound_text(texts, "UserComment"));
   if (!json) return std::nullopt;
   if (const auto within = json->find("prompt"); within != json->end() && within->is_object())
-    return with_nodes(ForeignJson(*within));
+    return with_nodes(std::make_optional<ForeignJson>(*within));
   return with_nodes(std::move(json));
 }
 

@@ -80,7 +80,7 @@ std::optional<ForeignJson> json_object_in(std::string_view text) {
   }
   ForeignJson object = ForeignJson::parse(json, nullptr, false);
   if (!object.is_object()) return std::nullopt;
-  return object;
+  return std::make_optional<ForeignJson>(std::move(object));
 }
 
 std::optional<double> number_in(const ForeignJson& json) {

@@ -34,21 +34,21 @@ std::string text_of(int64_t bytes) {
   return bytes < kGiB ? printed("%.0f MiB", static_cast<double>(bytes) / kMiB) : printed("%.1f GiB", static_cast<double>(bytes) / kGiB);
 }
 
-// A round size as --vram takes it, no less.
-std::string budget_of(int64_t bytes) {
-  const auto rounded = [&](int64_t unit) { return (bytes + unit - 1) / unit * unit; };
-  return bytes < kGiB - 16 * kMiB ? std::to_string(rounded(16 * kMiB) / kMiB) + 'M' : printed("%gG", static_cast<double>(rounded(kGiB / 4)) / kGiB);
-}
-
 // How the transformer would stay.
 std::string remedy(bool card, bool has_budget, int64_t all_blocks, int64_t total) {
   if (all_blocks > total) return card ? "; the card is too small for all" : "; the computer has too little memory for all";
-  if (has_budget) return (card ? ": --vram " : ": --ram ") + budget_of(all_blocks) + " would keep all";
+  if (has_budget) return (card ? ": --vram " : ": --ram ") + round_budget(all_blocks) + " would keep all";
   return std::string(". Close other programs that use ") + (card ? "the card" : "memory") + ": all would take " +
          text_of(all_blocks);
 }
 
 }  // namespace
+
+std::string round_budget(int64_t bytes) {
+  bytes += 16 * kMiB;
+  const auto rounded = [&](int64_t unit) { return (bytes + unit - 1) / unit * unit; };
+  return bytes <= kGiB - 16 * kMiB ? std::to_string(rounded(16 * kMiB) / kMiB) + 'M' : printed("%gG", static_cast<double>(rounded(kGiB / 4)) / kGiB);
+}
 
 std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total) {
   const bool card = on_card(plan);

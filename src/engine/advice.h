@@ -11,6 +11,10 @@
 
 namespace fude {
 
+// A round budget as --vram and --ram take it, "160M" or "2.25G", which holds `bytes` also in a process that itself takes a few MiB
+// more than this one.
+std::string round_budget(int64_t bytes);
+
 // What costs time in a plan that fits, and what would be faster. `all_blocks`: what the process would take of the device if all of
 // the transformer stayed there; `total`: what the device has.
 std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total);

@@ -36,9 +36,6 @@ struct Predicting {
 constexpr int64_t kMiB = int64_t{1} << 20;
 std::string mebibytes(int64_t bytes) { return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB"; }
 
-// A budget that certainly holds so much, also in a process that itself takes a little more than this one.
-std::string budget_for(int64_t bytes) { return std::to_string((bytes / kMiB / 16 + 2) * 16) + 'M'; }
-
 // Where the weights of one component are.
 template <class... Parts>
 ComponentPlan component(std::string name, std::string_view dtype, const Parts&... parts) {
@@ -258,7 +255,7 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
   else message += "Draw it where there is more memory, or ";
   // With a budget that is less than what is free.
   return message +
-         (budget > 0 && there >= budget ? (of_host ? "allow --ram " : "allow --vram ") + budget_for(needed)
+         (budget > 0 && there >= budget ? (of_host ? "allow --ram " : "allow --vram ") + round_budget(needed)
                                         : "close other programs") +
          '.';
 }

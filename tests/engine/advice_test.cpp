@@ -16,6 +16,17 @@ Plan plan_of(double denoise, const Request& request, Bytes budget) {
   return {.fits = true, .planned = {}, .process = {}, .budget = budget, .predicted = {.denoise = denoise}, .request = request};
 }
 
+TEST(RoundBudget, HoldsTheBytesAndAFewMore) {
+  constexpr int64_t kMiB = int64_t{1} << 20;
+  EXPECT_EQ(round_budget(0), "16M");
+  EXPECT_EQ(round_budget(112 * kMiB), "128M");
+  EXPECT_EQ(round_budget(112 * kMiB + 1), "144M");
+  EXPECT_EQ(round_budget(992 * kMiB), "1008M");
+  EXPECT_EQ(round_budget(992 * kMiB + 1), "1G");
+  EXPECT_EQ(round_budget(1024 * kMiB), "1.25G");
+  EXPECT_EQ(round_budget(12288 * kMiB), "12.25G");
+}
+
 TEST(WhySlow, IsAskedOnlyWhereItMatters) {
   const Request request{.steps = 10};
   const Plan plan = plan_of(3, request, {.host = 1, .device = 1});  // 0.3 s a step

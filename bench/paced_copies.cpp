@@ -1,11 +1,12 @@
-// Copies to the card as slowly as another bus would make them: linked around cudaMemcpyAsync (-Wl,--wrap), for bench/gpu_memory only.
-// After each large copy its stream waits until the bytes so far could have come at the rate wanted.
+// Copies to the card as slowly as another bus would make them: linked around cudaMemcpyAsync (-Wl,--wrap), for bench/gpu_memory
+// only. After each large copy its stream waits until the bytes so far could have come at the rate wanted.
 #include <cuda_runtime_api.h>
 
 #include <chrono>
 #include <cstdlib>
 
-extern "C" cudaError_t __real_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+extern "C" cudaError_t __real_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                                              cudaStream_t stream);
 
 namespace {
 
@@ -26,7 +27,10 @@ double rate() {
 // Called in order, by one thread of the driver.
 void wait(void* bytes) {
   static Clock::time_point free{};
-  const auto seconds = [&](double of) { return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(static_cast<double>(reinterpret_cast<size_t>(bytes)) / of)); };
+  const auto seconds = [&](double of) {
+    return std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double>(static_cast<double>(reinterpret_cast<size_t>(bytes)) / of));
+  };
   const Clock::time_point began = Clock::now() - seconds(kOwnRate);
   free = (began > free ? began : free) + seconds(rate());
   while (Clock::now() < free) {
@@ -35,7 +39,8 @@ void wait(void* bytes) {
 
 }  // namespace
 
-extern "C" cudaError_t __wrap_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+extern "C" cudaError_t __wrap_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                                              cudaStream_t stream) {
   const cudaError_t result = __real_cudaMemcpyAsync(to, from, bytes, kind, stream);
   if (result != cudaSuccess || kind != cudaMemcpyHostToDevice || bytes < kLarge) return result;
   return cudaLaunchHostFunc(stream, wait, reinterpret_cast<void*>(bytes));

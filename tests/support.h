@@ -7,10 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "core/backend.h"
 #include "cpu/cpu_backend.h"
@@ -117,7 +116,9 @@ inline void PrintTo(const Device& device, std::ostream* out) { *out << device.na
 
 // Arena memory for one test.
 struct Memory {
-  explicit Memory(Backend& op, int64_t bytes = int64_t{256} << 20) : buffer(op.allocate(bytes)), arena(buffer) { op.use(arena); }
+  explicit Memory(Backend& op, int64_t bytes = int64_t{256} << 20) : buffer(op.allocate(bytes)), arena(buffer) {
+    op.use(arena);
+  }
   Buffer buffer;
   Arena arena;
 };

@@ -58,7 +58,8 @@ void Album::write_sheet() {
 }
 
 void Album::finish() {
-  std::future<void> sheet = std::async(std::launch::async, [this] { write_sheet(); });  // both at once, since they are waited for
+  std::future<void> sheet =
+      std::async(std::launch::async, [this] { write_sheet(); });  // both at once, since they are waited for
   if (!cells_.empty()) write_report(session_.path(), layout_of(session_.wish(), model_), cells_);
   sheet.get();
 }

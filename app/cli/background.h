@@ -20,7 +20,8 @@ class Background {
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  // Waits while so many pieces are left, or several. Throws what an earlier piece threw; no piece is done after one that failed.
+  // Waits while so many pieces are left, or several. Throws what an earlier piece threw; no piece is done after one that
+  // failed.
   void add(std::function<void()> piece, size_t most_waiting = kMostWaiting);
   bool has_more();         // pieces besides the one that is done now
   void check();            // throws what a piece threw

@@ -86,13 +86,16 @@ std::string digits(double number) {
   return text;
 }
 
-std::string text_of_rate(double rate, bool of_bytes) { return of_bytes ? digits(rate / 1e9) + " GB/s" : digits(rate / 1e12) + " TFLOP/s"; }
+std::string text_of_rate(double rate, bool of_bytes) {
+  return of_bytes ? digits(rate / 1e9) + " GB/s" : digits(rate / 1e12) + " TFLOP/s";
+}
 
-std::string row(std::string_view name, std::string_view shape, std::string_view time, std::string_view rate, std::string_view share) {
+std::string row(std::string_view name, std::string_view shape, std::string_view time, std::string_view rate,
+                std::string_view share) {
   char text[160];
   std::snprintf(text, sizeof text, "  %-20.*s %-22.*s %11.*s %13.*s %6.*s", static_cast<int>(name.size()), name.data(),
-                static_cast<int>(shape.size()), shape.data(), static_cast<int>(time.size()), time.data(), static_cast<int>(rate.size()),
-                rate.data(), static_cast<int>(share.size()), share.data());
+                static_cast<int>(shape.size()), shape.data(), static_cast<int>(time.size()), time.data(),
+                static_cast<int>(rate.size()), rate.data(), static_cast<int>(share.size()), share.data());
   const std::string line = text;
   return line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
 }
@@ -100,8 +103,8 @@ std::string row(std::string_view name, std::string_view shape, std::string_view 
 std::string row(const Timing& timing, const BenchPeaks& peaks) {
   char share[16];
   std::snprintf(share, sizeof share, "%.0f %%", 100 * share_of_peak(timing, peaks));
-  return row(timing.name, timing.shape, digits(timing.seconds * 1e3) + " ms", text_of_rate(rate_of(timing), is_limited_by_memory(timing)),
-             share);
+  return row(timing.name, timing.shape, digits(timing.seconds * 1e3) + " ms",
+             text_of_rate(rate_of(timing), is_limited_by_memory(timing)), share);
 }
 
 std::string row(const std::string& name, const Seconds& seconds, const std::string& more) {
@@ -133,7 +136,8 @@ std::string text_of(const BenchReport& report) {
   text += row("first", request.first, ": load " + text_of_seconds(request.first.load) + ", ");
   text += row("again", request.again, ": ");
   const int64_t device = request.planned.device, host = request.planned.host;
-  text += "  memory " + (device > 0 ? text_of_bytes(device) + " of the device's" : text_of_bytes(host)) + " for weights and activations\n";
+  text += "  memory " + (device > 0 ? text_of_bytes(device) + " of the device's" : text_of_bytes(host)) +
+          " for weights and activations\n";
   return text;
 }
 
@@ -171,12 +175,13 @@ BenchReport measure(const Job& job) {
 
 int bench_command(const Arguments& arguments) {
   Job job;
-  Options options("bench", "[options]",
-                  "Times this machine: operations at the shapes of Stable Diffusion 3.5 medium, then a step and a whole request of "
-                  "your model. Rates stand beside the best that was measured.",
-                  "  fude bench\n"
-                  "  fude bench --model stabilityai/stable-diffusion-3.5-medium -W 1024 -H 1024\n"
-                  "  fude bench --device cpu --dtype f32 --json\n");
+  Options options(
+      "bench", "[options]",
+      "Times this machine: operations at the shapes of Stable Diffusion 3.5 medium, then a step and a whole request of "
+      "your model. Rates stand beside the best that was measured.",
+      "  fude bench\n"
+      "  fude bench --model stabilityai/stable-diffusion-3.5-medium -W 1024 -H 1024\n"
+      "  fude bench --device cpu --dtype f32 --json\n");
   add_size_options(options, "What", "512, or the model's own where that is smaller", job.bench.width, job.bench.height);
   options.add_integer("What", "--steps,--num-inference-steps", "of the request, 1 to 1000, default 4", job.bench.steps);
   add_model_options(options, job.files);

@@ -50,8 +50,8 @@ void CellProgress::update(const Progress& progress) {
 void CellProgress::finished(int64_t number, const std::string& label, double seconds, const std::string& file) {
   const std::lock_guard lock(mutex_);
   if (in_terminal_) return;
-  console_.note(noun_ + ' ' + std::to_string(number) + '/' + std::to_string(pictures_) + "  " + shortened(one_line(label), 200) + "  " +
-                text_of_seconds(seconds) + "  " + file);
+  console_.note(noun_ + ' ' + std::to_string(number) + '/' + std::to_string(pictures_) + "  " +
+                shortened(one_line(label), 200) + "  " + text_of_seconds(seconds) + "  " + file);
 }
 
 void CellProgress::clear() {

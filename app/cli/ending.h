@@ -7,8 +7,8 @@
 
 namespace fude {
 
-// A command's last engine. On a card it is not taken apart when this goes: a driver needs half a second for that, and less when the
-// process ends.
+// A command's last engine. On a card it is not taken apart when this goes: a driver needs half a second for that, and less when
+// the process ends.
 class LeftAtTheEnd {
  public:
   explicit LeftAtTheEnd(std::unique_ptr<Engine>* engine) : engine_(engine) {}  // null: none

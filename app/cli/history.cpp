@@ -58,7 +58,8 @@ std::string time_from(const std::string& option, std::string text) {
   const auto number = [&](size_t at, size_t digits) {
     return fits && at < text.size() ? std::stoi(text.substr(at, digits)) : 0;
   };
-  const auto month = static_cast<unsigned>(number(5, 2)), day = static_cast<unsigned>(number(8, 2));
+  const auto month = static_cast<unsigned>(number(5, 2));
+  const auto day = static_cast<unsigned>(number(8, 2));
   const bool exists =
       std::chrono::year_month_day{std::chrono::year{number(0, 4)}, std::chrono::month{month}, std::chrono::day{day}}.ok() &&
       number(11, 2) < 24 && number(14, 2) < 60 && number(17, 2) < 60;
@@ -109,7 +110,8 @@ int list_command(const Arguments& arguments) {
   const Console console(output.quiet, output.no_color);
 
   const int64_t most = limit.value_or(output.json ? 0 : kUsualLimit);
-  which.filter.limit = most == 0 ? -1 : std::min(most, std::numeric_limits<int64_t>::max() - 1) + 1;  // one more tells that there are more
+  which.filter.limit =
+      most == 0 ? -1 : std::min(most, std::numeric_limits<int64_t>::max() - 1) + 1;  // one more tells that there are more
   std::vector<HistoryEntry> entries = entries_of(which);
   const bool cut = most > 0 && static_cast<int64_t>(entries.size()) > most;
   if (cut) entries.pop_back();

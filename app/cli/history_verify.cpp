@@ -54,7 +54,8 @@ std::vector<Difference> differences_of(const HistoryEntry& entry, const Engine& 
   compare("dtype", entry.provenance.dtype, engine.dtype());
   compare("threads", threads(entry.threads), threads(options.threads));
   compare("fude", entry.making.version, version());
-  std::map<std::string, std::string> then = versions_in(entry.making.libraries), now = versions_in(libraries());
+  std::map<std::string, std::string> then = versions_in(entry.making.libraries);
+  std::map<std::string, std::string> now = versions_in(libraries());
   std::set<std::string> names;
   for (const auto* versions : {&then, &now}) {
     for (const auto& [name, ignored] : *versions) names.insert(name);
@@ -152,7 +153,8 @@ int history_verify_command(const Arguments& arguments) {
                        : "the file is " + text_of_size(before) + " pixels, drawn again it is " + text_of_size(now);
     for (const auto& [what, then, today] : differences) text += "\n  " + what + ": then " + then + ", now " + today;
     if (!equal && entry.provenance.rules < kRules) {
-      text += "\n  The picture was drawn by older rules, which made other token ids of some prompts. docs/rules.md says of which.";
+      text +=
+          "\n  The picture was drawn by older rules, which made other token ids of some prompts. docs/rules.md says of which.";
     }
     print(text + '\n');
   }

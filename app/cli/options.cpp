@@ -120,10 +120,7 @@ void Options::add_each(std::string_view group, const std::string& names, const s
 
 void Options::add_words(std::string_view group, const std::string& names, const std::string& placeholder,
                         const std::string& meaning, std::function<void(const std::string&)> apply) {
-  declare(app_->add_option(names)
-              ->type_name(placeholder)
-              ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-              ->expected(-1),
+  declare(app_->add_option(names)->type_name(placeholder)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->expected(-1),
           group, meaning, std::move(apply));
 }
 
@@ -146,7 +143,8 @@ void Options::add_flag(std::string_view group, const std::string& names, const s
   add_flag(group, names, meaning, [&target] { target = true; });
 }
 
-void Options::add_flag(std::string_view group, const std::string& names, const std::string& meaning, std::function<void()> apply) {
+void Options::add_flag(std::string_view group, const std::string& names, const std::string& meaning,
+                       std::function<void()> apply) {
   declare(app_->add_flag(names), group, meaning, [apply = std::move(apply)](const std::string&) { apply(); });
 }
 
@@ -260,7 +258,9 @@ int64_t integer_from(const std::string& option, const std::string& text) {
 uint64_t unsigned_from(const std::string& option, const std::string& text) {
   const std::optional<uint64_t> number = parsed<uint64_t>(text);
   if (!number) {
-    refuse(option + " " + shown(text) + " is neither random (or -1) nor a whole number from 0 to 18446744073709551615. Use one of them, such as " + option + " 42.");
+    refuse(option + " " + shown(text) +
+           " is neither random (or -1) nor a whole number from 0 to 18446744073709551615. Use one of them, such as " + option +
+           " 42.");
   }
   return *number;
 }
@@ -290,8 +290,8 @@ int64_t bytes_from(const std::string& option, const std::string& text) {
   }
   const double bytes = number * factor;
   if (error != std::errc() || !(unit.empty() || unit == "b") || !(bytes >= 1 && bytes < 0x1p62))
-    refuse(option + ' ' + shown(text) + " is not a size of memory. Write a number with K, M or G behind it, such as " + option + " 8G or " +
-           option + " 1536M.");
+    refuse(option + ' ' + shown(text) + " is not a size of memory. Write a number with K, M or G behind it, such as " + option +
+           " 8G or " + option + " 1536M.");
   return static_cast<int64_t>(bytes);
 }
 
@@ -332,14 +332,16 @@ void add_machine_options(Options& options, EngineOptions& engine) {
   const auto budget = [&](const std::string& name, const std::string& meaning, int64_t& target) {
     options.add(group, name, "SIZE", meaning, [name, &target](const std::string& text) { target = bytes_from(name, text); });
   };
-  budget("--vram", "of the card's memory take at most this, everything included: 8G, 1536M; default: what is free", engine.vram);
+  budget("--vram", "of the card's memory take at most this, everything included: 8G, 1536M; default: what is free",
+         engine.vram);
   budget("--ram", "the same of the computer's memory", engine.ram);
   engine.calibration = calibration_file();
 }
 
 void add_cache_option(Options& options, EngineOptions& engine) {
   engine.embeddings = embedding_folders();
-  options.add_flag("Machine", "--no-cache", "neither read nor write kept embeddings of prompts", [&engine] { engine.embeddings.clear(); });
+  options.add_flag("Machine", "--no-cache", "neither read nor write kept embeddings of prompts",
+                   [&engine] { engine.embeddings.clear(); });
 }
 
 void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {

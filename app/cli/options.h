@@ -82,7 +82,8 @@ int64_t integer_from(const std::string& option, const std::string& text);
 uint64_t unsigned_from(const std::string& option, const std::string& text);
 std::optional<uint64_t> seed_from(const std::string& option, const std::string& text);  // none: a random one, by "random" or -1
 double number_from(const std::string& option, const std::string& text);
-int64_t bytes_from(const std::string& option, const std::string& text);  // "8G", "1536M", "1.5GiB", plain bytes; units are of 1024
+int64_t bytes_from(const std::string& option,
+                   const std::string& text);  // "8G", "1536M", "1.5GiB", plain bytes; units are of 1024
 
 // What several commands share.
 struct OutputOptions {
@@ -93,7 +94,8 @@ struct OutputOptions {
 void add_output_options(Options& options, OutputOptions& output);
 void add_model_options(Options& options, ModelFiles& files, const std::string& names = "--model");
 void add_machine_options(Options& options, EngineOptions& engine);  // and where rates of the machine are kept
-void add_cache_option(Options& options, EngineOptions& engine);  // of commands that draw: embeddings are kept, unless --no-cache
+void add_cache_option(Options& options,
+                      EngineOptions& engine);  // of commands that draw: embeddings are kept, unless --no-cache
 void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height);
 void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width,
                       int64_t& height);  // and --size

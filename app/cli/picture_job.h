@@ -1,4 +1,5 @@
-// One picture or several, as a line asks for them: what `fude generate` draws, `fude history run` draws again and `fude plan` plans.
+// One picture or several, as a line asks for them: what `fude generate` draws, `fude history run` draws again and `fude plan`
+// plans.
 #pragma once
 
 #include <string>

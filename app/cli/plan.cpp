@@ -50,8 +50,7 @@ Json json_from(const Told& told) {
           {"budget_bytes", json_from(plan.budget)},
           {"residency", residency},
           {"streamed_bytes_per_step", plan.streamed_per_step},
-          {"decode",
-           {{"tiles", plan.decode_tiles}, {"bands", plan.decode_bands}, {"through_host", plan.decode_through_host}}},
+          {"decode", {{"tiles", plan.decode_tiles}, {"bands", plan.decode_bands}, {"through_host", plan.decode_through_host}}},
           {"predicted_seconds", json_from(plan.predicted)},
           {"projected", !told.card.empty()},
           {"advice", plan.advice},
@@ -92,7 +91,8 @@ std::string row(std::string_view name, std::string_view value, std::string_view 
 }
 
 std::string shown_name(std::string_view component) {
-  constexpr std::pair<std::string_view, std::string_view> kNames[] = {{"clip_l", "CLIP-L"}, {"clip_g", "CLIP-G"}, {"t5", "T5"}, {"vae", "VAE"}};
+  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"clip_l", "CLIP-L"}, {"clip_g", "CLIP-G"}, {"t5", "T5"}, {"vae", "VAE"}};
   for (const auto& [name, shown] : kNames)
     if (name == component) return std::string(shown);
   return std::string(component);
@@ -108,8 +108,8 @@ std::string place_of(const ComponentPlan& component, bool on_card) {
                                                                 : "the computer's memory";
   const std::string how = on_card && component.in_host_memory > 0 ? "copied from " : "read from ";
   if (component.resident_parts == 0) return how + from + " piece by piece";
-  return std::to_string(component.resident_parts) + " of " + std::to_string(component.parts) + " parts stay " + here + ", the others are " +
-         how + from;
+  return std::to_string(component.resident_parts) + " of " + std::to_string(component.parts) + " parts stay " + here +
+         ", the others are " + how + from;
 }
 
 std::string memory_row(std::string_view name, int64_t process, int64_t planned, int64_t budget, std::string_view others) {
@@ -132,21 +132,27 @@ std::string text_of_time(const Plan& plan) {
   if (seconds.total <= 0) return row("", "not known", "");
   const double steps = static_cast<double>(*plan.request.steps * plan.request.count);
   return row("load", text_of_seconds(seconds.load), "") + row("encode", text_of_seconds(seconds.encode), "") +
-         row("denoise", text_of_seconds(seconds.denoise), plan.request.draft ? "" : text_of_seconds(seconds.denoise / steps) + " a step") +
+         row("denoise", text_of_seconds(seconds.denoise),
+             plan.request.draft ? "" : text_of_seconds(seconds.denoise / steps) + " a step") +
          row("decode", text_of_seconds(seconds.decode), decoding(plan)) + row("in all", text_of_seconds(seconds.total), "");
 }
 
 std::string text_of(const Told& told) {
   const Plan& plan = told.plan;
   const int width = terminal::width(terminal::Stream::output);
-  std::string text = summary(plan.request) + (plan.fits ? ": fits" : ": does not fit") + '\n' +
-                     wrapped(told.engine.model_name() + " on " + told.engine.device() + " in " + told.engine.dtype(), width, 0) + '\n';
+  std::string text =
+      summary(plan.request) + (plan.fits ? ": fits" : ": does not fit") + '\n' +
+      wrapped(told.engine.model_name() + " on " + told.engine.device() + " in " + told.engine.dtype(), width, 0) + '\n';
   if (!told.card.empty())
-    text += wrapped("Projected: this card is not here. Its time is what its maker publishes times what fude reached of that on another card.",
-                    width, 0) + '\n';
+    text += wrapped(
+                "Projected: this card is not here. Its time is what its maker publishes times what fude reached of that on "
+                "another card.",
+                width, 0) +
+            '\n';
 
   text += "\nMemory\n";
-  if (told.on_card()) text += memory_row("card", plan.process.device, plan.planned.device, plan.budget.device, "driver and libraries");
+  if (told.on_card())
+    text += memory_row("card", plan.process.device, plan.planned.device, plan.budget.device, "driver and libraries");
   text += memory_row("computer", plan.process.host, plan.planned.host, plan.budget.host, "the program itself");
 
   text += "\nWeights\n";
@@ -179,12 +185,13 @@ std::string choices_of_card() {
 
 int plan_command(const Arguments& arguments) {
   PictureJob job;
-  Options options("plan", "[PROMPT] [options of fude generate]",
-                  "Tells what a request will need: memory, where weights will lie, seconds. Loads and draws nothing. Exit code 0 when it "
-                  "fits the memory, 3 when not.",
-                  "  fude plan -W 1024 -H 1024 --steps 40\n"
-                  "  fude plan --vram 4G\n"
-                  "  fude plan --card rtx4060 --vram 1536M\n");
+  Options options(
+      "plan", "[PROMPT] [options of fude generate]",
+      "Tells what a request will need: memory, where weights will lie, seconds. Loads and draws nothing. Exit code 0 when it "
+      "fits the memory, 3 when not.",
+      "  fude plan -W 1024 -H 1024 --steps 40\n"
+      "  fude plan --vram 4G\n"
+      "  fude plan --card rtx4060 --vram 1536M\n");
   add_picture_options(options, job);
   options.add_text("Machine", "--card", "NAME", "a card that is not here: " + choices_of_card(), job.engine.card);
   if (!options.parse(arguments)) return 0;

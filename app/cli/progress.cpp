@@ -105,8 +105,7 @@ std::string ProgressBar::text(int width) const {
     const std::string line = left + right;
     return line.substr(0, static_cast<size_t>(std::max(0, width - 1)));
   }
-  const double part =
-      now_.steps > 0 ? static_cast<double>(now_.step) / static_cast<double>(now_.steps) : 0;
+  const double part = now_.steps > 0 ? static_cast<double>(now_.step) / static_cast<double>(now_.steps) : 0;
   return left + bar_text(part, bar, unicode_, console_.color()) + right;
 }
 

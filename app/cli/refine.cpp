@@ -42,13 +42,13 @@ constexpr double kUsualAmount = 0.15;
 struct Refinement {
   std::optional<int64_t> steps;  // empty: the usual
   std::optional<double> guidance;
-  Size size;                     // 0: as it is
-  double scale = 0;              // 0: as it is
+  Size size;         // 0: as it is
+  double scale = 0;  // 0: as it is
   double strength = Draft{}.strength;
-  int64_t variations = 0;        // 0: none
+  int64_t variations = 0;  // 0: none
   double amount = kUsualAmount;
   std::optional<uint64_t> variation_seed;
-  bool vae_tiling = false;       // also where the picture was not decoded so
+  bool vae_tiling = false;  // also where the picture was not decoded so
 };
 
 struct Job {
@@ -76,7 +76,8 @@ fs::path folder_of_gacha(const std::string& given) {
   if (!given.empty()) return path_of(given);
   std::optional<Session> last;
   if (is_there(history_file())) last = History(history_file()).last_session(std::string(kGacha));
-  if (!last) refuse("there is no gacha whose numbers these could be. Draw one with fude gacha, or name its folder with --gacha.");
+  if (!last)
+    refuse("there is no gacha whose numbers these could be. Draw one with fude gacha, or name its folder with --gacha.");
   return last->folder;
 }
 
@@ -92,7 +93,10 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
     const SessionFolder session = SessionFolder::open(folder_of_gacha(job.gacha));
     for (const std::string& text : job.numbers) {
       Candidate candidate = candidate_of(session, number_of_candidate(text));
-      all.push_back({"candidate " + text, std::move(candidate.provenance), std::move(candidate.latents), session.wish().files,
+      all.push_back({"candidate " + text,
+                     std::move(candidate.provenance),
+                     std::move(candidate.latents),
+                     session.wish().files,
                      {text_of(session.embeddings())}});
     }
   }
@@ -112,7 +116,8 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
     all.push_back({"entry " + id, std::move(entry.provenance), {}, std::move(entry.files), {}});
   }
   if (all.empty())
-    refuse("nothing is chosen. Write numbers of the last gacha (fude refine 7 12), a picture with --from, or an entry with --id.");
+    refuse(
+        "nothing is chosen. Write numbers of the last gacha (fude refine 7 12), a picture with --from, or an entry with --id.");
   return all;
 }
 
@@ -143,7 +148,8 @@ Request refined(const Chosen& chosen, const Refinement& refinement) {
                      .place = before.place};
   }
   if (refinement.variations > 0) {
-    if (before.variation) refuse(chosen.name + " is a variation already. Vary the picture it came from, with another --variation-seed.");
+    if (before.variation)
+      refuse(chosen.name + " is a variation already. Vary the picture it came from, with another --variation-seed.");
     request.count = refinement.variations;
     request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = refinement.amount};
   }
@@ -197,7 +203,8 @@ class Refining {
   ModelFiles files_of(const Chosen& chosen) const {
     const ModelFiles& given = job_.files;
     ModelFiles files = given.model.empty() && !chosen.files.model.empty() ? chosen.files : ModelFiles{.model = given.model};
-    for (const auto part : {&ModelFiles::clip_l, &ModelFiles::clip_g, &ModelFiles::t5, &ModelFiles::vae, &ModelFiles::tokenizers})
+    for (const auto part :
+         {&ModelFiles::clip_l, &ModelFiles::clip_g, &ModelFiles::t5, &ModelFiles::vae, &ModelFiles::tokenizers})
       if (!(given.*part).empty()) files.*part = given.*part;
     files.model = model_or_default(files.model);
     files.hub_cache = hub_cache_folder();
@@ -259,7 +266,8 @@ void declare(Options& options, Job& job) {
               [&](const std::string& text) { refinement.guidance = number_from("--guidance", text); });
   options.add(how, "--scale", "X", "so many times larger: 1.5, 2", [&](const std::string& text) {
     refinement.scale = number_from("--scale", text);
-    if (!(refinement.scale > 0 && refinement.scale <= 16)) refuse("--scale " + text + " is not between 0 and 16. Use --scale 2.");
+    if (!(refinement.scale > 0 && refinement.scale <= 16))
+      refuse("--scale " + text + " is not between 0 and 16. Use --scale 2.");
   });
   add_size_options(options, how, "the picture's", refinement.size.width, refinement.size.height);
   options.add_number(how, "--strength", "of another size: the part of the steps that redraws it, default 0.3; less keeps more",
@@ -305,12 +313,13 @@ void refuse_idle_options(const Options& options) {
 
 int refine_command(const Arguments& arguments) {
   Job job;
-  Options options("refine", "NUMBERS... [options]",
-                  "Draws chosen pictures again: with more steps, larger, or with small variations. At the same size a picture keeps its "
-                  "composition, since it begins from the same noise.",
-                  "  fude refine 7 12 31\n"
-                  "  fude refine 7 --scale 2 --strength 0.5\n"
-                  "  fude refine --from outputs/2026-11-24/00012-42.png --variations 4\n");
+  Options options(
+      "refine", "NUMBERS... [options]",
+      "Draws chosen pictures again: with more steps, larger, or with small variations. At the same size a picture keeps its "
+      "composition, since it begins from the same noise.",
+      "  fude refine 7 12 31\n"
+      "  fude refine 7 --scale 2 --strength 0.5\n"
+      "  fude refine --from outputs/2026-11-24/00012-42.png --variations 4\n");
   declare(options, job);
   if (!options.parse(arguments)) return 0;
   refuse_idle_options(options);
@@ -330,8 +339,7 @@ int refine_command(const Arguments& arguments) {
     throw Error(Code::cancelled, "stopped; " + refining.paths().kept() + ".");
   }
   refining.paths().check();
-  if (job.output.json)
-    print(Json{{"images", refining.images()}}.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
+  if (job.output.json) print(Json{{"images", refining.images()}}.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
   return 0;
 }
 

@@ -1,5 +1,5 @@
-// What becomes of a finished picture: a file that carries its request (in a session also what drawing it cost), and an entry of the
-// history.
+// What becomes of a finished picture: a file that carries its request (in a session also what drawing it cost), and an entry of
+// the history.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +54,8 @@ class PictureSaver {
   PictureSaver(const PictureSaver&) = delete;
   PictureSaver& operator=(const PictureSaver&) = delete;
 
-  // `drawn` is the completed request the image belongs to, `picture` which of its pictures it is, from 0. `number`: in its session.
-  // Safe to call from several threads.
+  // `drawn` is the completed request the image belongs to, `picture` which of its pictures it is, from 0. `number`: in its
+  // session. Safe to call from several threads.
   EncodedPicture encode(const Image& image, const Request& drawn, int64_t picture = 0, int64_t number = 0) const;
   // Error{io}.
   SavedPicture save(EncodedPicture picture, const PicturePlace& place);

@@ -37,10 +37,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kManyPictures = 1000;    // more are drawn only when --yes or a person says so,
-constexpr double kManySeconds = 2 * 3600;  // and so are those that take longer
+constexpr int64_t kManyPictures = 1000;              // more are drawn only when --yes or a person says so,
+constexpr double kManySeconds = 2 * 3600;            // and so are those that take longer
 constexpr size_t kPicturesBytes = size_t{32} << 20;  // of those that are saved while others are drawn
-constexpr int64_t kPicturesAtOnce = 16;    // of one request: with many steps they are finished together
+constexpr int64_t kPicturesAtOnce = 16;              // of one request: with many steps they are finished together
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -276,7 +276,8 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
         std::async([this, &saver, picture, request = batch.request, place = saved, number = task.number] {
           return Encoded{saver.encode(*picture, request, place, number), jpeg_for_report(*picture, layout_.count)};
         }));
-    const size_t together = std::max<size_t>(1, kPicturesBytes / (3 * image.rgb.size()));  // as pixels, filtered, and compressed
+    const size_t together =
+        std::max<size_t>(1, kPicturesBytes / (3 * image.rgb.size()));  // as pixels, filtered, and compressed
     saving_.add([this, &saver, task, picture, encoded] { save(task, *picture, encoded->get(), saver); }, together);
     ++saved;
     if (!asked_) ask(pace_.seconds_of(effort_left_));
@@ -442,7 +443,9 @@ void begin_session(Wish wish, const SessionOptions& options, const Console& cons
 }
 
 void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console) {
-  if (const std::string other = line.given_besides({"--resume", "--yes", "--no-cache", "--vram", "--ram", "--json", "--quiet", "--no-color"}); !other.empty()) {
+  if (const std::string other =
+          line.given_besides({"--resume", "--yes", "--no-cache", "--vram", "--ram", "--json", "--quiet", "--no-color"});
+      !other.empty()) {
     throw Error(Code::bad_request, "--resume goes on with what was asked for at first, so " + other +
                                        " cannot be given with it. Leave it out, or begin anew without --resume.");
   }

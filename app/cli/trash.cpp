@@ -108,7 +108,8 @@ Trash trash_for(const fs::path& file) {
   if (const fs::path home = home_trash(); !home.empty() && make_folders(home.parent_path(), reason) &&
                                           drive_of(home.parent_path()) == drive_of(file) && make_own_folder(home))
     return {home, file};
-  const fs::path top = top_of_drive(file), stored = file.lexically_relative(top);
+  const fs::path top = top_of_drive(file);
+  const fs::path stored = file.lexically_relative(top);
   const std::string user = std::to_string(getuid());
   struct stat shared;  // made by who looks after the machine; sticky, so that nobody empties another's
   if (lstat((top / ".Trash").c_str(), &shared) == 0 && S_ISDIR(shared.st_mode) && (shared.st_mode & S_ISVTX) &&

@@ -30,7 +30,7 @@ struct ModelFiles {
   // Diffusers folder, a single .safetensors or a folder with one; an id in the Hugging Face cache such as "stabilityai/…", or
   // its page's address.
   std::string model;
-  std::string clip_l;      // separate component files, as ComfyUI keeps them, or component folders
+  std::string clip_l;  // separate component files, as ComfyUI keeps them, or component folders
   std::string clip_g;
   std::string t5;
   std::string vae;
@@ -48,57 +48,60 @@ struct EngineOptions {
   int64_t vram = 0, ram = 0;
   // Folders where embeddings of prompts are kept, so that a prompt is encoded once: read from all, written to each.
   std::vector<std::string> embeddings;
-  // File where the rates of this machine are kept, measured once in about a second; empty: pictures are not predicted, and each engine
-  // that is asked for a plan measures.
+  // File where the rates of this machine are kept, measured once in about a second; empty: pictures are not predicted, and each
+  // engine that is asked for a plan measures.
   std::string calibration;
-  // A card that is not here, for Engine::plan only: card_names(). Its rates are published ones times what kernels reach elsewhere.
+  // A card that is not here, for Engine::plan only: card_names(). Its rates are published ones times what kernels reach
+  // elsewhere.
   std::string card;
 };
 std::vector<std::string> card_names();  // "rtx4060" …
 
-// Whose random numbers the first latents are: the same bits as torch.randn for the same seed. torch draws f16 and bf16 on the CPU
-// otherwise since 2.13, as f32 values rounded once; the torch_2_11 kinds are those of 2.1 to 2.11.
+// Whose random numbers the first latents are: the same bits as torch.randn for the same seed. torch draws f16 and bf16 on the
+// CPU otherwise since 2.13, as f32 values rounded once; the torch_2_11 kinds are those of 2.1 to 2.11.
 enum class Noise { torch_cpu, torch_cpu_f16, torch_cpu_bf16, torch_2_11_cpu_f16, torch_2_11_cpu_bf16, torch_cuda };
 const std::vector<Noise>& all_noise();
-std::string_view name_of(Noise noise);                     // "torch-cpu", "torch-cpu-f16", "torch-2.11-cpu-f16" …
+std::string_view name_of(Noise noise);  // "torch-cpu", "torch-cpu-f16", "torch-2.11-cpu-f16" …
 std::optional<Noise> noise_from(std::string_view name);
-const std::vector<std::string>& sampler_names();           // the first is the default
+const std::vector<std::string>& sampler_names();  // the first is the default
 // Ours for a name as A1111, ComfyUI or diffusers write it ("Euler", "k_euler", "FlowMatchEulerDiscreteScheduler"); requests
 // take all.
 std::optional<std::string> sampler_from(std::string_view name);
 
 // Noise that is moved from the seed's towards another seed's, along the sphere both lie on.
 struct Variation {
-  uint64_t seed = 0;   // the other's; picture i of a request uses seed + i, and its own seed is the request's
-  double amount = 0;   // 0: the request's own noise, 1: the other's
+  uint64_t seed = 0;  // the other's; picture i of a request uses seed + i, and its own seed is the request's
+  double amount = 0;  // 0: the request's own noise, 1: the other's
 };
 
 // A smaller picture that is drawn first. Its latents are enlarged, noised again and drawn to the end at the request's size.
 struct Draft {
   int64_t width = 0, height = 0;  // pixels, multiples of 16
   std::optional<int64_t> steps;   // empty: the model's own
-  double strength = 0.3;          // above 0, at most 1: the part of the request's steps, its last, that the larger picture is drawn with
-  int64_t batch = 1, place = 0;   // as the request's
+  double strength =
+      0.3;  // above 0, at most 1: the part of the request's steps, its last, that the larger picture is drawn with
+  int64_t batch = 1, place = 0;  // as the request's
 };
 
 struct Request {
   std::string prompt;
   std::string negative;
-  int64_t width = 0, height = 0;  // pixels, multiples of 16; 0: the model's own size
-  std::optional<int64_t> steps;   // 1–1000; empty: the model's own
+  int64_t width = 0, height = 0;   // pixels, multiples of 16; 0: the model's own size
+  std::optional<int64_t> steps;    // 1–1000; empty: the model's own
   std::optional<double> guidance;  // ≤ 1 turns guidance off; empty: the model's own
-  uint64_t seed = 0;              // picture i of a request uses seed + i
+  uint64_t seed = 0;               // picture i of a request uses seed + i
   int64_t count = 1;
   Noise noise = Noise::torch_cpu;
   std::string sampler = "euler";
-  std::optional<double> shift;    // of the schedule; empty: the checkpoint's
+  std::optional<double> shift;  // of the schedule; empty: the checkpoint's
   std::optional<Variation> variation;
   std::optional<Draft> draft;
-  // Pictures that are drawn at once; 0: as many as is faster and fits. A batch with fewer pictures left is filled up with ones that
-  // are thrown away. A picture's last bits depend on the size of its batch and on its place there; `place` puts a single one there.
+  // Pictures that are drawn at once; 0: as many as is faster and fits. A batch with fewer pictures left is filled up with ones
+  // that are thrown away. A picture's last bits depend on the size of its batch and on its place there; `place` puts a single
+  // one there.
   int64_t batch = 1, place = 0;
-  // Decode as diffusers' enable_vae_tiling does: overlapped tiles of 1024 px, blended; faster in little memory, but the picture is not
-  // that of an untiled decode. Nothing changes where no side is larger than 1024 px.
+  // Decode as diffusers' enable_vae_tiling does: overlapped tiles of 1024 px, blended; faster in little memory, but the picture
+  // is not that of an untiled decode. Nothing changes where no side is larger than 1024 px.
   bool vae_tiling = false;
 };
 
@@ -120,8 +123,8 @@ struct Grid {
 std::vector<Request> requests_of(const Grid& grid);
 
 struct Seconds {
-  // load: all that comes before a request is drawn: its plan, memory, the weights that stay; with an engine's first request also
-  // opening the model and the device.
+  // load: all that comes before a request is drawn: its plan, memory, the weights that stay; with an engine's first request
+  // also opening the model and the device.
   double load = 0, encode = 0, denoise = 0, decode = 0, total = 0;
 };
 
@@ -131,25 +134,25 @@ struct Bytes {
 
 // Where a component's weights are while a request is drawn.
 struct ComponentPlan {
-  std::string name;            // "clip_l", "clip_g", "t5", "transformer", "modulation", "vae"
-  std::string dtype;           // that it is computed in
-  int64_t weights = 0;         // bytes, in that dtype
-  int64_t resident = 0;        // bytes of them that stay on the device
+  std::string name;                       // "clip_l", "clip_g", "t5", "transformer", "modulation", "vae"
+  std::string dtype;                      // that it is computed in
+  int64_t weights = 0;                    // bytes, in that dtype
+  int64_t resident = 0;                   // bytes of them that stay on the device
   int64_t parts = 0, resident_parts = 0;  // blocks, or what else is loaded at once
-  int64_t slots = 0;           // bytes that the others take turns in
-  int64_t in_host_memory = 0;  // bytes that are kept on the host, ready to be copied; the others come from the file
+  int64_t slots = 0;                      // bytes that the others take turns in
+  int64_t in_host_memory = 0;             // bytes that are kept on the host, ready to be copied; the others come from the file
 };
 
 // What a request will need. Nothing is loaded and nothing is drawn to know it.
 struct Plan {
   bool fits = false;
-  Bytes planned;              // what fude allocates, to the byte
-  Bytes process;              // with what the driver, libraries and the program itself take
-  Bytes budget;               // what the process may take
+  Bytes planned;  // what fude allocates, to the byte
+  Bytes process;  // with what the driver, libraries and the program itself take
+  Bytes budget;   // what the process may take
   std::vector<ComponentPlan> components;
-  int64_t streamed_per_step = 0;  // bytes of weights that travel to the device at each step
-  int64_t decode_tiles = 1;       // that the picture is decoded in, where Request::vae_tiling asks for them
-  int64_t decode_bands = 1;       // pieces that the picture, or a tile of it, is decoded in, exactly
+  int64_t streamed_per_step = 0;     // bytes of weights that travel to the device at each step
+  int64_t decode_tiles = 1;          // that the picture is decoded in, where Request::vae_tiling asks for them
+  int64_t decode_bands = 1;          // pieces that the picture, or a tile of it, is decoded in, exactly
   bool decode_through_host = false;  // its full-size intermediates wait in the host's memory
   Seconds predicted;                 // from the rates of this machine; 0 where they are not known
   std::vector<std::string> advice;   // what to do: why it does not fit, or what costs time
@@ -160,7 +163,7 @@ struct Plan {
 // A picture and how it came about.
 struct Image {
   int64_t width = 0, height = 0;
-  std::vector<uint8_t> rgb;          // rows top to bottom, 3 bytes a pixel
+  std::vector<uint8_t> rgb;  // rows top to bottom, 3 bytes a pixel
   uint64_t seed = 0;
   int64_t request = 0;               // of several requests: whose it is
   int64_t batch = 1, place = 0;      // pictures that were drawn at once, and which of them it was
@@ -173,11 +176,12 @@ struct Image {
 enum class Stage { load, encode, denoise, decode };
 std::string_view name_of(Stage stage);
 
-// Where a request is. Within load and encode, step counts blocks; within denoise, steps of this picture; within decode, its tiles.
+// Where a request is. Within load and encode, step counts blocks; within denoise, steps of this picture; within decode, its
+// tiles.
 struct Progress {
   Stage stage = Stage::load;
   int64_t picture = 0, pictures = 1;  // of all requests
-  int64_t step = 0, steps = 0;  // finished so far, and of how many
+  int64_t step = 0, steps = 0;        // finished so far, and of how many
 };
 
 // A tensor of the trace (names in docs): contiguous bytes, valid during the call only.
@@ -191,8 +195,8 @@ struct TraceTensor {
 // All optional. Calls come from the thread that called generate.
 struct Callbacks {
   std::function<void(const Progress&)> progress;
-  std::function<void(const Plan&)> planned;           // what each request will need, before anything of it is loaded
-  std::function<void(const Image&)> finished;         // each picture as soon as it is done; results then hold no pictures
+  std::function<void(const Plan&)> planned;    // what each request will need, before anything of it is loaded
+  std::function<void(const Image&)> finished;  // each picture as soon as it is done; results then hold no pictures
   // What of a request will not come out as meant: a prompt that was cut or holds other programs' syntax, a size the model was
   // not trained for, no T5, a negative prompt without guidance; or steps that took far longer than planned. Remarks on the
   // model and the size come once for each engine.
@@ -200,18 +204,18 @@ struct Callbacks {
   // Why something could not be kept for later requests (embeddings of a prompt, this machine's rates); the picture is none the
   // worse.
   std::function<void(const std::string&)> not_kept;
-  std::function<void(const TraceTensor&)> trace;      // every stage of picture 0
-  const std::atomic<bool>* stop = nullptr;            // set it to true: Error{cancelled} within a block's time
+  std::function<void(const TraceTensor&)> trace;  // every stage of picture 0
+  const std::atomic<bool>* stop = nullptr;        // set it to true: Error{cancelled} within a block's time
 };
 
 struct Result {
   std::vector<Image> images;
   Seconds seconds;
-  Plan plan;                         // made before; with seconds where this machine's rates are known
-  Bytes planned, used;               // activations and weights that fude itself allocates, planned before and counted after
-  std::string device;                // "cpu", "cuda"
-  std::string dtype;                 // what was computed in: "f32", "bf16"
-  Request request;                   // with the sizes that were used
+  Plan plan;            // made before; with seconds where this machine's rates are known
+  Bytes planned, used;  // activations and weights that fude itself allocates, planned before and counted after
+  std::string device;   // "cpu", "cuda"
+  std::string dtype;    // what was computed in: "f32", "bf16"
+  Request request;      // with the sizes that were used
 };
 
 struct DeviceInfo {
@@ -279,7 +283,7 @@ struct BenchReport {
   std::string dtype;              // what was computed in
   int64_t width = 0, height = 0;  // pixels
   BenchPeaks peaks;
-  std::vector<Timing> ops;        // SD3.5-medium's shapes with guidance, whatever the model
+  std::vector<Timing> ops;  // SD3.5-medium's shapes with guidance, whatever the model
   std::optional<BenchRequest> request;
 };
 
@@ -290,8 +294,8 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options = {}, co
 // One request at a time: generate, plan, remember and keep_embeddings_in change the engine. Where one of them is under way, on
 // whatever thread, calling another (from a callback too) is refused with Error{bad_request}, and what is under way goes on
 // unharmed. So several threads may share an Engine if they take turns, or have one each: engines share no state but files,
-// which appear whole. device, dtype, has_t5, model_name, model_hash and complete may be called at any time. Construction, destruction
-// and moves are not guarded: nothing else may use the engine meanwhile.
+// which appear whole. device, dtype, has_t5, model_name, model_hash and complete may be called at any time. Construction,
+// destruction and moves are not guarded: nothing else may use the engine meanwhile.
 class Engine {
  public:
   // Opens the checkpoint (headers and tokenizers only). Error: bad_checkpoint, bad_request.
@@ -300,8 +304,8 @@ class Engine {
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
 
-  // Draws request.count pictures. Error: bad_request, out_of_memory, bad_checkpoint, io, non_finite, cancelled. The engine stays
-  // usable after an error.
+  // Draws request.count pictures. Error: bad_request, out_of_memory, bad_checkpoint, io, non_finite, cancelled. The engine
+  // stays usable after an error.
   Result generate(const Request& request, const Callbacks& callbacks = {});
 
   // Draws requests one after the other; weights stay, and each prompt is encoded once. What was finished before an error went
@@ -314,8 +318,8 @@ class Engine {
   // One more of EngineOptions::embeddings.
   void keep_embeddings_in(const std::string& folder);
 
-  // What `generate` would need for it. Error{bad_request}; for a size that this model does not draw it names the nearest that it
-  // does, and that fits the memory.
+  // What `generate` would need for it. Error{bad_request}; for a size that this model does not draw it names the nearest that
+  // it does, and that fits the memory.
   Plan plan(const Request& request);
 
   // The request with every default filled in, checked. Error{bad_request}.

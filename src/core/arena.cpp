@@ -34,8 +34,8 @@ int64_t aligned(int64_t bytes) { return (bytes + Arena::kAlignment - 1) / Arena:
 void Arena::check_room(int64_t bytes) const {
   assert(bytes >= 0);
   if (const int64_t missing = used_ + back_ + bytes - capacity_; missing > 0)
-    throw Error(Code::out_of_memory, "a plan of " + std::to_string(capacity_) + " bytes was exceeded by " + std::to_string(missing) +
-                                         " bytes; please report this request");
+    throw Error(Code::out_of_memory, "a plan of " + std::to_string(capacity_) + " bytes was exceeded by " +
+                                         std::to_string(missing) + " bytes; please report this request");
 }
 
 // A measuring arena's addresses start at one page, so that no tensor looks empty.
@@ -45,7 +45,8 @@ void* Arena::at(int64_t offset) const {
 }
 
 void* Arena::allocate(int64_t bytes) {
-  const int64_t begin = used_, size = aligned(bytes);
+  const int64_t begin = used_;
+  const int64_t size = aligned(bytes);
   check_room(size);
   used_ += size;
   peak_ = std::max(peak_, used_);

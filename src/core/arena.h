@@ -49,10 +49,12 @@ class Arena {
   int64_t peak() const { return most_; }  // of both ends together
   void rewind(int64_t mark);              // back to an earlier used()
 
-  // Runs first, then second so that it reuses nothing of what first allocated: both may be under way at once. Back to now after them.
+  // Runs first, then second so that it reuses nothing of what first allocated: both may be under way at once. Back to now after
+  // them.
   template <class First, class Second>
   void beside(First&& first, Second&& second) {
-    const int64_t mark = used_, before = std::exchange(peak_, used_);
+    const int64_t mark = used_;
+    const int64_t before = std::exchange(peak_, used_);
     first();
     used_ = peak_;
     second();

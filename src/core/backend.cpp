@@ -26,7 +26,9 @@ Tensor empty_like(const Backend& op, const Tensor& x, int64_t columns, DType dty
 
 }  // namespace
 
-double Backend::now() const { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double Backend::now() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 DeviceMemory Backend::device_memory() const {
   const HostMemory host = host_memory();
@@ -145,7 +147,8 @@ void Backend::linears(std::vector<LinearCall> calls) {
   Scope s = scope();
   int64_t rows = 0;
   for (const LinearCall& call : calls) rows += call.x.numel() / call.x.dim(-1);
-  double flops = 0, seconds = predicts() ? rates_->launch : 0;
+  double flops = 0;
+  double seconds = predicts() ? rates_->launch : 0;
   for (LinearCall& call : calls) {
     const WeightShape& w = call.w.weight.shape;
     assert(call.x.rank == call.out.rank && call.x.dim(-1) == w.in && call.out.dim(-1) == w.out && w.kernel == 1);
@@ -154,7 +157,11 @@ void Backend::linears(std::vector<LinearCall> calls) {
     if (predicts()) seconds += product_seconds(*rates_, call.out, call.x, call.w.weight, rows);
     Rest rest;
     if (call.gate && !gates_linears()) {
-      rest = {.x = call.out, .gate = std::exchange(call.gate, {}), .y = empty({call.out.dim(0), call.out.dim(1), w.out}), .out = {}, .norms = {}};
+      rest = {.x = call.out,
+              .gate = std::exchange(call.gate, {}),
+              .y = empty({call.out.dim(0), call.out.dim(1), w.out}),
+              .out = {},
+              .norms = {}};
       call.out = rest.y;
     }
     if (call.options.norms.query && !norms_heads(call)) {
@@ -186,7 +193,8 @@ Tensor Backend::attention(const Tensor& q, const Tensor& k, const Tensor& v, con
   return out;
 }
 
-void Backend::attention_into(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
+void Backend::attention_into(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v,
+                             const AttentionOptions& options) {
   assert(q.rank == 3 && same_shape(out, q) && same_shape(k, v) && q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2) &&
          q.dim(2) % options.heads == 0);
   begin(4.0 * static_cast<double>(q.numel()) * static_cast<double>(k.dim(1)),
@@ -199,13 +207,15 @@ void Backend::attention_into(const Tensor& out, const Tensor& q, const Tensor& k
 
 Tensor Backend::conv2d(const Tensor& x, const Conv& w, ConvOptions options) {
   const int64_t zoom = options.upsample ? 2 : 1;
-  Tensor out = empty({x.dim(0), x.dim(1) * zoom / options.stride, x.dim(2) * zoom / options.stride, w.weight.shape.out}, x.dtype);
+  Tensor out =
+      empty({x.dim(0), x.dim(1) * zoom / options.stride, x.dim(2) * zoom / options.stride, w.weight.shape.out}, x.dtype);
   conv2d_into(out, x, w, options);
   return out;
 }
 
 void Backend::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, ConvOptions options) {
-  assert(x.rank == 4 && x.contiguous() && out.contiguous() && x.dim(3) == w.weight.shape.in && out.dim(3) == w.weight.shape.out);
+  assert(x.rank == 4 && x.contiguous() && out.contiguous() && x.dim(3) == w.weight.shape.in &&
+         out.dim(3) == w.weight.shape.out);
   assert(options.upsample == w.weight.shape.upsample);
   assert(options.stride == 1 || (options.stride == 2 && !options.upsample && !options.rows.end));
   [[maybe_unused]] const int64_t height = x.dim(1) * (options.upsample ? 2 : 1) / options.stride;

@@ -61,7 +61,7 @@ struct ConvOptions {
   int64_t stride = 1;
   bool upsample = false;    // nearest ×2 before the convolution, by a weight whose shape says so too
   bool accumulate = false;  // conv2d_into only: out += y
-  RowRange rows = {};       // conv2d_into only, stride 1: the rows of the result that are wanted, and all that `out` has; {}: all
+  RowRange rows = {};  // conv2d_into only, stride 1: the rows of the result that are wanted, and all that `out` has; {}: all
 };
 
 // Bytes of a device's memory.
@@ -97,7 +97,8 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual std::string name() const = 0;
-  // The dtype activations and packed weights get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no faster type.
+  // The dtype activations and packed weights get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no
+  // faster type.
   virtual DType compute_dtype(DType wanted) const = 0;
 
   // Seconds, since whenever, of the clock that work is timed by.
@@ -109,8 +110,10 @@ class Backend {
   // ---- memory ------------------------------------------------------------------------------------------------------------
   virtual bool on_host() const { return true; }
   virtual Buffer allocate(int64_t bytes) const { return host_buffer(bytes); }  // for weights and arenas. Error{out_of_memory}
-  virtual Buffer allocate_host(int64_t bytes) const { return host_buffer(bytes); }  // for the host's arena. Error{out_of_memory}
-  virtual DeviceMemory device_memory() const;                                  // of the device, all of it and what is free
+  virtual Buffer allocate_host(int64_t bytes) const {
+    return host_buffer(bytes);
+  }                                                    // for the host's arena. Error{out_of_memory}
+  virtual DeviceMemory device_memory() const;          // of the device, all of it and what is free
   virtual int64_t outside_bytes() const { return 0; }  // of it, what driver and libraries take for this process
   void use(Arena& arena) { arena_ = &arena; }
   void use_host(Arena& arena) { host_arena_ = &arena; }
@@ -134,16 +137,18 @@ class Backend {
 
   // ---- weights -----------------------------------------------------------------------------------------------------------
   virtual int64_t packed_bytes(const WeightShape& shape, DType dtype) const;
-  // Fills `memory` (packed_bytes of it) with the form linear and conv2d multiply by. A device may go on after it returned, with a copy
-  // of `read`: until what arrival() returns was awaited.
-  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side = Side::device) const = 0;
+  // Fills `memory` (packed_bytes of it) with the form linear and conv2d multiply by. A device may go on after it returned, with
+  // a copy of `read`: until what arrival() returns was awaited.
+  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory,
+                      Side side = Side::device) const = 0;
   // The same for n f32 values, which `read` gives as rows [0, n).
   virtual Tensor pack_vector(int64_t n, const ReadRows& read, void* memory, Side side = Side::device) const;
   // Brings what was packed on the host's side to the device. `host` stays until the copy has ended; copies from memory that was
   // pinned take place beside other work.
   virtual void copy_weights(void* device, const void* host, int64_t bytes) const;
   virtual Buffer pinned(Buffer filled) const { return filled; }  // the same memory. Error{out_of_memory}
-  // Of all that was packed and copied since the last call. Null: it is there. Memory it goes to may still serve work issued before.
+  // Of all that was packed and copied since the last call. Null: it is there. Memory it goes to may still serve work issued
+  // before.
   virtual std::unique_ptr<Arrival> arrival() const { return nullptr; }
   void await_packed() const {
     if (const std::unique_ptr<Arrival> all = arrival()) all->wait();
@@ -151,7 +156,9 @@ class Backend {
 
   // ---- copies ------------------------------------------------------------------------------------------------------------
   Tensor upload(const void* host, DType dtype, std::initializer_list<int64_t> shape);  // host memory, contiguous
-  void download(const Tensor& source, void* host) { if (!measuring()) do_download(source, host); }
+  void download(const Tensor& source, void* host) {
+    if (!measuring()) do_download(source, host);
+  }
   // Between the device and tensors of the host's arena, in order with all other work: nobody waits. Contiguous.
   void to_host(const Tensor& host, const Tensor& x);
   void from_host(const Tensor& x, const Tensor& host);
@@ -185,17 +192,17 @@ class Backend {
   Tensor norm_modulate(const Tensor& x, const Tensor& shift, const Tensor& scale, float eps);
   // Over channels in groups and all pixels of a picture, then optionally silu. x NHWC.
   Tensor group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation);
-  // Its parts, for pictures that are never there as a whole. Sums of each channel and of its squares, over as many pieces of x as
-  // there are in `sums`, f32 [b, pieces, 2, channels]; group_pieces: how many pieces of x the device adds up at once.
+  // Its parts, for pictures that are never there as a whole. Sums of each channel and of its squares, over as many pieces of x
+  // as there are in `sums`, f32 [b, pieces, 2, channels]; group_pieces: how many pieces of x the device adds up at once.
   virtual int64_t group_pieces(const Tensor& x) const { return x.dim(1); }
   void group_sums(const Tensor& sums, const Tensor& x);
   // The sums of all pieces of a picture of so many pixels -> factor and offset of each channel, f32 [b, 2, channels].
   Tensor group_factors(const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps);
   void scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation);  // out may be x
   Tensor activate(const Tensor& x, Activation activation);
-  void add(const Tensor& x, const Tensor& y);                             // x += y; y may be [rows, d] for every batch of x
-  void multiply(const Tensor& x, const Tensor& y);                        // x *= y; columns of wider tensors allowed
-  void add_gated(const Tensor& x, const Tensor& gate, const Tensor& y);   // x += gate·y; gate f32 [b, d]
+  void add(const Tensor& x, const Tensor& y);                            // x += y; y may be [rows, d] for every batch of x
+  void multiply(const Tensor& x, const Tensor& y);                       // x *= y; columns of wider tensors allowed
+  void add_gated(const Tensor& x, const Tensor& gate, const Tensor& y);  // x += gate·y; gate f32 [b, d]
 
   // ---- the ends of the model ---------------------------------------------------------------------------------------------
   // Latents [b, c, h, w] -> tokens [b, (h/p)·(w/p), c·p·p], columns ordered (c, row, column) as a convolution's weight is.
@@ -236,8 +243,8 @@ class Backend {
   // Does `work`, which is the same operations on the same memory each time a recording is played: a device may remember it and
   // replay it at once.
   virtual void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work);
-  // Does what the host has to do between operations, such as waiting for weights: now, and at the same place whenever a recording
-  // that is being made is played. What it refers to outlives the recording.
+  // Does what the host has to do between operations, such as waiting for weights: now, and at the same place whenever a
+  // recording that is being made is played. What it refers to outlives the recording.
   virtual void between(const std::function<void()>& action) { action(); }
 
  protected:
@@ -281,7 +288,8 @@ class Backend {
   virtual void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) = 0;
   virtual void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) = 0;
   virtual void do_group_sums(const Tensor& sums, const Tensor& x) = 0;
-  virtual void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) = 0;
+  virtual void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
+                                float eps) = 0;
   virtual void do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) = 0;
   virtual void do_activate(const Tensor& out, const Tensor& x, Activation activation) = 0;
   virtual void do_add(const Tensor& x, const Tensor& y) = 0;
@@ -303,7 +311,7 @@ class Backend {
   // Each operation begins with one of these: they count its work and notice cancellation.
   void begin(double flops, double seconds);
   void begin(std::initializer_list<Tensor> tensors);  // one that reads and writes these, and computes little
-  void begin_transfer(const Tensor& x);  // between the host and a device
+  void begin_transfer(const Tensor& x);               // between the host and a device
   bool predicts() const { return rates_ && measuring(); }
   void* take(int64_t bytes) const;
 

@@ -52,7 +52,8 @@ HostMemory within_control_groups(HostMemory machine, const fs::path& root, const
     std::optional<fs::path> group = path_of_group(groups, version);
     while (group) {  // a container sees its own group as the root, whatever its path is outside
       const fs::path folder = root / version.mount / *group;
-      const std::optional<int64_t> most = number_in(folder / version.most), taken = number_in(folder / version.taken);
+      const std::optional<int64_t> most = number_in(folder / version.most);
+      const std::optional<int64_t> taken = number_in(folder / version.taken);
       if (most && taken) {
         const int64_t free = *most - *taken + files_in_cache(folder / "memory.stat", version.in_cache);
         machine.total = std::min(machine.total, *most);

@@ -102,7 +102,9 @@ void to_f32(DType from, const void* source, float* destination, int64_t n) {
       return;
     }
     case DType::f64: convert_in<double>(source, destination, n, [](double v) { return static_cast<float>(v); }); return;
-    default: throw Error(Code::bad_checkpoint, "a tensor of type " + std::string(name_of(from)) + " was found where numbers with a fraction are needed");
+    default:
+      throw Error(Code::bad_checkpoint,
+                  "a tensor of type " + std::string(name_of(from)) + " was found where numbers with a fraction are needed");
   }
 }
 

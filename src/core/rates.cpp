@@ -24,7 +24,9 @@ double flops_of(const Tensor& out, const Weight& weight) {
   return 2.0 * static_cast<double>(out.numel()) * static_cast<double>(weight.shape.row());
 }
 
-double mean_width(const WeightShape& shape) { return std::sqrt(static_cast<double>(shape.in) * static_cast<double>(shape.out)); }
+double mean_width(const WeightShape& shape) {
+  return std::sqrt(static_cast<double>(shape.in) * static_cast<double>(shape.out));
+}
 
 int64_t bytes_of(const Tensor& out, const Tensor& x, const Weight& weight) {
   return out.bytes() + x.bytes() + weight.shape.numel() * size_of(weight.dtype);
@@ -46,8 +48,11 @@ double usual(const std::vector<double>& ratios) {
 }
 
 double RateTable::at(double at_x, double at_y) const {
-  const Place column = place_of(at_x, x), row = place_of(at_y, y);
-  const auto point = [&](size_t i, size_t j) { return std::log(rates[std::min(j, y.size() - 1) * x.size() + std::min(i, x.size() - 1)]); };
+  const Place column = place_of(at_x, x);
+  const Place row = place_of(at_y, y);
+  const auto point = [&](size_t i, size_t j) {
+    return std::log(rates[std::min(j, y.size() - 1) * x.size() + std::min(i, x.size() - 1)]);
+  };
   const auto along_x = [&](size_t j) { return std::lerp(point(column.below, j), point(column.below + 1, j), column.part); };
   return std::exp(std::lerp(along_x(row.below), along_x(row.below + 1), row.part));
 }
@@ -59,7 +64,8 @@ double product_seconds(const Rates& rates, const Tensor& out, const Tensor& x, c
 
 double attention_seconds(const Rates& rates, const Tensor& q, const Tensor& k, int64_t heads) {
   const auto keys = static_cast<double>(k.dim(1));
-  return rates.launch + 4.0 * static_cast<double>(q.numel()) * keys / rates.attention.at(keys, static_cast<double>(q.dim(2) / heads));
+  return rates.launch +
+         4.0 * static_cast<double>(q.numel()) * keys / rates.attention.at(keys, static_cast<double>(q.dim(2) / heads));
 }
 
 double convolution_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight) {

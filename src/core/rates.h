@@ -1,5 +1,5 @@
-// What a machine reaches, and how long an operation takes at that: how a request's seconds are known before it is drawn. A backend
-// with rates (Backend::predict) adds up the seconds of the operations it is asked for while it measures.
+// What a machine reaches, and how long an operation takes at that: how a request's seconds are known before it is drawn. A
+// backend with rates (Backend::predict) adds up the seconds of the operations it is asked for while it measures.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace fude {
 
-// Rates at the points of a grid. Between them the logarithm of the rate is interpolated over the logarithms of the sizes; beyond
-// them the nearest holds.
+// Rates at the points of a grid. Between them the logarithm of the rate is interpolated over the logarithms of the sizes;
+// beyond them the nearest holds.
 struct RateTable {
   std::vector<double> x, y;   // ascending
   std::vector<double> rates;  // of x[i] and y[j] at [j·x.size() + i]
@@ -19,7 +19,8 @@ struct RateTable {
   double at(double at_x, double at_y) const;
 };
 
-// Seconds that the stages of the last few requests on this machine took, in those that the rates below foresaw; the newest last.
+// Seconds that the stages of the last few requests on this machine took, in those that the rates below foresaw; the newest
+// last.
 struct Taken {
   std::vector<double> load;     // of weights that all stay on the device
   std::vector<double> waiting;  // of loading where some wait in the host's memory
@@ -36,11 +37,13 @@ struct Rates {
   double launch = 0;       // seconds that every operation takes besides
   double upload = 0;       // bytes/s from pinned host memory to a card; 0: weights are where they are used
   double load = 0;         // bytes/s of weights, from a file that is in the system's cache to where they are used
-  double host = 0;         // bytes/s of weights, from such a file to new memory of the host that they are copied from; 0 without upload
+  double host =
+      0;  // bytes/s of weights, from such a file to new memory of the host that they are copied from; 0 without upload
   Taken taken;
 };
 
-// Seconds of one operation each, but of a product without its launch: several may share one. `rows_at_once`: theirs and its own.
+// Seconds of one operation each, but of a product without its launch: several may share one. `rows_at_once`: theirs and its
+// own.
 double product_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight, int64_t rows_at_once);
 double attention_seconds(const Rates& rates, const Tensor& q, const Tensor& k, int64_t heads);
 double convolution_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight);

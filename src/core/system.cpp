@@ -8,9 +8,8 @@
 #include "core/control_groups.h"
 
 #ifdef _WIN32
-#include <windows.h>
-
 #include <psapi.h>
+#include <windows.h>
 #else
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -46,8 +45,8 @@ void* library_function(const char* library, const char* name) {
 std::string processor_name() {
   char name[128];
   DWORD size = sizeof name;
-  if (RegGetValueA(HKEY_LOCAL_MACHINE, "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString", RRF_RT_REG_SZ,
-                   nullptr, name, &size) != ERROR_SUCCESS)
+  if (RegGetValueA(HKEY_LOCAL_MACHINE, "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0", "ProcessorNameString",
+                   RRF_RT_REG_SZ, nullptr, name, &size) != ERROR_SUCCESS)
     return "processor";
   return name;
 }
@@ -98,8 +97,8 @@ int64_t kibibytes(const char* file, const std::string& key) {
 
 HostMemory host_memory() {
   std::ifstream groups("/proc/self/cgroup");
-  return within_control_groups({kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")}, "/sys/fs/cgroup",
-                               std::string(std::istreambuf_iterator<char>(groups), {}));
+  return within_control_groups({kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")},
+                               "/sys/fs/cgroup", std::string(std::istreambuf_iterator<char>(groups), {}));
 }
 
 int64_t resident_memory() { return kibibytes("/proc/self/status", "VmRSS"); }

@@ -19,7 +19,8 @@ int64_t resident_memory();  // bytes of it that this process has in use; 0 where
 // A function of a library that may not be there; then null. The library stays loaded.
 void* library_function(const char* library, const char* name);
 std::string processor_name();  // "AMD EPYC …"
-// Asks for the registers of a processor that has AMX, which a process must before it uses them. False: the system does not let it.
+// Asks for the registers of a processor that has AMX, which a process must before it uses them. False: the system does not let
+// it.
 bool may_use_tiles();
 
 // A folder that one process writes to at a time, until it lets go of it or ends, however it ends.

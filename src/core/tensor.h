@@ -1,4 +1,5 @@
-// Tensor: a non-owning view of activations, passed by value. Whoever made the memory (an Arena, a weight slot, a caller) owns it.
+// Tensor: a non-owning view of activations, passed by value. Whoever made the memory (an Arena, a weight slot, a caller) owns
+// it.
 #pragma once
 
 #include <array>
@@ -34,9 +35,9 @@ struct Tensor {
   Tensor batch(int64_t begin, int64_t end) const { return range(0, begin, end); }           // of the first dimension
   Tensor rows(int64_t begin, int64_t end) const { return range(rank - 2, begin, end); }     // of the last but one
   Tensor columns(int64_t begin, int64_t end) const { return range(rank - 1, begin, end); }  // of the last
-  Tensor operator[](int64_t i) const;                           // item i of the first dimension, one dimension less
-  Tensor view(std::initializer_list<int64_t> shape) const;      // the same elements in another shape; contiguous only
-  std::string describe() const;                                 // "bf16[2, 333, 1536]"
+  Tensor operator[](int64_t i) const;                       // item i of the first dimension, one dimension less
+  Tensor view(std::initializer_list<int64_t> shape) const;  // the same elements in another shape; contiguous only
+  std::string describe() const;                             // "bf16[2, 333, 1536]"
 
  private:
   Tensor range(int dimension, int64_t begin, int64_t end) const;

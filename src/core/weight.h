@@ -1,4 +1,5 @@
-// What linears and convolutions multiply by. Models never look inside: the bytes are in the form the backend that packed them likes.
+// What linears and convolutions multiply by. Models never look inside: the bytes are in the form the backend that packed them
+// likes.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ struct Weight {
   explicit operator bool() const { return data != nullptr; }
 };
 
-// Reads rows [begin, end) of the checkpoint's [out, in·kernel·kernel] matrix as a float dtype; a copy of bytes where the checkpoint
-// has that dtype. Called from several threads at once.
+// Reads rows [begin, end) of the checkpoint's [out, in·kernel·kernel] matrix as a float dtype; a copy of bytes where the
+// checkpoint has that dtype. Called from several threads at once.
 using ReadRows = std::function<void(int64_t begin, int64_t end, DType as, void* rows)>;
 
 // Vectors (biases, norm weights) are always f32: they are small, and this is how every kernel wants them.

@@ -1,5 +1,5 @@
-// The processor's tiles, as tile_products_impl.h and tile_attention_impl.h want them: 2 × 2 of sums (0 to 3), two of rows (4, 5), two
-// of columns (6, 7).
+// The processor's tiles, as tile_products_impl.h and tile_attention_impl.h want them: 2 × 2 of sums (0 to 3), two of rows (4,
+// 5), two of columns (6, 7).
 #pragma once
 
 #include <immintrin.h>
@@ -12,8 +12,8 @@
 namespace fude::cpu {
 namespace {
 
-// The configurations of tiles for blocks with 1 to 32 rows. A lower tile without rows gets one, since a tile needs some; nobody looks
-// at it. They are constants because GCC's intrinsic does not say that it reads more than the first bytes.
+// The configurations of tiles for blocks with 1 to 32 rows. A lower tile without rows gets one, since a tile needs some; nobody
+// looks at it. They are constants because GCC's intrinsic does not say that it reads more than the first bytes.
 struct alignas(64) TileConfig {
   uint8_t palette, start_row, reserved[14];
   uint16_t row_bytes[16];

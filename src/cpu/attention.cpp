@@ -1,8 +1,8 @@
-// softmax(scale·q·kᵀ + bias)·v for a tile of queries at a time: the scores of a tile against all keys stay in a core's cache and
-// are never materialised as a whole. Keys and values of each head are packed once, in the layout the products like, and serve
-// all its tiles. A tile's queries and results are copied between their columns and rows of their own: from AVX-512 on, oneDNN's
-// packed products take no strides, and run as plain loops, hundreds of times slower, where there are any. Limited by the two products
-// (4·queries·keys·head_dim operations per head).
+// softmax(scale·q·kᵀ + bias)·v for a tile of queries at a time: the scores of a tile against all keys stay in a core's cache
+// and are never materialised as a whole. Keys and values of each head are packed once, in the layout the products like, and
+// serve all its tiles. A tile's queries and results are copied between their columns and rows of their own: from AVX-512 on,
+// oneDNN's packed products take no strides, and run as plain loops, hundreds of times slower, where there are any. Limited by
+// the two products (4·queries·keys·head_dim operations per head).
 
 #include <algorithm>
 
@@ -23,7 +23,9 @@ constexpr int64_t kScoreBytes = 512 << 10;  // of f32 scores: half of a common s
 int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }
 int64_t bytes_of(const memory::desc& desc) { return round_up(static_cast<int64_t>(desc.get_size())); }
 
-bool is_tiled(const Tensor& q, int64_t head_dim) { return q.dtype == DType::bf16 && head_dim % cpu::kStep == 0 && cpu::has_tiles(); }
+bool is_tiled(const Tensor& q, int64_t head_dim) {
+  return q.dtype == DType::bf16 && head_dim % cpu::kStep == 0 && cpu::has_tiles();
+}
 
 // Query rows of a tile: as many as the cache holds, in multiples of 16.
 int64_t tile_rows(int64_t queries, int64_t keys) {
@@ -33,13 +35,15 @@ int64_t tile_rows(int64_t queries, int64_t keys) {
 }  // namespace
 
 CpuBackend::Products::AttentionTile CpuBackend::Products::attention_tile(const AttentionCall& call, int64_t rows) {
-  const int64_t keys = call.k.dim(1), d = call.head_dim;
+  const int64_t keys = call.k.dim(1);
+  const int64_t d = call.head_dim;
   const DType t = call.q.dtype;
   return {product({rows, keys, d, t, DType::f32}), product({rows, d, keys, t, t})};
 }
 
 // The workspace: packed keys of every head, packed values of every head, then for each thread a tile's queries, whose place its
-// results take, its scores, its weights (the scores after softmax; in f32 they take the scores' place) and the products' scratch.
+// results take, its scores, its weights (the scores after softmax; in f32 they take the scores' place) and the products'
+// scratch.
 struct CpuBackend::Products::AttentionPlan {
   AttentionPlan(Products& products, const AttentionCall& call)
       : rows(tile_rows(call.q.dim(1), call.k.dim(1))),
@@ -71,8 +75,12 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
   if (is_tiled(call.q, call.head_dim)) return attend_on_tiles(call, workspace_begin);
   if (!is_tuned(call.q.dtype)) return ReferenceBackend::do_attention(call, workspace_begin);
   const Products::AttentionPlan plan(*products_, call);
-  const int64_t queries = call.q.dim(1), keys = call.k.dim(1), d = call.head_dim, heads = call.options.heads;
-  const int64_t tiles = (queries + plan.rows - 1) / plan.rows, element = size_of(call.q.dtype);
+  const int64_t queries = call.q.dim(1);
+  const int64_t keys = call.k.dim(1);
+  const int64_t d = call.head_dim;
+  const int64_t heads = call.options.heads;
+  const int64_t tiles = (queries + plan.rows - 1) / plan.rows;
+  const int64_t element = size_of(call.q.dtype);
   const dnnl::engine& engine = products_->engine;
   const dnnl::memory::data_type type = cpu::dnnl_type(call.q.dtype);
   char* const packed_keys = static_cast<char*>(workspace_begin);
@@ -96,7 +104,9 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
   });
 
   cpu::parallel_tasks(threads_, plan.heads * tiles, [&](int64_t task, int thread) {
-    const int64_t h = task / tiles, first = task % tiles * plan.rows, rows = std::min(plan.rows, queries - first);
+    const int64_t h = task / tiles;
+    const int64_t first = task % tiles * plan.rows;
+    const int64_t rows = std::min(plan.rows, queries - first);
     const auto& [scores_product, values_product] = rows == plan.rows ? plan.whole : plan.rest;
     char* const tile = threads_begin + thread * plan.thread_bytes();
     char* const scores = tile + plan.query_bytes;

@@ -1,5 +1,6 @@
-// Arithmetic on sixteen floats at a time, for files that are compiled for AVX-512 with bf16: every processor that has tiles has it.
-// Compilers make more than twice as much of the same loops over single elements. Like elements_impl.h, all of it has internal linkage.
+// Arithmetic on sixteen floats at a time, for files that are compiled for AVX-512 with bf16: every processor that has tiles has
+// it. Compilers make more than twice as much of the same loops over single elements. Like elements_impl.h, all of it has
+// internal linkage.
 #pragma once
 
 #include <immintrin.h>
@@ -31,7 +32,9 @@ class NoSubnormals {
 
 // 2^x to 3e-6, relative: what is computed here has factors in bf16. 0 and infinity beyond what f32 holds.
 inline Vector exp2(Vector x) {
-  const Vector shift = all(12582912), whole = _mm512_sub_ps(_mm512_add_ps(x, shift), shift), part = _mm512_sub_ps(x, whole);
+  const Vector shift = all(12582912);
+  const Vector whole = _mm512_sub_ps(_mm512_add_ps(x, shift), shift);
+  const Vector part = _mm512_sub_ps(x, whole);
   Vector y = all(9.5701013e-3f);  // least relative error on [−½, ½]
   y = _mm512_fmadd_ps(y, part, all(5.5917863e-2f));
   y = _mm512_fmadd_ps(y, part, all(2.4024744e-1f));
@@ -53,7 +56,8 @@ constexpr float kLog2e = 1.44269504088896341f;
 
 // erf by Abramowitz & Stegun 7.1.26, absolute error 2e-6 with this exponential.
 inline Vector error_function(Vector x) {
-  const Vector a = _mm512_abs_ps(x), t = reciprocal(_mm512_fmadd_ps(a, all(0.3275911f), all(1)));
+  const Vector a = _mm512_abs_ps(x);
+  const Vector t = reciprocal(_mm512_fmadd_ps(a, all(0.3275911f), all(1)));
   Vector y = all(1.061405429f);
   y = _mm512_fmadd_ps(y, t, all(-1.453152027f));
   y = _mm512_fmadd_ps(y, t, all(1.421413741f));
@@ -69,11 +73,13 @@ template <Curve kCurve>
 inline Vector apply(Vector x) {
   if constexpr (kCurve == Curve::silu) return _mm512_mul_ps(x, logistic2(_mm512_mul_ps(x, all(-kLog2e))));
   if constexpr (kCurve == Curve::gelu_tanh) {
-    const Vector factor = _mm512_fmadd_ps(_mm512_mul_ps(x, x), all(-1.5957691216057308f * 0.044715f * kLog2e), all(-1.5957691216057308f * kLog2e));
+    const Vector factor = _mm512_fmadd_ps(_mm512_mul_ps(x, x), all(-1.5957691216057308f * 0.044715f * kLog2e),
+                                          all(-1.5957691216057308f * kLog2e));
     return _mm512_mul_ps(x, logistic2(_mm512_mul_ps(x, factor)));
   }
   if constexpr (kCurve == Curve::gelu_erf)
-    return _mm512_mul_ps(_mm512_mul_ps(x, all(0.5f)), _mm512_add_ps(all(1), error_function(_mm512_mul_ps(x, all(0.7071067811865476f)))));
+    return _mm512_mul_ps(_mm512_mul_ps(x, all(0.5f)),
+                         _mm512_add_ps(all(1), error_function(_mm512_mul_ps(x, all(0.7071067811865476f)))));
   if constexpr (kCurve == Curve::quick_gelu) return _mm512_mul_ps(x, logistic2(_mm512_mul_ps(x, all(-1.702f * kLog2e))));
   return x;
 }
@@ -84,7 +90,8 @@ struct Pair {
 };
 
 inline Pair load(const float* from, __mmask32 mask) {
-  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), from), _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), from + 16)};
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), from),
+          _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), from + 16)};
 }
 inline Pair load(const uint16_t* from, __mmask32 mask) {
   const __m512i bits = _mm512_maskz_loadu_epi16(mask, from);

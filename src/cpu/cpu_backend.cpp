@@ -79,7 +79,8 @@ void CpuBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& n
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      row_kernels().layer_norm(to[r], from[r], from.width, norm.weight.as<float>(), norm.bias.as<float>(), nullptr, nullptr, eps);
+      row_kernels().layer_norm(to[r], from[r], from.width, norm.weight.as<float>(), norm.bias.as<float>(), nullptr, nullptr,
+                               eps);
   });
 }
 
@@ -88,7 +89,8 @@ void CpuBackend::do_norm_modulate(const Tensor& out, const Tensor& x, const Tens
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      row_kernels().layer_norm(to[r], from[r], from.width, nullptr, nullptr, batch_row(scale, x, r), batch_row(shift, x, r), eps);
+      row_kernels().layer_norm(to[r], from[r], from.width, nullptr, nullptr, batch_row(scale, x, r), batch_row(shift, x, r),
+                               eps);
   });
 }
 
@@ -105,7 +107,9 @@ int64_t CpuBackend::group_pieces(const Tensor& x) const { return std::clamp<int6
 
 void CpuBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
   if (!is_row_dtype(x)) return ReferenceBackend::do_group_sums(sums, x);
-  const int64_t channels = x.dim(3), pixels = x.dim(1) * x.dim(2), pieces = sums.dim(1);
+  const int64_t channels = x.dim(3);
+  const int64_t pixels = x.dim(1) * x.dim(2);
+  const int64_t pieces = sums.dim(1);
   const Rows from(x);
   parallel_ranges(threads_, x.dim(0) * pieces, [&](int64_t first, int64_t last) {
     // Columns are summed in f32 over few pixels at a time, those sums in f64.
@@ -118,17 +122,20 @@ void CpuBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
       std::fill(total.begin(), total.end(), 0.0);
       for (int64_t p = begin; p < end; p += kFew) {
         std::fill(few.begin(), few.end(), 0.0f);
-        for (int64_t q = p; q < std::min(p + kFew, end); ++q) row_kernels().accumulate(from[q], channels, few.data(), few.data() + channels);
+        for (int64_t q = p; q < std::min(p + kFew, end); ++q)
+          row_kernels().accumulate(from[q], channels, few.data(), few.data() + channels);
         for (size_t c = 0; c < few.size(); ++c) total[c] += few[c];
       }
-      std::transform(total.begin(), total.end(), sums.as<float>() + i * 2 * channels, [](double sum) { return static_cast<float>(sum); });
+      std::transform(total.begin(), total.end(), sums.as<float>() + i * 2 * channels,
+                     [](double sum) { return static_cast<float>(sum); });
     }
   });
 }
 
 void CpuBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
   if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_scale_shift(out, x, factors, activation);
-  const int64_t channels = x.dim(3), pixels = x.dim(1) * x.dim(2);
+  const int64_t channels = x.dim(3);
+  const int64_t pixels = x.dim(1) * x.dim(2);
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {

@@ -2,8 +2,8 @@
 //
 // f32 everywhere, and bf16 where the processor multiplies it (AVX-512 BF16, AMX). With AMX, linears
 // (tile_products.h) and attention (tile_attention.h) in bf16 are our own.
-// What is not tuned (f16, bf16 elsewhere) falls back to the reference loops, which are right and slow; compute_dtype keeps requests
-// away from them.
+// What is not tuned (f16, bf16 elsewhere) falls back to the reference loops, which are right and slow; compute_dtype keeps
+// requests away from them.
 #pragma once
 
 #include <memory>

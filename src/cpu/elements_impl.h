@@ -1,5 +1,5 @@
-// Arithmetic on single elements, for files that are compiled for one instruction set each (see rows_impl.h): branch-free, so that
-// compilers vectorise it, and with internal linkage.
+// Arithmetic on single elements, for files that are compiled for one instruction set each (see rows_impl.h): branch-free, so
+// that compilers vectorise it, and with internal linkage.
 #pragma once
 
 #include <string.h>
@@ -60,8 +60,8 @@ inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 inline float error_function(float x) {
   const float a = x < 0 ? -x : x;
   const float t = 1.0f / (1.0f + 0.3275911f * a);
-  const float y =
-      1.0f - ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t * exponential(-a * a);
+  const float y = 1.0f - ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t *
+                             exponential(-a * a);
   return x < 0 ? -y : y;
 }
 

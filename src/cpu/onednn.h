@@ -1,4 +1,5 @@
-// Where the C++ interfaces of oneDNN 2 and 3 differ: 3 describes a primitive by its arguments at once, and an eltwise has no scale.
+// Where the C++ interfaces of oneDNN 2 and 3 differ: 3 describes a primitive by its arguments at once, and an eltwise has no
+// scale.
 #pragma once
 
 #include <dnnl.hpp>
@@ -9,14 +10,18 @@ namespace fude::cpu {
 inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm kind, float alpha) { ops.append_eltwise(kind, alpha, 0.0f); }
 
 template <class Primitive, class... Arguments>
-typename Primitive::primitive_desc describe(const dnnl::engine& engine, const dnnl::primitive_attr& attr, const Arguments&... arguments) {
+typename Primitive::primitive_desc describe(const dnnl::engine& engine, const dnnl::primitive_attr& attr,
+                                            const Arguments&... arguments) {
   return {engine, arguments..., attr};
 }
 #else
-inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm kind, float alpha) { ops.append_eltwise(1.0f, kind, alpha, 0.0f); }
+inline void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm kind, float alpha) {
+  ops.append_eltwise(1.0f, kind, alpha, 0.0f);
+}
 
 template <class Primitive, class... Arguments>
-typename Primitive::primitive_desc describe(const dnnl::engine& engine, const dnnl::primitive_attr& attr, const Arguments&... arguments) {
+typename Primitive::primitive_desc describe(const dnnl::engine& engine, const dnnl::primitive_attr& attr,
+                                            const Arguments&... arguments) {
   return {typename Primitive::desc(arguments...), attr, engine};
 }
 #endif

@@ -1,10 +1,10 @@
 // One parallel loop, so that no other file names the threading library.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdint>
-
-#include <omp.h>
 
 namespace fude::cpu {
 
@@ -16,7 +16,7 @@ void parallel_ranges(int threads, int64_t n, F f) {
     if (n > 0) f(int64_t{0}, n);
     return;
   }
-#pragma omp parallel for num_threads(static_cast<int>(pieces)) schedule(static, 1)
+#pragma omp parallel for num_threads(static_cast <int>(pieces)) schedule(static, 1)
   for (int64_t i = 0; i < pieces; ++i) f(n * i / pieces, n * (i + 1) / pieces);
 }
 

@@ -109,8 +109,8 @@ const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out,
   return remember(packed_, std::tuple{out, in, int64_t{1}, dtype}, [&] {
     const int64_t rows = 512;
     const memory::desc any({in, out}, dnnl_type(dtype), tag::any);
-    return memory::desc(cpu::describe<dnnl::matmul>(engine, attributes(Activation::none, false), matrix(rows, in, dtype, in), any,
-                                                    matrix(rows, out, dtype, out))
+    return memory::desc(cpu::describe<dnnl::matmul>(engine, attributes(Activation::none, false), matrix(rows, in, dtype, in),
+                                                    any, matrix(rows, out, dtype, out))
                             .weights_desc());
   });
 }
@@ -118,13 +118,16 @@ const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out,
 // What most sizes of picture like. Some like another: on AMX, oneDNN blocks a picture 256 or more pixels wide differently, and
 // forced into the layout of the others would fall back to loops a thousand times slower. Such calls reorder the weights first.
 const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DType dtype) {
-  return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype},
-                  [&] { return memory::desc(make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, s.kernel / 2, s.kernel / 2, dtype, false}).weights_desc()); });
+  return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype}, [&] {
+    return memory::desc(
+        make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, s.kernel / 2, s.kernel / 2, dtype, false}).weights_desc());
+  });
 }
 
 const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKey& key) {
   return remember(linears_, key, [&] {
-    const auto x = matrix(key.m, key.k, key.x, key.k), out = matrix(key.m, key.n, key.out, key.n);
+    const auto x = matrix(key.m, key.k, key.x, key.k);
+    const auto out = matrix(key.m, key.n, key.out, key.n);
     const memory::desc bias({1, key.n}, memory::data_type::f32, tag::ab);
     const memory::desc& weights = packed_linear(key.k, key.n, key.x);
     const auto attr = attributes(key.activation, key.accumulate);
@@ -135,7 +138,8 @@ const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKe
 
 const CpuBackend::Products::Product& CpuBackend::Products::product(const ProductKey& key) {
   return remember(products_, key, [&] {
-    const auto x = matrix(key.m, key.k, key.x, key.k), out = matrix(key.m, key.n, key.out, key.n);
+    const auto x = matrix(key.m, key.k, key.x, key.k);
+    const auto out = matrix(key.m, key.n, key.out, key.n);
     const memory::desc& w = packed_linear(key.k, key.n, key.x);
     return Product(cpu::describe<dnnl::matmul>(engine, attributes(Activation::none, false), x, w, out));
   });
@@ -150,8 +154,9 @@ dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const 
   const memory::desc weights({key.out, key.in, key.kernel, key.kernel}, dnnl_type(key.dtype), tag::any);
   const memory::desc bias({key.out}, memory::data_type::f32, tag::a);
   const memory::dims strides{key.stride, key.stride}, before{key.top, left}, behind{key.bottom, right};
-  return cpu::describe<dnnl::convolution_forward>(engine, attributes(Activation::none, key.accumulate), dnnl::prop_kind::forward_inference,
-                                                  dnnl::algorithm::convolution_direct, x, weights, bias, out, strides, before, behind);
+  return cpu::describe<dnnl::convolution_forward>(engine, attributes(Activation::none, key.accumulate),
+                                                  dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, x,
+                                                  weights, bias, out, strides, before, behind);
 }
 
 const dnnl::convolution_forward::primitive_desc& CpuBackend::Products::conv(const ConvKey& key) {
@@ -172,7 +177,8 @@ std::string CpuBackend::library() {
 int64_t CpuBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
   if (!is_tuned(dtype)) return ReferenceBackend::packed_bytes(shape, dtype);
   if (is_tiled(shape, dtype)) return cpu::packed_tile_bytes(shape.in, shape.out);
-  const auto& packed = shape.kernel == 1 ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
+  const auto& packed =
+      shape.kernel == 1 ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
   return static_cast<int64_t>(packed.get_size());
 }
 
@@ -203,7 +209,8 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
     const int64_t count = std::min(piece, shape.out - begin);
     read_rows(begin, begin + count, staging.data());
     memory from(count == shape.out ? plain : matrix(shape.in, count, dtype, 1, shape.in), products_->engine, staging.data());
-    memory to(count == shape.out ? packed : packed.submemory_desc({shape.in, count}, {0, begin}), products_->engine, destination);
+    memory to(count == shape.out ? packed : packed.submemory_desc({shape.in, count}, {0, begin}), products_->engine,
+              destination);
     dnnl::reorder(from, to).execute(products_->stream, from, to);
     products_->stream.wait();
   }
@@ -239,14 +246,17 @@ void CpuBackend::do_linears(const std::vector<LinearCall>& calls, void* workspac
 
 // Rows that are columns of a wider tensor, brought together: from AVX-512 on, oneDNN's packed products take no strides.
 struct CpuBackend::Products::Contiguous {
-  explicit Contiguous(const Tensor& t) : rows(batches(t).rows), row_bytes(t.dim(-1) * size_of(t.dtype)), stride(row_stride(t) * size_of(t.dtype)) {}
+  explicit Contiguous(const Tensor& t)
+      : rows(batches(t).rows), row_bytes(t.dim(-1) * size_of(t.dtype)), stride(row_stride(t) * size_of(t.dtype)) {}
 
   int64_t bytes() const { return stride == row_bytes || rows == 1 ? 0 : round_up(rows * row_bytes); }
   void gather(const void* from, char* to) const {
-    for (int64_t r = 0; r < rows; ++r) std::memcpy(to + r * row_bytes, static_cast<const char*>(from) + r * stride, static_cast<size_t>(row_bytes));
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(to + r * row_bytes, static_cast<const char*>(from) + r * stride, static_cast<size_t>(row_bytes));
   }
   void scatter(const char* from, void* to) const {
-    for (int64_t r = 0; r < rows; ++r) std::memcpy(static_cast<char*>(to) + r * stride, from + r * row_bytes, static_cast<size_t>(row_bytes));
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(static_cast<char*>(to) + r * stride, from + r * row_bytes, static_cast<size_t>(row_bytes));
   }
 
   int64_t rows, row_bytes, stride;
@@ -273,11 +283,10 @@ void CpuBackend::linear(const LinearCall& call, void* workspace) {
     void *from = item(call.x, b).data, *to = item(call.out, b).data;
     if (x.bytes()) x.gather(from, gathered_x);
     if (out.bytes() && call.options.accumulate) out.gather(to, gathered_out);
-    std::unordered_map<int, memory> args = {
-        {DNNL_ARG_SRC, memory(pd.src_desc(), engine, x.bytes() ? gathered_x : from)},
-        {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, const_cast<void*>(w.data))},
-        {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out.bytes() ? gathered_out : to)},
-        {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}};
+    std::unordered_map<int, memory> args = {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x.bytes() ? gathered_x : from)},
+                                            {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, const_cast<void*>(w.data))},
+                                            {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out.bytes() ? gathered_out : to)},
+                                            {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}};
     if (call.w.bias) args.emplace(DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data));
     product.execute(products_->stream, args);
     products_->stream.wait();
@@ -291,9 +300,12 @@ namespace {
 // The part of a picture that the wanted rows of a convolution read: all of it, or rows of a single picture.
 struct ConvSource {
   ConvSource(const Tensor& x, int64_t kernel, const ConvOptions& options) : read(x) {
-    const int64_t zoom = options.upsample ? 2 : 1, height = x.dim(1) * zoom, reach = kernel / 2;
+    const int64_t zoom = options.upsample ? 2 : 1;
+    const int64_t height = x.dim(1) * zoom;
+    const int64_t reach = kernel / 2;
     const RowRange wanted = options.rows.end ? options.rows : RowRange{0, height};
-    const int64_t begin = std::max<int64_t>(wanted.begin - reach, 0), end = std::min(wanted.end + reach, height);
+    const int64_t begin = std::max<int64_t>(wanted.begin - reach, 0);
+    const int64_t end = std::min(wanted.end + reach, height);
     rows = end - begin;
     top = options.stride == 2 ? 0 : reach - (wanted.begin - begin);
     bottom = options.stride == 2 ? kernel - 2 : reach - (end - wanted.end);
@@ -333,8 +345,11 @@ struct CpuBackend::Products::ConvPlan {
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
 LinearCall CpuBackend::as_linear(const ConvCall& call) {
   const Tensor x = ConvSource(call.x, 1, call.options).read;
-  return {call.out.view({call.out.numel() / call.out.dim(3), call.out.dim(3)}), x.view({x.numel() / x.dim(3), x.dim(3)}),
-          {call.w.weight, call.w.bias}, {.accumulate = call.options.accumulate}, {}};
+  return {call.out.view({call.out.numel() / call.out.dim(3), call.out.dim(3)}),
+          x.view({x.numel() / x.dim(3), x.dim(3)}),
+          {call.w.weight, call.w.bias},
+          {.accumulate = call.options.accumulate},
+          {}};
 }
 
 // Rows of several pictures, picture by picture.
@@ -372,18 +387,19 @@ void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
     dnnl::reorder(weights, liked).execute(products_->stream, weights, liked);
     weights = liked;
   }
-  dnnl::convolution_forward(plan.pd).execute(
-      products_->stream, {{DNNL_ARG_SRC, memory(plan.pd.src_desc(), engine, const_cast<char*>(source))},
-                          {DNNL_ARG_WEIGHTS, weights},
-                          {DNNL_ARG_BIAS, memory(plan.pd.bias_desc(), engine, call.w.bias.data)},
-                          {DNNL_ARG_DST, memory(plan.pd.dst_desc(), engine, call.out.data)},
-                          {DNNL_ARG_SCRATCHPAD, memory(plan.pd.scratchpad_desc(), engine, scratch)}});
+  dnnl::convolution_forward(plan.pd).execute(products_->stream,
+                                             {{DNNL_ARG_SRC, memory(plan.pd.src_desc(), engine, const_cast<char*>(source))},
+                                              {DNNL_ARG_WEIGHTS, weights},
+                                              {DNNL_ARG_BIAS, memory(plan.pd.bias_desc(), engine, call.w.bias.data)},
+                                              {DNNL_ARG_DST, memory(plan.pd.dst_desc(), engine, call.out.data)},
+                                              {DNNL_ARG_SCRATCHPAD, memory(plan.pd.scratchpad_desc(), engine, scratch)}});
   products_->stream.wait();
 }
 
 // Each pixel twice in both directions.
 void CpuBackend::upsample(const Tensor& x, char* out) const {
-  const int64_t width = x.dim(2), pixel = x.dim(3) * size_of(x.dtype);
+  const int64_t width = x.dim(2);
+  const int64_t pixel = x.dim(3) * size_of(x.dtype);
   cpu::parallel_ranges(threads_, x.dim(0) * x.dim(1), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       char* const to = out + row * 4 * width * pixel;

@@ -1,10 +1,9 @@
 // oneDNN's part of the CPU backend: its engine and stream, and one primitive for each shape that was asked for.
 #pragma once
 
+#include <dnnl.hpp>
 #include <map>
 #include <tuple>
-
-#include <dnnl.hpp>
 
 #include "cpu/cpu_backend.h"
 

@@ -17,8 +17,8 @@ enum class Curve : uint8_t { none, silu, gelu_tanh, gelu_erf, quick_gelu };  // 
 struct RowKernels {
   const char* name;
   // (x − mean)/√(variance + eps), then ·weight + bias, or ·(1 + scale) + shift; each pointer may be null.
-  void (*layer_norm)(Span out, Span x, int64_t n, const float* weight, const float* bias, const float* scale, const float* shift,
-                     float eps);
+  void (*layer_norm)(Span out, Span x, int64_t n, const float* weight, const float* bias, const float* scale,
+                     const float* shift, float eps);
   void (*rms_norm)(Span out, Span x, int64_t n, const float* weight, float eps);
   void (*activate)(Span out, Span x, int64_t n, Curve curve);
   void (*add)(Span x, Span y, int64_t n);

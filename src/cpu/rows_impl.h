@@ -1,5 +1,6 @@
-// The bodies of rows.h. Included by one file per instruction set, each compiled with its own flags; so everything here has internal
-// linkage and nothing inline from another header is used: a function compiled for AVX-512 must not be the copy others are linked to.
+// The bodies of rows.h. Included by one file per instruction set, each compiled with its own flags; so everything here has
+// internal linkage and nothing inline from another header is used: a function compiled for AVX-512 must not be the copy others
+// are linked to.
 
 #include <math.h>
 
@@ -179,8 +180,8 @@ bool finite(Span in, int64_t n) {
 }  // namespace
 }  // namespace fude::cpu
 
-#define FUDE_ROW_KERNELS(variable, label)                                                                                       \
-  namespace fude::cpu {                                                                                                         \
-  const RowKernels variable = {label,    layer_norm, rms_norm, activate, add,        multiply, add_gated,                         \
-                               modulate, convert,    affine,   accumulate, softmax, finite};                                    \
+#define FUDE_ROW_KERNELS(variable, label)                                                                \
+  namespace fude::cpu {                                                                                  \
+  const RowKernels variable = {label,    layer_norm, rms_norm, activate,   add,     multiply, add_gated, \
+                               modulate, convert,    affine,   accumulate, softmax, finite};             \
   }

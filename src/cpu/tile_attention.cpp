@@ -41,9 +41,16 @@ int64_t CpuBackend::tile_workspace(const AttentionCall& call) const {
 
 void CpuBackend::attend_on_tiles(const AttentionCall& call, void* workspace) const {
   assert(call.k.dtype == DType::bf16 && call.v.dtype == DType::bf16 && call.out.dtype == DType::bf16);
-  const int64_t queries = call.q.dim(1), keys = call.k.dim(1), width = call.head_dim, heads = call.options.heads;
-  const int64_t all_heads = call.q.dim(0) * heads, key_blocks = cpu::in_blocks(keys), packed_bytes = key_blocks * cpu::packed_block_bytes(width);
-  const auto head = [&](const Tensor& t, int64_t h) { return t.as<char>() + (h / heads * t.stride[0] + h % heads * width) * 2; };
+  const int64_t queries = call.q.dim(1);
+  const int64_t keys = call.k.dim(1);
+  const int64_t width = call.head_dim;
+  const int64_t heads = call.options.heads;
+  const int64_t all_heads = call.q.dim(0) * heads;
+  const int64_t key_blocks = cpu::in_blocks(keys);
+  const int64_t packed_bytes = key_blocks * cpu::packed_block_bytes(width);
+  const auto head = [&](const Tensor& t, int64_t h) {
+    return t.as<char>() + (h / heads * t.stride[0] + h % heads * width) * 2;
+  };
   char* const packed_keys = static_cast<char*>(workspace);
   char* const packed_values = packed_keys + all_heads * packed_bytes;
   char* const scratch = packed_values + all_heads * packed_bytes;
@@ -51,7 +58,8 @@ void CpuBackend::attend_on_tiles(const AttentionCall& call, void* workspace) con
   cpu::parallel_tasks(threads_, all_heads, [&](int64_t h, int) {
     const int64_t key_row = call.k.stride[1] * 2, value_row = call.v.stride[1] * 2;
     for (int64_t block = 0; block < key_blocks; ++block) {
-      const int64_t first = block * cpu::kBlock, count = std::min(cpu::kBlock, keys - first);
+      const int64_t first = block * cpu::kBlock;
+      const int64_t count = std::min(cpu::kBlock, keys - first);
       const int64_t place = h * packed_bytes + block * cpu::packed_block_bytes(width);
       cpu::pack_keys(head(call.k, h) + first * key_row, key_row, count, width, packed_keys + place);
       cpu::pack_values(head(call.v, h) + first * value_row, value_row, count, width, packed_values + place);

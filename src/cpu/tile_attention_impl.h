@@ -90,7 +90,9 @@ class TileAttender {
   }
 
   void weigh(int64_t i) {
-    const int64_t blocks = blocks_of(weighted_), column = i / blocks, block = i % blocks;
+    const int64_t blocks = blocks_of(weighted_);
+    const int64_t column = i / blocks;
+    const int64_t block = i % blocks;
     float* const sums = results_ + column * kSums;
     if (block == 0 && weighted_ == 0) Tiles::clear();
     else if (block == 0) Tiles::load(sums);
@@ -109,11 +111,13 @@ class TileAttender {
     if (step == steps_ - 1) Tiles::store(scores_of(scored_) + block * kSums);
   }
 
-  // ---- softmax ---------------------------------------------------------------------------------------------------------------
+  // ---- softmax
+  // ---------------------------------------------------------------------------------------------------------------
 
   // Scores of a row of a chunk become weights, 2^(score·log₂e − largest so far).
   void soften(int64_t chunk, int64_t row) {
-    const int64_t begin = chunk * kChunk, end = a_.causal && first_ + row + 1 < a_.keys ? first_ + row + 1 : a_.keys, seen = end - begin;
+    const int64_t begin = chunk * kChunk, end = a_.causal && first_ + row + 1 < a_.keys ? first_ + row + 1 : a_.keys,
+                  seen = end - begin;
     if (a_.bias) seen < kChunk ? soften<true, true>(chunk, row, seen) : soften<true, false>(chunk, row, kChunk);
     else seen < kChunk ? soften<false, true>(chunk, row, seen) : soften<false, false>(chunk, row, kChunk);
   }
@@ -128,7 +132,8 @@ class TileAttender {
       const int64_t left = seen - i * 16;
       return static_cast<__mmask16>(!kPartly || left >= 16 ? 0xffff : left <= 0 ? 0 : (1 << left) - 1);
     };
-    Vector v[kVectors], largest = all(kLowest);
+    Vector v[kVectors];
+    Vector largest = all(kLowest);
     for (int i = 0; i < kVectors; ++i) {
       const float* const from = scores + i / 2 * kSums + i % 2 * 16;
       v[i] = _mm512_mul_ps(kPartly ? _mm512_maskz_loadu_ps(mask(i), from) : _mm512_loadu_ps(from), scale);
@@ -153,7 +158,8 @@ class TileAttender {
   // Before a chunk's weights are multiplied: sums of the chunks before come down to its largest score.
   void take_in(int64_t chunk) {
     for (int64_t row = 0; row < rows_; row += 16) {
-      const Vector before = _mm512_loadu_ps(before_ + row), largest = _mm512_loadu_ps(largest_ + row);
+      const Vector before = _mm512_loadu_ps(before_ + row);
+      const Vector largest = _mm512_loadu_ps(largest_ + row);
       const Vector factors = exp2(_mm512_sub_ps(before, largest));
       _mm512_storeu_ps(before_ + row, _mm512_mask_mov_ps(factors, _mm512_cmp_ps_mask(before, largest, _CMP_EQ_OQ), all(1)));
     }
@@ -185,7 +191,7 @@ class TileAttender {
   const int64_t first_, rows_, seen_, chunks_, steps_;
   char *const queries_, *const weights_;
   float *const scores_, *const results_, *const totals_, *const parts_, *const largest_, *const before_;
-  int64_t weighted_ = -1, scored_ = -1;                    // chunks whose products are under way
+  int64_t weighted_ = -1, scored_ = -1;                   // chunks whose products are under way
   int64_t value_products_ = 0, products_ = 0, done_ = 0;  // of them
 };
 

@@ -58,7 +58,8 @@ Weight CpuBackend::pack_tiles(const WeightShape& shape, const ReadRows& read, vo
   cpu::parallel_ranges(threads_, cpu::in_blocks(shape.out), [&](int64_t begin, int64_t end) {
     std::vector<uint16_t> rows(static_cast<size_t>(cpu::kBlock * shape.in));
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i * cpu::kBlock, last = std::min(first + cpu::kBlock, shape.out);
+      const int64_t first = i * cpu::kBlock;
+      const int64_t last = std::min(first + cpu::kBlock, shape.out);
       char* const packed = static_cast<char*>(destination) + i * cpu::packed_tile_bytes(shape.in, 1);
       read(first, last, DType::bf16, rows.data());
       cpu::pack_tile_block(rows.data(), shape.in, last - first, shape.in, packed);

@@ -25,8 +25,8 @@ void cut(const TilePiece& piece, int64_t most, std::vector<TilePiece>& to) {
 
 }  // namespace
 
-// At least four pieces for each thread, and the last ones in quarters: processors of a shared machine are not equally fast, and all
-// are to finish together.
+// At least four pieces for each thread, and the last ones in quarters: processors of a shared machine are not equally fast, and
+// all are to finish together.
 std::vector<TilePiece> tile_pieces(const std::vector<TileProduct>& products, int64_t threads) {
   std::vector<TilePiece> whole, pieces;
   for (const TileProduct& p : products) whole.push_back({&p, 0, p.items * in_blocks(p.m), 0, in_blocks(p.n)});
@@ -45,7 +45,8 @@ void pack_tile_block(const uint16_t* rows, int64_t row, int64_t count, int64_t k
   uint16_t* to = static_cast<uint16_t*>(packed);
   for (int64_t begin = 0; begin < k; begin += kStep)
     for (int64_t column = 0; column < kBlock; column += 16, to += kTileBytes / 2) {
-      const int64_t present = std::clamp<int64_t>(count - column, 0, 16), pairs = std::min<int64_t>(16, (k - begin) / 2);
+      const int64_t present = std::clamp<int64_t>(count - column, 0, 16);
+      const int64_t pairs = std::min<int64_t>(16, (k - begin) / 2);
       if (present < 16 || pairs < 16) std::memset(to, 0, kTileBytes);
       const uint16_t* const from = rows + column * row + begin;
       for (int64_t pair = 0; pair < pairs; ++pair)

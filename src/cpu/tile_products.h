@@ -1,8 +1,8 @@
 // bf16 matrix products on tiles (AMX): the products of linears, on processors that have them.
 //
 // A tile holds 16 rows of 64 bytes. 16 rows × 32 elements of x are one as they lie; the weight is packed once into tiles of 16
-// pairs of k × 16 columns. The product of two tiles adds 32 elements of k to 16 × 16 sums. Blocks of 2 × 2 tiles are multiplied at
-// a time: each of the eight tiles a processor has is then a sum, or used twice whenever it is loaded.
+// pairs of k × 16 columns. The product of two tiles adds 32 elements of k to 16 × 16 sums. Blocks of 2 × 2 tiles are multiplied
+// at a time: each of the eight tiles a processor has is then a sum, or used twice whenever it is loaded.
 #pragma once
 
 #include <cstdint>
@@ -40,10 +40,10 @@ struct TilePiece {
   int64_t first_row, last_row, first_column, last_column;
 };
 
-// Columns of a piece stay in the second-level cache (2 MiB) while its rows pass: most blocks × most steps take 1.1 MiB, and each
-// byte from further away is used for up to twelve blocks. Products deeper than that are made in chunks of k, and sums that wait for
-// the next one take up to 0.6 MiB more. x is read where it lies: 1.0 TFLOP/s a thread, where copies of it that were tiles reached
-// 0.75 (Xeon "Sapphire Rapids", 4 of 16 virtual processors).
+// Columns of a piece stay in the second-level cache (2 MiB) while its rows pass: most blocks × most steps take 1.1 MiB, and
+// each byte from further away is used for up to twelve blocks. Products deeper than that are made in chunks of k, and sums that
+// wait for the next one take up to 0.6 MiB more. x is read where it lies: 1.0 TFLOP/s a thread, where copies of it that were
+// tiles reached 0.75 (Xeon "Sapphire Rapids", 4 of 16 virtual processors).
 constexpr int64_t kMostBlocks = 12, kMostSteps = 48;
 static constexpr int64_t in_chunks(int64_t k) { return (in_steps(k) + kMostSteps - 1) / kMostSteps; }
 

@@ -20,7 +20,8 @@ class TileMultiplier {
 
   void multiply(const TilePiece& piece) {
     const NoSubnormals scope;
-    const int64_t steps = in_steps(p_.k), chunks = in_chunks(p_.k);
+    const int64_t steps = in_steps(p_.k);
+    const int64_t chunks = in_chunks(p_.k);
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       const int64_t begin = steps * chunk / chunks, end = steps * (chunk + 1) / chunks;
       int64_t i = 0;
@@ -55,8 +56,12 @@ class TileMultiplier {
   };
 
   Rows block_of_rows(int64_t i) const {
-    const int64_t blocks = in_blocks(p_.m), item = i / blocks, row = i % blocks * kBlock, left = p_.m - row;
-    return {p_.x + item * p_.x_item + row * p_.x_row, p_.out + item * p_.out_item + row * p_.out_row, left < kBlock ? left : kBlock};
+    const int64_t blocks = in_blocks(p_.m);
+    const int64_t item = i / blocks;
+    const int64_t row = i % blocks * kBlock;
+    const int64_t left = p_.m - row;
+    return {p_.x + item * p_.x_item + row * p_.x_row, p_.out + item * p_.out_item + row * p_.out_row,
+            left < kBlock ? left : kBlock};
   }
 
   void configure(int64_t rows) {
@@ -102,7 +107,8 @@ class TileMultiplier {
   void write_row() {
     Out* const out = reinterpret_cast<Out*>(finished_.out + written_ * p_.out_row);
     const Pair sums = load(finished_.sums + written_ * kBlock, ~0u);
-    Pair v = {apply<kCurve>(_mm512_add_ps(sums.low, finished_.bias.low)), apply<kCurve>(_mm512_add_ps(sums.high, finished_.bias.high))};
+    Pair v = {apply<kCurve>(_mm512_add_ps(sums.low, finished_.bias.low)),
+              apply<kCurve>(_mm512_add_ps(sums.high, finished_.bias.high))};
     if constexpr (kAccumulate) {
       const Pair before = load(out, finished_.columns);
       v = {_mm512_add_ps(before.low, v.low), _mm512_add_ps(before.high, v.high)};

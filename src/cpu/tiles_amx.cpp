@@ -6,6 +6,8 @@ namespace fude::cpu {
 
 void multiply_on_amx(const TilePiece& piece, void* scratch) { multiply_tiles<AmxTiles>(piece, scratch); }
 
-void attend_on_amx(const TileAttention& attention, int64_t first, void* scratch) { TileAttender<AmxTiles>(attention, first, scratch).attend(); }
+void attend_on_amx(const TileAttention& attention, int64_t first, void* scratch) {
+  TileAttender<AmxTiles>(attention, first, scratch).attend();
+}
 
 }  // namespace fude::cpu

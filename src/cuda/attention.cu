@@ -1,19 +1,19 @@
 // Attention: the choice of kernel, and the plain kernel that takes every call.
 //
-// The plain kernel computes out = softmax(scale·q·kᵀ + bias)·v in f32 for any head size, alignment and dtype. A block owns 64 queries
-// of one head and 64 columns of the output and walks over tiles of 64 keys with an online softmax; 256 threads each hold 4×4 scores
-// and 4×4 outputs. Wider heads have several column blocks, each of which computes the scores again: memory stays bounded and the code
-// small, for the price of speed where heads are wide. Limit: f32 multiply-adds.
+// The plain kernel computes out = softmax(scale·q·kᵀ + bias)·v in f32 for any head size, alignment and dtype. A block owns 64
+// queries of one head and 64 columns of the output and walks over tiles of 64 keys with an online softmax; 256 threads each
+// hold 4×4 scores and 4×4 outputs. Wider heads have several column blocks, each of which computes the scores again: memory
+// stays bounded and the code small, for the price of speed where heads are wide. Limit: f32 multiply-adds.
 #include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
 
 namespace fude::cuda {
 namespace {
 
-constexpr int kTile = 64;           // queries, keys and output columns of a block
-constexpr int kStep = 32;           // head columns summed at a time
-constexpr int kPitch = kTile + 4;   // keeps float4 aligned
-constexpr int kSide = 16;           // threads along each side of a tile; each has kTile / kSide = 4 rows and columns
+constexpr int kTile = 64;          // queries, keys and output columns of a block
+constexpr int kStep = 32;          // head columns summed at a time
+constexpr int kPitch = kTile + 4;  // keeps float4 aligned
+constexpr int kSide = 16;          // threads along each side of a tile; each has kTile / kSide = 4 rows and columns
 constexpr int kThreads = kSide * kSide;
 
 // c[4×4] += a[·×rows]ᵀ·b[·×columns] over `depth` rows of two shared tiles.
@@ -34,8 +34,8 @@ __device__ inline void multiply_tiles(float (&c)[4][4], const float* a, const fl
 
 // Columns [first_column, first_column + kStep) of kTile rows, transposed; zeros outside.
 template <class T>
-__device__ inline void load_transposed(float* tile, const AttentionRows<T>& x, int64_t batch, int64_t head_column, int first_row,
-                                       int rows, int first_column, int columns) {
+__device__ inline void load_transposed(float* tile, const AttentionRows<T>& x, int64_t batch, int64_t head_column,
+                                       int first_row, int rows, int first_column, int columns) {
   for (int i = static_cast<int>(threadIdx.x); i < kTile * kStep; i += kThreads) {
     const int row = i / kStep, column = i % kStep;
     const bool valid = first_row + row < rows && first_column + column < columns;
@@ -67,8 +67,8 @@ __device__ inline float row_sum(float x) {
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) attention_plain_kernel(const AttentionCall<T> call) {
-  __shared__ __align__(16) float weights[kTile * kPitch];     // [key][query]
-  __shared__ __align__(16) float operands[kTile * kPitch];    // queries and keys [column][row], then values [key][column]
+  __shared__ __align__(16) float weights[kTile * kPitch];   // [key][query]
+  __shared__ __align__(16) float operands[kTile * kPitch];  // queries and keys [column][row], then values [key][column]
   float* const query_tile = operands;
   float* const key_tile = operands + kStep * kPitch;
 

@@ -1,4 +1,5 @@
-// Attention for heads of 64 on tensor cores through mma.sync (sm_75 and later): out = softmax(scale·q·kᵀ + bias)·v, flash style.
+// Attention for heads of 64 on tensor cores through mma.sync (sm_75 and later): out = softmax(scale·q·kᵀ + bias)·v, flash
+// style.
 //
 // A block owns 128 queries of one head and walks over tiles of keys. Each warp keeps 32 queries, their 32×64 scores and their
 // output in registers, so scores never leave them; two row tiles share every key fragment read from shared memory. Softmax
@@ -36,8 +37,8 @@ struct Softmax {
     }
   }
 
-  // Scores become weights relative to the maximum; where that must rise, what was summed follows. A row whose scores are all −∞ or
-  // hold NaN turns to NaN by itself, as it must; masked keys cannot cause it, for key 0 is never masked.
+  // Scores become weights relative to the maximum; where that must rise, what was summed follows. A row whose scores are all −∞
+  // or hold NaN turns to NaN by itself, as it must; masked keys cannot cause it, for key 0 is never masked.
   __device__ void update(Scores<Shape>& scores, float (&o)[Shape::kRowTiles][8][4], float scale) {
     float highest[Shape::kRowTiles][2];
     bool rises = false;
@@ -169,12 +170,14 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma
     if (tile < tiles) {
       T* const slot = ring + tile % Shape::kStages * Shape::kSlot;
       load_tile<Shape::kKeys, Shape::kThreads>(slot, keys, call.k.row_stride, tile * Shape::kKeys, call.keys);
-      load_tile<Shape::kKeys, Shape::kThreads>(slot + Shape::kSlot / 2, values, call.v.row_stride, tile * Shape::kKeys, call.keys);
+      load_tile<Shape::kKeys, Shape::kThreads>(slot + Shape::kSlot / 2, values, call.v.row_stride, tile * Shape::kKeys,
+                                               call.keys);
     }
     commit_copies();
   };
 
-  load_tile<Shape::kRows, Shape::kThreads>(query_tile, call.q.at(batch, 0, head * 64), call.q.row_stride, first_query, call.queries);
+  load_tile<Shape::kRows, Shape::kThreads>(query_tile, call.q.at(batch, 0, head * 64), call.q.row_stride, first_query,
+                                           call.queries);
   commit_copies();
   for (int tile = 0; tile < Shape::kStages - 1; ++tile) load(tile);
   wait_copies<Shape::kStages - 1>();
@@ -235,7 +238,8 @@ template <class T, class Shape, bool kCausal, bool kBias>
 void launch_mma(cudaStream_t stream, const AttentionArgs& args) {
   const auto kernel = attention_mma_kernel<T, Shape, kCausal, kBias>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes), "preparing attention");
-  const dim3 grid(ceil_div(args.q.rows, Shape::kRows), static_cast<unsigned>(args.heads), static_cast<unsigned>(args.q.batches));
+  const dim3 grid(ceil_div(args.q.rows, Shape::kRows), static_cast<unsigned>(args.heads),
+                  static_cast<unsigned>(args.q.batches));
   kernel<<<grid, Shape::kThreads, Shape::kSharedBytes, stream>>>(AttentionCall<T>(args));
   check(cudaGetLastError(), "attention");
 }
@@ -251,7 +255,8 @@ void attention_mma(const Card&, cudaStream_t stream, const AttentionArgs& args) 
   using Small = MmaShape<1, 4, 64, 2, 2>;  // text encoders: few rows, and registers left for the bias
   const auto launch = [&](auto zero) {
     using T = decltype(zero);
-    if (args.causal) args.bias ? launch_mma<T, Small, true, true>(stream, args) : launch_mma<T, Small, true, false>(stream, args);
+    if (args.causal)
+      args.bias ? launch_mma<T, Small, true, true>(stream, args) : launch_mma<T, Small, true, false>(stream, args);
     else args.bias ? launch_mma<T, Small, false, true>(stream, args) : launch_mma<T, Large, false, false>(stream, args);
   };
   if (args.q.dtype == DType::f16) launch(__half{});

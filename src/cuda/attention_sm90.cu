@@ -1,9 +1,10 @@
 // Attention for heads of 64 on Hopper's wgmma (sm_90a): out = softmax(scale·q·kᵀ)·v, flash style.
 //
-// A persistent block owns tiles of queries of one head after another. One thread has the copy engine bring queries, and tiles of keys and
-// values through a ring; each warpgroup keeps 64 queries' scores and output in registers. While a warpgroup turns one tile's
-// scores into weights, the tensor cores run its product of the tile before with the values, and the other warpgroups' products.
-// Limit: exponentials and tensor cores about alike. H100: 505 TFLOP/s at 4429 tokens, 345 at 1357 (2 × 24 heads, f16).
+// A persistent block owns tiles of queries of one head after another. One thread has the copy engine bring queries, and tiles
+// of keys and values through a ring; each warpgroup keeps 64 queries' scores and output in registers. While a warpgroup turns
+// one tile's scores into weights, the tensor cores run its product of the tile before with the values, and the other
+// warpgroups' products. Limit: exponentials and tensor cores about alike. H100: 505 TFLOP/s at 4429 tokens, 345 at 1357 (2 × 24
+// heads, f16).
 #include <algorithm>
 
 #include "cuda/attention_kernels.h"
@@ -46,7 +47,9 @@ struct Ring {
 struct HeadTile {
   int query_tile, head, batch;
   __device__ HeadTile(const HopperCall& call, int tile)
-      : query_tile(tile % call.query_tiles), head(tile / call.query_tiles % call.heads), batch(tile / call.query_tiles / call.heads) {}
+      : query_tile(tile % call.query_tiles),
+        head(tile / call.query_tiles % call.heads),
+        batch(tile / call.query_tiles / call.heads) {}
 };
 
 template <class Shape>
@@ -54,7 +57,8 @@ __device__ inline void produce(HopperShared<Shape>& shared, const HopperCall& ca
                                const CUtensorMap& v) {
   Ring<Shape> ring;
   uint32_t q_parity = 0;
-  const auto copy = [&](unsigned char* slot, const CUtensorMap& map, uint64_t* full, uint64_t* empty, int key_tile, const HeadTile& at) {
+  const auto copy = [&](unsigned char* slot, const CUtensorMap& map, uint64_t* full, uint64_t* empty, int key_tile,
+                        const HeadTile& at) {
     sm90::wait(empty, ring.parity ^ 1);
     sm90::arrive_expecting(full, Shape::kTileBytes);
     sm90::copy_box(slot, map, full, at.head * 64, key_tile * Shape::kKeys, at.batch);
@@ -78,7 +82,7 @@ __device__ inline void produce(HopperShared<Shape>& shared, const HopperCall& ca
 template <class Shape>
 struct RowSoftmax {
   float max[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};  // sums are this lane's share
-  float factor[2] = {1, 1};                                 // of the latest rise
+  float factor[2] = {1, 1};                                // of the latest rise
 
   // Scores become weights relative to the maximum. True where that had to rise: then the output must follow.
   __device__ bool update(float (&s)[Shape::kKeys / 2], float scale) {
@@ -266,8 +270,10 @@ using EncodeTiled = decltype(&cuTensorMapEncodeTiled);
 EncodeTiled find_encode_tiled() {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found{};
-  check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found), "finding the driver");
-  check(found == cudaDriverEntryPointSuccess ? cudaSuccess : cudaErrorCallRequiresNewerDriver, "finding cuTensorMapEncodeTiled");
+  check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
+        "finding the driver");
+  check(found == cudaDriverEntryPointSuccess ? cudaSuccess : cudaErrorCallRequiresNewerDriver,
+        "finding cuTensorMapEncodeTiled");
   return reinterpret_cast<EncodeTiled>(function);
 }
 
@@ -276,12 +282,13 @@ CUtensorMap make_map(const Matrix& x, int rows) {
   static const EncodeTiled encode = find_encode_tiled();
   CUtensorMap map;
   const bool is_half = x.dtype == DType::f16;
-  const cuuint64_t sizes[3] = {static_cast<cuuint64_t>(x.columns), static_cast<cuuint64_t>(x.rows), static_cast<cuuint64_t>(x.batches)};
+  const cuuint64_t sizes[3] = {static_cast<cuuint64_t>(x.columns), static_cast<cuuint64_t>(x.rows),
+                               static_cast<cuuint64_t>(x.batches)};
   const int64_t batch_stride = x.batches > 1 ? x.batch_stride : x.rows * x.row_stride;
   const cuuint64_t strides[2] = {static_cast<cuuint64_t>(x.row_stride) * 2, static_cast<cuuint64_t>(batch_stride) * 2};
   const cuuint32_t box[3] = {kTileColumns, static_cast<cuuint32_t>(rows), 1}, steps[3] = {1, 1, 1};
-  const CUresult result = encode(&map, is_half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, x.data, sizes,
-                                 strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+  const CUresult result = encode(&map, is_half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, x.data,
+                                 sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   check(result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue, "describing attention's tensors");
   return map;
@@ -293,12 +300,14 @@ void launch_sm90(const Card& card, cudaStream_t stream, const AttentionArgs& arg
   const auto kernel = attention_sm90_kernel<T, Shape>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes), "preparing attention");
   HopperCall call;
-  call.queries = static_cast<int>(args.q.rows), call.keys = static_cast<int>(args.k.rows), call.heads = static_cast<int>(args.heads);
+  call.queries = static_cast<int>(args.q.rows), call.keys = static_cast<int>(args.k.rows),
+  call.heads = static_cast<int>(args.heads);
   call.query_tiles = ceil_div(call.queries, Shape::kRows), call.key_tiles = ceil_div(call.keys, Shape::kKeys);
   call.tiles = call.query_tiles * call.heads * static_cast<int>(args.q.batches);
   call.scale = args.scale * kLog2E;
   kernel<<<static_cast<unsigned>(std::min(call.tiles, card.multiprocessors)), Shape::kThreads, kBytes, stream>>>(
-      make_map(args.q, Shape::kRows), make_map(args.k, Shape::kKeys), make_map(args.v, Shape::kKeys), call, AttentionRows<T>(args.out));
+      make_map(args.q, Shape::kRows), make_map(args.k, Shape::kKeys), make_map(args.v, Shape::kKeys), call,
+      AttentionRows<T>(args.out));
   check(cudaGetLastError(), "attention");
 }
 
@@ -308,7 +317,8 @@ bool attention_sm90_takes(const Card& card, const AttentionArgs& args) {
   return card.capability == 90 && args.head_dim == 64 && !args.causal && !args.bias && attention_is_aligned(card, args);
 }
 
-// Three warpgroups hide one another's exponentials better than two, by an eighth per row, but two leave fewer rows idle in the last round.
+// Three warpgroups hide one another's exponentials better than two, by an eighth per row, but two leave fewer rows idle in the
+// last round.
 template <class T>
 void choose_sm90(const Card& card, cudaStream_t stream, const AttentionArgs& args) {
   const auto rounds_of = [&](int rows) {

@@ -34,14 +34,23 @@ struct AttentionCall {
   int64_t bias_head_stride, bias_query_stride;
 
   explicit AttentionCall(const AttentionArgs& args)
-      : out(args.out), q(args.q), k(args.k), v(args.v), queries(static_cast<int>(args.q.rows)),
-        keys(static_cast<int>(args.k.rows)), heads(static_cast<int>(args.heads)), head_dim(static_cast<int>(args.head_dim)),
-        scale(args.scale), causal(args.causal), bias(args.bias),
-        bias_head_stride(args.bias_head_stride), bias_query_stride(args.bias_query_stride) {}
+      : out(args.out),
+        q(args.q),
+        k(args.k),
+        v(args.v),
+        queries(static_cast<int>(args.q.rows)),
+        keys(static_cast<int>(args.k.rows)),
+        heads(static_cast<int>(args.heads)),
+        head_dim(static_cast<int>(args.head_dim)),
+        scale(args.scale),
+        causal(args.causal),
+        bias(args.bias),
+        bias_head_stride(args.bias_head_stride),
+        bias_query_stride(args.bias_query_stride) {}
 };
 
-// Tiles lie in shared memory as rows of 64 16-bit elements: eight pieces of 16 bytes, each row's exchanged by the row's number, so
-// that the eight rows ldmatrix reads at once lie in different banks.
+// Tiles lie in shared memory as rows of 64 16-bit elements: eight pieces of 16 bytes, each row's exchanged by the row's number,
+// so that the eight rows ldmatrix reads at once lie in different banks.
 constexpr int kTileColumns = 64;
 
 __device__ inline int tile_offset(int row, int piece) { return row * kTileColumns + ((piece ^ (row & 7)) << 3); }
@@ -99,8 +108,8 @@ __device__ inline uint32_t pack(float low, float high) {
   return r;
 }
 
-// A running maximum may lag this far (in base 2) behind the scores before the output is rescaled: weights stay below 2⁸, and the
-// rescaling, else a good part of the work, becomes rare.
+// A running maximum may lag this far (in base 2) behind the scores before the output is rescaled: weights stay below 2⁸, and
+// the rescaling, else a good part of the work, becomes rare.
 constexpr float kSlack = 8.0f;
 
 // Over the four lanes that share the rows of an accumulator.

@@ -1,10 +1,11 @@
-// Attention with heads of 512 (the VAE's single one) on tensor cores through mma.sync: out = softmax(scale·q·kᵀ)·v, flash style.
+// Attention with heads of 512 (the VAE's single one) on tensor cores through mma.sync: out = softmax(scale·q·kᵀ)·v, flash
+// style.
 //
-// A block of eight warps owns 64 queries (32 where shared memory is 64 KiB) and keeps them in shared memory and their 512 output
-// columns in registers. Keys and values pass as chunks of 64 keys × 64 columns through a ring: for each tile of 64 keys eight
-// chunks of keys build the scores, then eight chunks of values each add to 64 output columns. The warps stand 2 × 4: rows of
-// queries times columns of the chunk's product; weights go from the warps that made them to the others through shared memory.
-// Limit: shared-memory bandwidth of the key products, then tensor cores.
+// A block of eight warps owns 64 queries (32 where shared memory is 64 KiB) and keeps them in shared memory and their 512
+// output columns in registers. Keys and values pass as chunks of 64 keys × 64 columns through a ring: for each tile of 64 keys
+// eight chunks of keys build the scores, then eight chunks of values each add to 64 output columns. The warps stand 2 × 4: rows
+// of queries times columns of the chunk's product; weights go from the warps that made them to the others through shared
+// memory. Limit: shared-memory bandwidth of the key products, then tensor cores.
 #include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
 
@@ -74,8 +75,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
   };
 
   for (int c = 0; c < kChunks; ++c) {
-    load_tile<Shape::kRows, kThreads>(query_tiles + c * Shape::kRows * kTileColumns, queries + c * kTileColumns, call.q.row_stride,
-                                      first_query, call.queries);
+    load_tile<Shape::kRows, kThreads>(query_tiles + c * Shape::kRows * kTileColumns, queries + c * kTileColumns,
+                                      call.q.row_stride, first_query, call.queries);
   }
   for (int i = 0; i < Shape::kStages - 1; ++i) load_next();  // the queries belong to the first group
 
@@ -129,7 +130,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const int row = warp_row + r * 16 + h * 8 + lane / 4;
-        const float highest = fmaxf(max[r][h], exchange.max(row)), shift = highest * scale;
+        const float highest = fmaxf(max[r][h], exchange.max(row));
+        const float shift = highest * scale;
         const float factor = exp2_fast(max[r][h] * scale - shift);
         max[r][h] = highest;
         sum[r][h] *= factor;
@@ -192,7 +194,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
 #pragma unroll
         for (int n = 0; n < 2; ++n) {
           const float(&pair)[4] = o[c][r][n];
-          *reinterpret_cast<uint32_t*>(out + c * kTileColumns + n * 8) = pack<T>(pair[2 * h] * inverse, pair[2 * h + 1] * inverse);
+          *reinterpret_cast<uint32_t*>(out + c * kTileColumns + n * 8) =
+              pack<T>(pair[2 * h] * inverse, pair[2 * h + 1] * inverse);
         }
       }
     }
@@ -203,7 +206,8 @@ template <class T, class Shape>
 void launch_wide(cudaStream_t stream, const AttentionArgs& args) {
   const auto kernel = attention_wide_kernel<T, Shape>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes), "preparing attention");
-  const dim3 grid(ceil_div(args.q.rows, Shape::kRows), static_cast<unsigned>(args.heads), static_cast<unsigned>(args.q.batches));
+  const dim3 grid(ceil_div(args.q.rows, Shape::kRows), static_cast<unsigned>(args.heads),
+                  static_cast<unsigned>(args.q.batches));
   kernel<<<grid, kThreads, Shape::kSharedBytes, stream>>>(AttentionCall<T>(args));
   check(cudaGetLastError(), "attention");
 }

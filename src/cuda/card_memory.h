@@ -10,8 +10,8 @@ class OutsideMemory {
  public:
   // Before the card is used for the first time.
   explicit OutsideMemory(int index);
-  // Now, and what will be added to it later; what this process allocated itself must not be there yet. Of several calls in a process
-  // the first counts.
+  // Now, and what will be added to it later; what this process allocated itself must not be there yet. Of several calls in a
+  // process the first counts.
   int64_t measure();
 
  private:

@@ -1,12 +1,13 @@
-// Convolutions as products whose left operand exists only as addresses: row m is an output pixel, k runs over (ky, kx, channel).
+// Convolutions as products whose left operand exists only as addresses: row m is an output pixel, k runs over (ky, kx,
+// channel).
 //
-// Weights are packed as [out][ky][kx][channel], channels padded with zeros to whole 16-byte pieces; pictures whose channels are not
-// such a multiple are padded the same way in the workspace. Zero padding is a matter of which address is read.
+// Weights are packed as [out][ky][kx][channel], channels padded with zeros to whole 16-byte pieces; pictures whose channels are
+// not such a multiple are padded the same way in the workspace. Zero padding is a matter of which address is read.
 //
-// Where every pixel is doubled first, 3×3 taps see only 2×2 pixels of the small picture, which ones depends on whether the output pixel's
-// y and x are odd: four convolutions, one for each parity, whose taps are sums of the original ones, make a quarter of the result each
-// with 2.25 times less work in all. Their weights are packed as [out][odd y][odd x][ky][kx][channel].
-// Limit: tensor cores (f16, bf16) or arithmetic (f32).
+// Where every pixel is doubled first, 3×3 taps see only 2×2 pixels of the small picture, which ones depends on whether the
+// output pixel's y and x are odd: four convolutions, one for each parity, whose taps are sums of the original ones, make a
+// quarter of the result each with 2.25 times less work in all. Their weights are packed as [out][odd y][odd
+// x][ky][kx][channel]. Limit: tensor cores (f16, bf16) or arithmetic (f32).
 #include "cuda/conv_sm90.h"
 #include "cuda/product_simt.cuh"
 #include "cuda/product_tiles.cuh"
@@ -20,7 +21,9 @@ constexpr int kParities = 4;  // of a doubled picture's pixels: y and x even or 
 
 int64_t packed_taps(const WeightShape& shape) { return shape.upsample ? kParities * 4 : shape.kernel * shape.kernel; }
 
-int64_t padded_channels(const WeightShape& shape) { return (shape.in + kChannelMultiple - 1) / kChannelMultiple * kChannelMultiple; }
+int64_t padded_channels(const WeightShape& shape) {
+  return (shape.in + kChannelMultiple - 1) / kChannelMultiple * kChannelMultiple;
+}
 
 template <class T>
 __global__ void pad_channels_kernel(T* out, const T* x, int64_t elements, int channels, int padded) {
@@ -34,9 +37,11 @@ __global__ void pad_channels_kernel(T* out, const T* x, int64_t elements, int ch
 template <class T>
 const T* pad_channels(cudaStream_t stream, const ConvArgs& args, void* workspace) {
   constexpr int kThreads = 256;
-  const int64_t padded = padded_channels(args.shape), elements = args.n * args.height * args.width * padded;
+  const int64_t padded = padded_channels(args.shape);
+  const int64_t elements = args.n * args.height * args.width * padded;
   pad_channels_kernel<<<static_cast<unsigned>((elements + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
-      static_cast<T*>(workspace), static_cast<const T*>(args.x), elements, static_cast<int>(args.shape.in), static_cast<int>(padded));
+      static_cast<T*>(workspace), static_cast<const T*>(args.x), elements, static_cast<int>(args.shape.in),
+      static_cast<int>(padded));
   check(cudaGetLastError(), "padding channels");
   return static_cast<const T*>(workspace);
 }
@@ -44,7 +49,8 @@ const T* pad_channels(cudaStream_t stream, const ConvArgs& args, void* workspace
 // A convolution whose output pixels lie `zoom` apart in both directions, from (odd_y, odd_x) on.
 template <class T>
 Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t zoom, int64_t odd_y, int64_t odd_x) {
-  const int64_t width = args.width * zoom / args.stride, channels = padded_channels(args.shape);
+  const int64_t width = args.width * zoom / args.stride;
+  const int64_t channels = padded_channels(args.shape);
   const auto source = [&](int64_t row) { return (row - odd_y + zoom - 1) / zoom; };  // the first one made in this parity
   Problem<T, ConvOperand<T>> p{};
   ConvOperand<T>& a = p.a;
@@ -62,8 +68,12 @@ Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t zoo
   a.left = args.stride == 2 ? 0 : static_cast<int>(1 - odd_x);
 
   const int64_t taps = a.kernel * a.kernel, rows = args.shape.out;
-  p.b = {static_cast<const T*>(args.weight) + (odd_y * zoom + odd_x) * taps * channels, 0, packed_taps(args.shape) * channels,
-         static_cast<int>(rows), static_cast<int>(rows), static_cast<int>(taps * channels)};
+  p.b = {static_cast<const T*>(args.weight) + (odd_y * zoom + odd_x) * taps * channels,
+         0,
+         packed_taps(args.shape) * channels,
+         static_cast<int>(rows),
+         static_cast<int>(rows),
+         static_cast<int>(taps * channels)};
 
   Output& out = p.out;  // every row of pixels is a batch of its own
   out.data = static_cast<T*>(args.out) + ((zoom * a.out_top + odd_y - args.begin) * width + odd_x) * args.shape.out;
@@ -85,7 +95,8 @@ void solve(const Card& card, cudaStream_t stream, const Problem<T, ConvOperand<T
   if constexpr (std::is_same_v<T, float>) {
     for (int i = 0; i < count; ++i)
       if (problems[i].out.rows > 0)
-        simt_product<T, ConvPixels<T, kSimtRows>, MatrixRows<T, kSimtRows>>(stream, problems[i].a, problems[i].b, problems[i].out);
+        simt_product<T, ConvPixels<T, kSimtRows>, MatrixRows<T, kSimtRows>>(stream, problems[i].a, problems[i].b,
+                                                                            problems[i].out);
   } else {
     ProductSize sizes[kParities];
     int rows = 0;
@@ -120,7 +131,9 @@ void upsample_and_solve(const Card& card, cudaStream_t stream, const ConvArgs& a
 int64_t conv_packed_elements(const WeightShape& shape) { return shape.out * packed_taps(shape) * padded_channels(shape); }
 
 void pack_conv(const WeightShape& shape, const float* weight, float* packed) {
-  const int64_t taps = shape.kernel * shape.kernel, padded = padded_channels(shape), row = packed_taps(shape) * padded;
+  const int64_t taps = shape.kernel * shape.kernel;
+  const int64_t padded = padded_channels(shape);
+  const int64_t row = packed_taps(shape) * padded;
   std::fill(packed, packed + shape.out * row, 0.0f);
   for (int64_t o = 0; o < shape.out; ++o, weight += shape.in * taps, packed += row) {
     const auto add = [&](int64_t to, int64_t tap) {
@@ -128,7 +141,8 @@ void pack_conv(const WeightShape& shape, const float* weight, float* packed) {
     };
     for (int64_t tap = 0; tap < taps; ++tap) {
       if (!shape.upsample) add(tap, tap);
-      // Which of two source pixels a tap sees from an output pixel: half of where it looks, rounded down, from the first one's on.
+      // Which of two source pixels a tap sees from an output pixel: half of where it looks, rounded down, from the first one's
+      // on.
       for (int64_t parity = 0; shape.upsample && parity < kParities; ++parity) {
         const int64_t odd_y = parity / 2, odd_x = parity % 2;
         const int64_t ky = (tap / 3 + odd_y + 1) / 2 - odd_y, kx = (tap % 3 + odd_x + 1) / 2 - odd_x;

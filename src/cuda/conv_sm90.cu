@@ -1,17 +1,17 @@
 // 3×3 convolutions for Hopper, NHWC, plain or after nearest ×2 upsampling: out = y + bias, or out += y + bias.
 //
-// A tile is 8×16 pixels by 128 channels of the result: a product of 128 rows (pixels, eight neighbours in x are a group of rows) by K =
-// (channel, kx, ky). A step of K is 64 channels seen through one column of taps: the copy engine brings 8×18 pixels, shifted by kx, and
-// zeros for what lies outside of the picture; the three taps of the column read the same pixels, each 8 rows further on, where a swizzled
-// tile may begin. So a pixel comes from the L2 cache 3·18/16 times instead of 9.
+// A tile is 8×16 pixels by 128 channels of the result: a product of 128 rows (pixels, eight neighbours in x are a group of
+// rows) by K = (channel, kx, ky). A step of K is 64 channels seen through one column of taps: the copy engine brings 8×18
+// pixels, shifted by kx, and zeros for what lies outside of the picture; the three taps of the column read the same pixels,
+// each 8 rows further on, where a swizzled tile may begin. So a pixel comes from the L2 cache 3·18/16 times instead of 9.
 //
-// Upsampled, an output pixel of either parity in x and y sees 2×2 pixels of the small picture, with weights that pack_conv has summed:
-// four convolutions with taps 2×2 whose results interleave, 2.25 times less work.
+// Upsampled, an output pixel of either parity in x and y sees 2×2 pixels of the small picture, with weights that pack_conv has
+// summed: four convolutions with taps 2×2 whose results interleave, 2.25 times less work.
 //
-// Otherwise as linear_sm90: the grid is as large as the card and walks over tiles; one thread (the producer) keeps a ring of steps in
-// shared memory filled; two warpgroups take turns at whole tiles, so that one writes its results while the other multiplies. Two blocks
-// make a cluster: they work on the same channels of neighbouring tiles, each copies half of the weights and both receive all of them.
-// Limit: the tensor cores; where few channels come out, the copies.
+// Otherwise as linear_sm90: the grid is as large as the card and walks over tiles; one thread (the producer) keeps a ring of
+// steps in shared memory filled; two warpgroups take turns at whole tiles, so that one writes its results while the other
+// multiplies. Two blocks make a cluster: they work on the same channels of neighbouring tiles, each copies half of the weights
+// and both receive all of them. Limit: the tensor cores; where few channels come out, the copies.
 #include "cuda/conv_sm90.h"
 
 #include <algorithm>
@@ -36,23 +36,24 @@ struct Convolution {
   CUtensorMap weight;  // [taps, out, in], boxes of a block's share of a tile's columns through one tap
   void* out;           // [n, rows, width of the result, out]
   const float* bias;
-  int n, width;         // of x
-  int begin, end;       // rows of the result
-  int columns;          // channels of the result
-  int slices;           // of the channels that go in
+  int n, width;    // of x
+  int begin, end;  // rows of the result
+  int columns;     // channels of the result
+  int slices;      // of the channels that go in
   int tiles_x, tiles_y, column_tiles;
-  int tiles;            // of clusters
+  int tiles;  // of clusters
   bool accumulate;
 };
 
-// What differs between a plain convolution and an upsampling one, and between one to many channels and one to `columns` of them at most.
+// What differs between a plain convolution and an upsampling one, and between one to many channels and one to `columns` of them
+// at most.
 template <bool upsample, int columns_ = 128>
 struct Window {
-  static constexpr int columns = columns_;       // of a tile
+  static constexpr int columns = columns_;  // of a tile
   static constexpr int cluster = columns == 128 ? 2 : 1;
   static constexpr int taps = upsample ? 2 : 3;  // in each direction
   static constexpr int zoom = upsample ? 2 : 1;
-  static constexpr int phases = zoom * zoom;     // of pixels of the result, by their parity
+  static constexpr int phases = zoom * zoom;  // of pixels of the result, by their parity
   static constexpr int x_bytes = kTileWidth * (kTileHeight + taps - 1) * kSlice * 2;
   static constexpr int tap_bytes = columns * kSlice * 2;
   static constexpr int weight_bytes = taps * tap_bytes;
@@ -85,8 +86,13 @@ __device__ inline Place place_of(const Convolution& c, int tile, int rank) {
   const int column = tile % c.column_tiles, phase = tile / c.column_tiles % Window::phases;
   const int pixels = tile / c.column_tiles / Window::phases * Window::cluster + rank;
   const int tile_x = pixels % c.tiles_x, row = pixels / c.tiles_x, n = row / c.tiles_y, odd_y = phase / 2;
-  return {n, source_row<Window>(c.begin, odd_y) + (row - n * c.tiles_y) * kTileHeight, tile_x * kTileWidth, column * Window::columns,
-          phase, odd_y, phase % 2};
+  return {n,
+          source_row<Window>(c.begin, odd_y) + (row - n * c.tiles_y) * kTileHeight,
+          tile_x * kTileWidth,
+          column * Window::columns,
+          phase,
+          odd_y,
+          phase % 2};
 }
 
 template <class Window>
@@ -124,11 +130,14 @@ __device__ inline void release(Ring<Window>& ring, int stage) {
 }
 
 template <class T, class Window>
-__device__ inline void multiply_step(Ring<Window>& ring, const Cursor<Window::stages>& cursor, float (&sums)[kParts][Window::columns / 2]) {
+__device__ inline void multiply_step(Ring<Window>& ring, const Cursor<Window::stages>& cursor,
+                                     float (&sums)[kParts][Window::columns / 2]) {
   // In units of 16 bytes: 16 elements of K, a row of the tile's pixels, 64 of its pixels, a tap's weights.
-  constexpr int kStep = 16 * 2 / 16, kRow = kTileWidth * kSlice * 2 / 16, kPart = kPartHeight * kRow, kTap = Window::tap_bytes / 16;
+  constexpr int kStep = 16 * 2 / 16, kRow = kTileWidth * kSlice * 2 / 16, kPart = kPartHeight * kRow,
+                kTap = Window::tap_bytes / 16;
   wait(&ring.full[cursor.stage], cursor.parity);
-  const uint64_t x = describe_tile(ring.x[cursor.stage]), weight = describe_tile(ring.weight[cursor.stage]);
+  const uint64_t x = describe_tile(ring.x[cursor.stage]);
+  const uint64_t weight = describe_tile(ring.weight[cursor.stage]);
   begin_products();
 #pragma unroll
   for (int ky = 0; ky < Window::taps; ky++) {
@@ -246,9 +255,13 @@ Convolution describe(const ConvArgs& args) {
   constexpr int kTaps = Window::phases * Window::taps * Window::taps;
   Convolution c = {};
   c.x = tensor_map(args.dtype, args.x,
-                   {{in, 1, kSlice}, {args.width, in, kTileWidth}, {args.height, args.width * in, kTileHeight + Window::taps - 1},
-                    {args.n, args.height * args.width * in, 1}}, "a convolution's picture");
-  c.weight = tensor_map(args.dtype, args.weight, {{in, 1, kSlice}, {out, kTaps * in, Window::columns / Window::cluster}, {kTaps, in, 1}},
+                   {{in, 1, kSlice},
+                    {args.width, in, kTileWidth},
+                    {args.height, args.width * in, kTileHeight + Window::taps - 1},
+                    {args.n, args.height * args.width * in, 1}},
+                   "a convolution's picture");
+  c.weight = tensor_map(args.dtype, args.weight,
+                        {{in, 1, kSlice}, {out, kTaps * in, Window::columns / Window::cluster}, {kTaps, in, 1}},
                         "a convolution's weight");
   c.out = args.out;
   c.bias = args.bias;
@@ -272,7 +285,8 @@ void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
   static_assert(kBytes <= kSharedBytes);
   const Convolution c = describe<Window>(args);
   if (c.tiles == 0) return;
-  launch_clusters(card, stream, conv_sm90_kernel<T, Window>, c, c.tiles, Window::cluster, kThreads, kBytes, "starting a convolution");
+  launch_clusters(card, stream, conv_sm90_kernel<T, Window>, c, c.tiles, Window::cluster, kThreads, kBytes,
+                  "starting a convolution");
 }
 
 template <class T>
@@ -285,8 +299,9 @@ void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
 }  // namespace
 
 bool conv_sm90_takes(const Card& card, const ConvArgs& args) {
-  return card.capability == 90 && (args.dtype == DType::f16 || args.dtype == DType::bf16) && args.shape.kernel == 3 && args.stride == 1 &&
-         args.shape.in % kSlice == 0 && (args.shape.out % 64 == 0 || (args.shape.out <= 8 && !args.shape.upsample));
+  return card.capability == 90 && (args.dtype == DType::f16 || args.dtype == DType::bf16) && args.shape.kernel == 3 &&
+         args.stride == 1 && args.shape.in % kSlice == 0 &&
+         (args.shape.out % 64 == 0 || (args.shape.out <= 8 && !args.shape.upsample));
 }
 
 void conv_sm90(const Card& card, cudaStream_t stream, const ConvArgs& args) {

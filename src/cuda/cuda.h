@@ -1,5 +1,5 @@
-// What the engine sees of CUDA, beside why_no_cuda() of fude.h, which touches no card. A build without CUDA has the same functions
-// from none.cpp.
+// What the engine sees of CUDA, beside why_no_cuda() of fude.h, which touches no card. A build without CUDA has the same
+// functions from none.cpp.
 #pragma once
 
 #include <memory>
@@ -32,7 +32,8 @@ struct AbsentCard {
   int64_t memory = 0;        // bytes
   int64_t context = 0;       // of them, what its driver and libraries take
 };
-// A backend that can only measure: taking memory is Error{bad_request}. Asks for no driver; in a build without CUDA Error{device}.
+// A backend that can only measure: taking memory is Error{bad_request}. Asks for no driver; in a build without CUDA
+// Error{device}.
 std::unique_ptr<Backend> make_cuda_backend(const AbsentCard& card);
 
 }  // namespace fude

@@ -20,15 +20,21 @@ int selected(int index) {
   int count = 0;
   check(cudaGetDeviceCount(&count), "counting cards");
   if (index >= count)
-    throw Error(Code::device, "--device cuda:" + std::to_string(index) + " does not exist; " +
-                                  (count == 1 ? "the only card is cuda" : "cards are cuda to cuda:" + std::to_string(count - 1)));
+    throw Error(Code::device,
+                "--device cuda:" + std::to_string(index) + " does not exist; " +
+                    (count == 1 ? "the only card is cuda" : "cards are cuda to cuda:" + std::to_string(count - 1)));
   check(cudaSetDevice(index), "starting");
   return index;
 }
 
 cuda::Matrix matrix(const Tensor& t) {
   const bool batched = t.rank == 3;
-  return {t.data, t.dtype, batched ? t.dim(0) : 1, t.dim(-2), t.dim(-1), batched ? t.stride[0] : 0,
+  return {t.data,
+          t.dtype,
+          batched ? t.dim(0) : 1,
+          t.dim(-2),
+          t.dim(-1),
+          batched ? t.stride[0] : 0,
           t.stride[static_cast<size_t>(t.rank - 2)]};
 }
 
@@ -50,7 +56,9 @@ CudaBackend::CudaBackend(int index)
 CudaBackend::CudaBackend(const AbsentCard& card)
     : name_(card.name),
       absent_memory_(card.memory),
-      card_{.capability = card.capability, .multiprocessors = card.multiprocessors, .shared_bytes = card.shared_bytes,
+      card_{.capability = card.capability,
+            .multiprocessors = card.multiprocessors,
+            .shared_bytes = card.shared_bytes,
             .resident_threads = card.resident_threads},
       outside_bytes_(card.context) {}
 
@@ -62,7 +70,8 @@ DType CudaBackend::compute_dtype(DType wanted) const {
 
 Buffer CudaBackend::allocate(int64_t bytes) const {
   if (absent_memory_ > 0)
-    throw Error(Code::bad_request, name_ + " is planned for without being here; leave its name out to draw, or ask for the plan only");
+    throw Error(Code::bad_request,
+                name_ + " is planned for without being here; leave its name out to draw, or ask for the plan only");
   check(cudaSetDevice(index_), "taking memory");
   return cuda::device_buffer(bytes);
 }
@@ -116,7 +125,8 @@ void CudaBackend::read(void* memory, Side side, int64_t rows, int64_t row_bytes,
 
 void CudaBackend::copy_weights(void* device, const void* host, int64_t bytes) const {
   begin_copies();
-  check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, staging_->stream()), "copying weights to it");
+  check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, staging_->stream()),
+        "copying weights to it");
 }
 
 Buffer CudaBackend::pinned(Buffer filled) const {
@@ -274,8 +284,8 @@ void CudaBackend::play(std::unique_ptr<Recording>& recording, const std::functio
   }
 }
 
-// After an error between fork and join: work goes to the trunk again, behind whatever branches still do. Errors of a card that is lost
-// are reported by the next call.
+// After an error between fork and join: work goes to the trunk again, behind whatever branches still do. Errors of a card that
+// is lost are reported by the next call.
 void CudaBackend::leave_branches() {
   static_cast<void>(cudaGetLastError());
   issuing_ = {0};
@@ -312,23 +322,26 @@ void CudaBackend::do_download(const Tensor& x, void* host) {
     check(cudaMemcpyAsync(host, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()), "copying from it");
     return check(cudaStreamSynchronize(stream()), "working");
   }
-  const int64_t size = size_of(x.dtype), row = x.dim(-1) * size;
+  const int64_t size = size_of(x.dtype);
+  const int64_t row = x.dim(-1) * size;
   const auto at = [&](int i) { return static_cast<size_t>(x.rank - i); };  // i-th dimension from the last
-  const int64_t rows = x.rank > 1 ? x.shape[at(2)] : 1, pitch = x.rank > 1 ? x.stride[at(2)] * size : row;
+  const int64_t rows = x.rank > 1 ? x.shape[at(2)] : 1;
+  const int64_t pitch = x.rank > 1 ? x.stride[at(2)] * size : row;
   int64_t done = 0;
   for (int64_t i = 0; i < (x.rank > 3 ? x.shape[at(4)] : 1); ++i)
     for (int64_t j = 0; j < (x.rank > 2 ? x.shape[at(3)] : 1); ++j, done += rows * row) {
       const int64_t offset = (x.rank > 3 ? i * x.stride[at(4)] : 0) + (x.rank > 2 ? j * x.stride[at(3)] : 0);
-      check(cudaMemcpy2DAsync(static_cast<char*>(host) + done, static_cast<size_t>(row), static_cast<char*>(x.data) + offset * size,
-                              static_cast<size_t>(pitch), static_cast<size_t>(row), static_cast<size_t>(rows), cudaMemcpyDeviceToHost,
-                              stream()),
+      check(cudaMemcpy2DAsync(static_cast<char*>(host) + done, static_cast<size_t>(row),
+                              static_cast<char*>(x.data) + offset * size, static_cast<size_t>(pitch), static_cast<size_t>(row),
+                              static_cast<size_t>(rows), cudaMemcpyDeviceToHost, stream()),
             "copying from it");
     }
   check(cudaStreamSynchronize(stream()), "working");
 }
 
 void CudaBackend::do_to_host(const Tensor& host, const Tensor& x) {
-  check(cudaMemcpyAsync(host.data, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()), "copying from it");
+  check(cudaMemcpyAsync(host.data, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()),
+        "copying from it");
 }
 
 bool CudaBackend::do_all_finite(const Tensor& x) {
@@ -355,9 +368,17 @@ namespace {
 cuda::LinearArgs arguments(const LinearCall& c) {
   assert(c.x.dtype == c.w.weight.dtype);
   const HeadNorms& norms = c.options.norms;
-  return {.out = matrix(c.out), .x = matrix(c.x), .weight = c.w.weight.data, .bias = c.w.bias.as<float>(), .gate = c.gate.as<float>(),
-          .gate_stride = c.gate ? c.gate.stride[0] : 0, .activation = c.options.activation, .accumulate = c.options.accumulate || c.gate,
-          .norms = {.query = norms.query.as<float>(), .key = norms.key.as<float>(), .head_dim = norms.query ? norms.query.dim(0) : 0,
+  return {.out = matrix(c.out),
+          .x = matrix(c.x),
+          .weight = c.w.weight.data,
+          .bias = c.w.bias.as<float>(),
+          .gate = c.gate.as<float>(),
+          .gate_stride = c.gate ? c.gate.stride[0] : 0,
+          .activation = c.options.activation,
+          .accumulate = c.options.accumulate || c.gate,
+          .norms = {.query = norms.query.as<float>(),
+                    .key = norms.key.as<float>(),
+                    .head_dim = norms.query ? norms.query.dim(0) : 0,
                     .eps = norms.eps}};
 }
 
@@ -367,16 +388,35 @@ std::vector<cuda::LinearArgs> arguments(const std::vector<LinearCall>& calls) {
   return all;
 }
 
-cuda::AttentionArgs arguments(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
-  return {.out = matrix(out), .q = matrix(q), .k = matrix(k), .v = matrix(v), .heads = options.heads, .head_dim = q.dim(2) / options.heads,
-          .scale = options.scale, .causal = options.causal, .bias = options.bias.as<float>(),
-          .bias_head_stride = options.bias ? options.bias.stride[0] : 0, .bias_query_stride = options.bias ? options.bias.stride[1] : 0};
+cuda::AttentionArgs arguments(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v,
+                              const AttentionOptions& options) {
+  return {.out = matrix(out),
+          .q = matrix(q),
+          .k = matrix(k),
+          .v = matrix(v),
+          .heads = options.heads,
+          .head_dim = q.dim(2) / options.heads,
+          .scale = options.scale,
+          .causal = options.causal,
+          .bias = options.bias.as<float>(),
+          .bias_head_stride = options.bias ? options.bias.stride[0] : 0,
+          .bias_query_stride = options.bias ? options.bias.stride[1] : 0};
 }
 
 cuda::ConvArgs arguments(const Tensor& out, const Tensor& x, const Conv& w, const ConvOptions& options) {
-  return {.out = out.data, .x = x.data, .dtype = x.dtype, .n = x.dim(0), .height = x.dim(1), .width = x.dim(2), .shape = w.weight.shape,
-          .weight = w.weight.data, .bias = w.bias.as<float>(), .stride = options.stride, .begin = options.rows.begin,
-          .end = options.rows.begin + out.dim(1), .accumulate = options.accumulate};
+  return {.out = out.data,
+          .x = x.data,
+          .dtype = x.dtype,
+          .n = x.dim(0),
+          .height = x.dim(1),
+          .width = x.dim(2),
+          .shape = w.weight.shape,
+          .weight = w.weight.data,
+          .bias = w.bias.as<float>(),
+          .stride = options.stride,
+          .begin = options.rows.begin,
+          .end = options.rows.begin + out.dim(1),
+          .accumulate = options.accumulate};
 }
 
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
@@ -384,7 +424,9 @@ cuda::LinearArgs as_linear(const Tensor& out, const Tensor& x, const Conv& w, co
   const auto linear = [&](const Tensor& to, const Tensor& from) {
     return arguments(LinearCall{to, from, {w.weight, w.bias}, {.accumulate = options.accumulate}, {}});
   };
-  const int64_t n = x.dim(0), rows = x.dim(1), width = x.dim(2);
+  const int64_t n = x.dim(0);
+  const int64_t rows = x.dim(1);
+  const int64_t width = x.dim(2);
   if (out.dim(1) == rows) return linear(out.view({n * rows * width, out.dim(3)}), x.view({n * rows * width, x.dim(3)}));
   return linear(out.view({n, out.dim(1) * width, out.dim(3)}),
                 x.view({n, rows * width, x.dim(3)}).rows(options.rows.begin * width, options.rows.end * width));
@@ -440,7 +482,8 @@ int64_t CudaBackend::group_pieces(const Tensor& x) const { return cuda::group_pi
 
 void CudaBackend::do_group_sums(const Tensor& sums, const Tensor& x) { cuda::group_sums(stream(), sums, x); }
 
-void CudaBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) {
+void CudaBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
+                                   float eps) {
   cuda::group_factors(stream(), factors, sums, pixels, norm, groups, eps);
 }
 
@@ -460,8 +503,12 @@ void CudaBackend::do_modulate(const Tensor& out, const Tensor& x, const Tensor& 
   cuda::modulate(stream(), out, x, shift, scale);
 }
 
-void CudaBackend::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) { cuda::patchify(stream(), out, latents, patch); }
-void CudaBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) { cuda::unpatchify(stream(), out, tokens, patch); }
+void CudaBackend::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) {
+  cuda::patchify(stream(), out, latents, patch);
+}
+void CudaBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) {
+  cuda::unpatchify(stream(), out, tokens, patch);
+}
 
 void CudaBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
   cuda::to_nhwc(stream(), out, latents, scale, shift);

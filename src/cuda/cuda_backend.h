@@ -1,8 +1,8 @@
 // The backend of one NVIDIA card. f16 and bf16 with f32 sums (f32 for parity), weights row by row as checkpoints have them.
 //
-// Operations are launched on a stream and return at once. Branches of parallel() run on streams of their own; what play() is given
-// becomes CUDA graphs at its second call, one for each piece between two waits of the host. Weights are copied by a stream and threads
-// of their own, beside the work.
+// Operations are launched on a stream and return at once. Branches of parallel() run on streams of their own; what play() is
+// given becomes CUDA graphs at its second call, one for each piece between two waits of the host. Weights are copied by a
+// stream and threads of their own, beside the work.
 #pragma once
 
 #include <memory>
@@ -71,7 +71,8 @@ class CudaBackend : public Backend {
   void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
   void do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) override;
   void do_group_sums(const Tensor& sums, const Tensor& x) override;
-  void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) override;
+  void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
+                        float eps) override;
   void do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) override;
   void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
   void do_add(const Tensor& x, const Tensor& y) override;
@@ -89,7 +90,8 @@ class CudaBackend : public Backend {
   // A stream of work and the events that order it; branches[0] is the trunk.
   struct Branch {
     cuda::Stream stream = cuda::make_stream();
-    cuda::Event forked = cuda::make_event(), ended = cuda::make_event();
+    cuda::Event forked = cuda::make_event();
+    cuda::Event ended = cuda::make_event();
   };
 
   class OnItsWay;
@@ -114,9 +116,9 @@ class CudaBackend : public Backend {
   Graphs* making_ = nullptr;           // the recording under way
   std::unique_ptr<cuda::Staging> staging_;
   cuda::Event computed_;
-  mutable bool copies_begun_ = false;  // since the last arrival
+  mutable bool copies_begun_ = false;                                 // since the last arrival
   mutable std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;  // since the last arrival
-  Buffer found_, found_on_host_;  // one int: whether something was not finite
+  Buffer found_, found_on_host_;                                      // one int: whether something was not finite
   int64_t outside_bytes_ = 0;
 };
 

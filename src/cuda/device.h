@@ -14,10 +14,11 @@ namespace fude::cuda {
 
 std::string version_text(int version);  // 13000 -> "13.0"
 
-Card card_of(int index);  // which is the current one
-int compiled_for();         // 75, 80 … of the code that the current card runs; compiled_for.cu
+Card card_of(int index);              // which is the current one
+int compiled_for();                   // 75, 80 … of the code that the current card runs; compiled_for.cu
 Buffer device_buffer(int64_t bytes);  // of the current card. Error{out_of_memory}
-// Memory of the host for copies that run by themselves: fresh, or a host_buffer that was written to, which is several times faster.
+// Memory of the host for copies that run by themselves: fresh, or a host_buffer that was written to, which is several times
+// faster.
 Buffer pinned_buffer(int64_t bytes);  // Error{out_of_memory}
 Buffer pinned_buffer(Buffer filled);  // where the system does not let it, copies from it only take longer
 

@@ -1,5 +1,6 @@
 // One thread for each vector of neighbouring elements (or each element, where rows are not aligned). All are limited by memory.
 #include "cuda/elementwise.h"
+
 #include "cuda/rows.cuh"
 #include "fude/error.h"
 
@@ -16,7 +17,8 @@ __device__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * kT
 // to[r][i] = f(to[r][i], from[r][i], r, i)
 template <int vector, bool reads_out, class Out, class In, class F>
 __global__ void __launch_bounds__(kThreads) each_kernel(Rows<Out> to, Rows<In> from, F f) {
-  const int64_t columns = to.width / vector, thread = thread_index();
+  const int64_t columns = to.width / vector;
+  const int64_t thread = thread_index();
   if (thread >= to.count * columns) return;
   const int64_t row = thread / columns, at = thread % columns * vector;
   float x[vector], y[vector] = {};
@@ -35,8 +37,10 @@ void each(cudaStream_t stream, const Tensor& out, const Tensor& x, const char* d
       using In = decltype(i);
       const Rows<Out> to = rows_of<Out>(out);
       const Rows<In> from = rows_of<In>(x);
-      const bool vectors = to.width % kVector == 0 && rows_aligned(out, kVector * size_of(out.dtype)) && rows_aligned(x, kVector * size_of(x.dtype));
-      if (vectors) each_kernel<kVector, reads_out><<<blocks_for(to.count * to.width / kVector), kThreads, 0, stream>>>(to, from, f);
+      const bool vectors = to.width % kVector == 0 && rows_aligned(out, kVector * size_of(out.dtype)) &&
+                           rows_aligned(x, kVector * size_of(x.dtype));
+      if (vectors)
+        each_kernel<kVector, reads_out><<<blocks_for(to.count * to.width / kVector), kThreads, 0, stream>>>(to, from, f);
       else each_kernel<1, reads_out><<<blocks_for(to.count * to.width), kThreads, 0, stream>>>(to, from, f);
     });
   });
@@ -62,19 +66,20 @@ __global__ void __launch_bounds__(kThreads) guide_kernel(float* out, const float
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) patchify_kernel(T* out, const float* latents, int64_t n, int64_t channels, int64_t height,
-                                                            int64_t width, int64_t patch) {
+__global__ void __launch_bounds__(kThreads)
+    patchify_kernel(T* out, const float* latents, int64_t n, int64_t channels, int64_t height, int64_t width, int64_t patch) {
   const int64_t i = thread_index();
   if (i >= n) return;
-  const int64_t q = i % patch, p = i / patch % patch, c = i / (patch * patch) % channels, token = i / (patch * patch * channels);
+  const int64_t q = i % patch, p = i / patch % patch, c = i / (patch * patch) % channels,
+                token = i / (patch * patch * channels);
   const int64_t columns = width / patch, rows = height / patch;
   const int64_t tx = token % columns, ty = token / columns % rows, b = token / (columns * rows);
   out[i] = from_float<T>(latents[((b * channels + c) * height + ty * patch + p) * width + tx * patch + q]);
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) unpatchify_kernel(float* out, const T* tokens, int64_t n, int64_t channels, int64_t height,
-                                                              int64_t width, int64_t patch) {
+__global__ void __launch_bounds__(kThreads)
+    unpatchify_kernel(float* out, const T* tokens, int64_t n, int64_t channels, int64_t height, int64_t width, int64_t patch) {
   const int64_t i = thread_index();
   if (i >= n) return;
   const int64_t x = i % width, y = i / width % height, c = i / (width * height) % channels, b = i / (width * height * channels);
@@ -83,8 +88,8 @@ __global__ void __launch_bounds__(kThreads) unpatchify_kernel(float* out, const 
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) to_nhwc_kernel(T* out, const float* latents, int64_t n, int64_t channels, int64_t pixels,
-                                                           float scale, float shift) {
+__global__ void __launch_bounds__(kThreads)
+    to_nhwc_kernel(T* out, const float* latents, int64_t n, int64_t channels, int64_t pixels, float scale, float shift) {
   const int64_t i = thread_index();
   if (i >= n) return;
   const int64_t c = i % channels, p = i / channels % pixels, b = i / (channels * pixels);
@@ -130,7 +135,8 @@ void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Ten
 }
 
 void axpy(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factor) {
-  each<true>(stream, out, x, "adding", [f = factor.as<float>()] __device__(float a, float b, int64_t, int64_t) { return a + *f * b; });
+  each<true>(stream, out, x, "adding",
+             [f = factor.as<float>()] __device__(float a, float b, int64_t, int64_t) { return a + *f * b; });
 }
 
 void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels) {
@@ -146,8 +152,8 @@ void guide(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidan
 void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int64_t patch) {
   with_type(out.dtype, [&](auto zero) {
     using T = decltype(zero);
-    patchify_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<T>(), latents.as<float>(), out.numel(), latents.dim(1),
-                                                                         latents.dim(2), latents.dim(3), patch);
+    patchify_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<T>(), latents.as<float>(), out.numel(),
+                                                                         latents.dim(1), latents.dim(2), latents.dim(3), patch);
   });
   check(cudaGetLastError(), "cutting patches");
 }
@@ -155,8 +161,8 @@ void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int
 void unpatchify(cudaStream_t stream, const Tensor& out, const Tensor& tokens, int64_t patch) {
   with_type(tokens.dtype, [&](auto zero) {
     using T = decltype(zero);
-    unpatchify_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<float>(), tokens.as<T>(), out.numel(), out.dim(1),
-                                                                           out.dim(2), out.dim(3), patch);
+    unpatchify_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<float>(), tokens.as<T>(), out.numel(),
+                                                                           out.dim(1), out.dim(2), out.dim(3), patch);
   });
   check(cudaGetLastError(), "joining patches");
 }
@@ -164,8 +170,8 @@ void unpatchify(cudaStream_t stream, const Tensor& out, const Tensor& tokens, in
 void to_nhwc(cudaStream_t stream, const Tensor& out, const Tensor& latents, float scale, float shift) {
   with_type(out.dtype, [&](auto zero) {
     using T = decltype(zero);
-    to_nhwc_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<T>(), latents.as<float>(), out.numel(), latents.dim(1),
-                                                                        latents.dim(2) * latents.dim(3), scale, shift);
+    to_nhwc_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(
+        out.as<T>(), latents.as<float>(), out.numel(), latents.dim(1), latents.dim(2) * latents.dim(3), scale, shift);
   });
   check(cudaGetLastError(), "turning latents");
 }

@@ -1,7 +1,7 @@
 // GroupNorm over all pixels of a picture, then optionally silu. x NHWC.
-// Three passes: sums of every channel over pieces of the picture; factor and offset of every channel; y = silu(x·factor + offset).
-// x is read twice and y written once, so memory is the limit. The pieces depend on the shape and the card only, and their sums
-// are added in one order: the same picture gives the same bits.
+// Three passes: sums of every channel over pieces of the picture; factor and offset of every channel; y = silu(x·factor +
+// offset). x is read twice and y written once, so memory is the limit. The pieces depend on the shape and the card only, and
+// their sums are added in one order: the same picture gives the same bits.
 #include <algorithm>
 #include <type_traits>
 
@@ -15,12 +15,13 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int64_t kPixelsInF32 = 64;  // a thread's sums go over to f64 after this many
 
-// Sums and sums of squares of each channel over one piece: sums [batch, piece, 2, channels]. Threads stand side by side along the
-// channels, `vector` each, and in rows along the pixels.
+// Sums and sums of squares of each channel over one piece: sums [batch, piece, 2, channels]. Threads stand side by side along
+// the channels, `vector` each, and in rows along the pixels.
 template <class T, int vector>
 __global__ void __launch_bounds__(kThreads) sums_kernel(float* sums, const T* x, int64_t pixels, int channels, int64_t pieces) {
   extern __shared__ float shared[];  // [rows of threads][2][channels]
-  const int columns = channels / vector, lines = max(1, static_cast<int>(blockDim.x) / columns);
+  const int columns = channels / vector;
+  const int lines = max(1, static_cast<int>(blockDim.x) / columns);
   const int64_t piece = blockIdx.x, batch = blockIdx.y;
   const int64_t begin = piece * pixels / pieces, end = (piece + 1) * pixels / pieces;
   for (int column = threadIdx.x % columns; column < columns; column += blockDim.x) {
@@ -59,15 +60,15 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(float* sums, const T* x,
 }
 
 // One block for each group of each picture: factor and offset of its channels, [batch, 2, channels].
-__global__ void __launch_bounds__(kThreads) factors_kernel(float* factors, const float* sums, const float* weight, const float* bias,
-                                                           int64_t pixels, int channels, int64_t pieces, int groups, float eps) {
+__global__ void __launch_bounds__(kThreads)
+    factors_kernel(float* factors, const float* sums, const float* weight, const float* bias, int64_t pixels, int channels,
+                   int64_t pieces, int groups, float eps) {
   __shared__ double shared[2][kThreads];
   const int group = blockIdx.x, width = channels / groups;
   const int64_t batch = blockIdx.y;
   double sum[2] = {};
   for (int64_t i = threadIdx.x; i < pieces * width; i += kThreads)
-    for (int k = 0; k < 2; ++k)
-      sum[k] += sums[((batch * pieces + i / width) * 2 + k) * channels + group * width + i % width];
+    for (int k = 0; k < 2; ++k) sum[k] += sums[((batch * pieces + i / width) * 2 + k) * channels + group * width + i % width];
   for (int k = 0; k < 2; ++k) shared[k][threadIdx.x] = sum[k];
   for (int step = kThreads / 2; step > 0; step /= 2) {
     __syncthreads();
@@ -85,13 +86,15 @@ __global__ void __launch_bounds__(kThreads) factors_kernel(float* factors, const
   }
 }
 
-// Threads stand as in sums_kernel and keep their channels' factors; each asks for kAtOnce pixels before it needs one. out may be x.
+// Threads stand as in sums_kernel and keep their channels' factors; each asks for kAtOnce pixels before it needs one. out may
+// be x.
 constexpr int kPixelsOfThread = 16, kAtOnce = 4;
 
 template <class T, int vector>
-__global__ void __launch_bounds__(kThreads) apply_kernel(T* out, const T* x, const float* factors, int64_t pixels, int channels,
-                                                         Activation activation) {
-  const int columns = channels / vector, lines = max(1, kThreads / columns);
+__global__ void __launch_bounds__(kThreads)
+    apply_kernel(T* out, const T* x, const float* factors, int64_t pixels, int channels, Activation activation) {
+  const int columns = channels / vector;
+  const int lines = max(1, kThreads / columns);
   const int line = columns >= kThreads ? 0 : static_cast<int>(threadIdx.x) / columns;
   if (line >= lines) return;
   const int64_t batch = blockIdx.y, first = int64_t{blockIdx.x} * lines * kPixelsOfThread;
@@ -140,7 +143,8 @@ int64_t group_pieces(const Card& card, const Tensor& x) {
 void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x) {
   with_vector(x, [&](auto zero, auto vector) {
     using T = decltype(zero);
-    const int64_t channels = x.dim(3), lines = std::max<int64_t>(1, kThreads / (channels / vector));
+    const int64_t channels = x.dim(3);
+    const int64_t lines = std::max<int64_t>(1, kThreads / (channels / vector));
     const dim3 grid(static_cast<unsigned>(sums.dim(1)), static_cast<unsigned>(x.dim(0)));
     sums_kernel<T, vector><<<grid, kThreads, static_cast<size_t>(lines * 2 * channels) * sizeof(float), stream>>>(
         sums.as<float>(), x.as<T>(), x.dim(1) * x.dim(2), static_cast<int>(channels), sums.dim(1));
@@ -148,22 +152,24 @@ void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x) {
   check(cudaGetLastError(), "normalising groups");
 }
 
-void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& w, int64_t groups,
-                   float eps) {
+void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& w,
+                   int64_t groups, float eps) {
   const dim3 grid(static_cast<unsigned>(groups), static_cast<unsigned>(sums.dim(0)));
-  factors_kernel<<<grid, kThreads, 0, stream>>>(factors.as<float>(), sums.as<float>(), w.weight.as<float>(), w.bias.as<float>(), pixels,
-                                                static_cast<int>(sums.dim(3)), sums.dim(1), static_cast<int>(groups), eps);
+  factors_kernel<<<grid, kThreads, 0, stream>>>(factors.as<float>(), sums.as<float>(), w.weight.as<float>(), w.bias.as<float>(),
+                                                pixels, static_cast<int>(sums.dim(3)), sums.dim(1), static_cast<int>(groups),
+                                                eps);
   check(cudaGetLastError(), "normalising groups");
 }
 
 void scale_shift(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
   with_vector(x, [&](auto zero, auto vector) {
     using T = decltype(zero);
-    const int64_t pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
+    const int64_t pixels = x.dim(1) * x.dim(2);
+    const int64_t channels = x.dim(3);
     const int64_t of_block = std::max<int64_t>(1, kThreads / (channels / vector)) * kPixelsOfThread;
     const dim3 grid(static_cast<unsigned>((pixels + of_block - 1) / of_block), static_cast<unsigned>(x.dim(0)));
-    apply_kernel<T, vector><<<grid, kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors.as<float>(), pixels, static_cast<int>(channels),
-                                                           activation);
+    apply_kernel<T, vector><<<grid, kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors.as<float>(), pixels,
+                                                           static_cast<int>(channels), activation);
   });
   check(cudaGetLastError(), "normalising groups");
 }

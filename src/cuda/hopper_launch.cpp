@@ -30,9 +30,9 @@ CUtensorMap tensor_map(DType dtype, const void* data, std::initializer_list<MapD
   CUtensorMap map;
   const CUresult result =
       encode ? encode(&map, dtype == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
-                      static_cast<cuuint32_t>(i), const_cast<void*>(data), sizes.data(), strides.data() + 1, box.data(), steps.data(),
-                      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)
+                      static_cast<cuuint32_t>(i), const_cast<void*>(data), sizes.data(), strides.data() + 1, box.data(),
+                      steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)
              : CUDA_ERROR_NOT_FOUND;
   if (result != CUDA_SUCCESS) throw Error(Code::device, std::string("could not describe ") + what + " to the card");
   return map;

@@ -16,14 +16,14 @@ struct MapDimension {
   int box;         // how much of it one copy brings
 };
 
-// A tensor of 16-bit elements in boxes whose first dimension is 64 elements: rows of 128 bytes, swizzled over eight of them. What of a
-// box lies outside of the tensor becomes zeros. `what` says whose tensor it is.
+// A tensor of 16-bit elements in boxes whose first dimension is 64 elements: rows of 128 bytes, swizzled over eight of them.
+// What of a box lies outside of the tensor becomes zeros. `what` says whose tensor it is.
 CUtensorMap tensor_map(DType dtype, const void* data, std::initializer_list<MapDimension> dimensions, const char* what);
 
 // Starts as many clusters as the card holds, but not more than there are tiles for them.
 template <class Params>
-void launch_clusters(const Card& card, cudaStream_t stream, void (*kernel)(Params), const Params& params, int tiles, int cluster,
-                     int threads, int shared_bytes, const char* doing) {
+void launch_clusters(const Card& card, cudaStream_t stream, void (*kernel)(Params), const Params& params, int tiles,
+                     int cluster, int threads, int shared_bytes, const char* doing) {
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes), doing);
   cudaLaunchAttribute size;
   size.id = cudaLaunchAttributeClusterDimension;

@@ -63,11 +63,11 @@ void linears(const Card& card, cudaStream_t stream, const LinearArgs* args, int 
 
 // ---- conv.cu ---------------------------------------------------------------------------------------------------------------
 
-// NHWC convolution with 3×3 taps, padding 1; stride 2 pads right and bottom only; if shape.upsample, x is read as if every pixel were
-// doubled in both directions first. out = y + bias, or out += y + bias.
+// NHWC convolution with 3×3 taps, padding 1; stride 2 pads right and bottom only; if shape.upsample, x is read as if every
+// pixel were doubled in both directions first. out = y + bias, or out += y + bias.
 struct ConvArgs {
-  void* out = nullptr;      // [n, end − begin, width of the result, out]
-  const void* x = nullptr;  // [n, height, width, in]
+  void* out = nullptr;       // [n, end − begin, width of the result, out]
+  const void* x = nullptr;   // [n, height, width, in]
   DType dtype = DType::f32;  // of x, weight and out
   int64_t n = 0, height = 0, width = 0;
   WeightShape shape;

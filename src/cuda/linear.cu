@@ -26,8 +26,8 @@ void linear_simt(cudaStream_t stream, const LinearArgs& args) {
   });
 }
 
-// The ways of linear(), in the order in which they are asked. Whether there are parts must not depend on addresses: a plan is made
-// without any.
+// The ways of linear(), in the order in which they are asked. Whether there are parts must not depend on addresses: a plan is
+// made without any.
 enum class Way { simt, few, parts, sm90, mma };
 
 bool in_parts(const Card& card, const LinearArgs& args) {

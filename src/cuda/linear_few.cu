@@ -1,8 +1,8 @@
 // A linear of few rows (modulation, pooled vectors): y = x·Wᵀ where every element of W is read once and used a few times.
 //
-// A block owns 16 rows of W; its warps share k, 32 at a time each, and add up their sums in order at the end. W goes from global memory
-// into the fragments of the tensor cores: the sum over k may run in any order, so a lane's 16 neighbouring bytes serve as its part of
-// two multiplications, in W and x alike. Limit: memory bandwidth.
+// A block owns 16 rows of W; its warps share k, 32 at a time each, and add up their sums in order at the end. W goes from
+// global memory into the fragments of the tensor cores: the sum over k may run in any order, so a lane's 16 neighbouring bytes
+// serve as its part of two multiplications, in W and x alike. Limit: memory bandwidth.
 #include "cuda/linear_kernels.h"
 #include "cuda/linear_params.cuh"
 #include "cuda/mma.cuh"
@@ -12,9 +12,9 @@ namespace fude::cuda {
 namespace {
 
 constexpr int kWarps = 8, kThreads = 32 * kWarps;
-constexpr int kOutputs = 16;          // of a block: rows of W
-constexpr int kSpan = 32;             // of k, by one warp at once
-constexpr int kAhead = 4;             // spans of W under way in each warp
+constexpr int kOutputs = 16;  // of a block: rows of W
+constexpr int kSpan = 32;     // of k, by one warp at once
+constexpr int kAhead = 4;     // spans of W under way in each warp
 
 template <class T>
 __device__ uint4 chunk(const T* from, bool valid) {

@@ -13,7 +13,8 @@ Problem<T, MatrixOperand<T>> problem(const LinearArgs& args) {
 }
 
 ProductSize size(const LinearArgs& args) {
-  return {static_cast<int>(args.out.batches * args.out.rows), static_cast<int>(args.out.columns), static_cast<int>(args.x.columns)};
+  return {static_cast<int>(args.out.batches * args.out.rows), static_cast<int>(args.out.columns),
+          static_cast<int>(args.x.columns)};
 }
 
 // ---- sums in parts ---------------------------------------------------------------------------------------------------------
@@ -31,7 +32,8 @@ int parts(const Card& card, const LinearArgs& args) {
 // Adds up the parts in order; eight columns a thread.
 template <class T>
 __global__ void add_parts_kernel(const float* sums, int parts, const __grid_constant__ Output out) {
-  const int lanes = (out.columns + 7) / 8, index = blockIdx.x * blockDim.x + threadIdx.x, m = index / lanes, n = (index - m * lanes) * 8;
+  const int lanes = (out.columns + 7) / 8, index = blockIdx.x * blockDim.x + threadIdx.x, m = index / lanes,
+            n = (index - m * lanes) * 8;
   if (m >= out.rows) return;
   const int64_t part_stride = int64_t{out.rows} * out.columns;
   const float* from = sums + int64_t{m} * out.columns + n;

@@ -8,8 +8,8 @@ namespace fude::cuda {
 
 template <class T>
 MatrixOperand<T> operand(const Matrix& m) {
-  return {static_cast<const T*>(m.data),      m.batch_stride, m.row_stride, static_cast<int>(m.batches * m.rows),
-          static_cast<int>(m.rows), static_cast<int>(m.columns)};
+  return {static_cast<const T*>(m.data),        m.batch_stride,           m.row_stride,
+          static_cast<int>(m.batches * m.rows), static_cast<int>(m.rows), static_cast<int>(m.columns)};
 }
 
 template <class T>

@@ -1,11 +1,12 @@
-// Linear layers for Hopper: y = activation(x·Wᵀ + bias), stored, added to what is there, or added with a gate; one to four products
-// in one launch.
+// Linear layers for Hopper: y = activation(x·Wᵀ + bias), stored, added to what is there, or added with a gate; one to four
+// products in one launch.
 //
-// The grid is as large as the card and walks over the tiles of all products. In each block one thread (the producer) keeps a ring of
-// K-slices of x and W in shared memory filled by tensor copies; two warpgroups multiply them with wgmma, sums in registers. The two
-// take turns at whole tiles, so that one writes its results while the other multiplies. Two blocks make a cluster: they work on the
-// same columns, each copies half of the slice of W and both receive all of it. What limits this is the tensor cores (and, on large
-// products, the card's power), next the traffic from the L2 cache, which is why tiles are large and W is shared.
+// The grid is as large as the card and walks over the tiles of all products. In each block one thread (the producer) keeps a
+// ring of K-slices of x and W in shared memory filled by tensor copies; two warpgroups multiply them with wgmma, sums in
+// registers. The two take turns at whole tiles, so that one writes its results while the other multiplies. Two blocks make a
+// cluster: they work on the same columns, each copies half of the slice of W and both receive all of it. What limits this is
+// the tensor cores (and, on large products, the card's power), next the traffic from the L2 cache, which is why tiles are large
+// and W is shared.
 #include "cuda/linear_sm90.h"
 
 #include <algorithm>
@@ -13,8 +14,8 @@
 
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
-#include "cuda/sums_sm90.cuh"
 #include "cuda/hopper_launch.h"
+#include "cuda/sums_sm90.cuh"
 
 namespace fude::cuda {
 namespace {
@@ -32,16 +33,16 @@ struct Product {
   const float *bias, *gate;
   int64_t batch_stride, row_stride, gate_stride;
   int rows, columns, batches;
-  int slices;               // of K
-  int row_tiles;            // of one batch item
-  int cluster_rows;         // row tiles of all batch items, in clusters
+  int slices;        // of K
+  int row_tiles;     // of one batch item
+  int cluster_rows;  // row tiles of all batch items, in clusters
   int column_tiles;
-  int end;                  // of its tiles in the list of all products
-  bool activated;           // y·sigmoid(−(linear·y + cubic·y³)/log2 e)
+  int end;         // of its tiles in the list of all products
+  bool activated;  // y·sigmoid(−(linear·y + cubic·y³)/log2 e)
   float linear, cubic;
-  bool wide, accumulate;    // out is f32; out is added to
-  const float* norms[2];    // of the heads in the first and the second third of the columns, or none
-  int third;                // of the columns
+  bool wide, accumulate;  // out is f32; out is added to
+  const float* norms[2];  // of the heads in the first and the second third of the columns, or none
+  int third;              // of the columns
   float eps;
 };
 struct Group {
@@ -52,7 +53,8 @@ struct Group {
 // How a block cuts its work.
 template <int rows_of_warpgroup, int columns_, bool alternate_, int cluster_>
 struct Tiling {
-  static constexpr bool alternate = alternate_;  // the consumers take turns at tiles; otherwise each does half of every tile's rows
+  static constexpr bool alternate =
+      alternate_;  // the consumers take turns at tiles; otherwise each does half of every tile's rows
   static constexpr int cluster = cluster_;
   static constexpr int parts = rows_of_warpgroup / 64;  // of a consumer's rows, as wgmma takes 64
   static constexpr int rows = rows_of_warpgroup * (alternate ? 1 : kConsumers);
@@ -73,7 +75,8 @@ struct Place {
   int product, batch, row, column;  // the tile's first row and column
 };
 
-// Tiles go through bands of kBand clusters' rows, column by column, so that what runs at one time shares rows and columns in L2.
+// Tiles go through bands of kBand clusters' rows, column by column, so that what runs at one time shares rows and columns in
+// L2.
 constexpr int kBand = 8;
 
 template <class Tiling>
@@ -105,7 +108,9 @@ __device__ void produce(const Group& group, Ring<Tiling>& ring, int first, int s
       arrive_expecting(full, Tiling::x_bytes + Tiling::weight_bytes);
       copy_box(ring.x[stage], &p.x, k, place.row, place.batch, full);
       if constexpr (Tiling::cluster == 1) copy_box(ring.weight[stage], &p.weight, k, place.column, 0, full);
-      else copy_box_to_all(ring.weight[stage] + rank * kShare * kSlice * 2, &p.weight, k, place.column + rank * kShare, 0, full, kAll);
+      else
+        copy_box_to_all(ring.weight[stage] + rank * kShare * kSlice * 2, &p.weight, k, place.column + rank * kShare, 0, full,
+                        kAll);
     }
   }
 }
@@ -306,7 +311,8 @@ __global__ void __launch_bounds__(kThreads, 1) linear_group_kernel(const __grid_
 
 // ---- launch ------------------------------------------------------------------------------------------------------------
 
-// sigmoid's argument x·(a + b·x²), as the exponent of 2 the kernel takes. GELU's tanh form is x·sigmoid(2·√(2/π)·(x + 0.044715·x³)).
+// sigmoid's argument x·(a + b·x²), as the exponent of 2 the kernel takes. GELU's tanh form is x·sigmoid(2·√(2/π)·(x +
+// 0.044715·x³)).
 struct Curve {
   float linear, cubic;
 };
@@ -326,11 +332,14 @@ Product describe(const LinearArgs& args, int tile_rows, int tile_columns, int cl
   const Matrix &x = args.x, &out = args.out;
   Product p = {};
   p.x = tensor_map(x.dtype, x.data,
-                   {{x.columns, 1, kSlice}, {x.rows, x.row_stride, tile_rows},
-                    {x.batches, x.batches > 1 ? x.batch_stride : x.rows * x.row_stride, 1}}, "a linear layer's input");
-  p.weight = tensor_map(x.dtype, args.weight,
-                        {{x.columns, 1, kSlice}, {out.columns, x.columns, tile_columns / cluster}, {1, out.columns * x.columns, 1}},
-                        "a linear layer's weight");
+                   {{x.columns, 1, kSlice},
+                    {x.rows, x.row_stride, tile_rows},
+                    {x.batches, x.batches > 1 ? x.batch_stride : x.rows * x.row_stride, 1}},
+                   "a linear layer's input");
+  p.weight =
+      tensor_map(x.dtype, args.weight,
+                 {{x.columns, 1, kSlice}, {out.columns, x.columns, tile_columns / cluster}, {1, out.columns * x.columns, 1}},
+                 "a linear layer's weight");
   p.out = out.data;
   p.bias = args.bias;
   p.gate = args.gate;
@@ -378,10 +387,10 @@ bool linear_sm90_takes(const Card& card, const LinearArgs& args) {
   const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
   const auto whole = [](int64_t elements, DType dtype) { return elements * size_of(dtype) % 16 == 0; };
   return card.capability == 90 && (x.dtype == DType::f16 || x.dtype == DType::bf16) &&
-         (out.dtype == x.dtype || out.dtype == DType::f32) && args.activation != Activation::gelu_erf &&
-         aligned(x.data) && aligned(out.data) && aligned(args.weight) && aligned(args.bias) && aligned(args.gate) &&
-         x.columns % 8 == 0 && out.columns % 8 == 0 && x.row_stride % 8 == 0 && x.batch_stride % 8 == 0 &&
-         whole(out.row_stride, out.dtype) && whole(out.batch_stride, out.dtype) && args.gate_stride % 4 == 0;
+         (out.dtype == x.dtype || out.dtype == DType::f32) && args.activation != Activation::gelu_erf && aligned(x.data) &&
+         aligned(out.data) && aligned(args.weight) && aligned(args.bias) && aligned(args.gate) && x.columns % 8 == 0 &&
+         out.columns % 8 == 0 && x.row_stride % 8 == 0 && x.batch_stride % 8 == 0 && whole(out.row_stride, out.dtype) &&
+         whole(out.batch_stride, out.dtype) && args.gate_stride % 4 == 0;
 }
 
 bool linear_sm90_norms_heads(const Card& card, const LinearArgs& args) {

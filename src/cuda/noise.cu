@@ -17,7 +17,8 @@ __global__ void __launch_bounds__(kThreads) noise_kernel(float* out, int64_t n, 
   const int64_t threads = static_cast<int64_t>(gridDim.x) * kThreads;
   curandStatePhilox4_32_10_t state;
   curand_init(seed, static_cast<unsigned long long>(thread), 0, &state);
-  for (int64_t first = thread; first < (n + threads * kUnroll - 1) / (threads * kUnroll) * threads * kUnroll; first += threads * kUnroll) {
+  for (int64_t first = thread; first < (n + threads * kUnroll - 1) / (threads * kUnroll) * threads * kUnroll;
+       first += threads * kUnroll) {
     const float4 normal = curand_normal4(&state);
     const float values[kUnroll] = {normal.x, normal.y, normal.z, normal.w};
     for (int i = 0; i < kUnroll; ++i)

@@ -1,7 +1,9 @@
-// LayerNorm and RMSNorm over the last dimension, with what follows them fused in: weight and bias, or shift and scale of a batch.
+// LayerNorm and RMSNorm over the last dimension, with what follows them fused in: weight and bias, or shift and scale of a
+// batch.
 //   y = (x − mean)·rsqrt(var + eps)·weight + bias,  y·(1 + scale) + shift
 // One group of threads for each row, the row in registers: it is read once and written once, so memory is the limit.
 #include "cuda/norm.h"
+
 #include "cuda/rows.cuh"
 #include "fude/error.h"
 
@@ -12,8 +14,8 @@ namespace {
 constexpr int kThreads = 256;
 
 struct Affine {
-  const float *weight, *bias;    // [width] or none
-  const float *scale, *shift;    // [batches, width] or none
+  const float *weight, *bias;      // [width] or none
+  const float *scale, *shift;      // [batches, width] or none
   int64_t stride, rows_per_batch;  // of scale and shift
   float eps;
   bool centred;  // LayerNorm; otherwise RMSNorm
@@ -50,7 +52,8 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(Rows<Out> out, Rows<In> 
   for (int i = 0; i < vectors; ++i) {
     const int64_t at = (i * group + lane) * 8;
     if (inside && at < x.width) load(v[i], from + at);
-    else for (float& value : v[i]) value = 0;
+    else
+      for (float& value : v[i]) value = 0;
     for (float value : v[i]) sum += value;
   }
   const float width = static_cast<float>(x.width);
@@ -117,7 +120,8 @@ void launch(cudaStream_t stream, const Tensor& out, const Tensor& x, const Affin
   else if (vectors && from.width <= 512) norm_kernel<Out, In, 32, 2><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
   else if (vectors && from.width <= 1536) norm_kernel<Out, In, 32, 6><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
   else if (vectors && from.width <= 2560) norm_kernel<Out, In, 32, 10><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
-  else if (vectors && from.width <= 4096) norm_kernel<Out, In, kThreads, 2><<<blocks(kThreads), kThreads, 0, stream>>>(to, from, affine);
+  else if (vectors && from.width <= 4096)
+    norm_kernel<Out, In, kThreads, 2><<<blocks(kThreads), kThreads, 0, stream>>>(to, from, affine);
   else any_norm_kernel<Out, In><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
   check(cudaGetLastError(), "normalising");
 }
@@ -126,29 +130,52 @@ void norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Affine&
   with_type(out.dtype, [&](auto o) {
     using Out = decltype(o);
     if (x.dtype == DType::f32) launch<Out, float>(stream, out, x, affine);
-    else with_type(x.dtype, [&](auto i) {
-      using In = decltype(i);
-      if constexpr (std::is_same_v<In, Out> || std::is_same_v<Out, float>) launch<Out, In>(stream, out, x, affine);
-      else throw Error(Code::device, "a norm from one narrow type to another is not there");
-    });
+    else
+      with_type(x.dtype, [&](auto i) {
+        using In = decltype(i);
+        if constexpr (std::is_same_v<In, Out> || std::is_same_v<Out, float>) launch<Out, In>(stream, out, x, affine);
+        else throw Error(Code::device, "a norm from one narrow type to another is not there");
+      });
   });
 }
 
 }  // namespace
 
 void layer_norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, float eps) {
-  norm(stream, out, x, {.weight = w.weight.as<float>(), .bias = w.bias.as<float>(), .scale = nullptr, .shift = nullptr, .stride = 0,
-                        .rows_per_batch = 1, .eps = eps, .centred = true});
+  norm(stream, out, x,
+       {.weight = w.weight.as<float>(),
+        .bias = w.bias.as<float>(),
+        .scale = nullptr,
+        .shift = nullptr,
+        .stride = 0,
+        .rows_per_batch = 1,
+        .eps = eps,
+        .centred = true});
 }
 
 void rms_norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
-  norm(stream, out, x, {.weight = weight.as<float>(), .bias = nullptr, .scale = nullptr, .shift = nullptr, .stride = 0,
-                        .rows_per_batch = 1, .eps = eps, .centred = false});
+  norm(stream, out, x,
+       {.weight = weight.as<float>(),
+        .bias = nullptr,
+        .scale = nullptr,
+        .shift = nullptr,
+        .stride = 0,
+        .rows_per_batch = 1,
+        .eps = eps,
+        .centred = false});
 }
 
-void norm_modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
-  norm(stream, out, x, {.weight = nullptr, .bias = nullptr, .scale = scale.as<float>(), .shift = shift.as<float>(),
-                        .stride = scale.stride[0], .rows_per_batch = x.dim(1), .eps = eps, .centred = true});
+void norm_modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale,
+                   float eps) {
+  norm(stream, out, x,
+       {.weight = nullptr,
+        .bias = nullptr,
+        .scale = scale.as<float>(),
+        .shift = shift.as<float>(),
+        .stride = scale.stride[0],
+        .rows_per_batch = x.dim(1),
+        .eps = eps,
+        .centred = true});
 }
 
 }  // namespace fude::cuda

@@ -1,8 +1,9 @@
 // out = A·Bᵀ on tensor cores: the machinery of linears and convolutions for cards from sm_75 on.
 //
-// A block owns kM×kN sums and walks along k in steps of kK: 16-byte asynchronous copies run kStages − 1 steps ahead into a ring of
-// shared memory, a warp takes its fragments from there with ldmatrix and keeps its sums in registers. The 16-byte chunks of a row are
-// permuted so that eight neighbouring rows fill all 32 banks. Limit: the tensor cores, if the tile is large enough for the L2.
+// A block owns kM×kN sums and walks along k in steps of kK: 16-byte asynchronous copies run kStages − 1 steps ahead into a ring
+// of shared memory, a warp takes its fragments from there with ldmatrix and keeps its sums in registers. The 16-byte chunks of
+// a row are permuted so that eight neighbouring rows fill all 32 banks. Limit: the tensor cores, if the tile is large enough
+// for the L2.
 #pragma once
 
 #include "cuda/kernels.h"
@@ -22,13 +23,15 @@ struct ProductTile {
   static constexpr int kBlocks = kBlocks_;  // at least so many on one multiprocessor
   static constexpr int kThreads = 32 * kWarpsM * kWarpsN;
   static constexpr int kWarpM = kM / kWarpsM, kWarpN = kN / kWarpsN;
-  static constexpr int kChunks = kK / 8;                   // 16-byte chunks in a row of a step
-  static constexpr int kStep = kThreads / kChunks;         // rows that all threads bring at once
+  static constexpr int kChunks = kK / 8;            // 16-byte chunks in a row of a step
+  static constexpr int kStep = kThreads / kChunks;  // rows that all threads bring at once
   static constexpr int kRowsA = kM / kStep, kRowsB = kN / kStep;
   static constexpr int kStageElements = (kM + kN) * kK;
-  static constexpr int kStagingColumns = kWarpN + 8;       // 8: so that rows of sums start in different banks
+  static constexpr int kStagingColumns = kWarpN + 8;  // 8: so that rows of sums start in different banks
 
-  static constexpr int shared_bytes(int capability) { return (capability >= 80 ? kStages : kSynchronousStages) * kStageElements * 2; }
+  static constexpr int shared_bytes(int capability) {
+    return (capability >= 80 ? kStages : kSynchronousStages) * kStageElements * 2;
+  }
 
   static_assert(kK == 32 || kK == 64);
   static_assert(kStep % 8 == 0 && kM % kStep == 0 && kN % kStep == 0 && kWarpM % 16 == 0 && kWarpN % 16 == 0);
@@ -91,7 +94,8 @@ struct WarpSums {
         multiply_add<T>(sum[i][j], a[which][i], b[which][j / 2][j % 2 * 2], b[which][j / 2][j % 2 * 2 + 1]);
   }
 
-  // Hands the sums to `out`, eight neighbouring columns at a time: 16 rows after the other through this warp's part of shared memory.
+  // Hands the sums to `out`, eight neighbouring columns at a time: 16 rows after the other through this warp's part of shared
+  // memory.
   __device__ void finish(const Output& out, float* staging, int part, int m, int n) {
     constexpr int kLanes = Tile::kWarpN / 8, kPitch = Tile::kStagingColumns;
     const int lane = threadIdx.x % 32;
@@ -135,17 +139,20 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 #endif
   extern __shared__ __align__(128) unsigned char memory[];
   T* const ring = reinterpret_cast<T*>(memory);
-  const int thread = threadIdx.x, lane = thread % 32, warp_m = thread / 32 % Tile::kWarpsM, warp_n = thread / 32 / Tile::kWarpsM;
+  const int thread = threadIdx.x, lane = thread % 32, warp_m = thread / 32 % Tile::kWarpsM,
+            warp_n = thread / 32 / Tile::kWarpsM;
 
   int which = 0;
   while (kMost > 1 && blockIdx.x >= problems.end[which]) ++which;
   const Problem<T, typename A::Params>& problem = problems.list[which];
   const Output& out = problem.out;
-  const int tiles_m = tiles_along(out.rows, Tile::kM), tiles_n = tiles_along(out.columns, Tile::kN);
+  const int tiles_m = tiles_along(out.rows, Tile::kM);
+  const int tiles_n = tiles_along(out.columns, Tile::kN);
   const int block = blockIdx.x - (which > 0 ? problems.end[which - 1] : 0), part = block / (tiles_m * tiles_n);
   int tile_m, tile_n;
   tile_position<Tile>(block - part * tiles_m * tiles_n, tiles_m, tiles_n, &tile_m, &tile_n);
-  const int all_steps = tiles_along(problem.b.k, Tile::kK), first_step = part * all_steps / problem.parts;
+  const int all_steps = tiles_along(problem.b.k, Tile::kK);
+  const int first_step = part * all_steps / problem.parts;
   const int steps = (part + 1) * all_steps / problem.parts - first_step;
 
   const int row = thread / Tile::kChunks, chunk = thread % Tile::kChunks, first_k = first_step * Tile::kK + chunk * 8;
@@ -169,8 +176,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   };
 
   const int a_at = swizzled<Tile::kChunks>(warp_m * Tile::kWarpM + lane % 16, lane / 16);
-  const int b_at = Tile::kM * Tile::kK +
-                   swizzled<Tile::kChunks>(warp_n * Tile::kWarpN + lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  const int b_at =
+      Tile::kM * Tile::kK + swizzled<Tile::kChunks>(warp_n * Tile::kWarpN + lane % 8 + lane / 16 * 8, lane / 8 % 2);
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) bring();
   wait_copies<kStages - 2>();

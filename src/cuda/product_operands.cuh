@@ -1,6 +1,6 @@
-// Where a product's operands come from. An operand is a matrix with neighbouring k, real (MatrixRows) or imagined (ConvPixels: row m
-// is an output pixel, k runs over (ky, kx, channel) of what it sees). Each thread brings the 16 bytes at one k of kRows rows per step:
-// address(i) is where they lie, valid(i) whether they exist (zeros otherwise), advance(n) goes on by n along k.
+// Where a product's operands come from. An operand is a matrix with neighbouring k, real (MatrixRows) or imagined (ConvPixels:
+// row m is an output pixel, k runs over (ky, kx, channel) of what it sees). Each thread brings the 16 bytes at one k of kRows
+// rows per step: address(i) is where they lie, valid(i) whether they exist (zeros otherwise), advance(n) goes on by n along k.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,10 @@ struct MatrixOperand {
 
 template <class T>
 struct ConvOperand {
-  const T* data;                           // [n, height, width, channels]
-  int height, width, channels;             // channels a multiple of 16 bytes
+  const T* data;                             // [n, height, width, channels]
+  int height, width, channels;               // channels a multiple of 16 bytes
   int rows, out_top, out_height, out_width;  // rows: output pixels of all pictures; of each, out_height rows from out_top on
-  int kernel, stride, above, left;         // kernel: 2 or 3; above, left: padding
+  int kernel, stride, above, left;           // kernel: 2 or 3; above, left: padding
 };
 
 // Rows beyond the last repeat it: what is made of them is never stored.
@@ -33,7 +33,8 @@ class MatrixRows {
   __device__ MatrixRows(const Params& p, int row, int step, int k) : data_(p.data + k), left_(p.k - k) {
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      const int m = min(row + i * step, p.rows - 1), batch = m / p.batch_rows;
+      const int m = min(row + i * step, p.rows - 1);
+      const int batch = m / p.batch_rows;
       offset_[i] = static_cast<uint32_t>((batch * p.batch_stride + (m - batch * p.batch_rows) * p.row_stride) / kChunk);
     }
   }

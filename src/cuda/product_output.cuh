@@ -27,7 +27,9 @@ __device__ void activate(Activation activation, float (&v)[kCount]) {
 template <int kCount, class E>
 __device__ void load_elements(const E* from, int count, bool vectors, float (&v)[kCount]) {
   constexpr int kVector = 16 / sizeof(E) < kCount ? 16 / sizeof(E) : kCount;
-  struct alignas(kVector * sizeof(E)) Vector { E e[kVector]; };
+  struct alignas(kVector * sizeof(E)) Vector {
+    E e[kVector];
+  };
   if (vectors) {
 #pragma unroll
     for (int i = 0; i < kCount; i += kVector) {
@@ -44,7 +46,9 @@ __device__ void load_elements(const E* from, int count, bool vectors, float (&v)
 template <int kCount, class E>
 __device__ void store_elements(E* to, int count, bool vectors, const float (&v)[kCount]) {
   constexpr int kVector = 16 / sizeof(E) < kCount ? 16 / sizeof(E) : kCount;
-  struct alignas(kVector * sizeof(E)) Vector { E e[kVector]; };
+  struct alignas(kVector * sizeof(E)) Vector {
+    E e[kVector];
+  };
   if (vectors) {
 #pragma unroll
     for (int i = 0; i < kCount; i += kVector) {
@@ -75,8 +79,8 @@ struct Output {
 
   static constexpr int kHeadDim = 64;
 
-  // The sums v of columns n … n + kCount − 1 of row m; those outside are dropped. kLanes neighbouring lanes have neighbouring columns
-  // of one row, and all lanes of a warp come here together if they hold whole heads.
+  // The sums v of columns n … n + kCount − 1 of row m; those outside are dropped. kLanes neighbouring lanes have neighbouring
+  // columns of one row, and all lanes of a warp come here together if they hold whole heads.
   template <class T, int kLanes, int kCount>
   __device__ void finish(int part, int m, int n, float (&v)[kCount]) const {
     const int batch = m / batch_rows, count = columns - n;

@@ -1,8 +1,8 @@
-// out = A·Bᵀ without tensor cores, multiplied and summed in f32: products in f32, and every shape and alignment that 16-byte copies
-// cannot take.
+// out = A·Bᵀ without tensor cores, multiplied and summed in f32: products in f32, and every shape and alignment that 16-byte
+// copies cannot take.
 //
-// A block of 256 threads owns 128×128 sums, 8×8 a thread, and walks along k in steps of 16; the next step's elements wait in registers
-// while this one's lie in shared memory, k by k. Limit: f32 arithmetic.
+// A block of 256 threads owns 128×128 sums, 8×8 a thread, and walks along k in steps of 16; the next step's elements wait in
+// registers while this one's lie in shared memory, k by k. Limit: f32 arithmetic.
 #pragma once
 
 #include "cuda/kernels.h"
@@ -12,7 +12,8 @@
 namespace fude::cuda {
 
 constexpr int kSimtTile = 128, kSimtK = 16, kSimtThreads = 256;
-constexpr int kSimtStep = kSimtThreads / (kSimtK / 4), kSimtRows = kSimtTile / kSimtStep;  // rows brought at once, by each thread
+constexpr int kSimtStep = kSimtThreads / (kSimtK / 4),
+              kSimtRows = kSimtTile / kSimtStep;  // rows brought at once, by each thread
 
 // Rows of any type, stride and alignment, four elements at a time.
 template <class T>
@@ -23,7 +24,8 @@ class AnyRows {
   __device__ AnyRows(const Params& p, int row, int step, int k) : data_(p.data + k), left_(p.k - k) {
 #pragma unroll
     for (int i = 0; i < kSimtRows; ++i) {
-      const int m = min(row + i * step, p.rows - 1), batch = m / p.batch_rows;
+      const int m = min(row + i * step, p.rows - 1);
+      const int batch = m / p.batch_rows;
       offset_[i] = batch * p.batch_stride + (m - batch * p.batch_rows) * p.row_stride;
     }
   }
@@ -121,7 +123,8 @@ __global__ void __launch_bounds__(kSimtThreads)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float v[4] = {sum[i][half * 4], sum[i][half * 4 + 1], sum[i][half * 4 + 2], sum[i][half * 4 + 3]};
-      out.finish<T, 1>(0, first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4, v);
+      out.finish<T, 1>(0, first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4,
+                       v);
     }
 }
 

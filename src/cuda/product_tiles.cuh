@@ -25,8 +25,8 @@ int blocks_at_once(const Card& card) {
   return std::min(Tile::kBlocks, (card.shared_bytes + kReserved) / (Tile::shared_bytes(card.capability) + kReserved));
 }
 
-// Time of products side by side, in sums of one multiprocessor at full speed. `rate` is the tile's part of that speed if as many
-// blocks share a multiprocessor as it holds; `alone` if one has it for itself.
+// Time of products side by side, in sums of one multiprocessor at full speed. `rate` is the tile's part of that speed if as
+// many blocks share a multiprocessor as it holds; `alone` if one has it for itself.
 template <class Tile>
 double cost(const Card& card, const ProductSize* sizes, int count, double rate, double alone) {
   int64_t tiles = 0;
@@ -46,9 +46,11 @@ double cost(const Card& card, const ProductSize* sizes, int count, double rate, 
 // Calls f with a value of the tile's type. `heads`: each warp must hold whole heads of 64 columns.
 template <class F>
 void with_tile(const Card& card, const ProductSize* sizes, int count, bool heads, F&& f) {
-  const double wide = cost<WideTile>(card, sizes, count, 1.0, 1.0), square = cost<SquareTile>(card, sizes, count, 0.95, 0.75);
+  const double wide = cost<WideTile>(card, sizes, count, 1.0, 1.0);
+  const double square = cost<SquareTile>(card, sizes, count, 0.95, 0.75);
   const double flat = cost<FlatTile>(card, sizes, count, 0.75, 0.55);
-  const double small = cost<SmallTile>(card, sizes, count, 0.6, 0.4), narrow = cost<NarrowTile>(card, sizes, count, 0.3, 0.3);
+  const double small = cost<SmallTile>(card, sizes, count, 0.6, 0.4);
+  const double narrow = cost<NarrowTile>(card, sizes, count, 0.3, 0.3);
   const double best = heads ? std::min({wide, square, flat}) : std::min({wide, square, flat, small, narrow});
   if (best == wide) f(WideTile{});
   else if (best == square) f(SquareTile{});

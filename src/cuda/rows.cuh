@@ -12,7 +12,7 @@ template <class T>
 struct Rows {
   T* data;
   int64_t count, width;
-  int64_t inner, middle;                           // rows of the last but one dimension, and of the one before it
+  int64_t inner, middle;                              // rows of the last but one dimension, and of the one before it
   int64_t inner_stride, middle_stride, outer_stride;  // in elements
 
   __device__ T* operator[](int64_t row) const {
@@ -45,7 +45,9 @@ inline bool rows_aligned(const Tensor& t, int64_t bytes) {
 // n neighbouring elements as f32.
 template <int n, class T>
 __device__ void load(float (&out)[n], const T* from) {
-  struct alignas(sizeof(T) * n) Vector { T values[n]; };
+  struct alignas(sizeof(T) * n) Vector {
+    T values[n];
+  };
   const Vector v = *reinterpret_cast<const Vector*>(from);
 #pragma unroll
   for (int i = 0; i < n; ++i) out[i] = to_float(v.values[i]);
@@ -53,7 +55,9 @@ __device__ void load(float (&out)[n], const T* from) {
 
 template <int n, class T>
 __device__ void store(T* to, const float (&in)[n]) {
-  struct alignas(sizeof(T) * n) Vector { T values[n]; };
+  struct alignas(sizeof(T) * n) Vector {
+    T values[n];
+  };
   Vector v;
 #pragma unroll
   for (int i = 0; i < n; ++i) v.values[i] = from_float<T>(in[i]);

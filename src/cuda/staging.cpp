@@ -62,7 +62,8 @@ void Staging::work(int device, int64_t thread) {
     wake_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
     if (stop_) return;
     const std::shared_ptr<Job> job = jobs_.front();
-    const int64_t begin = job->next_, end = std::min(begin + job->rows_at_once_, job->rows_);
+    const int64_t begin = job->next_;
+    const int64_t end = std::min(begin + job->rows_at_once_, job->rows_);
     job->next_ = end;
     if (end == job->rows_) jobs_.pop_front();
     const bool skip = bool(job->error_);
@@ -94,7 +95,8 @@ void Staging::read_piece(const Job& job, int64_t begin, int64_t end, int64_t thr
     check(cudaEventSynchronize(copied_[piece]), "copying weights to it");
     if (long_row.empty()) job.fill_(begin, end, host);
     else std::copy_n(long_row.data() + at, n, host);
-    check(cudaMemcpyAsync(job.target_ + begin * job.row_bytes_ + at, host, static_cast<size_t>(n), cudaMemcpyHostToDevice, stream_),
+    check(cudaMemcpyAsync(job.target_ + begin * job.row_bytes_ + at, host, static_cast<size_t>(n), cudaMemcpyHostToDevice,
+                          stream_),
           "copying weights to it");
     check(cudaEventRecord(copied_[piece], stream_), "copying weights to it");
   }

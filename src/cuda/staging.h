@@ -1,5 +1,5 @@
-// Weights on their way from files to the card: threads read pieces into pinned memory, the card copies them from there. All of it goes
-// on by itself while the card works.
+// Weights on their way from files to the card: threads read pieces into pinned memory, the card copies them from there. All of
+// it goes on by itself while the card works.
 #pragma once
 
 #include <cuda_runtime_api.h>

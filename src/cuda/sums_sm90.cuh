@@ -1,5 +1,5 @@
-// What Hopper's kernels do with the sums of a warpgroup's products. A thread's sums c[4·j + 2·h + e] belong to row 8·h and column
-// 8·j + 2·(lane%4) + e, counted from its first row, 16·warp + lane/4, and the tile's first column.
+// What Hopper's kernels do with the sums of a warpgroup's products. A thread's sums c[4·j + 2·h + e] belong to row 8·h and
+// column 8·j + 2·(lane%4) + e, counted from its first row, 16·warp + lane/4, and the tile's first column.
 #pragma once
 
 #include "cuda/hopper.cuh"
@@ -32,8 +32,8 @@ __device__ inline uint32_t pack(float x, float y) {
   }
 }
 
-// f(j, values) for each of a thread's pairs of columns of a row of `columns` f32. `count` of them exist, a multiple of 8; what lies past
-// them is 0.
+// f(j, values) for each of a thread's pairs of columns of a row of `columns` f32. `count` of them exist, a multiple of 8; what
+// lies past them is 0.
 template <int columns, class F>
 __device__ inline void for_pairs(const float* row, int count, F&& f) {
 #pragma unroll
@@ -61,8 +61,9 @@ __device__ inline void start_sums(float (&sums)[parts][size], const float* bias,
   for (int part = 0; part < parts; part++) settle(sums[part]);
 }
 
-// Stores the thread's rows, which lie `eight_rows` apart, or adds them to what is there. `rows` and `columns` exist from the thread's
-// first row and the tile's first column on. Four lanes exchange their pairs so that each holds eight neighbouring columns: 16-byte accesses, 64 bytes of a row together.
+// Stores the thread's rows, which lie `eight_rows` apart, or adds them to what is there. `rows` and `columns` exist from the
+// thread's first row and the tile's first column on. Four lanes exchange their pairs so that each holds eight neighbouring
+// columns: 16-byte accesses, 64 bytes of a row together.
 template <bool accumulate, class T, int size>
 __device__ inline void store_narrow(const float (&c)[size], T* out, int64_t eight_rows, int rows, int columns) {
   const int first_column = 8 * (threadIdx.x % 4);

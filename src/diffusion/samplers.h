@@ -10,14 +10,14 @@
 namespace fude {
 
 struct Sampler {
-  std::string name;        // of the command line
-  std::string a1111_name;  // of the PNG's parameters text
+  std::string name;                      // of the command line
+  std::string a1111_name;                // of the PNG's parameters text
   std::vector<std::string> other_names;  // that programs give it: ComfyUI, diffusers, k-diffusion
   // Moves latents (f32, in place) to the next sigma, given the guided velocity; dt f32 [1], the difference of the sigmas.
   void (*step)(Backend& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt);
 };
 
-const std::vector<Sampler>& samplers();        // the first is the default
+const std::vector<Sampler>& samplers();  // the first is the default
 // By any of its names, however it is written; nullptr when there is none.
 const Sampler* find_sampler(std::string_view name);
 

@@ -1,4 +1,5 @@
-// The flow-matching schedule of SD3 (Esser et al. 2024, section 5.3.2; diffusers' FlowMatchEulerDiscreteScheduler, static shift).
+// The flow-matching schedule of SD3 (Esser et al. 2024, section 5.3.2; diffusers' FlowMatchEulerDiscreteScheduler, static
+// shift).
 #pragma once
 
 #include <cstdint>

@@ -11,13 +11,14 @@ namespace fude {
 
 namespace {
 
-constexpr double kTooSlow = 3;  // times what was predicted: no machine is mispredicted so much
+constexpr double kTooSlow = 3;       // times what was predicted: no machine is mispredicted so much
 constexpr double kWorthTelling = 1;  // seconds of a request
 
 bool on_card(const Plan& plan) { return plan.budget.device > 0; }
 
 const ComponentPlan* find(const Plan& plan, std::string_view name) {
-  const auto found = std::find_if(plan.components.begin(), plan.components.end(), [&](const ComponentPlan& each) { return each.name == name; });
+  const auto found = std::find_if(plan.components.begin(), plan.components.end(),
+                                  [&](const ComponentPlan& each) { return each.name == name; });
   return found == plan.components.end() ? nullptr : &*found;
 }
 
@@ -31,7 +32,8 @@ std::string printed(const char* format, Values... values) {
 constexpr int64_t kMiB = int64_t{1} << 20, kGiB = int64_t{1} << 30;
 
 std::string text_of(int64_t bytes) {
-  return bytes < kGiB ? printed("%.0f MiB", static_cast<double>(bytes) / kMiB) : printed("%.1f GiB", static_cast<double>(bytes) / kGiB);
+  return bytes < kGiB ? printed("%.0f MiB", static_cast<double>(bytes) / kMiB)
+                      : printed("%.1f GiB", static_cast<double>(bytes) / kGiB);
 }
 
 // How the transformer would stay.
@@ -47,16 +49,19 @@ std::string remedy(bool card, bool has_budget, int64_t all_blocks, int64_t total
 std::string round_budget(int64_t bytes) {
   bytes += 16 * kMiB;
   const auto rounded = [&](int64_t unit) { return (bytes + unit - 1) / unit * unit; };
-  return bytes <= kGiB - 16 * kMiB ? std::to_string(rounded(16 * kMiB) / kMiB) + 'M' : printed("%gG", static_cast<double>(rounded(kGiB / 4)) / kGiB);
+  return bytes <= kGiB - 16 * kMiB ? std::to_string(rounded(16 * kMiB) / kMiB) + 'M'
+                                   : printed("%gG", static_cast<double>(rounded(kGiB / 4)) / kGiB);
 }
 
 std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total) {
   const bool card = on_card(plan);
   std::vector<std::string> advice;
   if (const ComponentPlan* transformer = find(plan, "transformer"); transformer && plan.streamed_per_step > 0)
-    advice.push_back(std::to_string(transformer->resident_parts) + " of the transformer's " + std::to_string(transformer->parts) + " parts stay " +
-                     (card ? "on the card, the others travel there at each step (" : "in memory, the others are read at each step (") +
-                     text_of(plan.streamed_per_step) + ')' + remedy(card, (card ? options.vram : options.ram) > 0, all_blocks, total) + '.');
+    advice.push_back(
+        std::to_string(transformer->resident_parts) + " of the transformer's " + std::to_string(transformer->parts) +
+        " parts stay " +
+        (card ? "on the card, the others travel there at each step (" : "in memory, the others are read at each step (") +
+        text_of(plan.streamed_per_step) + ')' + remedy(card, (card ? options.vram : options.ram) > 0, all_blocks, total) + '.');
   if (const ComponentPlan* vae = find(plan, "vae"); vae && vae->resident_parts == 0 && plan.request.count > 1)
     advice.push_back("The decoder's weights are read again for each picture.");
   if (plan.decode_through_host)
@@ -91,21 +96,28 @@ std::vector<std::string> remarks_on(const Request& request, const Checkpoint& ch
 std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds) {
   const Request& request = plan.request;
   if (seconds.empty() || plan.predicted.denoise <= 0) return {};
-  // All of denoising belongs to these steps: with a draft, or much that comes before the loop, that is too much for one and never too little.
+  // All of denoising belongs to these steps: with a draft, or much that comes before the loop, that is too much for one and
+  // never too little.
   const int64_t steps = *request.steps - (request.draft ? first_step(*request.steps, request.draft->strength) : 0);
   const auto all_steps = static_cast<double>(steps * ((request.count + batch - 1) / batch));
-  const double predicted = plan.predicted.denoise / all_steps, taken = quantile(std::move(seconds), 0.5);
+  const double predicted = plan.predicted.denoise / all_steps;
+  const double taken = quantile(std::move(seconds), 0.5);
   if (taken < kTooSlow * predicted || (taken - predicted) * all_steps < kWorthTelling) return {};
 
   std::string text = "steps took " + printed("%.3g s", taken) + " instead of " + printed("%.3g s", predicted) + ". ";
   const ComponentPlan* transformer = find(plan, "transformer");
   const bool reads_files = transformer && plan.streamed_per_step > transformer->in_host_memory;
   if (on_card(plan))
-    text += "The driver may have moved the card's memory to the computer's, or another program uses the card. Close other programs, or "
-            "allow less with --vram; on Windows set \"CUDA - Sysmem Fallback Policy\" to \"Prefer No Sysmem Fallback\" in NVIDIA's control panel.";
+    text +=
+        "The driver may have moved the card's memory to the computer's, or another program uses the card. Close other "
+        "programs, or "
+        "allow less with --vram; on Windows set \"CUDA - Sysmem Fallback Policy\" to \"Prefer No Sysmem Fallback\" in NVIDIA's "
+        "control panel.";
   else
-    text += "Another program may use the processor, or the system may have moved memory to the disk. Close other programs, or allow less "
-            "with --ram.";
+    text +=
+        "Another program may use the processor, or the system may have moved memory to the disk. Close other programs, or "
+        "allow less "
+        "with --ram.";
   if (reads_files) text += " Or the disk is slow: weights are read from it at each step.";
   return text + " If the machine has changed since fude measured it, delete " + shown(options.calibration) + '.';
 }

@@ -49,12 +49,15 @@ BenchRequest bench_request(Engine& engine, const Request& request, const Request
   std::vector<Result> results;
   Request again = request;
   again.prompt += " in winter";  // what was encoded once is kept
-  for (const auto& [name, asked] : {std::pair{"request, first: ", &request}, std::pair{"request, again: ", &std::as_const(again)}}) {
+  for (const auto& [name, asked] :
+       {std::pair{"request, first: ", &request}, std::pair{"request, again: ", &std::as_const(again)}}) {
     Callbacks inner;
     inner.stop = callbacks.stop;
     inner.progress = [&, what = name](const Progress& now) {  // Clang before 16 captures no structured binding
       if (!callbacks.progress) return;
-      callbacks.progress({what + std::string(name_of(now.stage)) + ' ' + std::to_string(now.step) + '/' + std::to_string(now.steps), done, of});
+      callbacks.progress(
+          {what + std::string(name_of(now.stage)) + ' ' + std::to_string(now.step) + '/' + std::to_string(now.steps), done,
+           of});
     };
     results.push_back(engine.generate(*asked, inner));
     ++done;
@@ -80,9 +83,11 @@ BenchRequest bench_request(Engine& engine, const Request& request, const Request
 
 }  // namespace
 
-BenchReport bench(const ModelFiles& files, const EngineOptions& options, const BenchOptions& asked, const BenchCallbacks& callbacks) {
+BenchReport bench(const ModelFiles& files, const EngineOptions& options, const BenchOptions& asked,
+                  const BenchCallbacks& callbacks) {
   BenchReport report{.width = kUsualSide, .height = kUsualSide};
-  for (const auto& [side, given, target] : {std::tuple{"width", asked.width, &report.width}, std::tuple{"height", asked.height, &report.height}}) {
+  for (const auto& [side, given, target] :
+       {std::tuple{"width", asked.width, &report.width}, std::tuple{"height", asked.height, &report.height}}) {
     if (given == 0) continue;
     check_side(side, given);
     *target = given;
@@ -108,10 +113,11 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options, const B
     report.device = device_info(backend->name(), options.threads);
     report.dtype = name_of(dtype);
     if (engine) work = count_work(*backend, files, request);
-    OpsReport ops = bench_ops(*backend, report.width, report.height, [&](const std::string& name, int64_t done, int64_t ops_of) {
-      of = ops_of + requests;
-      if (callbacks.progress) callbacks.progress({name, done, of});
-    });
+    OpsReport ops =
+        bench_ops(*backend, report.width, report.height, [&](const std::string& name, int64_t done, int64_t ops_of) {
+          of = ops_of + requests;
+          if (callbacks.progress) callbacks.progress({name, done, of});
+        });
     report.peaks = ops.peaks;
     report.ops = std::move(ops.ops);
   }

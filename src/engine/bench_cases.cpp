@@ -41,7 +41,8 @@ BenchCase limited_by_memory(std::string name, std::string shape, int64_t bytes,
 Call norms(const BenchInputs& make, int64_t tokens, int64_t copies) {
   Backend& op = make.op;
   const Tensor x = make.tensor({copies * kBatch, tokens, kWidth});
-  const Tensor shift = make.tensor({kBatch, kWidth}, DType::f32), scale = make.tensor({kBatch, kWidth}, DType::f32);
+  const Tensor shift = make.tensor({kBatch, kWidth}, DType::f32);
+  const Tensor scale = make.tensor({kBatch, kWidth}, DType::f32);
   return [=, &op](int64_t i) { op.norm_modulate(x.batch(i * kBatch, (i + 1) * kBatch), shift, scale, kEps); };
 }
 
@@ -51,8 +52,11 @@ enum class Fused { none, head_norms, gelu, gate };
 BenchCase linear(const std::string& name, int64_t rows, int64_t out, int64_t in, Fused fused) {
   return {name, times({kBatch * rows, out, in}), 0, 1, [=](const BenchInputs& make) -> Call {
             Backend& op = make.op;
-            LinearCall call{.out = make.tensor({kBatch, rows, out}), .x = make.tensor({kBatch, rows, in}), .w = make.linear(out, in),
-                            .options = {}, .gate = {}};
+            LinearCall call{.out = make.tensor({kBatch, rows, out}),
+                            .x = make.tensor({kBatch, rows, in}),
+                            .w = make.linear(out, in),
+                            .options = {},
+                            .gate = {}};
             if (fused == Fused::gelu) call.options.activation = Activation::gelu_tanh;
             if (fused == Fused::head_norms) call.options.norms = {make.vector(kHeadDim), make.vector(kHeadDim), kEps};
             if (fused == Fused::gate) {
@@ -65,7 +69,8 @@ BenchCase linear(const std::string& name, int64_t rows, int64_t out, int64_t in,
 
 BenchCase norm_modulate(int64_t tokens, DType dtype) {
   BenchCase once = norm(tokens, dtype);
-  return limited_by_memory(once.name, once.shape, once.bytes, [=](const BenchInputs& make, int64_t copies) { return norms(make, tokens, copies); });
+  return limited_by_memory(once.name, once.shape, once.bytes,
+                           [=](const BenchInputs& make, int64_t copies) { return norms(make, tokens, copies); });
 }
 
 BenchCase group_norm(int64_t height, int64_t width, int64_t channels, DType dtype) {
@@ -74,7 +79,9 @@ BenchCase group_norm(int64_t height, int64_t width, int64_t channels, DType dtyp
                              Backend& op = make.op;
                              const Tensor x = make.tensor({copies, height, width, channels});
                              const Norm norm{make.vector(channels), make.vector(channels)};
-                             return [=, &op](int64_t i) { op.group_norm(x.batch(i, i + 1), norm, kGroups, kEps, Activation::silu); };
+                             return [=, &op](int64_t i) {
+                               op.group_norm(x.batch(i, i + 1), norm, kGroups, kEps, Activation::silu);
+                             };
                            });
 }
 
@@ -94,7 +101,8 @@ BenchInputs::BenchInputs(Backend& backend) : op(backend), numbers_(kNumbers) {
 void BenchInputs::read(int64_t begin, int64_t end, DType as, void* out) const {
   auto* next = static_cast<char*>(out);
   while (begin < end) {
-    const int64_t first = begin % kNumbers, n = std::min(end - begin, kNumbers - first);
+    const int64_t first = begin % kNumbers;
+    const int64_t n = std::min(end - begin, kNumbers - first);
     from_f32(as, numbers_.data() + first, next, n);
     next += n * size_of(as);
     begin += n;
@@ -112,7 +120,8 @@ Tensor BenchInputs::tensor(std::initializer_list<int64_t> shape, DType dtype) co
 Weight BenchInputs::weight(const WeightShape& shape) const {
   void* memory = op.arena().allocate(op.packed_bytes(shape, op.dtype()));
   if (op.measuring()) return {memory, op.dtype(), shape};
-  const float scale = 1 / std::sqrt(static_cast<float>(shape.row()));  // results stay where activations' exponentials are ordinary
+  const float scale =
+      1 / std::sqrt(static_cast<float>(shape.row()));  // results stay where activations' exponentials are ordinary
   const ReadRows rows = [&](int64_t begin, int64_t end, DType as, void* out) {
     std::vector<float> values(static_cast<size_t>((end - begin) * shape.row()));
     read(begin * shape.row(), end * shape.row(), DType::f32, values.data());
@@ -172,8 +181,11 @@ BenchCase attention(const std::string& name, int64_t batch, int64_t heads, int64
             Backend& op = make.op;
             const int64_t d = heads * head_dim;
             const Tensor qkv = make.tensor({batch, tokens, 3 * d});
-            const AttentionOptions options{.heads = heads, .scale = 1 / std::sqrt(static_cast<float>(head_dim)), .causal = false, .bias = {}};
-            return [=, &op](int64_t) { op.attention(qkv.columns(0, d), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options); };
+            const AttentionOptions options{
+                .heads = heads, .scale = 1 / std::sqrt(static_cast<float>(head_dim)), .causal = false, .bias = {}};
+            return [=, &op](int64_t) {
+              op.attention(qkv.columns(0, d), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options);
+            };
           }};
 }
 
@@ -195,10 +207,12 @@ BenchCase norm(int64_t tokens, DType dtype) {
 }
 
 BenchCase large_copy() {
-  constexpr int64_t kColumns = 1024, kRows = kPastCaches / (kColumns * size_of(DType::f32));
+  constexpr int64_t kColumns = 1024;
+  constexpr int64_t kRows = kPastCaches / (kColumns * size_of(DType::f32));
   return {"copy", times({kRows, kColumns}), 2 * kPastCaches, 1, [=](const BenchInputs& make) -> Call {
             Backend& op = make.op;
-            const Tensor x = make.tensor({kRows, kColumns}, DType::f32), out = op.empty({kRows, kColumns}, DType::f32);
+            const Tensor x = make.tensor({kRows, kColumns}, DType::f32);
+            const Tensor out = op.empty({kRows, kColumns}, DType::f32);
             return [=, &op](int64_t) { op.copy(out, x); };
           }};
 }

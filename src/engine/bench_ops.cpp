@@ -21,7 +21,8 @@ void measure_products(Stopwatch& stopwatch) {
 OpsReport bench_ops(Backend& op, int64_t width, int64_t height,
                     const std::function<void(const std::string& name, int64_t done, int64_t of)>& starts) {
   const std::vector<BenchCase> cases = bench_cases(width, height, op.dtype());
-  const int64_t peaks = op.on_host() ? 2 : 3, of = peaks + std::ssize(cases);
+  const int64_t peaks = op.on_host() ? 2 : 3;
+  const int64_t of = peaks + std::ssize(cases);
   int64_t done = 0;
   const auto next = [&](const std::string& name) { starts(name, done++, of); };
 

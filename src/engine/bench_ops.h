@@ -16,8 +16,8 @@ struct OpsReport {
   std::vector<Timing> ops;
 };
 
-// The shapes are those of SD3.5-medium with guidance, for a picture of this size. `starts` is called before each of them with its
-// name, how many are done and how many there are. Error{cancelled, out_of_memory}.
+// The shapes are those of SD3.5-medium with guidance, for a picture of this size. `starts` is called before each of them with
+// its name, how many are done and how many there are. Error{cancelled, out_of_memory}.
 OpsReport bench_ops(Backend& op, int64_t width, int64_t height,
                     const std::function<void(const std::string& name, int64_t done, int64_t of)>& starts);
 

@@ -24,10 +24,10 @@ constexpr int64_t kReadBytes = int64_t{128} << 20;
 constexpr double kDisturbed = 2;        // times what the rates foresee
 constexpr double kWorthKeeping = 0.02;  // what differs less from what was foreseen is not worth a file
 constexpr size_t kRemembered = 5;       // requests
-constexpr double kTooLong = 0.01;  // seconds of a call: what is larger would take several times as long
+constexpr double kTooLong = 0.01;       // seconds of a call: what is larger would take several times as long
 
-// Of cases at the points of a grid. Along both axes each is larger than the one before. What comes along x behind one that takes too
-// long is taken to be as fast, and so is what takes too much memory: as the one before, or in the row before.
+// Of cases at the points of a grid. Along both axes each is larger than the one before. What comes along x behind one that
+// takes too long is taken to be as fast, and so is what takes too much memory: as the one before, or in the row before.
 RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, std::vector<double> y,
                    const std::function<BenchCase(int64_t x, int64_t y)>& case_of) {
   RateTable table{std::move(x), std::move(y), {}};
@@ -55,8 +55,8 @@ double sustained_rate(Backend& op, int64_t room) {
   return timing.flops / timing.seconds;
 }
 
-// A card that has worked for a while clocks lower than one that was asked for a few milliseconds: by `kept` where it only multiplies,
-// by about half of that, on a scale of ratios, where a request's other operations let it rest in between.
+// A card that has worked for a while clocks lower than one that was asked for a few milliseconds: by `kept` where it only
+// multiplies, by about half of that, on a scale of ratios, where a request's other operations let it rest in between.
 void slow_down(Backend& op, Rates& rates, int64_t room) {
   const double kept = std::min(1.0, sustained_rate(op, room) / rates.products.at(8192, 1536));
   for (RateTable* table : {&rates.products, &rates.attention, &rates.convolutions})
@@ -87,21 +87,26 @@ Json json_from(const Rates& rates) {
 }
 
 bool are_positive(const std::vector<double>& values) {
-  return !values.empty() && std::all_of(values.begin(), values.end(), [](double value) { return value > 1e-30 && value < 1e30; });
+  return !values.empty() &&
+         std::all_of(values.begin(), values.end(), [](double value) { return value > 1e-30 && value < 1e30; });
 }
 
 bool is_factor(double value) { return value > 1e-3 && value < 1e3; }
-bool are_factors(const std::vector<double>& values) { return values.size() <= kRemembered && std::all_of(values.begin(), values.end(), is_factor); }
+bool are_factors(const std::vector<double>& values) {
+  return values.size() <= kRemembered && std::all_of(values.begin(), values.end(), is_factor);
+}
 
 bool are_sound(const RateTable& table) {
   const auto ascend = [](const std::vector<double>& points) {
     return are_positive(points) && std::adjacent_find(points.begin(), points.end(), std::greater_equal<>()) == points.end();
   };
-  return ascend(table.x) && ascend(table.y) && are_positive(table.rates) && table.rates.size() == table.x.size() * table.y.size();
+  return ascend(table.x) && ascend(table.y) && are_positive(table.rates) &&
+         table.rates.size() == table.x.size() * table.y.size();
 }
 
 RateTable table_from(const Json& json) {
-  return {json.at("x").get<std::vector<double>>(), json.at("y").get<std::vector<double>>(), json.at("rates").get<std::vector<double>>()};
+  return {json.at("x").get<std::vector<double>>(), json.at("y").get<std::vector<double>>(),
+          json.at("rates").get<std::vector<double>>()};
 }
 
 std::optional<Rates> rates_from(const Json& json) {
@@ -115,14 +120,15 @@ std::optional<Rates> rates_from(const Json& json) {
                     .load = json.at("load"),
                     .host = json.at("host"),
                     .taken = {taken("load"), taken("waiting"), taken("encode"), taken("denoise"), taken("decode")}};
-  const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) && are_sound(rates.passes) &&
-                     are_positive({rates.launch, rates.load}) && are_factors(rates.taken.load) && are_factors(rates.taken.waiting) &&
-                     are_factors(rates.taken.encode) && are_factors(rates.taken.denoise) && are_factors(rates.taken.decode) &&
-                     rates.upload >= 0 && (rates.upload == 0 || are_positive({rates.host}));
+  const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) &&
+                     are_sound(rates.passes) && are_positive({rates.launch, rates.load}) && are_factors(rates.taken.load) &&
+                     are_factors(rates.taken.waiting) && are_factors(rates.taken.encode) && are_factors(rates.taken.denoise) &&
+                     are_factors(rates.taken.decode) && rates.upload >= 0 && (rates.upload == 0 || are_positive({rates.host}));
   return sound ? std::optional(rates) : std::nullopt;
 }
 
-// Every machine's rates by its key, as this version of fude measured them; empty when the file is not there or holds anything else.
+// Every machine's rates by its key, as this version of fude measured them; empty when the file is not there or holds anything
+// else.
 Json read_machines(const std::string& file) {
   try {
     const std::vector<uint8_t> bytes = read_file(path_of(file), kLargestFile);
@@ -139,7 +145,8 @@ std::string key_of(const Backend& op, const DeviceInfo& device) {
 }
 
 std::string write_machines(const std::string& file, const Json& machines) {
-  const std::string text = Json{{"fude", version()}, {"machines", machines}}.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+  const std::string text =
+      Json{{"fude", version()}, {"machines", machines}}.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
   try {
     write_file(path_of(file), {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   } catch (const Error& error) {
@@ -167,7 +174,7 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
   const DType dtype = op.dtype();
   op.predict(nullptr);
   if (!op.on_host()) sustained_rate(op, room);  // a card that idled takes a while to clock up
-  stopwatch.time(product(1024, 1024, 1024));  // so that it knows about how long others take
+  stopwatch.time(product(1024, 1024, 1024));    // so that it knows about how long others take
   stopwatch.time(norm(512, dtype));
 
   Rates rates;
@@ -175,8 +182,10 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
   const auto table = [&](std::vector<double> x, std::vector<double> y, const auto& case_of) {
     return measured(stopwatch, rates.launch, std::move(x), std::move(y), case_of);
   };
-  rates.passes = table({1e5, 1e6, 1e7, 1e8}, {1}, [&](int64_t bytes, int64_t) { return norm(std::max<int64_t>(1, bytes / norm(1, dtype).bytes), dtype); });
-  rates.products = table({2, 32, 256, 2048, 8192}, {192, 1536, 4096}, [](int64_t rows, int64_t width) { return product(rows, width, width); });
+  rates.passes = table({1e5, 1e6, 1e7, 1e8}, {1},
+                       [&](int64_t bytes, int64_t) { return norm(std::max<int64_t>(1, bytes / norm(1, dtype).bytes), dtype); });
+  rates.products = table({2, 32, 256, 2048, 8192}, {192, 1536, 4096},
+                         [](int64_t rows, int64_t width) { return product(rows, width, width); });
   rates.attention = table({77, 333, 1357, 4429}, {64, 512}, [](int64_t tokens, int64_t head) {
     return head == 64 ? attention("attention", 2, 24, tokens, head) : attention("attention", 1, 1, tokens, head);
   });
@@ -226,7 +235,8 @@ bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool wa
   bool learnt = false;
   const auto stage = [&](std::vector<double> Taken::*ratios, double Seconds::*seconds) {
     std::vector<double>& remembered = rates.taken.*ratios;
-    const double before = usual(remembered), now = before * (taken.*seconds / predicted.*seconds);
+    const double before = usual(remembered);
+    const double now = before * (taken.*seconds / predicted.*seconds);
     if (!(predicted.*seconds > 0 && is_factor(now)) || now > kDisturbed) return;
     learnt = learnt || remembered.size() < kRemembered || std::abs(now / before - 1) > kWorthKeeping;
     if (remembered.size() == kRemembered) remembered.erase(remembered.begin());

@@ -15,14 +15,15 @@ constexpr double kPcie3x16 = 12.5e9, kPcie4x8 = 12.5e9, kPcie4x16 = 25e9;
 
 // Parts of the published peaks that fude's kernels for these cards (mma.sync) reach, measured on an H100 whose peak through
 // mma.sync is 622 TFLOP/s: bench/RESULTS.md, 2026-11-23.
-constexpr double kProduct = 353. / 622, kWideProduct = 408. / 622;                           // widths of 1536, of 3072
-constexpr double kAttention = 274. / 622, kLongAttention = 326. / 622, kOneHead = 193. / 622;  // 1357 and 4429 tokens; one of 512
-constexpr double kConv128 = 304. / 622, kConv256 = 375. / 622, kConv512 = 418. / 622;         // by channels
+constexpr double kProduct = 353. / 622, kWideProduct = 408. / 622;  // widths of 1536, of 3072
+constexpr double kAttention = 274. / 622, kLongAttention = 326. / 622,
+                 kOneHead = 193. / 622;                                                // 1357 and 4429 tokens; one of 512
+constexpr double kConv128 = 304. / 622, kConv256 = 375. / 622, kConv512 = 418. / 622;  // by channels
 constexpr double kMemory = 2956. / 3352;
-constexpr double kLaunch = 3e-6;           // seconds, in a graph
-constexpr double kFromFiles = 20e9;        // bytes/s
-constexpr double kIntoHostMemory = 5e9;    // bytes/s; what takes longest is that the system gives it, page by page
-constexpr int64_t kContext = 538 * kMiB;   // as on an H100; smaller cards take less
+constexpr double kLaunch = 3e-6;          // seconds, in a graph
+constexpr double kFromFiles = 20e9;       // bytes/s
+constexpr double kIntoHostMemory = 5e9;   // bytes/s; what takes longest is that the system gives it, page by page
+constexpr int64_t kContext = 538 * kMiB;  // as on an H100; smaller cards take less
 
 }  // namespace
 
@@ -30,11 +31,23 @@ constexpr int64_t kContext = 538 * kMiB;   // as on an H100; smaller cards take 
 const std::vector<CardSheet>& card_sheets() {
   static const std::vector<CardSheet> sheets = {
       {{"rtx2060", 75, 30, kTuringShared, 1024, 6144 * kMiB, kContext}, "NVIDIA GeForce RTX 2060", 25.8e12, 336e9, kPcie3x16},
-      {{"rtx3060", 86, 28, kAmpereShared, 1536, 12288 * kMiB, kContext}, "NVIDIA GeForce RTX 3060, 12 GB", 25.5e12, 360e9, kPcie4x16},
+      {{"rtx3060", 86, 28, kAmpereShared, 1536, 12288 * kMiB, kContext},
+       "NVIDIA GeForce RTX 3060, 12 GB",
+       25.5e12,
+       360e9,
+       kPcie4x16},
       {{"rtx4060", 89, 24, kAmpereShared, 1536, 8188 * kMiB, kContext}, "NVIDIA GeForce RTX 4060", 30.2e12, 272e9, kPcie4x8},
-      {{"rtx4060ti", 89, 34, kAmpereShared, 1536, 8188 * kMiB, kContext}, "NVIDIA GeForce RTX 4060 Ti, 8 GB", 44.1e12, 288e9, kPcie4x8},
+      {{"rtx4060ti", 89, 34, kAmpereShared, 1536, 8188 * kMiB, kContext},
+       "NVIDIA GeForce RTX 4060 Ti, 8 GB",
+       44.1e12,
+       288e9,
+       kPcie4x8},
       {{"rtx4070", 89, 46, kAmpereShared, 1536, 12282 * kMiB, kContext}, "NVIDIA GeForce RTX 4070", 58.3e12, 504e9, kPcie4x16},
-      {{"rtx4090", 89, 128, kAmpereShared, 1536, 24564 * kMiB, kContext}, "NVIDIA GeForce RTX 4090", 165.2e12, 1008e9, kPcie4x16},
+      {{"rtx4090", 89, 128, kAmpereShared, 1536, 24564 * kMiB, kContext},
+       "NVIDIA GeForce RTX 4090",
+       165.2e12,
+       1008e9,
+       kPcie4x16},
   };
   return sheets;
 }

@@ -21,8 +21,10 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
   constexpr std::string_view kNumbered = "cuda:";
   int index = 0;
   const char *begin = device.data() + kNumbered.size(), *end = device.data() + device.size();
-  if (device.starts_with(kNumbered) && begin < end && std::from_chars(begin, end, index).ptr == end && index >= 0) return make_cuda_backend(index);
-  throw Error(Code::bad_request, "--device " + device + " does not exist; use auto, cpu, cuda or cuda:1 (`fude doctor` lists devices)");
+  if (device.starts_with(kNumbered) && begin < end && std::from_chars(begin, end, index).ptr == end && index >= 0)
+    return make_cuda_backend(index);
+  throw Error(Code::bad_request,
+              "--device " + device + " does not exist; use auto, cpu, cuda or cuda:1 (`fude doctor` lists devices)");
 }
 
 DType requested_dtype(const std::string& name) {

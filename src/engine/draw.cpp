@@ -1,4 +1,5 @@
-// The way of a request: embeddings, seeded noise, denoising, decoding. On a measuring arena the same code finds out what it needs.
+// The way of a request: embeddings, seeded noise, denoising, decoding. On a measuring arena the same code finds out what it
+// needs.
 
 #include <algorithm>
 #include <utility>
@@ -30,8 +31,8 @@ std::string numbered(const char* name, int64_t i) {
 struct Pass {
   int64_t height, width;  // of the latents
   int64_t steps, first;
-  int64_t batch, place;   // where in its batch a picture that is alone there lies
-  bool fills_up;          // the last batch, with pictures that are thrown away
+  int64_t batch, place;  // where in its batch a picture that is alone there lies
+  bool fills_up;         // the last batch, with pictures that are thrown away
   bool is_draft;
 };
 
@@ -92,7 +93,12 @@ struct Picture {
 class Engine::State::Drawing {
  public:
   Drawing(State& state, const Job& job, const Callbacks& callbacks, Result& result)
-      : s_(state), op_(*state.backend), job_(job), request_(job.request), callbacks_(callbacks), result_(result),
+      : s_(state),
+        op_(*state.backend),
+        job_(job),
+        request_(job.request),
+        callbacks_(callbacks),
+        result_(result),
         channels_(state.checkpoint.mmdit().channels) {}
 
   void draw() {
@@ -107,11 +113,11 @@ class Engine::State::Drawing {
  private:
   bool planning() const { return op_.measuring(); }
 
-  // ---- telling ---------------------------------------------------------------------------------------------------------------
+  // ---- telling
+  // ---------------------------------------------------------------------------------------------------------------
 
   void tell(Stage stage, int64_t picture, int64_t step, int64_t steps) const {
-    if (!planning() && callbacks_.progress)
-      callbacks_.progress({stage, s_.pictures_done + picture, s_.pictures, step, steps});
+    if (!planning() && callbacks_.progress) callbacks_.progress({stage, s_.pictures_done + picture, s_.pictures, step, steps});
   }
 
   void trace(std::string_view name, const Tensor& x) const {
@@ -123,7 +129,8 @@ class Engine::State::Drawing {
     callbacks_.trace({name, "f32", {x.shape.begin(), x.shape.begin() + x.rank}, values.data()});
   }
 
-  // ---- before the loop -------------------------------------------------------------------------------------------------------
+  // ---- before the loop
+  // -------------------------------------------------------------------------------------------------------
 
   TextEmbeddings embed() {
     const Clock clock(op_);
@@ -135,7 +142,8 @@ class Engine::State::Drawing {
     const int64_t encoders = s_.checkpoint.has(Component::t5) ? 3 : 2;
     int64_t done = 0;
     tell(Stage::encode, 0, 0, encoders);
-    const TextEmbeddings embeddings = encode_text(op_, s_.checkpoint, s_.text, job_.ids, [&] { tell(Stage::encode, 0, ++done, encoders); });
+    const TextEmbeddings embeddings =
+        encode_text(op_, s_.checkpoint, s_.text, job_.ids, [&] { tell(Stage::encode, 0, ++done, encoders); });
     if (planning()) return embeddings;
     s_.not_kept(callbacks_, "the embeddings of this prompt", s_.embeddings->keep(job_.ids, download(op_, embeddings)));
     result_.seconds.encode += clock.seconds();
@@ -156,13 +164,15 @@ class Engine::State::Drawing {
     result_.seconds.load += clock.seconds();
   }
 
-  // ---- pictures [begin, end) -------------------------------------------------------------------------------------------------
+  // ---- pictures [begin, end)
+  // -------------------------------------------------------------------------------------------------
 
   void draw_some(const TextEmbeddings& embeddings, int64_t begin, int64_t end) {
     auto scratch = op_.scope();
     pictures_.assign(static_cast<size_t>(end - begin), {});
     first_picture_ = begin;
-    const int64_t n = end - begin, zoom = s_.zoom();
+    const int64_t n = end - begin;
+    const int64_t zoom = s_.zoom();
     Pass pass{request_.height / zoom,
               request_.width / zoom,
               *request_.steps,
@@ -188,7 +198,8 @@ class Engine::State::Drawing {
 
   void enlarge_drafts(const TextEmbeddings& embeddings, const Tensor& latents, float sigma) {
     const Draft& draft = *request_.draft;
-    const int64_t zoom = s_.zoom(), n = latents.dim(0);
+    const int64_t zoom = s_.zoom();
+    const int64_t n = latents.dim(0);
     const Size large{latents.dim(3), latents.dim(2)}, small{draft.width / zoom, draft.height / zoom};
     const Pass pass{small.height, small.width, *draft.steps, 0, draft.batch, draft.place, true, true};
     for (int64_t i = 0; i < n; ++i) {
@@ -219,7 +230,8 @@ class Engine::State::Drawing {
     if (!request_.variation) return op_.noise(request_.noise, seed + i, {1, channels_, height, width});
     const Tensor own = op_.noise(request_.noise, seed, {1, channels_, height, width});
     const Tensor other = op_.noise(request_.noise, request_.variation->seed + i, {1, channels_, height, width});
-    const std::vector<float> between = planning() ? std::vector<float>() : slerp(values_of(own), values_of(other), request_.variation->amount);
+    const std::vector<float> between =
+        planning() ? std::vector<float>() : slerp(values_of(own), values_of(other), request_.variation->amount);
     return op_.upload(between.data(), DType::f32, {1, channels_, height, width});
   }
 
@@ -227,12 +239,15 @@ class Engine::State::Drawing {
     return make_schedule(pass.steps, *request_.shift, s_.checkpoint.schedule().train_timesteps);
   }
 
-  // ---- the loop --------------------------------------------------------------------------------------------------------------
+  // ---- the loop
+  // --------------------------------------------------------------------------------------------------------------
 
-  // Moves latents [n, …] of the pictures from `picture` on through a pass; each that is no draft is decoded after its last step.
+  // Moves latents [n, …] of the pictures from `picture` on through a pass; each that is no draft is decoded after its last
+  // step.
   void denoise(const Pass& pass, const TextEmbeddings& embeddings, const Tensor& latents, int64_t picture) {
     const Schedule schedule = schedule_of(pass);
-    const int64_t n = latents.dim(0), rest = n % pass.batch;
+    const int64_t n = latents.dim(0);
+    const int64_t rest = n % pass.batch;
     const Conditioning conditioning = condition(op_, s_.mmdit, embeddings.tokens, pass.height, pass.width);
     for (int64_t begin = pass.first; begin < pass.steps; begin += kStepsAtOnce) {
       const int64_t end = std::min(begin + kStepsAtOnce, pass.steps);
@@ -264,7 +279,8 @@ class Engine::State::Drawing {
   Steps steps_of(const Schedule& schedule, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
     const Clock clock(op_);
     std::vector<float> dt;
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+      dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
     const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
     const Tensor all_dt = op_.upload(dt.data(), DType::f32, {end - begin});
     const Steps some{begin, end, modulate(op_, s_.mmdit, embed_timesteps(op_, s_.mmdit, timesteps, embeddings.pooled)), all_dt};
@@ -276,15 +292,17 @@ class Engine::State::Drawing {
   }
 
   void step_through(const Steps& some, Loop& loop, const Pass& pass, const Tensor& latents, int64_t picture) {
-    const int64_t n = latents.dim(0), b = loop.modulation.dim(0) / loop.batch(), to_do = pass.steps - pass.first;
+    const int64_t n = latents.dim(0);
+    const int64_t b = loop.modulation.dim(0) / loop.batch();
+    const int64_t to_do = pass.steps - pass.first;
     for (int64_t i = 0; i < loop.batch(); ++i) op_.copy(loop.x.batch(i, i + 1), latents.batch(i % n, i % n + 1));
     tell(Stage::denoise, picture, some.begin - pass.first, to_do);
     for (int64_t step = some.begin; step < some.end; ++step) {
       const Clock clock(op_);
       do_step(some, loop, step - some.begin, b);
       if (!op_.all_finite(loop.x))
-        throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " + std::to_string(step + 1) +
-                                          "; check its file with `fude model verify`");
+        throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " +
+                                          std::to_string(step + 1) + "; check its file with `fude model verify`");
       if (planning()) break;  // every step needs the same memory
       if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
       const double seconds = clock.seconds();
@@ -317,11 +335,13 @@ class Engine::State::Drawing {
     op_.play(loop.recording, once);
   }
 
-  // ---- pixels ----------------------------------------------------------------------------------------------------------------
+  // ---- pixels
+  // ----------------------------------------------------------------------------------------------------------------
 
   void decode(int64_t picture, const Tensor& latents) {
     const Clock clock(op_);
-    const int64_t side = tile_side(request_), tiles = tile_count(latents.dim(2), latents.dim(3), side);
+    const int64_t side = tile_side(request_);
+    const int64_t tiles = tile_count(latents.dim(2), latents.dim(3), side);
     int64_t done = 0;
     tell(Stage::decode, picture, done, tiles);
     auto scratch = op_.scope();
@@ -399,6 +419,8 @@ class Engine::State::Drawing {
 };
 
 // Runs a job, or, on a measuring arena, finds out what it needs.
-void Engine::State::draw(const Job& job, const Callbacks& callbacks, Result& result) { Drawing(*this, job, callbacks, result).draw(); }
+void Engine::State::draw(const Job& job, const Callbacks& callbacks, Result& result) {
+  Drawing(*this, job, callbacks, result).draw();
+}
 
 }  // namespace fude

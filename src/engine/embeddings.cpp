@@ -39,7 +39,9 @@ std::span<const std::byte> part(const std::vector<std::byte>& all, size_t prompt
   return std::span(all).subspan(prompt * bytes, bytes);
 }
 
-void append(std::vector<std::byte>& all, const std::vector<std::byte>& part) { all.insert(all.end(), part.begin(), part.end()); }
+void append(std::vector<std::byte>& all, const std::vector<std::byte>& part) {
+  all.insert(all.end(), part.begin(), part.end());
+}
 
 // FNV-1a
 std::string hash_of(const std::string& text) {
@@ -48,7 +50,9 @@ std::string hash_of(const std::string& text) {
   return hexadecimal(state);
 }
 
-std::string bytes_of(const std::vector<int32_t>& ids) { return {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)}; }
+std::string bytes_of(const std::vector<int32_t>& ids) {
+  return {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)};
+}
 
 // A file's name is a hash, so the key itself stands in it.
 std::optional<HostEmbeddings> read(const fs::path& path, const std::string& key) {
@@ -60,7 +64,10 @@ std::optional<HostEmbeddings> read(const fs::path& path, const std::string& key)
     if (!std::equal(key.begin(), key.end(), named->bytes.begin(), named->bytes.end(),
                     [](char a, std::byte b) { return static_cast<std::byte>(a) == b; }))
       return {};
-    HostEmbeddings found{*tokens->dtype, tokens->shape, pooled->shape, {tokens->bytes.begin(), tokens->bytes.end()},
+    HostEmbeddings found{*tokens->dtype,
+                         tokens->shape,
+                         pooled->shape,
+                         {tokens->bytes.begin(), tokens->bytes.end()},
                          {pooled->bytes.begin(), pooled->bytes.end()}};
     std::error_code ignored;
     fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);  // the least recently used goes first
@@ -92,7 +99,8 @@ void make_room(const fs::path& folder) {
   }
 }
 
-Tensor uploaded(Backend& op, const HostEmbeddings& from, const std::vector<std::byte>& bytes, const std::vector<int64_t>& shape) {
+Tensor uploaded(Backend& op, const HostEmbeddings& from, const std::vector<std::byte>& bytes,
+                const std::vector<int64_t>& shape) {
   return shape.size() == 3 ? op.upload(bytes.data(), from.dtype, {shape[0], shape[1], shape[2]})
                            : op.upload(bytes.data(), from.dtype, {shape[0], shape[1]});
 }
@@ -114,10 +122,12 @@ HostEmbeddings download(Backend& op, const TextEmbeddings& from) {
 }
 
 TextEmbeddings upload(Backend& op, const HostEmbeddings& from) {
-  return {.tokens = uploaded(op, from, from.tokens, from.tokens_shape), .pooled = uploaded(op, from, from.pooled, from.pooled_shape)};
+  return {.tokens = uploaded(op, from, from.tokens, from.tokens_shape),
+          .pooled = uploaded(op, from, from.pooled, from.pooled_shape)};
 }
 
-KeptEmbeddings::KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled)
+KeptEmbeddings::KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row,
+                               int64_t pooled)
     : encoders_(encoders), folders_(std::move(folders)), row_(std::move(row)), pooled_(pooled) {}
 
 std::string KeptEmbeddings::key(const TokenIds& ids, size_t prompt, DType dtype) const {
@@ -163,8 +173,10 @@ std::string KeptEmbeddings::keep(const TokenIds& ids, const HostEmbeddings& embe
   const size_t prompts = ids.clip_l.size();
   for (size_t prompt = 0; prompt < prompts; ++prompt) {
     const std::string name = key(ids, prompt, embeddings.dtype);
-    const std::span<const std::byte> tokens = part(embeddings.tokens, prompt, prompts), pooled = part(embeddings.pooled, prompt, prompts);
-    HostEmbeddings one{embeddings.dtype, {1, row_[0], row_[1]}, {1, pooled_}, {tokens.begin(), tokens.end()}, {pooled.begin(), pooled.end()}};
+    const std::span<const std::byte> tokens = part(embeddings.tokens, prompt, prompts);
+    const std::span<const std::byte> pooled = part(embeddings.pooled, prompt, prompts);
+    HostEmbeddings one{
+        embeddings.dtype, {1, row_[0], row_[1]}, {1, pooled_}, {tokens.begin(), tokens.end()}, {pooled.begin(), pooled.end()}};
     for (const std::string& folder : folders_) {
       try {
         check_writable(path_of(folder));

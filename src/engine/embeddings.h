@@ -51,7 +51,7 @@ class KeptEmbeddings {
   std::vector<std::string> folders_;
   std::vector<int64_t> row_;
   int64_t pooled_;
-  std::list<Entry> recent_;   // the latest first
+  std::list<Entry> recent_;  // the latest first
   HostEmbeddings together_;  // what was found last
 };
 

@@ -1,4 +1,5 @@
-// What happens before a request is drawn: its prompts become ids, its memory is planned, weights and activations get their places.
+// What happens before a request is drawn: its prompts become ids, its memory is planned, weights and activations get their
+// places.
 
 #include <algorithm>
 #include <chrono>
@@ -27,8 +28,8 @@ namespace {
 
 void trace_ids(const Callbacks& callbacks, const TokenIds& ids) {
   if (!callbacks.trace) return;
-  for (const auto& [name, rows] : {std::pair{"tokens.clip_l", &ids.clip_l}, std::pair{"tokens.clip_g", &ids.clip_g},
-                                   std::pair{"tokens.t5", &ids.t5}}) {
+  for (const auto& [name, rows] :
+       {std::pair{"tokens.clip_l", &ids.clip_l}, std::pair{"tokens.clip_g", &ids.clip_g}, std::pair{"tokens.t5", &ids.t5}}) {
     if (rows->empty()) continue;
     std::vector<int32_t> flat;
     for (const auto& row : *rows) flat.insert(flat.end(), row.begin(), row.end());
@@ -201,7 +202,8 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   Arena arena(work), host_arena(waiting);
   backend->use(arena);
   backend->use_host(host_arena);
-  const double opened = std::exchange(opening, 0.0), begun = opened + clock.seconds();
+  const double opened = std::exchange(opening, 0.0);
+  const double begun = opened + clock.seconds();
   result.seconds.load = begun;
   const Seconds foreseen = result.plan.predicted;
   if (Seconds& predicted = result.plan.predicted; predicted.total > 0) {  // opening is over, and known
@@ -237,9 +239,10 @@ void Engine::State::not_kept(const Callbacks& callbacks, const std::string& what
 std::vector<Result> Engine::State::generate(const std::vector<Request>& requests, const Callbacks& asked) {
   Callbacks callbacks = asked;
   std::set<std::string> warned;  // many requests share their prompt
-  if (asked.warning) callbacks.warning = [&](const std::string& warning) {
-    if (warned.insert(warning).second) asked.warning(warning);
-  };
+  if (asked.warning)
+    callbacks.warning = [&](const std::string& warning) {
+      if (warned.insert(warning).second) asked.warning(warning);
+    };
   pictures = pictures_done = 0;
   for (const Request& each : requests) pictures += complete(each).count;
   std::vector<Result> results;

@@ -75,12 +75,12 @@ struct Engine::State {
   void make_room(const Job& job);
   int64_t usual_batch(const Job& job);
   Plan plan(const Request& asked);
-  Plan plan_of(const Job& job);    // as weights are placed
-  void measure_rates();            // where they are not known yet; before anything has its place
+  Plan plan_of(const Job& job);  // as weights are placed
+  void measure_rates();          // where they are not known yet; before anything has its place
 
-  Bytes room() const;              // that weights and work may take in all
-  Bytes kept() const;              // of weights, as they are placed
-  Bytes needs(const Job& job);     // as weights are placed
+  Bytes room() const;           // that weights and work may take in all
+  Bytes kept() const;           // of weights, as they are placed
+  Bytes needs(const Job& job);  // as weights are placed
   int64_t host_work(const Job& job) const;
   bool fits(const Job& job) { return placement && fits(needs(job), room()); }
   static bool fits(Bytes needed, Bytes room) { return needed.device <= room.device && needed.host <= room.host; }
@@ -113,9 +113,9 @@ struct Engine::State {
   const EngineOptions options;
   // Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
   static constexpr int64_t kHostWork = int64_t{64} << 20;
-  double opening = 0;     // seconds that it took to make this, until a request has told of them
+  double opening = 0;  // seconds that it took to make this, until a request has told of them
   std::optional<Rates> rates;
-  int64_t outside = 0;    // bytes of the host's memory that this process took before it placed anything
+  int64_t outside = 0;  // bytes of the host's memory that this process took before it placed anything
   // Before what lies in them, so that they go after it.
   Buffer weights;  // of what stays
   Buffer work;     // activations, and the slots of what does not stay

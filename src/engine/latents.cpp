@@ -34,7 +34,9 @@ std::vector<float> slerp(const std::vector<float>& a, const std::vector<float>& 
     bb += double{b[i]} * b[i];
     ab += double{a[i]} * b[i];
   }
-  const double cosine = std::clamp(ab / std::sqrt(aa * bb), -1.0, 1.0), angle = std::acos(cosine), sine = std::sin(angle);
+  const double cosine = std::clamp(ab / std::sqrt(aa * bb), -1.0, 1.0);
+  const double angle = std::acos(cosine);
+  const double sine = std::sin(angle);
   const bool same_way = sine < 1e-6;
   const double of_a = same_way ? 1 - amount : std::sin((1 - amount) * angle) / sine;
   const double of_b = same_way ? amount : std::sin(amount * angle) / sine;
@@ -44,7 +46,8 @@ std::vector<float> slerp(const std::vector<float>& a, const std::vector<float>& 
 }
 
 std::vector<float> resized(const std::vector<float>& latents, int64_t channels, Size from, Size to) {
-  const std::vector<Between> rows = positions(from.height, to.height), columns = positions(from.width, to.width);
+  const std::vector<Between> rows = positions(from.height, to.height);
+  const std::vector<Between> columns = positions(from.width, to.width);
   std::vector<float> out;
   out.reserve(static_cast<size_t>(channels * to.height * to.width));
   for (int64_t c = 0; c < channels; ++c) {

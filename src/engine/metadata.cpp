@@ -180,7 +180,8 @@ Provenance provenance_from(const Parameters& parameters) {
   with("Variation seed", [&](auto name, auto value) { request.variation.emplace().seed = number_in<uint64_t>(name, value); });
   if (request.variation)
     with("Variation seed strength", [&](auto name, auto value) { request.variation->amount = number_in<double>(name, value); });
-  with("Draft size", [&](auto name, auto value) { read_size(name, value, request.draft.emplace().width, request.draft->height); });
+  with("Draft size",
+       [&](auto name, auto value) { read_size(name, value, request.draft.emplace().width, request.draft->height); });
   if (request.draft) {
     with("Draft steps", [&](auto name, auto value) { request.draft->steps = number_in<int64_t>(name, value); });
     with("Denoising strength", [&](auto name, auto value) { request.draft->strength = number_in<double>(name, value); });

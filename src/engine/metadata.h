@@ -12,8 +12,9 @@
 
 namespace fude {
 
-// The rules by which a request becomes token ids and noise. They change when Hugging Face's and torch's do, since fude draws what
-// today's diffusers draws. 1: transformers 4, torch 2.11; what says nothing is that. 2: transformers 5, torch 2.13 or newer.
+// The rules by which a request becomes token ids and noise. They change when Hugging Face's and torch's do, since fude draws
+// what today's diffusers draws. 1: transformers 4, torch 2.11; what says nothing is that. 2: transformers 5, torch 2.13 or
+// newer.
 inline constexpr int64_t kRules = 2;
 std::string text_of_rules(int64_t rules);
 
@@ -30,12 +31,12 @@ struct Provenance {
 
 // What drawing it cost, and with which libraries. Not part of what repeats a picture.
 struct Making {
-  std::string created;               // "2026-11-24T22:51:07", local time
+  std::string created;  // "2026-11-24T22:51:07", local time
   Seconds seconds;
   std::vector<double> step_seconds;  // of its batch
   Bytes planned, used;
-  int64_t peak_host = 0;             // bytes resident in the process
-  std::string version, libraries;    // of fude; "oneDNN 2.6.3"
+  int64_t peak_host = 0;           // bytes resident in the process
+  std::string version, libraries;  // of fude; "oneDNN 2.6.3"
 };
 
 // The keywords of the text chunks.

@@ -79,7 +79,8 @@ Bytes Engine::State::kept() const {
 }
 
 Engine::State::Arenas Engine::State::measure(const Job& job) {
-  Arena arena = Arena::measuring(), host_arena = Arena::measuring();
+  Arena arena = Arena::measuring();
+  Arena host_arena = Arena::measuring();
   backend->use(arena);
   backend->use_host(host_arena);
   Result nothing;
@@ -115,10 +116,11 @@ void Engine::State::keep(const Placement& wanted) {
   mmdit.keep(wanted.blocks, wanted.host_bytes - vae.decoder.host_bytes());
 }
 
-// As many of the transformer's blocks as fit into `room`. An even number of others take turns, so that in two slots the first of a
-// step can be sent while the last is used.
+// As many of the transformer's blocks as fit into `room`. An even number of others take turns, so that in two slots the first
+// of a step can be sent while the last is used.
 int64_t Engine::State::most_blocks(int64_t room) {
-  const int64_t layers = mmdit.blocks.size(), step = backend->on_host() ? 1 : 2;
+  const int64_t layers = mmdit.blocks.size();
+  const int64_t step = backend->on_host() ? 1 : 2;
   int64_t most = layers - step;
   for (; most > 0; most -= step) {
     mmdit.blocks.keep(most);
@@ -127,8 +129,8 @@ int64_t Engine::State::most_blocks(int64_t room) {
   return 0;
 }
 
-// What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step. Decoding
-// in bands costs little time, and as little again where its intermediates go to the host and back.
+// What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step.
+// Decoding in bands costs little time, and as little again where its intermediates go to the host and back.
 std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   const int64_t layers = mmdit.blocks.size();
   int64_t all_blocks = std::numeric_limits<int64_t>::max();
@@ -211,7 +213,8 @@ void Engine::State::make_room(const Job& job) {
 int64_t Engine::State::usual_batch(const Job& job) {
   const Request& request = job.request;
   const MmditGeometry& g = checkpoint.mmdit();
-  const int64_t side = zoom() * g.patch, prompts = static_cast<int64_t>(job.ids.clip_l.size());
+  const int64_t side = zoom() * g.patch;
+  const int64_t prompts = static_cast<int64_t>(job.ids.clip_l.size());
   const int64_t rows = prompts * (request.width / side) * (request.height / side);
   batch = std::clamp<int64_t>(backend->rows_of_full_speed() / rows, 1, request.count);
   while (batch > 1 && !fits(job)) batch /= 2;
@@ -227,7 +230,8 @@ std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes ro
   for (int64_t low = 1, high = kParts - 1; low <= high;) {
     const int64_t part = (low + high) / 2;
     Request smaller = job.request;
-    for (int64_t* side : {&smaller.width, &smaller.height}) *side = std::max(kMultiple, *side * part / kParts / kMultiple * kMultiple);
+    for (int64_t* side : {&smaller.width, &smaller.height})
+      *side = std::max(kMultiple, *side * part / kParts / kMultiple * kMultiple);
     smaller.draft.reset();
     if (choose({smaller, job.ids, job.embeddings}, room)) {
       best = smaller;
@@ -244,7 +248,8 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
   const Bytes least = needs(job);
   const bool of_host = least.host > room.host || backend->on_host();
   const auto of = [&](const Bytes& bytes) { return of_host ? bytes.host : bytes.device; };
-  const int64_t needed = of(least) + of(besides()), there = of(room) + of(besides());
+  const int64_t needed = of(least) + of(besides());
+  const int64_t there = of(room) + of(besides());
   const int64_t budget = of_host ? options.ram : options.vram;
   std::string message = "a picture of " + std::to_string(job.request.width) + "x" + std::to_string(job.request.height) +
                         " needs at least " + mebibytes(needed) + " of the " + (of_host ? "computer's" : "card's") +
@@ -298,7 +303,8 @@ void Engine::State::measure_rates() {
   const Bytes free = room();
   const int64_t placed = weights.size() + work.size();
   try {
-    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, large_weights(checkpoint), (backend->on_host() ? free.host : std::min(free.device, free.host)) - placed)
+    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, large_weights(checkpoint),
+                                            (backend->on_host() ? free.host : std::min(free.device, free.host)) - placed)
                                  : expected_rates(card_sheet(options.card));
   } catch (const Error& error) {  // memory is planned all the same
     if (error.code() != Code::out_of_memory) throw;

@@ -1,6 +1,6 @@
-// Writing, but for the compression of pixels, and reading pixels is libpng's work. Reading texts walks the chunks by hand, since libpng would want to decode the
-// pixels between the texts: a chunk is length (u32, big endian), type (4 letters), data, CRC of type and data (PNG
-// specification, third edition, 5.3).
+// Writing, but for the compression of pixels, and reading pixels is libpng's work. Reading texts walks the chunks by hand,
+// since libpng would want to decode the pixels between the texts: a chunk is length (u32, big endian), type (4 letters), data,
+// CRC of type and data (PNG specification, third edition, 5.3).
 #include "engine/png.h"
 
 #include <png.h>
@@ -73,8 +73,7 @@ void write_with_libpng(png_structp png, png_infop info, const Image& image, cons
 }
 
 [[noreturn]] void fail_to_read(const std::string& what) {
-  throw Error(Code::bad_request,
-              "this is not a PNG picture that fude can read: " + what + ". Give a whole PNG.");
+  throw Error(Code::bad_request, "this is not a PNG picture that fude can read: " + what + ". Give a whole PNG.");
 }
 
 // A file that libpng reads bit by bit, and why it stopped.

@@ -1,5 +1,6 @@
-// All rows take the Paeth filter, and of what it leaves deflate looks for runs alone: in pictures hardly anything else is found, and
-// looking for it takes four times as long. So pieces of the picture need nothing of each other and cost next to no bytes.
+// All rows take the Paeth filter, and of what it leaves deflate looks for runs alone: in pictures hardly anything else is
+// found, and looking for it takes four times as long. So pieces of the picture need nothing of each other and cost next to no
+// bytes.
 #include "engine/png_pixels.h"
 
 #include <zlib.h>
@@ -17,13 +18,15 @@ constexpr int64_t kPieceBytes = int64_t{1} << 18;
 constexpr uint8_t kPaeth = 4;
 constexpr uint8_t kHeader[] = {0x78, 0x01};  // of a zlib stream: a window of 32 KiB, compressed fast
 
-// What a byte differs by from the nearest of its neighbours to the left, above and in the corner (PNG specification, third edition,
-// 9.4). Free of branches, so that the compiler makes vectors of it.
+// What a byte differs by from the nearest of its neighbours to the left, above and in the corner (PNG specification, third
+// edition, 9.4). Free of branches, so that the compiler makes vectors of it.
 uint8_t paeth(uint8_t value, uint8_t left, uint8_t above, uint8_t corner) {
   const auto distance = [](int16_t a, int16_t b) { return static_cast<int16_t>(a < b ? b - a : a - b); };
-  const int16_t to_left = distance(above, corner), to_above = distance(left, corner);
+  const int16_t to_left = distance(above, corner);
+  const int16_t to_above = distance(left, corner);
   const int16_t to_corner = distance(static_cast<int16_t>(left + above), static_cast<int16_t>(2 * corner));
-  const int16_t other = to_above <= to_corner ? above : corner, other_distance = std::min(to_above, to_corner);
+  const int16_t other = to_above <= to_corner ? above : corner;
+  const int16_t other_distance = std::min(to_above, to_corner);
   return static_cast<uint8_t>(value - (to_left <= other_distance ? left : other));
 }
 
@@ -60,16 +63,19 @@ Piece deflated(std::span<const uint8_t> data, bool last) {
 
 std::vector<uint8_t> compressed_pixels(const Image& image) {
   const int64_t row = image.width * 3, stored = row + 1;
-  const int64_t rows = std::max<int64_t>(1, kPieceBytes / stored), pieces = (image.height + rows - 1) / rows;
+  const int64_t rows = std::max<int64_t>(1, kPieceBytes / stored);
+  const int64_t pieces = (image.height + rows - 1) / rows;
   const auto begin_of = [&](int64_t piece) { return std::min(piece * rows, image.height); };
 
   const std::vector<uint8_t> nothing(static_cast<size_t>(row));
   std::vector<Piece> all(static_cast<size_t>(pieces));
   on_all_cores(pieces, [&](int64_t i) {
-    const int64_t begin = begin_of(i), end = begin_of(i + 1);
+    const int64_t begin = begin_of(i);
+    const int64_t end = begin_of(i + 1);
     std::vector<uint8_t> filtered(static_cast<size_t>((end - begin) * stored));
     for (int64_t y = begin; y < end; ++y)
-      filter(image.rgb.data() + y * row, y > 0 ? image.rgb.data() + (y - 1) * row : nothing.data(), row, filtered.data() + (y - begin) * stored);
+      filter(image.rgb.data() + y * row, y > 0 ? image.rgb.data() + (y - 1) * row : nothing.data(), row,
+             filtered.data() + (y - begin) * stored);
     all[static_cast<size_t>(i)] = deflated(filtered, i + 1 == pieces);
   });
 

@@ -41,7 +41,8 @@ size_t closed_end(std::string_view text, size_t at, char open, char close) {
 bool ends_in_weight(std::string_view inside) {  // "cat:1.3"
   const size_t colon = inside.rfind(':');
   if (colon == std::string_view::npos) return false;
-  size_t begin = colon + 1, end = inside.size();
+  size_t begin = colon + 1;
+  size_t end = inside.size();
   while (begin < end && inside[begin] == ' ') ++begin;
   while (end > begin && inside[end - 1] == ' ') --end;
   return begin < end && number_end(inside.substr(0, end), begin) == end;

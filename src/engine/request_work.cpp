@@ -14,13 +14,16 @@ namespace fude {
 namespace {
 
 // A batch's step at a size of latents.
-void do_step(Backend& op, Mmdit& mmdit, const Request& request, const TextEmbeddings& embeddings, int64_t batch, int64_t height, int64_t width) {
+void do_step(Backend& op, Mmdit& mmdit, const Request& request, const TextEmbeddings& embeddings, int64_t batch, int64_t height,
+             int64_t width) {
   auto scratch = op.scope();
   const MmditGeometry& g = mmdit.geometry;
-  const int64_t prompts = embeddings.pooled.dim(0), rows = batch * prompts;
+  const int64_t prompts = embeddings.pooled.dim(0);
+  const int64_t rows = batch * prompts;
   Conditioning conditioning = {.context = op.empty({rows, embeddings.tokens.dim(1), g.width}),
                                .pos = op.empty({height / g.patch * (width / g.patch), g.width}, DType::f32)};
-  const Tensor latents = op.empty({batch, g.channels, height, width}, DType::f32), dt = op.empty({1}, DType::f32);
+  const Tensor latents = op.empty({batch, g.channels, height, width}, DType::f32);
+  const Tensor dt = op.empty({1}, DType::f32);
   const Tensor modulation = op.empty({rows, modulation_columns(g)}, DType::f32);
   const Tensor all = op.empty({rows, g.channels, height, width}, DType::f32);
   Tensor velocity = mmdit_forward(op, mmdit, modulation, conditioning, all);
@@ -30,8 +33,10 @@ void do_step(Backend& op, Mmdit& mmdit, const Request& request, const TextEmbedd
 
 // Of weights that do not stay, once: from the host's memory what is kept there, the others from their file.
 double travel_seconds(const ComponentPlan& component, const Rates& rates) {
-  const int64_t travels = component.weights - component.resident, from_host = rates.upload > 0 ? std::min(component.in_host_memory, travels) : 0;
-  return (from_host > 0 ? static_cast<double>(from_host) / rates.upload : 0) + static_cast<double>(travels - from_host) / rates.load;
+  const int64_t travels = component.weights - component.resident;
+  const int64_t from_host = rates.upload > 0 ? std::min(component.in_host_memory, travels) : 0;
+  return (from_host > 0 ? static_cast<double>(from_host) / rates.upload : 0) +
+         static_cast<double>(travels - from_host) / rates.load;
 }
 
 }  // namespace
@@ -40,12 +45,14 @@ RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& tex
                     const Request& request, int64_t batch, const DecodePlan& decode) {
   const int64_t zoom = int64_t{1} << (checkpoint.vae().block_out_channels.size() - 1);
   const int64_t height = request.height / zoom, width = request.width / zoom;
-  Arena measuring = Arena::measuring(), host = Arena::measuring();
+  Arena measuring = Arena::measuring();
+  Arena host = Arena::measuring();
   op.use(measuring);
   op.use_host(host);
   Work before = op.work();
   const auto since = [&] {
-    const Work now = op.work(), done{now.flops - before.flops, now.seconds - before.seconds};
+    const Work now = op.work();
+    const Work done{now.flops - before.flops, now.seconds - before.seconds};
     before = now;
     return done;
   };
@@ -70,17 +77,21 @@ RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& tex
 }
 
 bool waits_on_host(const Plan& plan) {
-  return std::any_of(plan.components.begin(), plan.components.end(), [](const ComponentPlan& component) { return component.in_host_memory > 0; });
+  return std::any_of(plan.components.begin(), plan.components.end(),
+                     [](const ComponentPlan& component) { return component.in_host_memory > 0; });
 }
 
 Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Plan& plan, int64_t batch) {
   const Request& request = plan.request;
-  const auto together = [&](double travel, double compute) { return rates.upload > 0 ? std::max(travel, compute) : travel + compute; };
+  const auto together = [&](double travel, double compute) {
+    return rates.upload > 0 ? std::max(travel, compute) : travel + compute;
+  };
   Seconds seconds;
   double encoders = 0, blocks = 0;
   bool encodes = false;
   for (const ComponentPlan& component : plan.components) {
-    const double travels = travel_seconds(component, rates), stays = static_cast<double>(component.resident) / rates.load;
+    const double travels = travel_seconds(component, rates);
+    const double stays = static_cast<double>(component.resident) / rates.load;
     const bool encoder = component.name == "clip_l" || component.name == "clip_g" || component.name == "t5";
     encodes = encodes || encoder;
     (encoder ? encoders : seconds.load) += stays;
@@ -90,7 +101,8 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
     else (component.name == "vae" ? seconds.decode : seconds.denoise) += travels;
   }
   if (encodes) seconds.encode = together(encoders, work.encode.seconds);
-  const auto pictures = static_cast<double>(request.count), batches = std::ceil(pictures / static_cast<double>(batch));
+  const auto pictures = static_cast<double>(request.count);
+  const auto batches = std::ceil(pictures / static_cast<double>(batch));
   const int64_t first = request.draft ? first_step(*request.steps, request.draft->strength) : 0;
   seconds.denoise +=
       work.conditioning.seconds + batches * static_cast<double>(*request.steps - first) * together(blocks, work.step.seconds);

@@ -19,16 +19,16 @@ struct RequestWork {
   Work decode;        // of one picture, in the tiles that are asked for and as many bands as are planned
 };
 
-// The request is complete and `batch` its pictures at once. Work has seconds where the backend predicts (Backend::predict). Reads no
-// weights; afterwards the backend has no arena.
+// The request is complete and `batch` its pictures at once. Work has seconds where the backend predicts (Backend::predict).
+// Reads no weights; afterwards the backend has no arena.
 RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& text, Mmdit& mmdit, Vae& vae, const TokenIds& ids,
                     const Request& request, int64_t batch, const DecodePlan& decode);
 
 // Whether weights wait in the host's memory for their turn on a card: they are loaded in another way, at another rate.
 bool waits_on_host(const Plan& plan);
 
-// How long the request will take where its weights lie as the plan says: those that stay are loaded first, the others travel to a
-// card while it works, and on the host before it does.
+// How long the request will take where its weights lie as the plan says: those that stay are loaded first, the others travel to
+// a card while it works, and on the host before it does.
 Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Plan& plan, int64_t batch);
 
 }  // namespace fude

@@ -48,7 +48,8 @@ Timing Stopwatch::time(const BenchCase& item) {
       for (int64_t i = 0; i < passes; ++i) pass(item, call);
     });
   });
-  const Timing timing{item.name, item.shape, seconds / static_cast<double>(passes * item.copies), flops, static_cast<double>(item.bytes)};
+  const Timing timing{item.name, item.shape, seconds / static_cast<double>(passes * item.copies), flops,
+                      static_cast<double>(item.bytes)};
   peaks_.flops = std::max(peaks_.flops, timing.flops / timing.seconds);
   peaks_.bytes = std::max(peaks_.bytes, timing.bytes / timing.seconds);
   return timing;
@@ -70,7 +71,8 @@ double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> 
 
 Stopwatch::HostRates Stopwatch::host_rates() {
   constexpr int64_t kWidth = 8192, kMostRows = 8192, kWeights = 4;
-  const int64_t element = size_of(op_.dtype()), fit = std::min(room_, op_.device_memory().available) / (2 * kWeights * kWidth * element);
+  const int64_t element = size_of(op_.dtype());
+  const int64_t fit = std::min(room_, op_.device_memory().available) / (2 * kWeights * kWidth * element);
   const WeightShape shape{.out = std::clamp<int64_t>(fit, 1, kMostRows), .in = kWidth};
   const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
   const ReadRows read = [](int64_t begin, int64_t end, DType as, void* rows) {
@@ -88,7 +90,8 @@ Stopwatch::HostRates Stopwatch::host_rates() {
     if (const std::unique_ptr<Arrival> there = std::move(reading[i])) there->wait();
     waiting[i] = op_.pinned(std::move(waiting[i]));
   }
-  const double all = static_cast<double>(std::ssize(waiting) * bytes), filled = clock.seconds();
+  const double all = static_cast<double>(std::ssize(waiting) * bytes);
+  const double filled = clock.seconds();
   const Buffer weight = op_.allocate(bytes);
   const auto copy = [&] {
     for (const Buffer& each : waiting) op_.copy_weights(weight.data(), each.data(), bytes);
@@ -137,7 +140,8 @@ int64_t Stopwatch::passes_in_a_round(const BenchCase& item, double flops, double
   const double a_pass = static_cast<double>(item.copies) * (item.bytes > 0 ? static_cast<double>(item.bytes) : flops);
   const double a_second = item.bytes > 0 ? peaks_.bytes : peaks_.flops;
   // What takes much longer than at the peak, as small operations do beside other programs, must not be repeated as often.
-  const double round = op_.on_host() ? kHostRoundSeconds : kRoundSeconds, most = std::min(kMostPasses, 20 * round / first);
+  const double round = op_.on_host() ? kHostRoundSeconds : kRoundSeconds;
+  const double most = std::min(kMostPasses, 20 * round / first);
   return static_cast<int64_t>(std::max(1.0, std::min(round * a_second / a_pass, most)));
 }
 

@@ -33,11 +33,11 @@ class Stopwatch {
   bool fits(const BenchCase& item);
   const BenchPeaks& peaks() const { return peaks_; }
 
-  // Bytes a second of a model's weights that go to the device one after the other, with reading them from the system's cache: as many
-  // as take a moment when they are read for the first time.
+  // Bytes a second of a model's weights that go to the device one after the other, with reading them from the system's cache:
+  // as many as take a moment when they are read for the first time.
   double load_rate(const WeightShape& shape, std::span<const ReadRows> weights);
-  // Bytes a second to new memory of the host that a card copies from, where reading files takes no longer than copying what they
-  // hold, and from there to the card.
+  // Bytes a second to new memory of the host that a card copies from, where reading files takes no longer than copying what
+  // they hold, and from there to the card.
   struct HostRates {
     double load, upload;
   };

@@ -72,7 +72,8 @@ void check_finite(Backend& op, const TextEmbeddings& embeddings, int64_t clip_l_
   const Tensor& tokens = embeddings.tokens;
   const Tensor clip = tokens.rows(0, kClipTokens);
   const char* encoder = "T5";
-  for (const auto& [columns, name] : {std::pair{clip.columns(clip_l_columns, clip_columns), "CLIP-G"}, {clip.columns(0, clip_l_columns), "CLIP-L"}}) {
+  for (const auto& [columns, name] :
+       {std::pair{clip.columns(clip_l_columns, clip_columns), "CLIP-G"}, {clip.columns(0, clip_l_columns), "CLIP-L"}}) {
     auto scratch = op.scope();
     Tensor copy = op.empty({columns.dim(0), columns.dim(1), columns.dim(2)});
     op.copy(copy, columns);
@@ -149,7 +150,8 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
       if (warning) warning(who + (": " + text));
   };
   for (const std::string& prompt : prompts) {
-    Tokens first = tokenizers.clip_l.encode(prompt, kClipTokens), second = tokenizers.clip_g.encode(prompt, kClipTokens);
+    Tokens first = tokenizers.clip_l.encode(prompt, kClipTokens);
+    Tokens second = tokenizers.clip_g.encode(prompt, kClipTokens);
     // Both nearly always say the same; only `!`, which the second counts one by one, makes it cut earlier.
     if (!first.warnings.empty()) second.warnings.clear();
     take(ids.clip_l, std::move(first), "CLIP");
@@ -198,7 +200,8 @@ TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncode
                            const std::function<void()>& encoder_done) {
   const auto b = static_cast<int64_t>(ids.clip_l.size());
   const MmditGeometry& g = checkpoint.mmdit();
-  TextEmbeddings out{.tokens = op.empty({b, kClipTokens + kT5Tokens, g.context_width}), .pooled = op.empty({b, g.pooled_width})};
+  TextEmbeddings out{.tokens = op.empty({b, kClipTokens + kT5Tokens, g.context_width}),
+                     .pooled = op.empty({b, g.pooled_width})};
 
   int64_t column = 0, pooled_column = 0;
   for (const auto& [clip, tokens] : {std::pair{&encoders.clip_l, &ids.clip_l}, {&encoders.clip_g, &ids.clip_g}}) {

@@ -26,7 +26,7 @@ struct Arrangement {
   std::vector<std::string> choices;  // of a flow: what was chosen for each picture, "puppy · snow"; empty: there was no choice
   bool candidates = false;           // of a gacha, which fude refine knows by their numbers; others by their files
   int64_t count = 0;                 // pictures in all: without axes their number, else the product of the axes' lengths
-  Size size;               // pixels of the largest picture
+  Size size;                         // pixels of the largest picture
 };
 
 // "30 steps", "guidance 7"; of prompts the text itself.

@@ -26,7 +26,8 @@ auto from_bytes_of(const std::filesystem::path& file, const Read& read) {
 Cell read_cell(int64_t number, const std::filesystem::path& file) {
   return from_bytes_of(file, [&](const std::vector<uint8_t>& bytes) {
     const std::vector<PngText> texts = read_png_text(bytes);
-    const std::string_view provenance = text_under(texts, kProvenanceKeyword), making = text_under(texts, kMakingKeyword);
+    const std::string_view provenance = text_under(texts, kProvenanceKeyword);
+    const std::string_view making = text_under(texts, kMakingKeyword);
     if (provenance.empty())
       throw Error(Code::bad_request, "it does not say how it was drawn. Leave it out, or draw it again with fude.");
     Cell cell{number, file, provenance_from_json(provenance), {}, {}};

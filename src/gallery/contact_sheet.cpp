@@ -51,7 +51,8 @@ struct Layout {
 
 class Setter {
  public:
-  Setter(const Arrangement& arrangement, const Fonts& fonts) : arrangement_(arrangement), fonts_(fonts), tables_(tables_of(arrangement)) {
+  Setter(const Arrangement& arrangement, const Fonts& fonts)
+      : arrangement_(arrangement), fonts_(fonts), tables_(tables_of(arrangement)) {
     assert(arrangement.count > 0 && arrangement.size.width > 0 && arrangement.size.height > 0);
     const std::set<std::string_view> choices(arrangement.choices.begin(), arrangement.choices.end());
     for (const std::string_view choice : choices) widest_choice_ = std::max(widest_choice_, fonts.width(choice, {100}) / 100);
@@ -68,7 +69,9 @@ class Setter {
   }
 
  private:
-  double tallness() const { return static_cast<double>(arrangement_.size.height) / static_cast<double>(arrangement_.size.width); }
+  double tallness() const {
+    return static_cast<double>(arrangement_.size.height) / static_cast<double>(arrangement_.size.width);
+  }
 
   int64_t columns() const {
     if (tables_.empty()) {  // a little wider than tall
@@ -113,7 +116,8 @@ class Setter {
       return height;
     };
     if (!arrangement_.title.empty())
-      y += put(margin, whole - 2 * margin, arrangement_.title, {std::round(layout.text * 1.5), true, kInk, 3}) + layout.text * 0.45;
+      y += put(margin, whole - 2 * margin, arrangement_.title, {std::round(layout.text * 1.5), true, kInk, 3}) +
+           layout.text * 0.45;
     for (const std::string& line : arrangement_.lines)
       y += put(margin, whole - 2 * margin, line, {layout.text, false, kQuiet, 2}) + layout.text * 0.2;
     layout.rule = std::round(y + layout.text * 0.9);

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "fude/fude.h"
-#include "gallery/cell.h"
 #include "gallery/arrangement.h"
+#include "gallery/cell.h"
 
 namespace fude {
 

@@ -62,7 +62,8 @@ double similarity(const Image& a, const Image& b) {
   std::array<std::vector<Moments>, kWindow> rows;
   double sum = 0;
   for (int64_t y = 0; y < a.height; ++y) {
-    const std::vector<double> la = luma_of_row(a, y), lb = luma_of_row(b, y);
+    const std::vector<double> la = luma_of_row(a, y);
+    const std::vector<double> lb = luma_of_row(b, y);
     std::vector<Moments> at(la.size());
     for (size_t x = 0; x < la.size(); ++x) at[x] = {la[x], lb[x], la[x] * la[x], lb[x] * lb[x], la[x] * lb[x]};
     std::vector<Moments>& row = rows[static_cast<size_t>(y % kWindow)];

@@ -121,7 +121,8 @@ Json json_from(const fs::path& folder, const Arrangement& arrangement, const Ent
 
 Json json_from(const fs::path& folder, const Arrangement& arrangement, const std::map<int64_t, Entry>& entries,
                const std::vector<Series>& all) {
-  Json json = {{"title", arrangement.title}, {"lines", arrangement.lines}, {"count", arrangement.count}, {"finished", entries.size()}};
+  Json json = {
+      {"title", arrangement.title}, {"lines", arrangement.lines}, {"count", arrangement.count}, {"finished", entries.size()}};
   json["axes"] = Json::array();
   for (const Axis& axis : arrangement.axes) json["axes"].push_back({{"name", axis.name}, {"values", axis.values}});
   json["sentences"] = sentences_about(all);

@@ -42,7 +42,8 @@ Size fitted(Size picture, Size most) {
 
 Image scaled(const Image& picture, Size to) {
   assert(to.width > 0 && to.height > 0 && to.width <= picture.width && to.height <= picture.height);
-  const std::vector<Cover> columns = covers(picture.width, to.width), rows = covers(picture.height, to.height);
+  const std::vector<Cover> columns = covers(picture.width, to.width);
+  const std::vector<Cover> rows = covers(picture.height, to.height);
   const auto width = static_cast<size_t>(picture.width) * 3;
   Image small;
   small.width = to.width;

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "gallery/arrangement.h"
 #include "gallery/cell.h"
 #include "gallery/difference.h"
-#include "gallery/arrangement.h"
 
 namespace fude {
 

@@ -53,8 +53,8 @@ int64_t FeatureMaps::pieces_of(const MapShape& shape) const {
   return std::max<int64_t>(op_.group_pieces(whole) / bands_of(shape.height), 1);
 }
 
-// A row, or a little more: add_conv writes its result over its input. One row earlier in the same place, a band's rows end where
-// the row before the next band's begins, which is the first that is still to be read.
+// A row, or a little more: add_conv writes its result over its input. One row earlier in the same place, a band's rows end
+// where the row before the next band's begins, which is the first that is still to be read.
 int64_t FeatureMaps::shift(const MapShape& shape) const {
   const int64_t row = shape.width * shape.channels * size_of(op_.dtype());
   return (row + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
@@ -63,8 +63,10 @@ int64_t FeatureMaps::shift(const MapShape& shape) const {
 FeatureMap FeatureMaps::map(const MapShape& shape, int64_t offset) const {
   const auto place = static_cast<size_t>(shape.place);
   const bool waits = waits_on_host(shape);
-  FeatureMap map{.whole = at(waits ? host_[place] : device_[place], offset, op_.dtype(), {1, shape.height, shape.width, shape.channels}),
-                 .sums = {}, .place = shape.place};
+  FeatureMap map{
+      .whole = at(waits ? host_[place] : device_[place], offset, op_.dtype(), {1, shape.height, shape.width, shape.channels}),
+      .sums = {},
+      .place = shape.place};
   if (waits) map.sums = at(device_[place], 0, DType::f32, {1, bands_of(shape.height) * pieces_of(shape), 2, shape.channels});
   return map;
 }
@@ -140,7 +142,8 @@ FeatureMap FeatureMaps::conv(const ConvInput& input, const Conv& w) {
   return out;
 }
 
-FeatureMap FeatureMaps::add_conv(const FeatureMap& x, const std::optional<Conv>& shortcut, const ConvInput& input, const Conv& w) {
+FeatureMap FeatureMaps::add_conv(const FeatureMap& x, const std::optional<Conv>& shortcut, const ConvInput& input,
+                                 const Conv& w) {
   const FeatureMap out = shortcut ? map(shape_of(input.x.place, input.x.whole), 0) : x;
   convolve(out, input, w, true, [&](const Tensor& y, RowRange rows) {
     if (!shortcut) {
@@ -156,10 +159,12 @@ FeatureMap FeatureMaps::add_conv(const FeatureMap& x, const std::optional<Conv>&
 void FeatureMaps::draw(const ConvInput& input, const Conv& w, const DrawRows& draw_rows) {
   auto scratch = op_.scope();
   const Tensor scale = factors(input);
-  const int64_t width = input.x.whole.dim(2), channels = w.weight.shape.out;
+  const int64_t width = input.x.whole.dim(2);
+  const int64_t channels = w.weight.shape.out;
   for_each_band(input.x.whole.dim(1), [&](int64_t, RowRange rows) {
     const int64_t n = rows.end - rows.begin;
-    const Tensor y = op_.empty({1, n, width, channels}), pixels = op_.empty({1, n, width, channels}, DType::f32);
+    const Tensor y = op_.empty({1, n, width, channels});
+    const Tensor pixels = op_.empty({1, n, width, channels}, DType::f32);
     {
       auto scratch_of_convolution = op_.scope();
       const Read in = read(input, scale, rows, w.weight.shape.kernel);

@@ -1,9 +1,9 @@
 // Feature maps of one picture, and the passes over them in bands of rows.
 //
-// A pass reads one map and writes another, band by band. Each band is computed from all that it depends on: a convolution reads a
-// row more at either side, and GroupNorm's statistics are those of the whole picture. So there are no seams, and how many bands
-// there are changes only how much memory a pass takes. Maps that are larger than the latents may wait in the host's memory; then
-// bands of them are all that is ever on the device.
+// A pass reads one map and writes another, band by band. Each band is computed from all that it depends on: a convolution reads
+// a row more at either side, and GroupNorm's statistics are those of the whole picture. So there are no seams, and how many
+// bands there are changes only how much memory a pass takes. Maps that are larger than the latents may wait in the host's
+// memory; then bands of them are all that is ever on the device.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Byte-pair encoding as the `tokenizers` library does it: the bytes of a word become symbols, the last one marked as a word's end,
-// and the adjacent pair that was learnt first, the leftmost of its kind, is merged until none is left.
+// Byte-pair encoding as the `tokenizers` library does it: the bytes of a word become symbols, the last one marked as a word's
+// end, and the adjacent pair that was learnt first, the leftmost of its kind, is merged until none is left.
 #pragma once
 
 #include <array>

@@ -26,7 +26,9 @@ ClipEnds load_ends(Loader& file) {
 
 // Token plus position embeddings. [b, tokens, c] f32: the residual stream
 Tensor embed(Backend& op, const Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
-  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), c = clip.geometry.hidden;
+  const auto b = static_cast<int64_t>(ids.size());
+  const auto n = static_cast<int64_t>(ids[0].size());
+  const auto c = clip.geometry.hidden;
   std::vector<float> rows;
   if (!op.measuring()) {
     std::vector<float> position(static_cast<size_t>(n * c));
@@ -46,7 +48,8 @@ void clip_block(Backend& op, const ClipBlock& w, const ClipGeometry& g, Tensor x
   Tensor attn = op.attention(qkv.columns(0, c), qkv.columns(c, 2 * c), qkv.columns(2 * c, 3 * c),
                              {.heads = g.heads, .scale = scale, .causal = true, .bias = {}});
   op.linear_into(x, attn, w.out, {.accumulate = true});
-  op.linear_into(x, op.linear(op.layer_norm(x, w.norm2, g.eps), w.fc1, {.activation = g.activation}), w.fc2, {.accumulate = true});
+  op.linear_into(x, op.linear(op.layer_norm(x, w.norm2, g.eps), w.fc1, {.activation = g.activation}), w.fc2,
+                 {.accumulate = true});
 }
 
 }  // namespace
@@ -60,7 +63,8 @@ Clip::Clip(Backend& op, const Checkpoint& checkpoint, Component component)
 
 ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
   const ClipGeometry& g = clip.geometry;
-  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size());
+  const auto b = static_cast<int64_t>(ids.size());
+  const auto n = static_cast<int64_t>(ids[0].size());
   ClipOutput out{.hidden = op.empty({b, n, g.hidden}), .pooled = op.empty({b, g.projection})};
 
   auto scratch = op.scope();

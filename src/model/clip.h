@@ -11,8 +11,8 @@ namespace fude {
 
 struct ClipBlock {
   Norm norm1, norm2;
-  Linear qkv, out;   // attention
-  Linear fc1, fc2;   // MLP
+  Linear qkv, out;  // attention
+  Linear fc1, fc2;  // MLP
 };
 
 struct ClipEnds {

@@ -29,8 +29,7 @@ Ids read_ids_of(const nlohmann::json& object, const std::filesystem::path& file)
 
 // The texts stay in `ids`, which must outlive the vocabulary.
 Vocabulary make_vocabulary(const Ids& ids, const std::filesystem::path& file) {
-  if (ids.empty() || ids.size() > static_cast<size_t>(kMostTokens))
-    bad_file(file, "its vocabulary has an impossible size");
+  if (ids.empty() || ids.size() > static_cast<size_t>(kMostTokens)) bad_file(file, "its vocabulary has an impossible size");
   Vocabulary vocabulary;
   vocabulary.reserve(ids.size());
   std::vector<bool> seen(static_cast<size_t>(kMostTokens));
@@ -136,13 +135,14 @@ Bpe make_bpe(const Vocabulary& vocabulary, const std::vector<Bpe::Merge>& merges
   return Bpe(inner, last, merges);
 }
 
-// NFC, runs of white space as one space, lower case. Composition and lower-casing stay within a grapheme cluster, so the clusters can
-// go through both one by one, and each keeps its place in the prompt.
+// NFC, runs of white space as one space, lower case. Composition and lower-casing stay within a grapheme cluster, so the
+// clusters can go through both one by one, and each keeps its place in the prompt.
 void normalize(std::string_view text, size_t offset, NormalText& normal) {
   std::u32string cluster;
   bool follows_space = false;
   for (size_t at = 0; at < text.size();) {
-    const size_t begin = at, end = unicode::grapheme_end(text, at);
+    const size_t begin = at;
+    const size_t end = unicode::grapheme_end(text, at);
     cluster.clear();
     while (at < end) cluster += unicode::next(text, at);
     for (const char32_t c : unicode::lower(unicode::nfc(cluster))) {
@@ -155,8 +155,8 @@ void normalize(std::string_view text, size_t offset, NormalText& normal) {
   }
 }
 
-// The length of the first piece that the pattern `'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+` finds at the start of a
-// text that does not start with a space.
+// The length of the first piece that the pattern `'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+` finds at the start of
+// a text that does not start with a space.
 size_t piece_length(std::string_view text) {
   for (const std::string_view ending : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) {
     if (text.starts_with(ending)) return ending.size();
@@ -212,7 +212,9 @@ ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, s
     }
     return token.text;
   };
-  const std::string start = special("bos_token", kStart), end = special("eos_token", kEnd), unknown = special("unk_token", end);
+  const std::string start = special("bos_token", kStart);
+  const std::string end = special("eos_token", kEnd);
+  const std::string unknown = special("unk_token", end);
   // A tokenizer.json does not name its pad token, but nobody adds `!`, a token of the vocabulary, for another purpose.
   if (!pad) pad = special("pad_token", is_added("!") ? "!" : end);
   else if (!is_added(*pad)) added.push_back({*pad, id_of(vocabulary, *pad, file)});
@@ -251,8 +253,8 @@ void ClipTokenizer::encode_text(std::string_view text, const size_t* origin, Tok
       ++at;
       continue;
     }
-    // CLIP's pattern begins with the two literals, which GPT-2's, applied to what it finds, splits into `<|`, the word and `|>`. So
-    // they only keep `|>` apart from what follows.
+    // CLIP's pattern begins with the two literals, which GPT-2's, applied to what it finds, splits into `<|`, the word and
+    // `|>`. So they only keep `|>` apart from what follows.
     for (const std::string_view literal : {kStart, kEnd}) {
       if (text.substr(at).starts_with(literal)) literal_end = at + literal.size();
     }

@@ -92,22 +92,30 @@ void attend(Backend& op, const Tensor& out, const Tensor& qkv, int64_t heads) {
 }
 
 // One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place; what is alike in both is done side by side.
-void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int64_t heads, const Tensor& ctx, const Tensor& x) {
+void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int64_t heads, const Tensor& ctx,
+                 const Tensor& x) {
   auto scratch = op.scope();  // temporaries die at }
-  const int64_t b = x.dim(0), nc = ctx.dim(1), nx = x.dim(1), d = x.dim(2);
+  const int64_t b = x.dim(0);
+  const int64_t nc = ctx.dim(1);
+  const int64_t nx = x.dim(1);
+  const int64_t d = x.dim(2);
   const bool dual = w.x.attn2.has_value();  // MMDiT-X: the image also attends to itself
 
   Tensor attn = op.empty({b, w.last ? nx : nx + nc, d});  // image rows, then text rows
   Tensor attn2 = dual ? op.empty({b, nx, d}) : Tensor{};
   {
     auto projections = op.scope();
-    Tensor qkv = op.empty({b, nx + nc, 3 * d}), qkv2 = dual ? op.empty({b, nx, 3 * d}) : Tensor{};
+    Tensor qkv = op.empty({b, nx + nc, 3 * d});
+    Tensor qkv2 = dual ? op.empty({b, nx, 3 * d}) : Tensor{};
     std::vector<LinearCall> project = {
         project_qkv(w.x.attn, op.norm_modulate(x, m.x.shift_attn, m.x.scale_attn, kEps), qkv.rows(0, nx)),
         project_qkv(w.ctx.attn, op.norm_modulate(ctx, m.ctx.shift_attn, m.ctx.scale_attn, kEps), qkv.rows(nx, nx + nc))};
     if (dual) project.push_back(project_qkv(*w.x.attn2, op.norm_modulate(x, m.x.shift_attn2, m.x.scale_attn2, kEps), qkv2));
     op.linears(project);
-    op.parallel([&] { attend(op, attn, qkv, heads); }, [&] { if (dual) attend(op, attn2, qkv2, heads); });
+    op.parallel([&] { attend(op, attn, qkv, heads); },
+                [&] {
+                  if (dual) attend(op, attn2, qkv2, heads);
+                });
   }
 
   std::vector<LinearCall> out = {add_gated(x, m.x.gate_attn, attn.rows(0, nx), w.x.attn.proj)};
@@ -116,7 +124,8 @@ void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int
   if (dual) op.linears({add_gated(x, m.x.gate_attn2, attn2, w.x.attn2->proj)});
 
   const LinearOptions gelu = {.activation = Activation::gelu_tanh};
-  Tensor h = op.empty({b, nx, w.x.fc1.weight.shape.out}), h_ctx;
+  Tensor h = op.empty({b, nx, w.x.fc1.weight.shape.out});
+  Tensor h_ctx;
   std::vector<LinearCall> fc1 = {{h, op.norm_modulate(x, m.x.shift_mlp, m.x.scale_mlp, kEps), w.x.fc1, gelu, {}}};
   std::vector<LinearCall> fc2 = {add_gated(x, m.x.gate_mlp, h, w.x.fc2)};
   if (!w.last) {
@@ -170,12 +179,15 @@ Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int6
 
 Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled) {
   const Embedders& w = *mmdit.embedders;
-  const auto steps = static_cast<int64_t>(timesteps.size()), b = pooled.dim(0), d = mmdit.geometry.width;
+  const auto steps = static_cast<int64_t>(timesteps.size());
+  const auto b = pooled.dim(0);
+  const auto d = mmdit.geometry.width;
   const int64_t half = w.time1.weight.shape.in / 2;
   std::vector<float> waves(static_cast<size_t>(steps * 2 * half));  // cosines, then sines
   for (int64_t s = 0; s < steps; ++s)
     for (int64_t k = 0; k < half; ++k) {
-      const float frequency = std::exp(static_cast<float>(-std::log(10000.0)) * static_cast<float>(k) / static_cast<float>(half));
+      const float frequency =
+          std::exp(static_cast<float>(-std::log(10000.0)) * static_cast<float>(k) / static_cast<float>(half));
       const float angle = timesteps[static_cast<size_t>(s)] * frequency;
       waves[static_cast<size_t>(s * 2 * half + k)] = std::cos(angle);
       waves[static_cast<size_t>(s * 2 * half + half + k)] = std::sin(angle);
@@ -185,7 +197,8 @@ Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& time
   auto scratch = op.scope();
   Tensor e = op.empty({steps, 2 * half});
   op.copy(e, op.upload(waves.data(), DType::f32, {steps, 2 * half}));
-  Tensor time = op.empty({steps, d}, DType::f32), text = op.empty({b, d}, DType::f32);
+  Tensor time = op.empty({steps, d}, DType::f32);
+  Tensor text = op.empty({b, d}, DType::f32);
   op.linear_into(time, op.linear(e, w.time1, {.activation = Activation::silu}), w.time2);
   op.linear_into(text, op.linear(pooled, w.pooled1, {.activation = Activation::silu}), w.pooled2);
   for (int64_t s = 0; s < steps; ++s)
@@ -222,10 +235,12 @@ Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
   return out;
 }
 
-Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
-                     const MmditProbe& probe) {
+Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning,
+                     const Tensor& latents, const MmditProbe& probe) {
   const MmditGeometry& g = mmdit.geometry;
-  const int64_t b = latents.dim(0), height = latents.dim(2), width = latents.dim(3);
+  const int64_t b = latents.dim(0);
+  const int64_t height = latents.dim(2);
+  const int64_t width = latents.dim(3);
   Tensor velocity = op.empty({b, g.out_channels, height, width}, DType::f32);
 
   auto scratch = op.scope();
@@ -247,7 +262,8 @@ Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const 
     if (probe && i + 1 < mmdit.blocks.size()) probe("block." + std::to_string(i) + ".context", ctx);
   }
 
-  const Tensor shift = take(g.width), scale = take(g.width);
+  const Tensor shift = take(g.width);
+  const Tensor scale = take(g.width);
   Tensor y = op.norm_modulate(x, shift, scale, kEps);
   op.copy(velocity, op.unpatchify(op.linear(y, mmdit.final_layer->proj), g.patch, g.out_channels, height, width));
   return velocity;

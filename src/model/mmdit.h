@@ -35,7 +35,7 @@ struct ModulationWeights {
 };
 
 struct Embedders {
-  Linear patch;          // [D, c·p·p]
+  Linear patch;  // [D, c·p·p]
   Linear time1, time2;
   Linear pooled1, pooled2;
   Linear context;
@@ -49,8 +49,8 @@ struct FinalLayer {
 struct Mmdit {
   Mmdit(Backend& op, const Checkpoint& checkpoint);
 
-  // `resident` blocks stay on the device, and the two ends; of the other blocks, as many as take at most `host_bytes` wait in the
-  // host's memory. See Blocks.
+  // `resident` blocks stay on the device, and the two ends; of the other blocks, as many as take at most `host_bytes` wait in
+  // the host's memory. See Blocks.
   void keep(int64_t resident, int64_t host_bytes = 0);
   void place(Arena& memory);
   int64_t resident_bytes() const { return embedders.resident_bytes() + blocks.resident_bytes() + final_layer.resident_bytes(); }
@@ -62,7 +62,6 @@ struct Mmdit {
   Whole<FinalLayer> final_layer;
   Source pos_embed;  // [P², D]; the window a picture needs is read from the file
 };
-
 
 // What stays the same over all steps of a request.
 struct Conditioning {
@@ -83,9 +82,9 @@ int64_t modulation_columns(const MmditGeometry& geometry);
 // Called with ("x_embed" | "block.K.x" | "block.K.context", tensor) by tests that look inside.
 using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
 
-// The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same shape.
-// Where not all blocks stay on the device, the caller holds their turns.
-Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
-                     const MmditProbe& probe = {});
+// The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same
+// shape. Where not all blocks stay on the device, the caller holds their turns.
+Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning,
+                     const Tensor& latents, const MmditProbe& probe = {});
 
 }  // namespace fude

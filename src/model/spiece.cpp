@@ -27,7 +27,8 @@ void read_normalizer(const nlohmann::json& normalizer, const std::filesystem::pa
     const auto bytes = text && text->is_string() ? decode_base64(text->get_ref<const std::string&>()) : std::nullopt;
     if (!bytes) bad_file(file, "its charsmap is not base64");
     if (!bytes->empty()) charsmap = Charsmap(*bytes, file);
-  } else if (type != "Strip" && type != "Replace") {  // these two every T5 has, and what they do is done by splitting at white space
+  } else if (type != "Strip" &&
+             type != "Replace") {  // these two every T5 has, and what they do is done by splitting at white space
     bad_file(file, "its normalizer is not one that T5 uses");
   }
 }
@@ -116,8 +117,7 @@ UnigramFile read_spiece(const std::filesystem::path& file) {
   uint64_t model_type = 1, byte_fallback = 0, unknown = 0;
   for (Proto proto(bytes, file); proto.next();) {
     if (proto.field == 1) {
-      if (result.pieces.size() >= static_cast<size_t>(kMostTokens))
-        bad_file(file, "its vocabulary has an impossible size");
+      if (result.pieces.size() >= static_cast<size_t>(kMostTokens)) bad_file(file, "its vocabulary has an impossible size");
       std::string text;
       double score = 0;
       uint64_t type = 1;
@@ -153,15 +153,13 @@ void check_pieces(const UnigramFile& model, const std::filesystem::path& file) {
   if (model.pieces.empty() || model.pieces.size() > static_cast<size_t>(kMostTokens)) {
     bad_file(file, "its vocabulary has an impossible size");
   }
-  if (static_cast<size_t>(model.unknown) >= model.pieces.size())
-    bad_file(file, "its unknown piece is not in the vocabulary");
+  if (static_cast<size_t>(model.unknown) >= model.pieces.size()) bad_file(file, "its unknown piece is not in the vocabulary");
   size_t bytes = 0;
   std::vector<std::string_view> texts;
   for (const Unigram::Piece& piece : model.pieces) {
     if (piece.text.empty() || piece.text.size() > kLongestPiece) bad_file(file, "a piece is not a text of 1 to 256 bytes");
     if (!unicode::is_utf8(piece.text)) bad_file(file, "a piece is not valid UTF-8");
-    if (!std::isfinite(piece.score))
-      bad_file(file, "the score of the piece " + shown(piece.text) + " is not a finite number");
+    if (!std::isfinite(piece.score)) bad_file(file, "the score of the piece " + shown(piece.text) + " is not a finite number");
     bytes += piece.text.size();
     texts.push_back(piece.text);
   }

@@ -13,14 +13,15 @@ T5Layer load_layer(Loader& file, int64_t i) {
   Loader layer = file.at("encoder.block." + std::to_string(i / 2) + ".layer." + std::to_string(i % 2) + ".");
   T5Layer loaded{.norm = layer.norm("layer_norm"), .attention = {}, .mlp = {}};
   if (i % 2 == 0)
-    loaded.attention = {.qkv = layer.linear({"SelfAttention.q", "SelfAttention.k", "SelfAttention.v"}), .out = layer.linear("SelfAttention.o")};
+    loaded.attention = {.qkv = layer.linear({"SelfAttention.q", "SelfAttention.k", "SelfAttention.v"}),
+                        .out = layer.linear("SelfAttention.o")};
   else
     loaded.mlp = {.wi = layer.linear({"DenseReluDense.wi_0", "DenseReluDense.wi_1"}), .wo = layer.linear("DenseReluDense.wo")};
   return loaded;
 }
 
-// f32 [heads, tokens, tokens], added to the scores of every block. It depends on the distance of key and query alone: a head's rows
-// are pieces of one line, each query's beginning one element before that of the query before.
+// f32 [heads, tokens, tokens], added to the scores of every block. It depends on the distance of key and query alone: a head's
+// rows are pieces of one line, each query's beginning one element before that of the query before.
 Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
   const T5Geometry& g = t5.geometry;
   const int64_t length = 2 * tokens - 1;
@@ -28,7 +29,8 @@ Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
   if (!op.measuring()) read_rows(t5.relative_attention_bias, 0, g.buckets, DType::f32, table.data());
   for (int64_t h = 0; h < g.heads; ++h)
     for (int64_t i = 0; i < length; ++i)
-      lines.push_back(table[static_cast<size_t>(relative_position_bucket(i - (tokens - 1), g.buckets, g.max_distance) * g.heads + h)]);
+      lines.push_back(
+          table[static_cast<size_t>(relative_position_bucket(i - (tokens - 1), g.buckets, g.max_distance) * g.heads + h)]);
   Tensor bias = op.upload(lines.data(), DType::f32, {g.heads, 1, length}).columns(tokens - 1, length);
   bias.shape[1] = tokens;
   bias.stride[1] = -1;
@@ -37,12 +39,15 @@ Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
 
 // f32 [b, tokens, d]: the residual stream stays in f32, since with trained weights it leaves f16's range.
 Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>& ids) {
-  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size()), d = t5.geometry.d_model;
+  const auto b = static_cast<int64_t>(ids.size());
+  const auto n = static_cast<int64_t>(ids[0].size());
+  const auto d = t5.geometry.d_model;
   const std::vector<float> rows = op.measuring() ? std::vector<float>() : look_up(t5.token_embedding, ids);
   return op.upload(rows.data(), DType::f32, {b, n, d});
 }
 
-void attend(Backend& op, const T5Attention& w, const Tensor& normalised, const T5Geometry& g, const Tensor& bias, const Tensor& x) {
+void attend(Backend& op, const T5Attention& w, const Tensor& normalised, const T5Geometry& g, const Tensor& bias,
+            const Tensor& x) {
   const int64_t inner = g.heads * g.d_kv;
   Tensor qkv = op.linear(normalised, w.qkv);  // [b, tokens, 3·inner]
   Tensor attn = op.attention(qkv.columns(0, inner), qkv.columns(inner, 2 * inner), qkv.columns(2 * inner, 3 * inner),
@@ -67,7 +72,9 @@ void t5_layer(Backend& op, const T5Layer& w, const T5Geometry& g, const Tensor& 
 }  // namespace
 
 int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {
-  const int64_t half = buckets / 2, exact = half / 2, a = std::abs(distance);
+  const int64_t half = buckets / 2;
+  const int64_t exact = half / 2;
+  const int64_t a = std::abs(distance);
   int64_t bucket = a;
   if (a >= exact) {
     const float position = std::log(static_cast<float>(a) / static_cast<float>(exact)) /
@@ -86,7 +93,8 @@ T5::T5(Backend& op, const Checkpoint& checkpoint)
           checkpoint.find(Component::t5, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")) {}
 
 Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& ids) {
-  const auto b = static_cast<int64_t>(ids.size()), n = static_cast<int64_t>(ids[0].size());
+  const auto b = static_cast<int64_t>(ids.size());
+  const auto n = static_cast<int64_t>(ids[0].size());
   Tensor out = op.empty({b, n, t5.geometry.d_model});
 
   auto scratch = op.scope();

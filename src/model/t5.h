@@ -19,7 +19,8 @@ struct T5Mlp {
   Linear wo;
 };
 
-// A block is two of them, an attention and an MLP. They take turns in memory by themselves: whole blocks of T5-XXL are 368 MiB each.
+// A block is two of them, an attention and an MLP. They take turns in memory by themselves: whole blocks of T5-XXL are 368 MiB
+// each.
 struct T5Layer {
   Norm norm;
   std::optional<T5Attention> attention;

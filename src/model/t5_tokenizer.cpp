@@ -95,8 +95,8 @@ Tokens T5Tokenizer::encode(std::string_view utf8, int64_t length) const {
   return tokens;
 }
 
-// Words are separated by white space. Each starts with the mark that stands for it, and so does each part of a word where the prompt
-// itself holds that mark.
+// Words are separated by white space. Each starts with the mark that stands for it, and so does each part of a word where the
+// prompt itself holds that mark.
 void T5Tokenizer::encode_text(std::string_view text, const size_t* origin, TokenRow& row,
                               std::vector<std::string>& unknown) const {
   std::string part;

@@ -1,5 +1,6 @@
-// T5's tokenizer, with the ids of T5Tokenizer in transformers 5 (tokenization_t5.py), also called T5TokenizerFast: of a tokenizer.json
-// or a spiece.model it takes only the pieces, the normalisation table and the added tokens; the rest is T5's own.
+// T5's tokenizer, with the ids of T5Tokenizer in transformers 5 (tokenization_t5.py), also called T5TokenizerFast: of a
+// tokenizer.json or a spiece.model it takes only the pieces, the normalisation table and the added tokens; the rest is T5's
+// own.
 #pragma once
 
 #include <cstdint>

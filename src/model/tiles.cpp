@@ -98,7 +98,9 @@ int64_t tile_count(int64_t height, int64_t width, int64_t side) {
 void draw_in_tiles(Backend& op, const Tensor& latents, int64_t side, int64_t zoom, const DecodeTile& decode,
                    const DrawRows& draw_rows) {
   assert(side % 4 == 0 && latents.dim(0) == 1);
-  const int64_t height = latents.dim(2), width = latents.dim(3), stride = stride_of(side);
+  const int64_t height = latents.dim(2);
+  const int64_t width = latents.dim(3);
+  const int64_t stride = stride_of(side);
   Blending blending(op, zoom * side, zoom * width, (width + stride - 1) / stride);
   for (int64_t y = 0; y < height; y += stride) {
     for (int64_t x = 0; x < width; x += stride) {
@@ -108,8 +110,7 @@ void draw_in_tiles(Backend& op, const Tensor& latents, int64_t side, int64_t zoo
                       .height = zoom * (rows.end - rows.begin),
                       .width = zoom * (columns.end - columns.begin),
                       .has_above = y > 0,
-                      .has_below = y + stride < height,
-                      .has_left = x > 0,
+                      .has_below = y + stride<height, .has_left = x> 0,
                       .has_right = x + stride < width};
       auto scratch = op.scope();
       decode(cut(op, latents, rows, columns), [&](int64_t row, const Tensor& pixels) { blending.add(tile, row, pixels); });

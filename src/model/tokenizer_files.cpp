@@ -120,8 +120,7 @@ std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::file
       bad_file(file, "an added token is not a text of 1 to 256 bytes");
     }
     if (flag(entry, "single_word")) bad_file(file, "an added token is \"single_word\", which fude does not read");
-    tokens.push_back(
-        {text.get<std::string>(), id, flag(entry, "lstrip"), flag(entry, "rstrip"), flag(entry, "normalized")});
+    tokens.push_back({text.get<std::string>(), id, flag(entry, "lstrip"), flag(entry, "rstrip"), flag(entry, "normalized")});
   };
   if (list.is_array()) {
     for (const auto& entry : list) add(entry, token_id(member(entry, "id", file), file));

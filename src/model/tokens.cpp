@@ -103,8 +103,8 @@ Tokens TokenRow::finish(int32_t end, int32_t pad, std::string_view prompt) && {
   tokens.used = static_cast<int64_t>(tokens.ids.size());
   tokens.ids.resize(length_, pad);
   if (cut_at_) {
-    tokens.warnings.push_back("the prompt was cut after " + std::to_string(length_ - prefix_ - 1) + " tokens; left out: " +
-                              in_quotes(prompt.substr(*cut_at_)));
+    tokens.warnings.push_back("the prompt was cut after " + std::to_string(length_ - prefix_ - 1) +
+                              " tokens; left out: " + in_quotes(prompt.substr(*cut_at_)));
   }
   return tokens;
 }

@@ -71,8 +71,8 @@ class TokenRow {
   std::optional<size_t> cut_at_;
 };
 
-// The order in which the `tokenizers` library takes a prompt apart: added tokens as they are written, the normal form of each text
-// between them, added tokens in that, and what is left, which goes to the model.
+// The order in which the `tokenizers` library takes a prompt apart: added tokens as they are written, the normal form of each
+// text between them, added tokens in that, and what is left, which goes to the model.
 class PromptSplitter {
  public:
   // Appends the normal form of a text that stands at `offset` of the prompt.

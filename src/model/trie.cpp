@@ -35,7 +35,8 @@ Trie::Trie(std::vector<std::pair<std::string_view, int32_t>> words) {
 
 size_t Trie::child(size_t node, uint8_t label) const {
   if (first_child_.empty()) return 0;
-  const auto first = labels_.begin() + first_child_[node], last = labels_.begin() + first_child_[node + 1];
+  const auto first = labels_.begin() + first_child_[node];
+  const auto last = labels_.begin() + first_child_[node + 1];
   const auto found = std::lower_bound(first, last, label);
   return found != last && *found == label ? static_cast<size_t>(found - labels_.begin()) : 0;
 }

@@ -93,7 +93,8 @@ bool is_white_space(char32_t c) {
 }
 
 std::u32string nfc(std::u32string_view text) {
-  // utf8proc takes this vowel for a final consonant that is not there, and loses it behind a syllable. Nothing composes with it.
+  // utf8proc takes this vowel for a final consonant that is not there, and loses it behind a syllable. Nothing composes with
+  // it.
   constexpr char32_t kVowel = 0x11a7;
   std::u32string result;
   for (size_t at = 0; at <= text.size();) {

@@ -10,7 +10,10 @@ namespace {
 constexpr float kEps = 1e-6f;
 
 Resnet load_resnet(Loader file) {
-  Resnet resnet{.norm1 = file.norm("norm1"), .norm2 = file.norm("norm2"), .conv1 = file.conv("conv1"), .conv2 = file.conv("conv2"),
+  Resnet resnet{.norm1 = file.norm("norm1"),
+                .norm2 = file.norm("norm2"),
+                .conv1 = file.conv("conv1"),
+                .conv2 = file.conv("conv2"),
                 .shortcut = {}};
   if (file.contains("conv_shortcut.weight")) resnet.shortcut = file.conv("conv_shortcut");
   return resnet;
@@ -26,11 +29,13 @@ Decoder load_decoder(Loader& whole, const VaeGeometry& g) {
                   .norm_out = file.norm("conv_norm_out"),
                   .conv_out = file.conv("conv_out")};
   if (Loader mid = file.at("mid_block.attentions.0."); mid.contains("to_q.weight"))
-    decoder.attention = {.norm = mid.norm("group_norm"), .qkv = mid.linear({"to_q", "to_k", "to_v"}), .out = mid.linear("to_out.0")};
+    decoder.attention = {
+        .norm = mid.norm("group_norm"), .qkv = mid.linear({"to_q", "to_k", "to_v"}), .out = mid.linear("to_out.0")};
   for (size_t i = 0; i < g.block_out_channels.size(); ++i) {
     Loader block = file.at("up_blocks." + std::to_string(i) + ".");
     UpBlock up;
-    for (int64_t j = 0; j <= g.layers_per_block; ++j) up.resnets.push_back(load_resnet(block.at("resnets." + std::to_string(j) + ".")));
+    for (int64_t j = 0; j <= g.layers_per_block; ++j)
+      up.resnets.push_back(load_resnet(block.at("resnets." + std::to_string(j) + ".")));
     if (block.contains("upsamplers.0.conv.weight")) up.upsample = block.conv("upsamplers.0.conv", /*upsample=*/true);
     decoder.up.push_back(std::move(up));
   }
@@ -65,7 +70,9 @@ std::vector<MapShape> maps_of(const Decoder& w, int64_t height, int64_t width) {
 // One head over all pixels, in place.
 void attention(Backend& op, const VaeAttention& w, const Tensor& x, int64_t groups) {
   auto scratch = op.scope();
-  const int64_t b = x.dim(0), pixels = x.dim(1) * x.dim(2), c = x.dim(3);
+  const int64_t b = x.dim(0);
+  const int64_t pixels = x.dim(1) * x.dim(2);
+  const int64_t c = x.dim(3);
   Tensor qkv = op.empty({b, pixels, 3 * c});
   {
     auto normalised = op.scope();

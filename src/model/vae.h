@@ -52,8 +52,8 @@ struct VaeOptions {
   std::function<void(const std::string& name, const Tensor&)> probe;
 };
 
-// One picture's latents as the denoiser leaves them, f32 [1, 16, h, w] -> pixels 8h × 8w, about −1…1, from top to bottom. The plan
-// decides what memory the picture or a tile of it takes, not what comes out.
+// One picture's latents as the denoiser leaves them, f32 [1, 16, h, w] -> pixels 8h × 8w, about −1…1, from top to bottom. The
+// plan decides what memory the picture or a tile of it takes, not what comes out.
 void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
                 const VaeOptions& options = {});
 

@@ -80,7 +80,8 @@ void ReferenceBackend::do_download(const Tensor& x, void* host) {
 
 void ReferenceBackend::do_copy(const Tensor& out, const Tensor& x) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row from = row(x, r), to = row(out, r);
+    const Row from = row(x, r);
+    const Row to = row(out, r);
     for (int64_t i = 0; i < from.size; ++i) to.set(i, from[i]);
   }
 }
@@ -101,7 +102,8 @@ void ReferenceBackend::do_linears(const std::vector<LinearCall>& calls, void*) {
 void ReferenceBackend::linear(const LinearCall& call) {
   const Weight& w = call.w.weight;
   for (int64_t r = 0; r < row_count(call.x); ++r) {
-    const Row x = row(call.x, r), y = row(call.out, r);
+    const Row x = row(call.x, r);
+    const Row y = row(call.out, r);
     for (int64_t o = 0; o < w.shape.out; ++o) {
       double sum = call.w.bias ? call.w.bias.as<float>()[o] : 0.0;
       for (int64_t i = 0; i < x.size; ++i) sum += static_cast<double>(x[i]) * load(w.dtype, w.data, o * w.shape.in + i);
@@ -112,12 +114,15 @@ void ReferenceBackend::linear(const LinearCall& call) {
 }
 
 void ReferenceBackend::do_attention(const AttentionCall& call, void*) {
-  const int64_t keys = call.k.dim(1), queries = call.q.dim(1), d = call.head_dim;
+  const int64_t keys = call.k.dim(1);
+  const int64_t queries = call.q.dim(1);
+  const int64_t d = call.head_dim;
   std::vector<float> score(static_cast<size_t>(keys));
   for (int64_t b = 0; b < call.q.dim(0); ++b)
     for (int64_t h = 0; h < call.options.heads; ++h)
       for (int64_t i = 0; i < queries; ++i) {
-        const Row q = row(call.q, b * queries + i), out = row(call.out, b * queries + i);
+        const Row q = row(call.q, b * queries + i);
+        const Row out = row(call.out, b * queries + i);
         const int64_t seen = call.options.causal ? i + 1 : keys;
         float largest = -INFINITY;
         for (int64_t j = 0; j < seen; ++j) {
@@ -144,7 +149,8 @@ void ReferenceBackend::do_attention(const AttentionCall& call, void*) {
 void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
   const WeightShape& shape = call.w.weight.shape;
   const int64_t zoom = call.options.upsample ? 2 : 1;
-  const int64_t height = call.x.dim(1) * zoom, width = call.x.dim(2) * zoom;
+  const int64_t height = call.x.dim(1) * zoom;
+  const int64_t width = call.x.dim(2) * zoom;
   const int64_t before = call.options.stride == 2 ? 0 : shape.kernel / 2;
   for (int64_t n = 0; n < call.out.dim(0); ++n)
     for (int64_t y = 0; y < call.out.dim(1); ++y)
@@ -154,12 +160,13 @@ void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
           double sum = call.w.bias ? call.w.bias.as<float>()[o] : 0.0;
           for (int64_t ky = 0; ky < shape.kernel; ++ky)
             for (int64_t kx = 0; kx < shape.kernel; ++kx) {
-              const int64_t sy = (call.options.rows.begin + y) * call.options.stride + ky - before, sx = x * call.options.stride + kx - before;
+              const int64_t sy = (call.options.rows.begin + y) * call.options.stride + ky - before,
+                            sx = x * call.options.stride + kx - before;
               if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
               const Row in = row(call.x, (n * call.x.dim(1) + sy / zoom) * call.x.dim(2) + sx / zoom);
               for (int64_t c = 0; c < shape.in; ++c)
-                sum += static_cast<double>(in[c]) *
-                       load(call.w.weight.dtype, call.w.weight.data, ((o * shape.in + c) * shape.kernel + ky) * shape.kernel + kx);
+                sum += static_cast<double>(in[c]) * load(call.w.weight.dtype, call.w.weight.data,
+                                                         ((o * shape.in + c) * shape.kernel + ky) * shape.kernel + kx);
             }
           out.set(o, static_cast<float>(call.options.accumulate ? out[o] + sum : sum));
         }
@@ -168,7 +175,8 @@ void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
 
 void ReferenceBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row from = row(x, r), to = row(out, r);
+    const Row from = row(x, r);
+    const Row to = row(out, r);
     double mean = 0, variance = 0;
     for (int64_t i = 0; i < from.size; ++i) mean += from[i];
     mean /= static_cast<double>(from.size);
@@ -185,7 +193,8 @@ void ReferenceBackend::do_layer_norm(const Tensor& out, const Tensor& x, const N
 
 void ReferenceBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row from = row(x, r), to = row(out, r);
+    const Row from = row(x, r);
+    const Row to = row(out, r);
     double squares = 0;
     for (int64_t i = 0; i < from.size; ++i) squares += static_cast<double>(from[i]) * from[i];
     const double inverse = 1.0 / std::sqrt(squares / static_cast<double>(from.size) + eps);
@@ -194,7 +203,8 @@ void ReferenceBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Ten
 }
 
 void ReferenceBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
-  const int64_t pixels = x.dim(1) * x.dim(2), pieces = sums.dim(1);
+  const int64_t pixels = x.dim(1) * x.dim(2);
+  const int64_t pieces = sums.dim(1);
   for (int64_t n = 0; n < x.dim(0); ++n)
     for (int64_t piece = 0; piece < pieces; ++piece)
       for (int64_t c = 0; c < x.dim(3); ++c) {
@@ -209,9 +219,10 @@ void ReferenceBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
       }
 }
 
-void ReferenceBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
-                                        float eps) {
-  const int64_t pieces = sums.dim(1), width = sums.dim(3) / groups;
+void ReferenceBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm,
+                                        int64_t groups, float eps) {
+  const int64_t pieces = sums.dim(1);
+  const int64_t width = sums.dim(3) / groups;
   for (int64_t n = 0; n < sums.dim(0); ++n)
     for (int64_t g = 0; g < groups; ++g) {
       double mean = 0, square = 0;
@@ -235,50 +246,64 @@ void ReferenceBackend::do_group_factors(const Tensor& factors, const Tensor& sum
 void ReferenceBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
   const int64_t pixels = x.dim(1) * x.dim(2);
   for (int64_t p = 0; p < x.dim(0) * pixels; ++p) {
-    const Row from = row(x, p), to = row(out, p), factor = row(factors, p / pixels * 2), offset = row(factors, p / pixels * 2 + 1);
+    const Row from = row(x, p);
+    const Row to = row(out, p);
+    const Row factor = row(factors, p / pixels * 2);
+    const Row offset = row(factors, p / pixels * 2 + 1);
     for (int64_t c = 0; c < from.size; ++c) to.set(c, apply(activation, from[c] * factor[c] + offset[c]));
   }
 }
 
 void ReferenceBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row from = row(x, r), to = row(out, r);
+    const Row from = row(x, r);
+    const Row to = row(out, r);
     for (int64_t i = 0; i < from.size; ++i) to.set(i, apply(activation, from[i]));
   }
 }
 
 void ReferenceBackend::do_add(const Tensor& x, const Tensor& y) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row a = row(x, r), b = row(y, r);
+    const Row a = row(x, r);
+    const Row b = row(y, r);
     for (int64_t i = 0; i < a.size; ++i) a.set(i, a[i] + b[i]);
   }
 }
 
 void ReferenceBackend::do_multiply(const Tensor& x, const Tensor& y) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row a = row(x, r), b = row(y, r);
+    const Row a = row(x, r);
+    const Row b = row(y, r);
     for (int64_t i = 0; i < a.size; ++i) a.set(i, a[i] * b[i]);
   }
 }
 
 void ReferenceBackend::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row a = row(x, r), b = row(y, r), g = batch_row(gate, x, r);
+    const Row a = row(x, r);
+    const Row b = row(y, r);
+    const Row g = batch_row(gate, x, r);
     for (int64_t i = 0; i < a.size; ++i) a.set(i, a[i] + g[i] * b[i]);
   }
 }
 
 void ReferenceBackend::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
   for (int64_t r = 0; r < row_count(x); ++r) {
-    const Row from = row(x, r), to = row(out, r), add = batch_row(shift, x, r), factor = batch_row(scale, x, r);
+    const Row from = row(x, r);
+    const Row to = row(out, r);
+    const Row add = batch_row(shift, x, r);
+    const Row factor = batch_row(scale, x, r);
     for (int64_t i = 0; i < from.size; ++i) to.set(i, from[i] * (1.0f + factor[i]) + add[i]);
   }
 }
 
 void ReferenceBackend::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) {
-  const int64_t channels = latents.dim(1), width = latents.dim(3) / patch;
+  const int64_t channels = latents.dim(1);
+  const int64_t width = latents.dim(3) / patch;
   for (int64_t r = 0; r < row_count(out); ++r) {
-    const int64_t n = r / out.dim(1), ty = r % out.dim(1) / width, tx = r % out.dim(1) % width;
+    const int64_t n = r / out.dim(1);
+    const int64_t ty = r % out.dim(1) / width;
+    const int64_t tx = r % out.dim(1) % width;
     const Row token = row(out, r);
     int64_t i = 0;
     for (int64_t c = 0; c < channels; ++c)
@@ -289,9 +314,12 @@ void ReferenceBackend::do_patchify(const Tensor& out, const Tensor& latents, int
 }
 
 void ReferenceBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) {
-  const int64_t channels = out.dim(1), width = out.dim(3) / patch;
+  const int64_t channels = out.dim(1);
+  const int64_t width = out.dim(3) / patch;
   for (int64_t r = 0; r < row_count(tokens); ++r) {
-    const int64_t n = r / tokens.dim(1), ty = r % tokens.dim(1) / width, tx = r % tokens.dim(1) % width;
+    const int64_t n = r / tokens.dim(1);
+    const int64_t ty = r % tokens.dim(1) / width;
+    const int64_t tx = r % tokens.dim(1) % width;
     const Row token = row(tokens, r);
     int64_t i = 0;
     for (int64_t p = 0; p < patch; ++p)
@@ -302,7 +330,9 @@ void ReferenceBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, in
 }
 
 void ReferenceBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
-  const int64_t channels = latents.dim(1), height = latents.dim(2), width = latents.dim(3);
+  const int64_t channels = latents.dim(1);
+  const int64_t height = latents.dim(2);
+  const int64_t width = latents.dim(3);
   for (int64_t n = 0; n < latents.dim(0); ++n)
     for (int64_t y = 0; y < height; ++y)
       for (int64_t x = 0; x < width; ++x)
@@ -312,7 +342,8 @@ void ReferenceBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, floa
 
 void ReferenceBackend::do_to_bytes(const Tensor& out, const Tensor& pixels) {
   for (int64_t i = 0; i < out.numel(); ++i)
-    out.as<uint8_t>()[i] = static_cast<uint8_t>(std::nearbyint(std::clamp(0.5f * pixels.as<float>()[i] + 0.5f, 0.0f, 1.0f) * 255.0f));
+    out.as<uint8_t>()[i] =
+        static_cast<uint8_t>(std::nearbyint(std::clamp(0.5f * pixels.as<float>()[i] + 0.5f, 0.0f, 1.0f) * 255.0f));
 }
 
 void ReferenceBackend::do_guide(const Tensor& out, const Tensor& v, float guidance) {

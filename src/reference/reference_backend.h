@@ -23,7 +23,8 @@ class ReferenceBackend : public Backend {
   void do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) override;
   void do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) override;
   void do_group_sums(const Tensor& sums, const Tensor& x) override;
-  void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps) override;
+  void do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
+                        float eps) override;
   void do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) override;
   void do_activate(const Tensor& out, const Tensor& x, Activation activation) override;
   void do_add(const Tensor& x, const Tensor& y) override;

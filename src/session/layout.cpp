@@ -27,7 +27,8 @@ std::string text_of(const std::vector<std::string>& choices) {
   constexpr int kLongestOfSeveral = 24;
   std::string all;
   for (const std::string& choice : choices) {
-    const size_t begin = choice.find_first_not_of(' '), end = choice.find_last_not_of(' ');
+    const size_t begin = choice.find_first_not_of(' ');
+    const size_t end = choice.find_last_not_of(' ');
     const std::string text = begin == std::string::npos ? "—" : choice.substr(begin, end + 1 - begin);
     all += (all.empty() ? "" : " · ") + (choices.size() > 1 ? shortened(text, kLongestOfSeveral) : text);
   }

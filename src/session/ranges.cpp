@@ -140,7 +140,9 @@ std::vector<uint64_t> seeds_in(std::string_view option, std::string_view text, s
     if (!range) {
       seeds.push_back(seed_from(piece));
     } else {
-      const uint64_t first = seed_from(range->first), last = seed_from(range->last), step = seed_from(range->step);
+      const uint64_t first = seed_from(range->first);
+      const uint64_t last = seed_from(range->last);
+      const uint64_t step = seed_from(range->step);
       const uint64_t length = length_of(option, piece, first > last, last - first, step);
       for (uint64_t i = 0; i < length; ++i) seeds.push_back(first + i * step);
     }
@@ -165,7 +167,9 @@ std::vector<double> numbers_in(std::string_view option, std::string_view text, s
     const Decimal last = range ? decimal(range->last) : first;
     const Decimal step = range ? decimal(range->step) : Decimal{false, 1, 0};
     const int decimals = std::max({first.decimals, last.decimals, step.decimals});
-    const std::optional<int64_t> from = scaled(first, decimals), to = scaled(last, decimals), by = scaled(step, decimals);
+    const std::optional<int64_t> from = scaled(first, decimals);
+    const std::optional<int64_t> to = scaled(last, decimals);
+    const std::optional<int64_t> by = scaled(step, decimals);
     constexpr int64_t kHalf = std::numeric_limits<int64_t>::max() / 2;  // so that a distance fits too
     if (!from || !to || !by || std::max({std::abs(*from), std::abs(*to), std::abs(*by)}) > kHalf)
       refuse(option, piece, "is too large or too exact. Give fewer digits.");

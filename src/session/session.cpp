@@ -90,7 +90,8 @@ fs::path SessionFolder::kept(int64_t number) const { return path_ / "kept" / (di
 void SessionFolder::hold() {
   held_ = HeldFolder::take(path_);
   if (!held_)
-    throw Error(Code::bad_request, shown(path_) + " is being drawn by another fude. Wait until that one is done, or stop it with Ctrl-C.");
+    throw Error(Code::bad_request,
+                shown(path_) + " is being drawn by another fude. Wait until that one is done, or stop it with Ctrl-C.");
 }
 
 void SessionFolder::clean() const {

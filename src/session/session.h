@@ -30,7 +30,8 @@ class SessionFolder {
   const std::filesystem::path& path() const { return path_; }
   const Wish& wish() const { return wish_; }
   void replace(const Wish& wish);  // Error{io}
-  // The Hugging Face cache, kept embeddings, rates and budgets of memory are those of who draws here and now, so they are not in the file.
+  // The Hugging Face cache, kept embeddings, rates and budgets of memory are those of who draws here and now, so they are not
+  // in the file.
   void set_machine(std::string hub, EngineOptions machine) {
     wish_.files.hub_cache = std::move(hub);
     wish_.engine.vram = machine.vram;

@@ -91,7 +91,8 @@ Wish read_wish(const Json& json) {
   const bool gacha = wish.kind == kGacha;
   if (!gacha && wish.kind != kSweep) throw Error(Code::bad_request, "its kind is neither sweep nor gacha");
   read(json, "created", wish.created);
-  const Json model = object_in(json, "model"), axes = object_in(json, "axes");
+  const Json model = object_in(json, "model");
+  const Json axes = object_in(json, "axes");
   for (const auto& [name, file] : fields_of(wish.files)) read(model, name, *file);
   read(model, "no_t5", wish.files.no_t5);
   read(model, "hash", wish.model_hash);

@@ -54,7 +54,8 @@ Batch next_batch(const Wish& wish, std::span<const Task> tasks, int64_t most);
 // How long in a row one prompt is drawn, so that pictures can be drawn at once and yet every combination comes.
 int64_t candidates_in_a_row(uint64_t combinations, int64_t count);
 
-// Of a wish with a time: how many pictures there will be when `drawn` are, one takes `each` seconds and so many are left. At least one.
+// Of a wish with a time: how many pictures there will be when `drawn` are, one takes `each` seconds and so many are left. At
+// least one.
 int64_t count_in_time(int64_t drawn, double left, double each);
 
 // What drawing a picture of a complete request costs, in a unit of no meaning: steps and pixels, twice where guidance is on.

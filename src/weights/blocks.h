@@ -1,9 +1,9 @@
 // Blocks<T>: the layers of a model, used one after the other. Some stay on the device; the others take turns in slots there.
 //
-// Residents are spread evenly among the others, so that copies go on while they are used. A block always takes the same slot: what
-// follows the wait for it can be recorded. Slots are pieces of one ring, laid out one after the other from its start; a block is sent
-// for as soon as everything that lies where it will lie was used. What is sent comes from the host's memory, where it waits as the
-// device wants it, or else from the file.
+// Residents are spread evenly among the others, so that copies go on while they are used. A block always takes the same slot:
+// what follows the wait for it can be recorded. Slots are pieces of one ring, laid out one after the other from its start; a
+// block is sent for as soon as everything that lies where it will lie was used. What is sent comes from the host's memory,
+// where it waits as the device wants it, or else from the file.
 #pragma once
 
 #include <algorithm>
@@ -41,8 +41,8 @@ class Blocks {
 
   // ---- where they are ------------------------------------------------------------------------------------------------------
 
-  // `resident` blocks will stay on the device once they were used or loaded, in memory that `place` gives them; of the others, as
-  // many as take at most `host_bytes` will wait in the host's memory. Forgets what was there before.
+  // `resident` blocks will stay on the device once they were used or loaded, in memory that `place` gives them; of the others,
+  // as many as take at most `host_bytes` will wait in the host's memory. Forgets what was there before.
   void keep(int64_t resident, int64_t host_bytes = 0) {
     streamed_.clear();
     for (int64_t i = 0; i < size(); ++i) {
@@ -67,9 +67,15 @@ class Blocks {
 
   int64_t size() const { return static_cast<int64_t>(blocks_.size()); }
   int64_t resident() const { return size() - static_cast<int64_t>(streamed_.size()); }
-  int64_t bytes() const { return total([](const Block&) { return true; }); }
-  int64_t resident_bytes() const { return total([](const Block& block) { return block.resident; }); }
-  int64_t host_bytes() const { return total([](const Block& block) { return block.waits_on_host; }); }
+  int64_t bytes() const {
+    return total([](const Block&) { return true; });
+  }
+  int64_t resident_bytes() const {
+    return total([](const Block& block) { return block.resident; });
+  }
+  int64_t host_bytes() const {
+    return total([](const Block& block) { return block.waits_on_host; });
+  }
   int64_t slot_bytes() const { return ring_bytes_; }
 
   // ---- use -----------------------------------------------------------------------------------------------------------------
@@ -86,8 +92,8 @@ class Blocks {
     }
   }
 
-  // While it lives, blocks that do not stay can be used as well: from the first to the last, `passes` times over. Their slots come
-  // from the back of the backend's arena.
+  // While it lives, blocks that do not stay can be used as well: from the first to the last, `passes` times over. Their slots
+  // come from the back of the backend's arena.
   class [[nodiscard]] Turns {
    public:
     Turns(Blocks& blocks, int64_t passes) : blocks_(blocks) { blocks_.begin_turns(passes); }
@@ -118,11 +124,11 @@ class Blocks {
     int64_t bytes = 0;
     std::optional<T> without_contents;  // for measuring
     bool resident = false, waits_on_host = false;
-    void* memory = nullptr;             // a resident's
-    int64_t slot = 0, behind = 0;       // offset in the ring; how many turns before its own the slot was used last
+    void* memory = nullptr;        // a resident's
+    int64_t slot = 0, behind = 0;  // offset in the ring; how many turns before its own the slot was used last
     Buffer on_host;
     std::optional<T> weights;
-    std::unique_ptr<Arrival> arrival;   // while it is on its way
+    std::unique_ptr<Arrival> arrival;  // while it is on its way
   };
 
   Block& at(int64_t i) { return blocks_[static_cast<size_t>(i)]; }
@@ -145,7 +151,8 @@ class Blocks {
     return load_one(i, arena, fill);
   }
 
-  // Two slots of the largest size let copies go on all the time; what computes in the host's memory has nothing to copy meanwhile.
+  // Two slots of the largest size let copies go on all the time; what computes in the host's memory has nothing to copy
+  // meanwhile.
   void lay_out() {
     ring_bytes_ = 0;
     for (const int64_t i : streamed_) ring_bytes_ = std::max(ring_bytes_, at(i).bytes);
@@ -159,7 +166,9 @@ class Blocks {
     const auto n = std::ssize(streamed_);
     for (int64_t turn = n; turn < 2 * n; ++turn) {
       Block& block = streamed(turn);
-      const auto overlap = [&](const Block& other) { return other.slot < block.slot + block.bytes && block.slot < other.slot + other.bytes; };
+      const auto overlap = [&](const Block& other) {
+        return other.slot < block.slot + block.bytes && block.slot < other.slot + other.bytes;
+      };
       block.behind = 1;
       while (!overlap(streamed(turn - block.behind))) ++block.behind;  // at the latest it meets itself
     }
@@ -232,7 +241,8 @@ class Blocks {
     Block& block = streamed(turn);
     try {
       if (block.on_host.data()) op_.copy_weights(ring_ + block.slot, block.on_host.data(), block.bytes);
-      else block.weights = load_at(streamed_[static_cast<size_t>(turn % std::ssize(streamed_))], ring_ + block.slot, Side::device);
+      else
+        block.weights = load_at(streamed_[static_cast<size_t>(turn % std::ssize(streamed_))], ring_ + block.slot, Side::device);
       block.arrival = op_.arrival();
     } catch (...) {
       static_cast<void>(op_.arrival());  // threads may be writing to the ring

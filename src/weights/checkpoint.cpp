@@ -269,7 +269,8 @@ std::vector<std::string> Checkpoint::lacks() const {
   std::vector<std::string> list;
   std::string without_tokenizer;
   for (const ComponentRow& row : kRows) {
-    const bool is_faulty = faulty_[index_of(row.component)], is_absent = !has(row.component) && !is_faulty;
+    const bool is_faulty = faulty_[index_of(row.component)];
+    const bool is_absent = !has(row.component) && !is_faulty;
     if (is_absent && row.component != Component::t5)
       list.push_back("a " + std::string(row.title) + ": give its file with " + std::string(row.option));
     const bool wants_tokenizer = !row.tokenizer.empty() && (row.component != Component::t5 || !is_absent);
@@ -344,7 +345,8 @@ uint64_t Checkpoint::identity(Component component) const {
     hash(state, tensor->type.data(), tensor->type.size());
     hash(state, tensor->shape.data(), tensor->shape.size() * sizeof(int64_t));
     if (tensor->file) tensor->file->check_unchanged();
-    const size_t size = std::min(kSample, tensor->bytes.size()), begin = (tensor->bytes.size() - size) / 2;
+    const size_t size = std::min(kSample, tensor->bytes.size());
+    const size_t begin = (tensor->bytes.size() - size) / 2;
     hash(state, tensor->bytes.data() + begin, size);
     if (tensor->file)
       tensor->file->drop(static_cast<size_t>(tensor->bytes.data() + begin - tensor->file->bytes().data()), size);

@@ -161,7 +161,7 @@ std::vector<const StoredTensor*> ComponentTensors::not_understood(std::string_vi
     std::string_view stem = found->names[k];
     if (stem.ends_with(kWeight)) stem.remove_suffix(kWeight.size());
     for (auto at = std::lower_bound(stored_.begin(), stored_.end(), stem,
-                                    [](const Named& a, std::string_view b) { return a.name < b; });
+                                    [](const Named&a, std::string_view b) { return a.name < b; });
          at != stored_.end() && at->name.starts_with(stem); ++at) {
       const std::string_view rest = at->name.substr(stem.size());
       const auto is_one_of = [&](const auto& suffixes) {

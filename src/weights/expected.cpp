@@ -123,7 +123,8 @@ std::vector<ExpectedTensor> expected_tensors(const MmditGeometry& g) {
 
 std::vector<ExpectedTensor> expected_tensors(const VaeGeometry& g) {
   const size_t blocks = g.block_out_channels.size();
-  const int64_t outer = g.block_out_channels.front(), inner = g.block_out_channels.back();
+  const int64_t outer = g.block_out_channels.front();
+  const int64_t inner = g.block_out_channels.back();
   List list;
   list.conv("encoder.conv_in", outer, g.channels, 3);
   int64_t channels = outer;

@@ -45,7 +45,8 @@ void check_size_of_json(std::string_view text, const std::filesystem::path& file
 }  // namespace
 
 void bad_file(const std::filesystem::path& file, std::string_view what) {
-  throw Error(Code::bad_checkpoint, shown(file) + ": " + std::string(what) + "; replace it with the file of the original model");
+  throw Error(Code::bad_checkpoint,
+              shown(file) + ": " + std::string(what) + "; replace it with the file of the original model");
 }
 
 std::string read_small_file(const std::filesystem::path& file) {

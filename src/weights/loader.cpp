@@ -19,9 +19,12 @@ ReadRows rows_of(std::vector<Source> sources) {
   return [sources = std::move(sources)](int64_t begin, int64_t end, DType as, void* rows) {
     int64_t first = 0;
     for (const Source& source : sources) {
-      const int64_t count = source.shape[0], width = elements(source) / count;
-      const int64_t from = std::max(begin, first), to = std::min(end, first + count);
-      if (from < to) read_rows(source, from - first, to - first, as, static_cast<std::byte*>(rows) + (from - begin) * width * size_of(as));
+      const int64_t count = source.shape[0];
+      const int64_t width = elements(source) / count;
+      const int64_t from = std::max(begin, first);
+      const int64_t to = std::min(end, first + count);
+      if (from < to)
+        read_rows(source, from - first, to - first, as, static_cast<std::byte*>(rows) + (from - begin) * width * size_of(as));
       first += count;
     }
   };
@@ -63,7 +66,8 @@ Norm Loader::norm(std::string_view name) {
 
 Tensor Loader::vector(std::string_view name) {
   const Source source = checkpoint_.find(component_, prefix_ + std::string(name));
-  return vector(elements(source), [source](int64_t, int64_t, DType as, void* rows) { read_rows(source, 0, source.shape[0], as, rows); });
+  return vector(elements(source),
+                [source](int64_t, int64_t, DType as, void* rows) { read_rows(source, 0, source.shape[0], as, rows); });
 }
 
 Weight Loader::weight(const WeightShape& shape, const ReadRows& read) {

@@ -1,7 +1,7 @@
 // Loader: turns tensors of a checkpoint into Weights, Norms and vectors in slot memory, in the form the backend likes.
 //
-// Names are the canonical ones (weights/layouts.h). The same loading code says how many bytes a slot needs, where in it everything
-// lies, and fills it.
+// Names are the canonical ones (weights/layouts.h). The same loading code says how many bytes a slot needs, where in it
+// everything lies, and fills it.
 #pragma once
 
 #include <initializer_list>
@@ -16,7 +16,8 @@ namespace fude {
 
 class Loader {
  public:
-  // Allocates from `memory`, which outlives what is loaded. Without a side it reads nothing: what it returns has no contents yet.
+  // Allocates from `memory`, which outlives what is loaded. Without a side it reads nothing: what it returns has no contents
+  // yet.
   Loader(const Backend& op, const Checkpoint& checkpoint, Component component, Arena& memory, std::optional<Side> fill)
       : op_(op), checkpoint_(checkpoint), component_(component), memory_(memory), fill_(fill) {}
 
@@ -27,8 +28,8 @@ class Loader {
   Linear linear(std::string_view name) { return linear({std::string(name)}); }  // NAME.weight and, where it exists, NAME.bias
   Linear linear(std::initializer_list<std::string> names);                      // several, their rows one after the other
   Conv conv(std::string_view name, bool upsample = false);  // upsample: always used with ConvOptions::upsample
-  Norm norm(std::string_view name);      // NAME.weight and, where it exists, NAME.bias
-  Tensor vector(std::string_view name);  // f32, flattened; the whole name
+  Norm norm(std::string_view name);                         // NAME.weight and, where it exists, NAME.bias
+  Tensor vector(std::string_view name);                     // f32, flattened; the whole name
 
  private:
   Weight weight(const WeightShape& shape, const ReadRows& read);

@@ -252,8 +252,8 @@ fs::path locate_model(const fs::path& given, const fs::path& hub_cache) {
   if (!place || hub_cache.empty()) refuse("there is no model " + shown(given) + ". Check the path given with --model.");
   std::string name = "models--" + place->id;
   name.replace(name.find('/'), 1, "--");
-  const fs::path snapshot = snapshot_in(hub_cache / name, place->id),
-                 path = place->inside.empty() ? snapshot : snapshot / place->inside;
+  const fs::path snapshot = snapshot_in(hub_cache / name, place->id);
+  const fs::path path = place->inside.empty() ? snapshot : snapshot / place->inside;
   if (!is_present(path))
     refuse("the model " + shown(place->id) + " is in the Hugging Face cache, but without " + shown(place->inside) +
            ". Get it with `huggingface-cli download " + place->id + ' ' + text_of(place->inside) + "`.");

@@ -37,8 +37,10 @@ struct Range {
 
 // The range, rounded outwards to multiples of `unit` within the file.
 Range around(size_t offset, size_t length, size_t unit, size_t size) {
-  const size_t begin = std::min(offset, size), end = begin + std::min(length, size - begin);
-  const size_t first = begin / unit * unit, last = std::min(size, (end + unit - 1) / unit * unit);
+  const size_t begin = std::min(offset, size);
+  const size_t end = begin + std::min(length, size - begin);
+  const size_t first = begin / unit * unit;
+  const size_t last = std::min(size, (end + unit - 1) / unit * unit);
   return begin < end ? Range{first, last - first} : Range{0, 0};
 }
 
@@ -52,9 +54,11 @@ constexpr size_t kReadAtOnce = size_t{1} << 30;  // what every system takes in o
 void MappedFile::check_unchanged() const {
   const Stamp now = stamp();
   if (now == opened_) return;
-  const std::string how = now.size == opened_.size ? "written again"
-                                                   : "it had " + std::to_string(opened_.size) + " bytes, now " + std::to_string(now.size);
-  throw Error(Code::io, shown(path_) + " was changed while it was in use (" + how + "). Start again when the file is complete.");
+  const std::string how = now.size == opened_.size
+                              ? "written again"
+                              : "it had " + std::to_string(opened_.size) + " bytes, now " + std::to_string(now.size);
+  throw Error(Code::io,
+              shown(path_) + " was changed while it was in use (" + how + "). Start again when the file is complete.");
 }
 
 void MappedFile::read(size_t offset, std::span<std::byte> out) const {

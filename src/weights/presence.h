@@ -1,5 +1,5 @@
-// What is there of a model. "It is not there" and "the system does not say" are two answers: a folder that may not be read, or a
-// ring of links, is not an absent one. (weights/paths.h asks where either answer will do.)
+// What is there of a model. "It is not there" and "the system does not say" are two answers: a folder that may not be read, or
+// a ring of links, is not an absent one. (weights/paths.h asks where either answer will do.)
 #pragma once
 
 #include <filesystem>

@@ -26,7 +26,8 @@ void read_part(const Source::Part& part, size_t offset, int64_t n, DType as, std
   std::array<std::byte, kFew * sizeof(float)> stored;
   for (int64_t i = 0; i < n; i += kFew) {
     const int64_t count = std::min(kFew, n - i);
-    read_stored(*part.tensor, offset + static_cast<size_t>(i * size_of(dtype)), std::span(stored).first(static_cast<size_t>(count * size_of(dtype))));
+    read_stored(*part.tensor, offset + static_cast<size_t>(i * size_of(dtype)),
+                std::span(stored).first(static_cast<size_t>(count * size_of(dtype))));
     to_f32(dtype, stored.data(), values.data(), count);
     for (float& value : std::span(values).first(static_cast<size_t>(count))) {
       if (part.nan_is_zero && std::isnan(value)) value = 0;
@@ -49,7 +50,8 @@ void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void*
   auto* out = static_cast<std::byte*>(destination);
   int64_t first = 0;  // row of the source at which the part begins
   for (const Source::Part& part : source.parts) {
-    const int64_t from = std::max(begin, first) - first, to = std::min(end, first + part.rows) - first;
+    const int64_t from = std::max(begin, first) - first;
+    const int64_t to = std::min(end, first + part.rows) - first;
     first += part.rows;
     if (from >= to) continue;
     const int64_t n = (to - from) * width;

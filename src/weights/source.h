@@ -26,7 +26,8 @@ struct Source {
   int64_t row_elements() const;
 };
 
-// Reads rows [begin, end) as a float dtype into `destination`, contiguous. Throws Error{io} when the file was changed meanwhile.
+// Reads rows [begin, end) as a float dtype into `destination`, contiguous. Throws Error{io} when the file was changed
+// meanwhile.
 void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination);
 
 // The rows of a table that all of `ids` name, one after the other. Each is read once however often it is named.

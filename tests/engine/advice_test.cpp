@@ -48,7 +48,8 @@ TEST(WhySlow, NamesWhatThePlanLeavesOpen) {
   const EngineOptions options{.calibration = "/home/me/calibration.json"};
   Plan plan = plan_of(3, {.steps = 10}, {.host = 1, .device = 1});
   const std::string on_card = why_slow(plan, options, 1, {3});
-  for (const char* word : {"--vram", "Prefer No Sysmem Fallback", "calibration.json"}) EXPECT_NE(on_card.find(word), std::string::npos) << on_card;
+  for (const char* word : {"--vram", "Prefer No Sysmem Fallback", "calibration.json"})
+    EXPECT_NE(on_card.find(word), std::string::npos) << on_card;
   EXPECT_EQ(on_card.find("disk"), std::string::npos) << on_card;
   plan.streamed_per_step = 2;
   plan.components = {{.name = "transformer", .dtype = "f16", .in_host_memory = 1}};
@@ -66,9 +67,11 @@ class SlowSteps : public testing::Test {
 
   // The engine knows rates of so many FLOP and bytes a second.
   Engine engine_with(double rate) {
-    const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1, .calibration = (folder_ / "calibration.json").string()};
+    const EngineOptions options{
+        .device = "cpu", .dtype = "f32", .threads = 1, .calibration = (folder_ / "calibration.json").string()};
     write_rates(options.calibration, options.threads, rate);
-    return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options, std::make_unique<MadeUpTime>(pause_)));
+    return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options,
+                                                  std::make_unique<MadeUpTime>(pause_)));
   }
   void draw(Engine& engine) {
     const Request request{.prompt = "a cat", .width = 64, .height = 64, .steps = 6, .seed = 1};

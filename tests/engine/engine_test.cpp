@@ -68,7 +68,8 @@ TEST_P(EngineGoldens, PlannedBytesAreUsedBytes) {
   EXPECT_EQ(traced.result.planned.device, traced.result.used.device);
 }
 
-INSTANTIATE_TEST_SUITE_P(Pipelines, EngineGoldens, testing::Combine(testing::ValuesIn(kPipelines), testing::ValuesIn(engine_devices())),
+INSTANTIATE_TEST_SUITE_P(Pipelines, EngineGoldens,
+                         testing::Combine(testing::ValuesIn(kPipelines), testing::ValuesIn(engine_devices())),
                          [](const auto& test) { return std::get<0>(test.param) + "_" + std::get<1>(test.param); });
 
 TEST(ModelName, IsTheFoldersOrTheRepositorys) {
@@ -89,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, EngineOn, testing::ValuesIn(engine_devices()),
 TEST_P(EngineOn, RepeatsARequestBitForBit) {
   Engine engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32"});
   const Request request = request_of("dual");
-  const Result first = engine.generate(request), second = engine.generate(request);
+  const Result first = engine.generate(request);
+  const Result second = engine.generate(request);
   EXPECT_EQ(first.images[0].rgb, second.images[0].rgb);
   EXPECT_EQ(second.planned.host, second.used.host);
   EXPECT_EQ(second.planned.device, second.used.device);  // with the weights that the first request left loaded
@@ -136,8 +138,7 @@ TEST_P(EngineOn, StopsWhenAskedAndGoesOnAfterwards) {
 // A copy of a fixture in which the first value of one f16 tensor is NaN.
 class BrokenModel {
  public:
-  BrokenModel(const std::string& pipeline, const std::string& file, const std::string& tensor)
-      : folder_(temporary("broken")) {
+  BrokenModel(const std::string& pipeline, const std::string& file, const std::string& tensor) : folder_(temporary("broken")) {
     std::filesystem::copy(fixture(pipeline), folder_, std::filesystem::copy_options::recursive);
     std::ptrdiff_t offset = 0;
     {
@@ -160,10 +161,10 @@ class BrokenModel {
 };
 
 TEST_P(EngineOn, WeightsThatAreNotNumbersNameTheirComponent) {
-  for (const auto& [file, tensor, word] : {std::tuple{"text_encoder/model.safetensors", "text_model.encoder.layers.0.mlp.fc1.weight", "CLIP-L"},
-                                           std::tuple{"transformer/diffusion_pytorch_model.safetensors",
-                                                      "transformer_blocks.1.ff.net.2.weight", "transformer"},
-                                           std::tuple{"vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.weight", "VAE"}}) {
+  for (const auto& [file, tensor, word] :
+       {std::tuple{"text_encoder/model.safetensors", "text_model.encoder.layers.0.mlp.fc1.weight", "CLIP-L"},
+        std::tuple{"transformer/diffusion_pytorch_model.safetensors", "transformer_blocks.1.ff.net.2.weight", "transformer"},
+        std::tuple{"vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.weight", "VAE"}}) {
     const BrokenModel model("dual", file, tensor);
     Engine engine({.model = model.path()}, {.device = GetParam(), .dtype = "f32"});
     try {

@@ -263,9 +263,8 @@ TEST(Foreign, ReadsWhatNovelAiWrites) {
 }
 
 TEST(Foreign, NeverDrawsJsonAsAPrompt) {
-  const ForeignPicture picture = read(
-      {{"parameters",
-        R"({"Prompt": "a cat", "Negative": "dogs", "steps": 30, "cfg": 8, "seed": "42",
+  const ForeignPicture picture = read({{"parameters",
+                                        R"({"Prompt": "a cat", "Negative": "dogs", "steps": 30, "cfg": 8, "seed": "42",
             "sampler_name": "dpmpp_2m_sde_gpu", "scheduler": "karras"})"}});
   EXPECT_EQ(picture.prompt, "a cat");
   EXPECT_EQ(picture.negative, "dogs");
@@ -444,7 +443,8 @@ TEST(ForeignGraphs, DoNotGuessPrompts) {
   // Where another text tells it, that is read.
   EXPECT_EQ(read({{"prompt", json.dump()}, {"parameters", "a dog\n" + kFields}}).prompt, "a dog");
   EXPECT_EQ(read({{"prompt", graph().dump()}, {"parameters", "unknown\n" + kFields}}).prompt, "a cat");
-  json["26"] = Json::parse(R"({"class_type": "StringReplace", "inputs": {"string": "a cat", "find": "cat", "replace": "dog"}})");
+  json["26"] =
+      Json::parse(R"({"class_type": "StringReplace", "inputs": {"string": "a cat", "find": "cat", "replace": "dog"}})");
   EXPECT_FALSE(read_graph(json).prompt);
   json["26"] = Json::parse(R"({"class_type": "Text", "inputs": {"a": ["26", 0]}})");  // itself
   EXPECT_FALSE(read_graph(json).prompt);

@@ -45,7 +45,9 @@ inline std::string made_exif(const std::vector<ExifTag>& tags, bool big = true) 
   const auto u32 = [&](uint64_t v) { return number_of(v, 4, big); };
   size_t own = 0;
   for (const ExifTag& tag : tags) own += tag.in_exif;
-  const size_t first = 8, second = first + 2 + 12 * (tags.size() - own + 1) + 4, data_begin = second + 2 + 12 * own + 4;
+  const size_t first = 8;
+  const size_t second = first + 2 + 12 * (tags.size() - own + 1) + 4;
+  const size_t data_begin = second + 2 + 12 * own + 4;
   std::string directories[2], data;
   for (const ExifTag& tag : tags) {
     std::string value = tag.data;

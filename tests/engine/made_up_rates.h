@@ -16,10 +16,18 @@ inline void write_rates(const std::filesystem::path& file, int threads, double r
   const DeviceInfo device = device_info("cpu", threads);
   const nlohmann::json none = nlohmann::json::array();
   const nlohmann::json table{{"x", {1}}, {"y", {1}}, {"rates", {rate}}};
-  const nlohmann::json rates{{"products", table}, {"attention", table}, {"convolutions", table}, {"passes", table},
-                             {"launch", 1e-9},    {"upload", 0},        {"load", rate},     {"host", 0},
-                             {"taken", {{"load", none}, {"waiting", none}, {"encode", none}, {"denoise", none}, {"decode", none}}}};
-  std::ofstream(file) << nlohmann::json{{"fude", version()}, {"machines", {{device.description + ", " + device.library + ", f32", rates}}}};
+  const nlohmann::json rates{
+      {"products", table},
+      {"attention", table},
+      {"convolutions", table},
+      {"passes", table},
+      {"launch", 1e-9},
+      {"upload", 0},
+      {"load", rate},
+      {"host", 0},
+      {"taken", {{"load", none}, {"waiting", none}, {"encode", none}, {"denoise", none}, {"decode", none}}}};
+  std::ofstream(file) << nlohmann::json{{"fude", version()},
+                                        {"machines", {{device.description + ", " + device.library + ", f32", rates}}}};
 }
 
 }  // namespace fude::test

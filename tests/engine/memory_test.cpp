@@ -1,5 +1,5 @@
-// Requests in less memory than everything takes: the same bytes, never more than the budget, and whole again after every failure.
-// A card is played by the host backend with a memory of its own, whose copies come as early or as late as they may.
+// Requests in less memory than everything takes: the same bytes, never more than the budget, and whole again after every
+// failure. A card is played by the host backend with a memory of its own, whose copies come as early or as late as they may.
 
 #include <functional>
 #include <utility>
@@ -19,9 +19,9 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 // What the card of a test does, and what it saw.
 struct Card {
   int64_t capacity = int64_t{1} << 30;
-  bool copies_late = false;  // when they are awaited; else as soon as they are asked for
-  int64_t fails_at = -1;     // the allocation or copy that fails
-  int64_t events = 0;        // allocations and copies so far
+  bool copies_late = false;    // when they are awaited; else as soon as they are asked for
+  int64_t fails_at = -1;       // the allocation or copy that fails
+  int64_t events = 0;          // allocations and copies so far
   int64_t live = 0, most = 0;  // bytes
 
   void count(const char* doing, Code code) {
@@ -242,7 +242,8 @@ TEST_P(LittleMemory, HoldsTilesAsPlanned) {
     EXPECT_EQ(plan.decode_through_host, vram > 0);
     const Result result = engine.generate(tiled);
     EXPECT_EQ(result.images[0].latents, expected.images[0].latents);
-    EXPECT_LE(largest_difference(result.images[0].rgb, expected.images[0].rgb), vram > 0 ? 1 : 0);  // bands add up in another order
+    EXPECT_LE(largest_difference(result.images[0].rgb, expected.images[0].rgb),
+              vram > 0 ? 1 : 0);  // bands add up in another order
     for (const Bytes& used : {result.used, result.images[0].used}) {
       EXPECT_EQ(used.device, plan.planned.device);
       EXPECT_EQ(used.host, plan.planned.host);
@@ -293,7 +294,8 @@ TEST(Plan, SaysInHowMuchMemoryAllWouldStay) {
   const Plan roomy = engine_on(card, {.vram = mib * kMiB}).plan(request());
   EXPECT_EQ(roomy.streamed_per_step, 0) << advice;
   EXPECT_LT(roomy.planned.device, mib * kMiB);
-  EXPECT_EQ(engine_on(card, {.vram = (mib - 24) * kMiB}).plan(request()).streamed_per_step > 0, true) << advice;  // it is not much too large
+  EXPECT_EQ(engine_on(card, {.vram = (mib - 24) * kMiB}).plan(request()).streamed_per_step > 0, true)
+      << advice;  // it is not much too large
   EXPECT_TRUE(engine_on(card, {}).plan(request()).advice.empty());
 
   Card small{.capacity = least_memory() + 2 * kMiB};

@@ -254,9 +254,7 @@ TEST(PngPixels, AreRefusedWhenTooMany) {
 
 class Files : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = temporary("files");
-  }
+  void SetUp() override { folder_ = temporary("files"); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   size_t files() const {
     return static_cast<size_t>(

@@ -1,9 +1,10 @@
 // What a machine reaches, where that is kept, and what follows from it for a request.
+#include "core/rates.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
-#include "core/rates.h"
 #include "engine/calibrate.h"
 #include "engine/cards.h"
 #include "engine/devices.h"
@@ -41,7 +42,8 @@ TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
   op.predict(&rates);
   Arena measuring = Arena::measuring();
   op.use(measuring);
-  const Tensor x = op.empty({100, 64}), y = op.empty({100, 64});
+  const Tensor x = op.empty({100, 64});
+  const Tensor y = op.empty({100, 64});
   op.add(x, y);
   EXPECT_DOUBLE_EQ(op.work().seconds, 1e-3 + 3 * 100 * 64 * 4 / 1e9);
   const double before = op.work().seconds;
@@ -67,7 +69,9 @@ class Calibration : public testing::Test {
   }
   ~Calibration() override { fs::remove_all(folder_); }
 
-  Rates rates() { return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), weights_, int64_t{1} << 40); }
+  Rates rates() {
+    return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), weights_, int64_t{1} << 40);
+  }
   std::string text() const {
     std::ifstream file(file_);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -133,10 +137,10 @@ TEST_F(Calibration, LearnsFromRequests) {
   Rates known = rates();
   const Seconds foreseen{.load = 1, .encode = 0, .denoise = 10, .decode = 2};
   EXPECT_TRUE(learn(known, foreseen, {.load = 0, .encode = 3, .denoise = 12, .decode = 5}, false));
-  EXPECT_EQ(known.taken.load, Ratios());     // was loaded before
-  EXPECT_EQ(known.taken.encode, Ratios());   // was not foreseen
+  EXPECT_EQ(known.taken.load, Ratios());    // was loaded before
+  EXPECT_EQ(known.taken.encode, Ratios());  // was not foreseen
   EXPECT_EQ(known.taken.denoise, Ratios{1.2});
-  EXPECT_EQ(known.taken.decode, Ratios());   // disturbed
+  EXPECT_EQ(known.taken.decode, Ratios());  // disturbed
   keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
   EXPECT_EQ(rates().taken.denoise, Ratios{1.2});
   EXPECT_TRUE(learn(known, {.denoise = 12}, {.denoise = 6}, false));  // of what is foreseen now
@@ -167,7 +171,8 @@ TEST_F(Calibration, IsMovedBySeveralRequestsAndNotByOne) {
   EXPECT_EQ(std::ssize(rates().taken.denoise), 5);
 }
 
-// What stays and what waits on the host are loaded at rates of their own, and what pictures told of one says nothing of the other.
+// What stays and what waits on the host are loaded at rates of their own, and what pictures told of one says nothing of the
+// other.
 TEST(Prediction, TellsWeightsThatWaitOnTheHostFromThoseThatStay) {
   Rates rates;
   rates.upload = 1000;
@@ -197,7 +202,8 @@ TEST(Prediction, FollowsWhatPicturesTook) {
   write_rates(file, 1, 1e9);  // slow
   const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1, .calibration = file.string()};
   const double pause = 0.01;
-  Engine engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options, std::make_unique<MadeUpTime>(pause)));
+  Engine engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options,
+                                                std::make_unique<MadeUpTime>(pause)));
   const Request request{.prompt = "a cat", .width = 64, .height = 64, .steps = 12};
   Result result = engine.generate(request);
   EXPECT_GT(result.plan.predicted.denoise, 2 * result.seconds.denoise);
@@ -220,7 +226,8 @@ TEST(Prediction, CountsTheWorkThatDrawingDoes) {
     const ModelFiles files{.model = fixture(model).string()};
     auto made = std::make_unique<CpuBackend>(1);
     Backend& op = *made;
-    Engine engine(std::make_unique<Engine::State>(files, EngineOptions{.device = "cpu", .dtype = "f32", .threads = 1}, std::move(made)));
+    Engine engine(
+        std::make_unique<Engine::State>(files, EngineOptions{.device = "cpu", .dtype = "f32", .threads = 1}, std::move(made)));
     const Request request = engine.complete({.prompt = "a cat", .width = 64, .height = 96, .steps = 3, .count = 2});
     double before = 0;
     engine.generate(request, {.planned = [&](const Plan&) { before = op.work().flops; }});
@@ -233,7 +240,8 @@ TEST(Prediction, CountsTheWorkThatDrawingDoes) {
     const TokenIds ids = tokenize(Tokenizers(checkpoint), {"", request.prompt}, {});
     const RequestWork work = work_of(op, checkpoint, text, mmdit, vae, ids, request, 1, {});
     EXPECT_GT(work.step.flops, 0) << model;
-    EXPECT_DOUBLE_EQ(drawn, work.encode.flops + work.conditioning.flops + 2 * (3 * work.step.flops + work.decode.flops)) << model;
+    EXPECT_DOUBLE_EQ(drawn, work.encode.flops + work.conditioning.flops + 2 * (3 * work.step.flops + work.decode.flops))
+        << model;
   }
 }
 

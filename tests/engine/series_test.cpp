@@ -13,7 +13,8 @@ namespace {
 class Series : public testing::TestWithParam<std::string> {
  protected:
   Engine engine(std::vector<std::string> embeddings = {}) const {
-    return Engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32", .embeddings = std::move(embeddings)});
+    return Engine({.model = fixture("dual").string()},
+                  {.device = GetParam(), .dtype = "f32", .embeddings = std::move(embeddings)});
   }
   static Request request() {
     Request request = request_of("dual");
@@ -82,7 +83,8 @@ TEST_P(Series, AVariationGoesFromOneNoiseToAnother) {
   const Request own = request();
   Request other = own, varied = own;
   other.seed = 77;
-  const auto first = pixels_of(engine.generate(own)), last = pixels_of(engine.generate(other));
+  const auto first = pixels_of(engine.generate(own));
+  const auto last = pixels_of(engine.generate(other));
   varied.variation = {.seed = 77, .amount = 0};
   EXPECT_EQ(pixels_of(engine.generate(varied)), first);
   varied.variation->amount = 1;

@@ -24,7 +24,8 @@ class Tiling : public testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Devices, Tiling, testing::ValuesIn(engine_devices()), [](const auto& test) { return test.param; });
 
 TEST_P(Tiling, ChangesNothingUpToATile) {
-  Request tiled = request(), whole = request();
+  Request tiled = request();
+  Request whole = request();
   tiled.width = whole.width = 1024;
   whole.vae_tiling = false;
   EXPECT_EQ(engine_.plan(tiled).decode_tiles, 1);
@@ -32,7 +33,8 @@ TEST_P(Tiling, ChangesNothingUpToATile) {
 }
 
 TEST_P(Tiling, OfALargerPictureGivesNearlyTheSame) {
-  Request tiled = request(), whole = request();
+  Request tiled = request();
+  Request whole = request();
   whole.vae_tiling = false;
   EXPECT_EQ(engine_.plan(tiled).decode_tiles, 2);
   std::vector<std::pair<int64_t, int64_t>> steps;

@@ -5,10 +5,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "support.h"
 #include "temporary.h"
@@ -33,7 +32,8 @@ class WideModel {
     std::vector<StoredTensor> tensors = weights.tensors();
     const auto table = std::find_if(tensors.begin(), tensors.end(),
                                     [](const StoredTensor& tensor) { return tensor.name == "pos_embed.pos_embed"; });
-    const size_t rows = kPositions * kPositions, row = table->bytes.size() / static_cast<size_t>(table->shape[1]);
+    const size_t rows = kPositions * kPositions;
+    const size_t row = table->bytes.size() / static_cast<size_t>(table->shape[1]);
     std::vector<std::byte> repeated(rows * row);
     for (size_t i = 0; i < rows; ++i) std::memcpy(&repeated[i * row], &table->bytes[i * row % table->bytes.size()], row);
     *table = stored_tensor(table->name, *table->dtype, {1, kPositions * kPositions, table->shape[2]}, repeated);
@@ -47,8 +47,7 @@ class WideModel {
  private:
   static constexpr int64_t kPositions = 70;  // patches of 16 pixels
   static constexpr const char* kFile = "diffusion_pytorch_model.safetensors";
-  const std::filesystem::path folder_ =
-      temporary("wide");
+  const std::filesystem::path folder_ = temporary("wide");
 };
 
 }  // namespace fude::test

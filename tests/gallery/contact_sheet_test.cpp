@@ -85,7 +85,10 @@ TEST(ContactSheet, KeepsTheOrder) {
   ContactSheet sheet(arrangement_of(12, {64, 64}));
   for (const int64_t number : {12, 1, 5, 2, 4}) sheet.add(cell_of(number), plain(number, {64, 64}));
   const Image image = sheet.render();
-  const Found first = find(image, 1), second = find(image, 2), fifth = find(image, 5), last = find(image, 12);
+  const Found first = find(image, 1);
+  const Found second = find(image, 2);
+  const Found fifth = find(image, 5);
+  const Found last = find(image, 12);
   EXPECT_EQ(first.top, second.top);
   EXPECT_LT(first.left, second.left);
   EXPECT_LT(second.left, find(image, 4).left);
@@ -136,8 +139,10 @@ TEST(ContactSheet, TellsWhatWasChosen) {
     sheet.add(cell_of(1), plain(1, {64, 64}));
     return sheet.render();
   };
-  const Image without = drawn(""), cat = drawn("cat"), dog = drawn("dog"),
-              large = drawn("a very large dog that sleeps in the snow");
+  const Image without = drawn("");
+  const Image cat = drawn("cat");
+  const Image dog = drawn("dog");
+  const Image large = drawn("a very large dog that sleeps in the snow");
   EXPECT_NE(cat.rgb, dog.rgb);
   EXPECT_GT(cat.height, without.height);  // a line more below each picture
   EXPECT_GT(large.height, cat.height);    // two where one is too short for the longest, and no more

@@ -108,7 +108,8 @@ TEST_F(HistoryFile, KeepsEverything) {
 TEST_F(HistoryFile, APathHasOneEntry) {
   History history = open();
   HistoryEntry entry = entry_of("a cat");
-  const int64_t id = history.add(entry), other = history.add(entry_of("a dog", 2));
+  const int64_t id = history.add(entry);
+  const int64_t other = history.add(entry_of("a dog", 2));
   EXPECT_TRUE(history.rate(id, 4));
   entry.path = folder_ / "x" / ".." / "1.png";
   entry.making.created = "2026-11-25T00:00:00";

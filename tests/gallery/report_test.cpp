@@ -49,8 +49,9 @@ TEST(Sentences, SayWhenThePictureStopsChanging) {
 
 TEST(Sentences, BeginWithOneAboutAllRows) {
   std::vector<Cell> a, b, c;
-  const Series at_28 = series_with(a, {10, 28, 50}, {0.1, 0.01, 0}), at_10 = series_with(b, {10, 28, 50}, {0.01, 0.01, 0}),
-               never = series_with(c, {10, 28, 50}, {0.1, 0.1, 0});
+  const Series at_28 = series_with(a, {10, 28, 50}, {0.1, 0.01, 0});
+  const Series at_10 = series_with(b, {10, 28, 50}, {0.01, 0.01, 0});
+  const Series never = series_with(c, {10, 28, 50}, {0.1, 0.1, 0});
   const auto first = [](const std::vector<Series>& series) { return sentences_about(series).at(0); };
   EXPECT_TRUE(sentences_about({}).empty());
   EXPECT_EQ(sentences_about(std::vector{at_28}).size(), 1u);
@@ -67,8 +68,9 @@ TEST(Sentences, BeginWithOneAboutAllRows) {
 
 TEST(Sentences, NameWhatWasComparedOfWorkUnderWay) {
   std::vector<Cell> a, b, c;
-  Series at_1 = series_with(a, {1, 28, 50}, {0.01, 0.01, 0}), at_10 = series_with(b, {10, 28}, {0.01, 0}),
-         alike = series_with(c, {10, 28}, {0.01, 0});
+  Series at_1 = series_with(a, {1, 28, 50}, {0.01, 0.01, 0});
+  Series at_10 = series_with(b, {10, 28}, {0.01, 0});
+  Series alike = series_with(c, {10, 28}, {0.01, 0});
   at_10.whole = alike.whole = false;
   EXPECT_EQ(
       sentences_about(std::vector{at_1, at_10})[0],
@@ -79,7 +81,8 @@ TEST(Sentences, NameWhatWasComparedOfWorkUnderWay) {
 
 TEST(Sentences, BeginWithWhatNamesTheRow) {
   std::vector<Cell> a, b;
-  Series one = series_with(a, {10, 28}, {0.1, 0}), other = series_with(b, {10, 28}, {0.1, 0});
+  Series one = series_with(a, {10, 28}, {0.1, 0});
+  Series other = series_with(b, {10, 28}, {0.1, 0});
   for (int i = 0; i < 100; ++i) one.label += "猫";
   const std::string sentence = sentences_about(std::vector{one, other})[1];
   EXPECT_EQ(sentence.find("… — From 10 steps to 28 steps"), std::string("guidance 7").size() + 70 * std::string("猫").size());
@@ -95,9 +98,7 @@ TEST(Jpeg, BeginsAndEndsLikeOne) {
 
 class Report : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = temporary("report");
-  }
+  void SetUp() override { folder_ = temporary("report"); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   // A picture that lies noise away from the made one.

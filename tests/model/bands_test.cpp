@@ -39,7 +39,8 @@ struct Peaks {
   int64_t device, host;
 };
 Peaks measure(Backend& op, Vae& vae, int64_t height, int64_t width, const DecodePlan& plan, int64_t tile_side = kNoTiles) {
-  Arena device = Arena::measuring(), host = Arena::measuring();
+  Arena device = Arena::measuring();
+  Arena host = Arena::measuring();
   op.use(device);
   op.use_host(host);
   decode(op, vae, op.empty({1, 16, height, width}, DType::f32), plan, tile_side);
@@ -53,7 +54,8 @@ class Bands : public testing::TestWithParam<Device> {
   // In exactly the memory that was measured.
   std::vector<float> decode_in_place(Vae& vae, int64_t height, int64_t width, const DecodePlan& plan) {
     const Peaks peaks = measure(op_, vae, height, width, plan);
-    const Buffer device_memory = op_.allocate(peaks.device), host_memory = op_.allocate_host(peaks.host);
+    const Buffer device_memory = op_.allocate(peaks.device);
+    const Buffer host_memory = op_.allocate_host(peaks.host);
     Arena device(device_memory), host(host_memory);
     op_.use(device);
     op_.use_host(host);
@@ -71,7 +73,8 @@ TEST_P(Bands, GiveTheSamePictureAsTheWhole) {
   // Only sums are added in another order; narrow types round what differs by that in every layer.
   const double tolerance = GetParam().dtype == DType::f32 ? 1e-12 : GetParam().dtype == DType::f16 ? 1e-5 : 6e-4;
   using Counts = std::vector<int64_t>;
-  for (const auto& [pipeline, height, width, all_bands] : {std::tuple{"odd", 6, 10, Counts{1, 2, 3, 7}}, {"dual", 5, 3, Counts{6, 1000}}}) {
+  for (const auto& [pipeline, height, width, all_bands] :
+       {std::tuple{"odd", 6, 10, Counts{1, 2, 3, 7}}, {"dual", 5, 3, Counts{6, 1000}}}) {
     const Checkpoint checkpoint = Checkpoint::open({.model = fixture(pipeline)});
     Vae vae(op_, checkpoint);
     const std::vector<float> whole = decode_in_place(vae, height, width, {});
@@ -80,7 +83,8 @@ TEST_P(Bands, GiveTheSamePictureAsTheWhole) {
       for (const bool through_host : {false, true}) {
         const std::vector<float> picture = decode_in_place(vae, height, width, {.bands = bands, .through_host = through_host});
         ASSERT_EQ(picture.size(), whole.size());
-        EXPECT_LE(nmse(picture.data(), whole.data(), whole.size()), tolerance) << pipeline << ", bands: " << bands << ", " << through_host;
+        EXPECT_LE(nmse(picture.data(), whole.data(), whole.size()), tolerance)
+            << pipeline << ", bands: " << bands << ", " << through_host;
       }
   }
 }
@@ -127,10 +131,11 @@ TEST(BandsOfTheReleasedVae, TakeLittleMemory) {
     EXPECT_LE(device(1024, {.bands = 8, .through_host = true}), 165 * kMiB);
     EXPECT_LE(device(1024, {.bands = 16, .through_host = true}), 100 * kMiB);
     EXPECT_LE(device(512, {.bands = 8, .through_host = true}), 45 * kMiB);
-    // In tiles that of one, beside all latents. On the host 768 rows of the picture, 256 of each of six tiles above, as many columns to
-    // the left, and a tile as it comes.
+    // In tiles that of one, beside all latents. On the host 768 rows of the picture, 256 of each of six tiles above, as many
+    // columns to the left, and a tile as it comes.
     for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.bands = 16, .through_host = true}}) {
-      const Peaks tiled = measure(op, vae, 512, 512, plan, kTileSide), tile = measure(op, vae, 128, 128, plan);
+      const Peaks tiled = measure(op, vae, 512, 512, plan, kTileSide);
+      const Peaks tile = measure(op, vae, 128, 128, plan);
       EXPECT_LE(tiled.device, tile.device + 16 * kMiB);
       EXPECT_LE(tiled.host, tile.host + (36 + 18 + 3 + 12) * kMiB);
     }

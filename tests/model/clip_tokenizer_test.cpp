@@ -57,14 +57,16 @@ TEST(ClipTokenizer, CleansAndSplitsAsTheTokenizersLibraryDoes) {
   write_pair(folder);
   const ClipTokenizer tokenizer = ClipTokenizer::load(folder.path());
   const auto ids = [&](std::string_view text) { return used(tokenizer.encode(text)); };
-  EXPECT_EQ(ids(std::string_view("a\0b", 3)), (Ids{17, 4, 18, 5, 18}));               // a control is a piece
-  EXPECT_EQ(ids("a a\u200bb"), (Ids{17, 4, 4, 18, 18, 18, 5, 18}));                   // so is what has no width
-  EXPECT_EQ(ids("東京"), (Ids{17, 18, 18, 18, 18, 18, 18, 18}));                      // a word, six bytes
-  EXPECT_EQ(ids("'ſ"), (Ids{17, 18, 18, 18, 18}));                                    // no 's
-  EXPECT_EQ(ids("1\xcd\x85"), (Ids{17, 12, 18, 18, 18}));                             // U+0345 belongs to a piece
-  EXPECT_EQ(ids("A\xcc\x81" "A"), ids("áa"));                                         // composed, then in lower case
-  EXPECT_EQ(ids("\u1102\u116a\u11a7"), (Ids{17, 18, 18, 18, 18, 18, 18, 18}));         // a syllable and a vowel
-  EXPECT_EQ(ids("ΑΣ"), ids("ασ"));                                                    // no sigma that ends a word
+  EXPECT_EQ(ids(std::string_view("a\0b", 3)), (Ids{17, 4, 18, 5, 18}));  // a control is a piece
+  EXPECT_EQ(ids("a a\u200bb"), (Ids{17, 4, 4, 18, 18, 18, 5, 18}));      // so is what has no width
+  EXPECT_EQ(ids("東京"), (Ids{17, 18, 18, 18, 18, 18, 18, 18}));         // a word, six bytes
+  EXPECT_EQ(ids("'ſ"), (Ids{17, 18, 18, 18, 18}));                       // no 's
+  EXPECT_EQ(ids("1\xcd\x85"), (Ids{17, 12, 18, 18, 18}));                // U+0345 belongs to a piece
+  EXPECT_EQ(ids("A\xcc\x81"
+                "A"),
+            ids("áa"));                                                         // composed, then in lower case
+  EXPECT_EQ(ids("\u1102\u116a\u11a7"), (Ids{17, 18, 18, 18, 18, 18, 18, 18}));  // a syllable and a vowel
+  EXPECT_EQ(ids("ΑΣ"), ids("ασ"));                                              // no sigma that ends a word
   EXPECT_EQ(ids("a\u3000\r\n b"), (Ids{17, 4, 5, 18}));
   EXPECT_EQ(ids("<|startoftext|>!!"), (Ids{17, 17, 0, 1, 18}));
   EXPECT_EQ(ids("a<|endoftext|>b"), (Ids{17, 4, 18, 5, 18}));
@@ -227,7 +229,8 @@ class RealClip : public testing::Test {
 };
 
 TEST_F(RealClip, GivesTheIdsOfTheSpecification) {
-  const ClipTokenizer l = ClipTokenizer::load(real_data() / "clip"), g = ClipTokenizer::load(real_data() / "clip", "!");
+  const ClipTokenizer l = ClipTokenizer::load(real_data() / "clip");
+  const ClipTokenizer g = ClipTokenizer::load(real_data() / "clip", "!");
   EXPECT_EQ(l.vocab_size(), 49408);
   const auto check = [&](const char* text, const Ids& in_l, const Ids& in_g) {
     EXPECT_EQ(used(l.encode(text)), in_l) << text;
@@ -251,13 +254,15 @@ TEST_F(RealClip, GivesTheIdsOfTheSpecification) {
 TEST_F(RealClip, EqualsHuggingFace) {
   const auto load = [](const std::string& pad) {
     const TokenizerFolder folder;
-    for (const char* name : {"vocab.json", "merges.txt"}) std::filesystem::copy(real_data() / "clip" / name, folder.path() / name);
+    for (const char* name : {"vocab.json", "merges.txt"})
+      std::filesystem::copy(real_data() / "clip" / name, folder.path() / name);
     json added = {{"49406", {{"content", "<|startoftext|>"}, {"normalized", true}}}, {"49407", {{"content", "<|endoftext|>"}}}};
     if (pad == "!") added["0"] = {{"content", pad}};
     folder.write("tokenizer_config.json", json{{"added_tokens_decoder", added}, {"pad_token", pad}});
     return ClipTokenizer::load(folder.path());
   };
-  const ClipTokenizer l = load("<|endoftext|>"), g = load("!");
+  const ClipTokenizer l = load("<|endoftext|>");
+  const ClipTokenizer g = load("!");
   const int count = for_each_golden([&](const std::string& text, const json& row) {
     const Ids expected = row.at("clip_l");
     EXPECT_EQ(used(l.encode(text)), expected) << text;

@@ -116,15 +116,16 @@ TEST_P(Stages, Denoiser) {
     // Goldens have all pictures, negative half first; ours is the last one.
     for (int64_t i = last_row ? b - 1 : 0; i < b; ++i) {
       const auto theirs = static_cast<size_t>(last_row ? 0 : i * pictures + pictures - 1);
-      EXPECT_LE(nmse(values.data() + static_cast<size_t>(i) * row, golden.values.data() + theirs * row, row), tolerance()) << name;
+      EXPECT_LE(nmse(values.data() + static_cast<size_t>(i) * row, golden.values.data() + theirs * row, row), tolerance())
+          << name;
     }
   };
   compare("mmdit.temb", temb[0], false);
   const Tensor modulation = modulate(*op_, mmdit, temb);
   const auto turns = mmdit.blocks.turns(1);
-  const Tensor velocity = mmdit_forward(*op_, mmdit, modulation, conditioning, latents, [&](const std::string& name, const Tensor& x) {
-    compare("mmdit." + name, x, name.ends_with("context"));
-  });
+  const Tensor velocity =
+      mmdit_forward(*op_, mmdit, modulation, conditioning, latents,
+                    [&](const std::string& name, const Tensor& x) { compare("mmdit." + name, x, name.ends_with("context")); });
   compare("mmdit.raw.000", velocity, false);
 }
 
@@ -153,7 +154,7 @@ TEST_P(Stages, Decoder) {
 
 TEST_P(Stages, DecoderInTiles) {
   if (!goldens_.contains("decoded.tiles")) return;  // as above
-  constexpr int64_t kSide = 4;  // latents, as tools/export_goldens.py sets it
+  constexpr int64_t kSide = 4;                      // latents, as tools/export_goldens.py sets it
   const Request request = request_of(pipeline_);
   Vae vae(*op_, checkpoint_);
   const Buffer host_memory = op_->allocate_host(int64_t{4} << 20);
@@ -172,8 +173,7 @@ TEST_P(Stages, DecoderInTiles) {
   EXPECT_GT(nmse(planes(pixels, 3).data(), whole.data(), pixels.size()), 1e-4);  // it is another picture
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, Stages,
-                         testing::Combine(testing::ValuesIn(kPipelines), testing::ValuesIn(f32_devices())),
+INSTANTIATE_TEST_SUITE_P(Goldens, Stages, testing::Combine(testing::ValuesIn(kPipelines), testing::ValuesIn(f32_devices())),
                          [](const auto& test) { return std::get<0>(test.param) + "_" + std::get<1>(test.param); });
 
 }  // namespace

@@ -136,7 +136,8 @@ TEST(T5Tokenizer, StartsEveryWordAlikeWhateverTheFilesSay) {
     json document = tokenizer_json();
     document["pre_tokenizer"]["prepend_scheme"] = scheme;
     folder.write("tokenizer.json", document);
-    for (const json& config : {json::object(), json{{"add_prefix_space", true}}, json{{"add_prefix_space", false}}, json{{"legacy", false}}}) {
+    for (const json& config :
+         {json::object(), json{{"add_prefix_space", true}}, json{{"add_prefix_space", false}}, json{{"legacy", false}}}) {
       folder.write("tokenizer_config.json", config);
       expect_ids();
     }

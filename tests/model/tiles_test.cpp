@@ -28,7 +28,8 @@ Picture drawn(int64_t height, int64_t width, const std::vector<float>& latents,
     const int64_t columns = part.dim(3);
     for (int64_t y = 0; y < part.dim(2); ++y) {
       Picture row;
-      for (int64_t x = 0; x < columns; ++x) row.insert(row.end(), 3, decoded(values[static_cast<size_t>(y * columns + x)], tile));
+      for (int64_t x = 0; x < columns; ++x)
+        row.insert(row.end(), 3, decoded(values[static_cast<size_t>(y * columns + x)], tile));
       draw_rows(y, op.upload(row.data(), DType::f32, {1, 1, columns, 3}));
     }
     ++tile;
@@ -51,8 +52,8 @@ TEST(Tiles, AreBlendedWithWhatIsAboveAndThenWithWhatIsToTheLeft) {
   const float of_tile[] = {8, 16, 32, 64};
   const Picture picture = drawn(9, 10, std::vector<float>(90), [&](float, int tile) { return of_tile[tile]; });
   const Picture upper = {8, 8, 8, 8, 8, 8, 8, 12, 16, 16};
-  const Picture lower = {8,  8,  8,  8,  8,  8,  8,  10, 16, 16,   //
-                         20, 20, 20, 20, 20, 20, 20, 29, 40, 40,   //
+  const Picture lower = {8,  8,  8,  8,  8,  8,  8,  10, 16, 16,  //
+                         20, 20, 20, 20, 20, 20, 20, 29, 40, 40,  //
                          32, 32, 32, 32, 32, 32, 32, 48, 64, 64};
   Picture expected;
   for (int y = 0; y < 6; ++y) expected.insert(expected.end(), upper.begin(), upper.end());
@@ -92,7 +93,8 @@ class TilesOn : public testing::TestWithParam<Device> {
     int64_t device, host;
   };
   Peaks measure(Vae& vae, int64_t height, int64_t width, const DecodePlan& plan, int64_t side) {
-    Arena device = Arena::measuring(), host = Arena::measuring();
+    Arena device = Arena::measuring();
+    Arena host = Arena::measuring();
     op_.use(device);
     op_.use_host(host);
     decode(vae, std::vector<float>(static_cast<size_t>(16 * height * width)), height, width, plan, side);
@@ -116,23 +118,29 @@ class TilesOn : public testing::TestWithParam<Device> {
 
   Backend& op_ = *GetParam().backend;
 };
-INSTANTIATE_TEST_SUITE_P(Vae, TilesOn, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Vae, TilesOn, testing::ValuesIn(devices_under_test()),
+                         [](const auto& test) { return test.param.name; });
 
 TEST_P(TilesOn, TakeTheMemoryOfOneAndOfWhatIsBlended) {
-  constexpr int64_t kSide = 4, kHeight = 7, kWidth = 10, kPixel = 3 * size_of(DType::f32);
+  constexpr int64_t kSide = 4;
+  constexpr int64_t kHeight = 7;
+  constexpr int64_t kWidth = 10;
+  constexpr int64_t kPixel = 3 * size_of(DType::f32);
   const Checkpoint checkpoint = Checkpoint::open({.model = fixture("dual")});
   Vae vae(op_, checkpoint);
   std::vector<float> latents(16 * kHeight * kWidth);
   for (size_t i = 0; i < latents.size(); ++i) latents[i] = std::sin(static_cast<float>(i));
   Picture whole;
   for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.bands = 3}, DecodePlan{.bands = 4, .through_host = true}}) {
-    const Peaks peaks = measure(vae, kHeight, kWidth, plan, kSide), one = measure(vae, kSide, kSide, plan, kNoTiles);
+    const Peaks peaks = measure(vae, kHeight, kWidth, plan, kSide);
+    const Peaks one = measure(vae, kSide, kSide, plan, kNoTiles);
     // All latents beside a tile's.
     EXPECT_LE(peaks.device, one.device + 16 * kHeight * kWidth * size_of(DType::f32) + Arena::kAlignment);
     // Three latents' rows of the picture; a row of each of four tiles above, and a column to the left; a tile as it comes.
     constexpr int64_t kBlended = 64 * kPixel * (3 * kWidth + 4 * kSide + kSide + kSide * kSide);
     EXPECT_LE(peaks.host, one.host + kBlended + 4 * Arena::kAlignment);
-    const Buffer device_memory = op_.allocate(peaks.device), host_memory = op_.allocate_host(peaks.host);
+    const Buffer device_memory = op_.allocate(peaks.device);
+    const Buffer host_memory = op_.allocate_host(peaks.host);
     Arena device(device_memory), host(host_memory);
     op_.use(device);
     op_.use_host(host);

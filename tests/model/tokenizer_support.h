@@ -43,10 +43,7 @@ inline int for_each_golden(const std::function<void(const std::string&, const nl
 
 class TokenizerFolder {
  public:
-  TokenizerFolder()
-      : path_(temporary("tokenizer")) {
-    std::filesystem::create_directories(path_);
-  }
+  TokenizerFolder() : path_(temporary("tokenizer")) { std::filesystem::create_directories(path_); }
   ~TokenizerFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);

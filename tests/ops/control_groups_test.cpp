@@ -1,10 +1,11 @@
 // How much memory a container is told to have.
 #include "core/control_groups.h"
-#include "temporary.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
+
+#include "temporary.h"
 
 namespace fude::test {
 namespace {
@@ -19,7 +20,9 @@ class ControlGroups : public testing::Test {
     fs::create_directories((root_ / file).parent_path());
     std::ofstream(root_ / file) << text << '\n';
   }
-  HostMemory seen(const std::string& groups) const { return within_control_groups({.total = 1000, .available = 800}, root_, groups); }
+  HostMemory seen(const std::string& groups) const {
+    return within_control_groups({.total = 1000, .available = 800}, root_, groups);
+  }
 
   const fs::path root_ = temporary("groups");
 };

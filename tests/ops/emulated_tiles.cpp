@@ -29,7 +29,8 @@ struct EmulatedTiles {
   static void clear() { memset(sums, 0, sizeof sums); }
   static void load(const float* from) {
     for (int64_t r = 0; r < 32; ++r)
-      for (int64_t n = 0; n < 32 && r % 16 < rows[r / 16]; ++n) sums[r / 16][n / 16][r % 16][n % 16] = from[r * cpu::kBlock + n];
+      for (int64_t n = 0; n < 32 && r % 16 < rows[r / 16]; ++n)
+        sums[r / 16][n / 16][r % 16][n % 16] = from[r * cpu::kBlock + n];
   }
   static void store(float* to) {
     for (int64_t r = 0; r < 32; ++r)
@@ -44,7 +45,8 @@ struct EmulatedTiles {
         for (int side = 0; side < 2; ++side)
           for (int pair = 0; pair < 16; ++pair)
             for (int n = 0; n < 16; ++n)
-              for (int i = 0; i < 2; ++i) sums[tile][side][r][n] += widened(a[2 * pair + i]) * widened(b[side][pair][2 * n + i]);
+              for (int i = 0; i < 2; ++i)
+                sums[tile][side][r][n] += widened(a[2 * pair + i]) * widened(b[side][pair][2 * n + i]);
       }
   }
 };

@@ -1,5 +1,5 @@
-// The loops of cpu/tile_products_impl.h and cpu/tile_attention_impl.h on tiles that are plain arrays, so that they are tested on
-// processors without AMX as well; vectors are the processor's.
+// The loops of cpu/tile_products_impl.h and cpu/tile_attention_impl.h on tiles that are plain arrays, so that they are tested
+// on processors without AMX as well; vectors are the processor's.
 #pragma once
 
 #include "cpu/tile_attention.h"

@@ -1,5 +1,5 @@
-// torch's random numbers, against values and fingerprints taken from torch itself: tests/fixtures/noise.json of the CPU's (AVX2), which
-// tools/check_newest.py compares with the torch that is installed, and an H100's.
+// torch's random numbers, against values and fingerprints taken from torch itself: tests/fixtures/noise.json of the CPU's
+// (AVX2), which tools/check_newest.py compares with the torch that is installed, and an H100's.
 
 #include "core/noise.h"
 
@@ -61,7 +61,8 @@ TEST(Noise, TorchCudaIsWithinRoundingOfTheCard) {
   const std::vector<float> zero = torch_randn(Noise::torch_cuda, 0, 65536);
   expect_near(zero, 0, {-0.924662f, -0.425344f, -2.643846f, 0.145184f, -0.120867f, -0.579726f, -0.622852f, -0.328387f});
   expect_near(zero, 65535, {-0.796137f});
-  expect_near(torch_randn(Noise::torch_cuda, 42, 65536), 0, {0.194019f, 2.161374f, -0.172051f, 0.849060f, -1.924399f, 0.652985f});
+  expect_near(torch_randn(Noise::torch_cuda, 42, 65536), 0,
+              {0.194019f, 2.161374f, -0.172051f, 0.849060f, -1.924399f, 0.652985f});
   expect_near(torch_randn(Noise::torch_cuda, 1234, 65536), 0, {-1.616490f, 0.568455f, -0.510225f, -0.911339f});
   // Past one value for each thread of the card.
   expect_near(torch_randn(Noise::torch_cuda, 0, 524288), 270335, {0.277412f, 0.991138f, 1.067590f});
@@ -70,14 +71,18 @@ TEST(Noise, TorchCudaIsWithinRoundingOfTheCard) {
 TEST(DTypes, ConversionsRoundToNearestEven) {
   for (int bits = 0; bits < 65536; ++bits) {
     const auto b = static_cast<uint16_t>(bits);
-    if (std::isfinite(from_f16(b))) { EXPECT_EQ(to_f16(from_f16(b)), b); }
-    if (std::isfinite(from_bf16(b))) { EXPECT_EQ(to_bf16(from_bf16(b)), b); }
+    if (std::isfinite(from_f16(b))) {
+      EXPECT_EQ(to_f16(from_f16(b)), b);
+    }
+    if (std::isfinite(from_bf16(b))) {
+      EXPECT_EQ(to_bf16(from_bf16(b)), b);
+    }
   }
   EXPECT_EQ(to_f16(65519.0f), 0x7bff);
   EXPECT_EQ(to_f16(65520.0f), 0x7c00);
-  EXPECT_EQ(to_f16(1.0f + 0x1p-11f), 0x3c00);          // a tie goes to the even neighbour
+  EXPECT_EQ(to_f16(1.0f + 0x1p-11f), 0x3c00);  // a tie goes to the even neighbour
   EXPECT_EQ(to_f16(1.0f + 0x1.8p-10f), 0x3c02);
-  EXPECT_EQ(to_f16(0x1p-25f), 0x0000);                 // half of the smallest subnormal
+  EXPECT_EQ(to_f16(0x1p-25f), 0x0000);  // half of the smallest subnormal
   EXPECT_EQ(to_f16(0x1.8p-25f), 0x0001);
   EXPECT_EQ(to_bf16(1.0f + 0x1p-8f), 0x3f80);
   EXPECT_EQ(to_bf16(1.0f + 0x1.8p-7f), 0x3f82);

@@ -33,7 +33,8 @@ class Inputs {
   std::vector<float> values(int64_t n, float scale) {
     std::normal_distribution<float> normal;
     std::vector<float> v(static_cast<size_t>(n));
-    for (float& x : v) x = from_bf16(to_bf16(normal(random_) * scale));  // exact in every dtype, so that only the operation differs
+    for (float& x : v)
+      x = from_bf16(to_bf16(normal(random_) * scale));  // exact in every dtype, so that only the operation differs
     return v;
   }
 
@@ -50,9 +51,12 @@ class Inputs {
     const std::vector<float> v = values(shape.numel(), 1.0f / std::sqrt(static_cast<float>(shape.row())));
     void* memory = op_.arena().allocate(op_.packed_bytes(shape, op_.dtype()));
     if (op_.measuring()) return {memory, op_.dtype(), shape};
-    const Weight packed = op_.pack(shape, op_.dtype(), [&](int64_t begin, int64_t end, DType as, void* rows) {
-      from_f32(as, v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
-    }, memory);
+    const Weight packed = op_.pack(
+        shape, op_.dtype(),
+        [&](int64_t begin, int64_t end, DType as, void* rows) {
+          from_f32(as, v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
+        },
+        memory);
     op_.await_packed();
     return packed;
   }
@@ -69,11 +73,12 @@ struct Case {
 
 void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 
-Tensor attention_case(Backend& op, Inputs& in, int64_t b, int64_t queries, int64_t keys, int64_t heads, int64_t head_dim, bool causal,
-                      bool bias) {
+Tensor attention_case(Backend& op, Inputs& in, int64_t b, int64_t queries, int64_t keys, int64_t heads, int64_t head_dim,
+                      bool causal, bool bias) {
   const int64_t d = heads * head_dim;
   Tensor qkv = in.tensor({b, keys, 3 * d});
-  AttentionOptions options{.heads = heads, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)), .causal = causal, .bias = {}};
+  AttentionOptions options{
+      .heads = heads, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)), .causal = causal, .bias = {}};
   if (bias) options.bias = in.f32({heads, queries, keys});
   return op.attention(qkv.columns(0, d).rows(keys - queries, keys), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d), options);
 }
@@ -85,8 +90,9 @@ struct ConvCase {
   RowRange rows = {};
 
   std::string name() const {
-    std::string text = "conv3x3_" + std::to_string(n) + "x" + std::to_string(height) + "x" + std::to_string(width) + "_" + std::to_string(in) +
-                       "to" + std::to_string(out) + (upsample ? "_up" : "") + (accumulate ? "_accumulate" : "");
+    std::string text = "conv3x3_" + std::to_string(n) + "x" + std::to_string(height) + "x" + std::to_string(width) + "_" +
+                       std::to_string(in) + "to" + std::to_string(out) + (upsample ? "_up" : "") +
+                       (accumulate ? "_accumulate" : "");
     if (rows.end) text += "_rows" + std::to_string(rows.begin) + "to" + std::to_string(rows.end);
     return text;
   }
@@ -126,10 +132,15 @@ const ConvCase kConvCases[] = {
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = [] {
     std::vector<Case> t;
-    for (const auto& [m, n, k] : {std::tuple{1, 48, 64}, {333, 64, 64}, {7, 5, 3}, {17, 129, 65}, {154, 192, 128}, {2, 1000, 8192}})
-      t.push_back({"linear_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
-                   [=](Backend& op, Inputs& in) { return op.linear(in.tensor({m, k}), in.linear(n, k)); }});
-    t.push_back({"linear_no_bias", [](Backend& op, Inputs& in) { return op.linear(in.tensor({2, 9, 40}), in.linear(24, 40, false)); }});
+    for (const auto& [m, n, k] :
+         {std::tuple{1, 48, 64}, {333, 64, 64}, {7, 5, 3}, {17, 129, 65}, {154, 192, 128}, {2, 1000, 8192}})
+      t.push_back(
+          {"linear_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [=](Backend& op, Inputs& in) {
+             return op.linear(in.tensor({m, k}), in.linear(n, k));
+           }});
+    t.push_back({"linear_no_bias", [](Backend& op, Inputs& in) {
+                   return op.linear(in.tensor({2, 9, 40}), in.linear(24, 40, false));
+                 }});
     for (Activation a : {Activation::silu, Activation::gelu_tanh, Activation::gelu_erf, Activation::quick_gelu}) {
       const std::string label = std::to_string(static_cast<int>(a));
       t.push_back({"linear_activation_" + label, [=](Backend& op, Inputs& in) {
@@ -147,38 +158,51 @@ const std::vector<Case>& cases() {
                    op.linear_into(out.rows(4, 13), in.tensor({2, 12, 16}).rows(0, 9), in.linear(24, 16));
                    return out;
                  }});
-    t.push_back({"linear_gated", [](Backend& op, Inputs& in) {
-                   Tensor x = in.tensor({2, 21, 48});
-                   op.linears({{x.rows(3, 20), in.tensor({2, 17, 64}), in.linear(48, 64), {}, in.f32({2, 96}).columns(48, 96)}});
-                   return x;
-                 }});
-    t.push_back({"linears_side_by_side", [](Backend& op, Inputs& in) {  // as a block with two attentions projects
-                   Tensor rows = op.empty({2, 89, 3 * 128});
-                   const auto call = [&](const Tensor& out) {
-                     const Tensor query = in.f32({64}), key = in.f32({64});
-                     return LinearCall{out, in.tensor({2, out.dim(1), 72}), in.linear(3 * 128, 72), {.norms = {query, key, 1e-6f}}, {}};
-                   };
-                   op.linears({call(rows.rows(0, 39)), call(rows.rows(39, 50)), call(rows.rows(50, 89))});
-                   return rows;
-                 }});
+    t.push_back(
+        {"linear_gated", [](Backend& op, Inputs& in) {
+           Tensor x = in.tensor({2, 21, 48});
+           op.linears({{x.rows(3, 20), in.tensor({2, 17, 64}), in.linear(48, 64), {}, in.f32({2, 96}).columns(48, 96)}});
+           return x;
+         }});
+    t.push_back(
+        {"linears_side_by_side", [](Backend& op, Inputs& in) {  // as a block with two attentions projects
+           Tensor rows = op.empty({2, 89, 3 * 128});
+           const auto call = [&](const Tensor& out) {
+             const Tensor query = in.f32({64});
+             const Tensor key = in.f32({64});
+             return LinearCall{out, in.tensor({2, out.dim(1), 72}), in.linear(3 * 128, 72), {.norms = {query, key, 1e-6f}}, {}};
+           };
+           op.linears({call(rows.rows(0, 39)), call(rows.rows(39, 50)), call(rows.rows(50, 89))});
+           return rows;
+         }});
     t.push_back({"parallel", [](Backend& op, Inputs& in) {
                    Tensor out = op.empty({2, 30, 48});
                    const Tensor x = in.tensor({2, 30, 64});
-                   const Linear first = in.linear(48, 64), second = in.linear(48, 64);
-                   op.parallel([&] { op.copy(out.rows(0, 13), op.linear(op.activate(x.rows(0, 13), Activation::silu), first)); },
-                               [&] { op.copy(out.rows(13, 30), op.linear(op.activate(x.rows(13, 30), Activation::silu), second)); });
+                   const Linear first = in.linear(48, 64);
+                   const Linear second = in.linear(48, 64);
+                   op.parallel(
+                       [&] { op.copy(out.rows(0, 13), op.linear(op.activate(x.rows(0, 13), Activation::silu), first)); },
+                       [&] { op.copy(out.rows(13, 30), op.linear(op.activate(x.rows(13, 30), Activation::silu), second)); });
                    return out;
                  }});
-    t.push_back({"attention_joint", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 3, 64, false, false); }});
-    t.push_back({"attention_some_queries", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 5, 333, 2, 64, false, false); }});
-    t.push_back({"attention_causal", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 2, 64, true, false); }});
-    t.push_back({"attention_bias", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 50, 50, 2, 32, false, true); }});
-    t.push_back({"attention_one_wide_head", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 150, 150, 1, 512, false, false); }});
-    t.push_back({"attention_one_token", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 1, 1, 2, 8, false, false); }});
+    t.push_back(
+        {"attention_joint", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 3, 64, false, false); }});
+    t.push_back({"attention_some_queries",
+                 [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 5, 333, 2, 64, false, false); }});
+    t.push_back(
+        {"attention_causal", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 2, 64, true, false); }});
+    t.push_back(
+        {"attention_bias", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 50, 50, 2, 32, false, true); }});
+    t.push_back({"attention_one_wide_head",
+                 [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 150, 150, 1, 512, false, false); }});
+    t.push_back(
+        {"attention_one_token", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 1, 1, 2, 8, false, false); }});
     t.push_back({"layer_norm", [](Backend& op, Inputs& in) {
                    return op.layer_norm(in.misaligned(2, 7, 65), {.weight = in.f32({65}), .bias = in.f32({65})}, 1e-5f);
                  }});
-    t.push_back({"rms_norm_of_f32", [](Backend& op, Inputs& in) { return op.rms_norm(in.f32({2, 7, 65}, 30), in.f32({65}), 1e-6f); }});
+    t.push_back({"rms_norm_of_f32", [](Backend& op, Inputs& in) {
+                   return op.rms_norm(in.f32({2, 7, 65}, 30), in.f32({65}), 1e-6f);
+                 }});
     t.push_back({"rms_norm_heads", [](Backend& op, Inputs& in) {
                    Tensor qkv = in.tensor({2, 9, 3 * 64});
                    op.rms_norm_heads(qkv.columns(64, 128), in.f32({32}), 1e-6f);
@@ -189,20 +213,24 @@ const std::vector<Case>& cases() {
                    return op.norm_modulate(in.tensor({2, 11, 65}), m.columns(0, 65), m.columns(130, 195), 1e-6f);
                  }});
     t.push_back({"group_norm", [](Backend& op, Inputs& in) {
-                   return op.group_norm(in.tensor({2, 5, 7, 24}), {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f, Activation::none);
+                   return op.group_norm(in.tensor({2, 5, 7, 24}), {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f,
+                                        Activation::none);
                  }});
     t.push_back({"group_norm_silu", [](Backend& op, Inputs& in) {
-                   return op.group_norm(in.tensor({1, 9, 3, 32}, 5), {.weight = in.f32({32}), .bias = in.f32({32})}, 32, 1e-6f, Activation::silu);
+                   return op.group_norm(in.tensor({1, 9, 3, 32}, 5), {.weight = in.f32({32}), .bias = in.f32({32})}, 32, 1e-6f,
+                                        Activation::silu);
                  }});
     t.push_back({"group_norm_of_bands", [](Backend& op, Inputs& in) {  // pieces that do not divide the pixels, one with none
                    Tensor x = in.tensor({2, 9, 7, 24}, 5);
                    Tensor sums = op.empty({2, 14, 2, 24}, DType::f32);
                    for (int64_t picture = 0; picture < 2; ++picture)
                      for (const auto& [begin, end, piece, last] : {std::tuple{0, 4, 0, 5}, {4, 5, 5, 13}, {5, 9, 13, 14}}) {
-                       const Tensor rows = x[picture].batch(begin, end), pieces = sums[picture].batch(piece, last);
+                       const Tensor rows = x[picture].batch(begin, end);
+                       const Tensor pieces = sums[picture].batch(piece, last);
                        op.group_sums(pieces.view({1, last - piece, 2, 24}), rows.view({1, end - begin, 7, 24}));
                      }
-                   op.scale_shift(x, x, op.group_factors(sums, 63, {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f), Activation::silu);
+                   op.scale_shift(x, x, op.group_factors(sums, 63, {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f),
+                                  Activation::silu);
                    return x;
                  }});
     t.push_back({"group_sums", [](Backend& op, Inputs& in) {
@@ -216,17 +244,27 @@ const std::vector<Case>& cases() {
                    op.group_sums(sums, x);
                    return op.group_factors(sums, 45, {.weight = in.f32({24}), .bias = in.f32({24})}, 3, 1e-6f);
                  }});
-    for (const auto& [out, in_channels, kernel, stride, upsample] :
-         {std::tuple{16, 8, 3, 1, false}, {3, 32, 3, 1, false}, {24, 16, 1, 1, false}, {16, 16, 3, 2, false}, {32, 16, 3, 1, true}})
+    for (const auto& [out, in_channels, kernel, stride, upsample] : {std::tuple{16, 8, 3, 1, false},
+                                                                     {3, 32, 3, 1, false},
+                                                                     {24, 16, 1, 1, false},
+                                                                     {16, 16, 3, 2, false},
+                                                                     {32, 16, 3, 1, true}})
       t.push_back({"conv2d_" + std::to_string(out) + "x" + std::to_string(in_channels) + "_k" + std::to_string(kernel) + "_s" +
                        std::to_string(stride) + (upsample ? "_up" : ""),
                    [=](Backend& op, Inputs& in) {
                      return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel, upsample),
                                       {.stride = stride, .upsample = upsample});
                    }});
-    for (const auto& [begin, end, kernel, upsample] :
-         {std::tuple{0, 3, 3, false}, {2, 5, 3, false}, {3, 6, 3, false}, {5, 6, 3, false}, {2, 5, 1, false},
-          {0, 5, 3, true}, {3, 8, 3, true}, {4, 5, 3, true}, {7, 12, 3, true}, {0, 12, 3, true}})
+    for (const auto& [begin, end, kernel, upsample] : {std::tuple{0, 3, 3, false},
+                                                       {2, 5, 3, false},
+                                                       {3, 6, 3, false},
+                                                       {5, 6, 3, false},
+                                                       {2, 5, 1, false},
+                                                       {0, 5, 3, true},
+                                                       {3, 8, 3, true},
+                                                       {4, 5, 3, true},
+                                                       {7, 12, 3, true},
+                                                       {0, 12, 3, true}})
       for (const int64_t pictures : {1, 2})
         t.push_back({"conv2d_rows_" + std::to_string(begin) + "_" + std::to_string(end) + "_k" + std::to_string(kernel) +
                          (upsample ? "_up" : "") + "_of_" + std::to_string(pictures),
@@ -302,12 +340,14 @@ TEST(Conv2d, OfABandIsTheRowsOfTheWhole) {
       const std::vector<float> whole = values_of(op, op.conv2d(x, w, {.upsample = upsample}));
       for (int64_t begin = 0; begin < height * zoom; begin += 4) {
         const int64_t end = std::min(begin + 4, height * zoom);
-        const int64_t first = std::max<int64_t>(begin - 1, 0) / zoom, last = std::min(end / zoom + 1, height);
+        const int64_t first = std::max<int64_t>(begin - 1, 0) / zoom;
+        const int64_t last = std::min(end / zoom + 1, height);
         const Tensor some = x.view({height, width, 16}).batch(first, last).view({1, last - first, width, 16});
         const Tensor band = op.empty({1, end - begin, width * zoom, 8});
         op.conv2d_into(band, some, w, {.upsample = upsample, .rows = {begin - zoom * first, end - zoom * first}});
         const std::vector<float> rows = values_of(op, band);
-        EXPECT_LE(nmse(rows.data(), whole.data() + begin * width * zoom * 8, rows.size()), tolerance(device.dtype)) << device.name;
+        EXPECT_LE(nmse(rows.data(), whole.data() + begin * width * zoom * 8, rows.size()), tolerance(device.dtype))
+            << device.name;
       }
     }
   }
@@ -370,7 +410,8 @@ TEST_P(NotANumber, ComesThrough) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()),
+                         [](const auto& test) { return test.param.name; });
 
 class HostTensors : public testing::TestWithParam<Device> {};
 
@@ -383,7 +424,8 @@ TEST_P(HostTensors, ComeBack) {
   op.use_host(host);
   op.use(GetParam().dtype);
   Inputs in(op);
-  const Tensor x = in.tensor({1, 9, 7, 24}), other = in.tensor({1, 9, 7, 24});
+  const Tensor x = in.tensor({1, 9, 7, 24});
+  const Tensor other = in.tensor({1, 9, 7, 24});
   const std::vector<float> expected = values_of(op, x);
   const Tensor waiting = op.empty_on_host({1, 9, 7, 24}, op.dtype());
   EXPECT_EQ(host.used(), (waiting.bytes() + 255) / 256 * 256);
@@ -395,7 +437,8 @@ TEST_P(HostTensors, ComeBack) {
   EXPECT_EQ(values_of(op, x), values_of(op, other));
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, HostTensors, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Ops, HostTensors, testing::ValuesIn(devices_under_test()),
+                         [](const auto& test) { return test.param.name; });
 
 class Pixels : public testing::TestWithParam<Device> {};
 
@@ -411,7 +454,8 @@ TEST_P(Pixels, BecomeBytesAsTorchMakesThem) {
   EXPECT_EQ(out, (std::vector<uint8_t>{0, 0, 1, 3, 4, 128, 159, 255, 255, 13, 242, 191}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Pixels, testing::ValuesIn(devices_under_test()), [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Ops, Pixels, testing::ValuesIn(devices_under_test()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace fude::test

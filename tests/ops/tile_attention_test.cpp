@@ -2,11 +2,11 @@
 
 #include "cpu/tile_attention.h"
 
-#include <dnnl.hpp>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <dnnl.hpp>
 #include <random>
 #include <vector>
 
@@ -25,11 +25,12 @@ namespace {
 struct AttentionCase {
   int64_t queries, keys, width;
   bool causal = false, bias = false;
-  float spread = 1;      // of queries: scores grow with it
+  float spread = 1;       // of queries: scores grow with it
   bool relative = false;  // rows of the bias overlap: each begins one element before the last, as T5's do
 };
 
-// A head among others: rows of q, k, v and out are columns of wider ones, whose other columns are NaN and have to stay as they are.
+// A head among others: rows of q, k, v and out are columns of wider ones, whose other columns are NaN and have to stay as they
+// are.
 class Head {
  public:
   explicit Head(const AttentionCase& c) : c_(c) {
@@ -37,7 +38,8 @@ class Head {
     const auto fill = [&](std::vector<uint16_t>& to, int64_t rows, float spread) {
       to.assign(static_cast<size_t>(rows * row()), kNaN);
       for (int64_t r = 0; r < rows; ++r)
-        for (int64_t j = 0; j < c.width; ++j) to[static_cast<size_t>(r * row() + kMargin + j)] = to_bf16(spread * normal(random_));
+        for (int64_t j = 0; j < c.width; ++j)
+          to[static_cast<size_t>(r * row() + kMargin + j)] = to_bf16(spread * normal(random_));
     };
     fill(q_, c.queries, c.spread);
     fill(k_, c.keys, 1);
@@ -49,10 +51,12 @@ class Head {
 
   // [queries, row]
   std::vector<uint16_t> attend() const {
-    const int64_t blocks = cpu::in_blocks(c_.keys), block_bytes = cpu::packed_block_bytes(c_.width);
+    const int64_t blocks = cpu::in_blocks(c_.keys);
+    const int64_t block_bytes = cpu::packed_block_bytes(c_.width);
     std::vector<char> keys(static_cast<size_t>(blocks * block_bytes), 0x7f), values = keys;
     for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t first = block * cpu::kBlock, count = std::min(cpu::kBlock, c_.keys - first);
+      const int64_t first = block * cpu::kBlock;
+      const int64_t count = std::min(cpu::kBlock, c_.keys - first);
       cpu::pack_keys(head(k_) + first * row() * 2, row() * 2, count, c_.width, keys.data() + block * block_bytes);
       cpu::pack_values(head(v_) + first * row() * 2, row() * 2, count, c_.width, values.data() + block * block_bytes);
     }
@@ -96,7 +100,9 @@ class Head {
     const int64_t column = static_cast<int64_t>(i) % row();
     return column < kMargin || column >= kMargin + c_.width;
   }
-  float at(const std::vector<uint16_t>& rows, int64_t r, int64_t j) const { return from_bf16(rows[static_cast<size_t>(r * row() + kMargin + j)]); }
+  float at(const std::vector<uint16_t>& rows, int64_t r, int64_t j) const {
+    return from_bf16(rows[static_cast<size_t>(r * row() + kMargin + j)]);
+  }
   std::vector<uint16_t>& keys() { return k_; }
 
   static constexpr uint16_t kNaN = 0x7fc0;

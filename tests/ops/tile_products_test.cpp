@@ -1,5 +1,7 @@
 // The products of cpu/tile_products_impl.h on emulated tiles: packing, blocks, edges and what happens to finished sums.
 
+#include "cpu/tile_products.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@
 #include <vector>
 
 #include "core/dtype.h"
-#include "cpu/tile_products.h"
 #include "emulated_tiles.h"
 
 namespace fude::test {
@@ -70,23 +71,22 @@ class Problem {
     std::vector<char> stored(out.size() * static_cast<size_t>(element));
     from_f32(c_.bf16 ? DType::bf16 : DType::f32, out.data(), stored.data(), std::ssize(out));
     const std::vector<cpu::TileProduct> products{{.items = c_.items,
-                                   .m = c_.m,
-                                   .n = c_.n,
-                                   .k = c_.k,
-                                   .x = reinterpret_cast<const char*>(x_.data() + kMargin),
-                                   .x_item = x_item() * 2,
-                                   .x_row = x_row() * 2,
-                                   .out = stored.data() + kMargin * element,
-                                   .out_item = item * element,
-                                   .out_row = row * element,
-                                   .out_bf16 = c_.bf16,
-                                   .weight = packed_.data(),
-                                   .bias = c_.bias ? bias_.data() : nullptr,
-                                   .curve = c_.curve,
-                                   .accumulate = c_.accumulate}};
+                                                  .m = c_.m,
+                                                  .n = c_.n,
+                                                  .k = c_.k,
+                                                  .x = reinterpret_cast<const char*>(x_.data() + kMargin),
+                                                  .x_item = x_item() * 2,
+                                                  .x_row = x_row() * 2,
+                                                  .out = stored.data() + kMargin * element,
+                                                  .out_item = item * element,
+                                                  .out_row = row * element,
+                                                  .out_bf16 = c_.bf16,
+                                                  .weight = packed_.data(),
+                                                  .bias = c_.bias ? bias_.data() : nullptr,
+                                                  .curve = c_.curve,
+                                                  .accumulate = c_.accumulate}};
     std::vector<float> scratch(static_cast<size_t>(cpu::tile_scratch_bytes(c_.k) / 4), NAN);
-    for (const cpu::TilePiece& piece : cpu::tile_pieces(products, threads))
-      multiply_on_emulated(piece, scratch.data());
+    for (const cpu::TilePiece& piece : cpu::tile_pieces(products, threads)) multiply_on_emulated(piece, scratch.data());
     to_f32(c_.bf16 ? DType::bf16 : DType::f32, stored.data(), out.data(), std::ssize(out));
     return out;
   }
@@ -142,7 +142,8 @@ TEST(TileProducts, AreProducts) {
   if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   for (const TileCase& c : kTileCases) {
     const Problem problem(c);
-    const std::vector<float> expected = problem.expected(), out = problem.multiply(c.threads);
+    const std::vector<float> expected = problem.expected();
+    const std::vector<float> out = problem.multiply(c.threads);
     for (size_t i = 0; i < out.size(); ++i)
       ASSERT_NEAR(out[i], expected[i], (c.bf16 ? 0.01f : 1e-5f) * (1 + std::abs(expected[i])))
           << c.items << "x" << c.m << "x" << c.n << "x" << c.k << " at " << i;
@@ -166,7 +167,8 @@ TEST(TileProducts, AreCutIntoPieces) {
     p.k = k;
     return p;
   };
-  const std::vector<cpu::TileProduct> together = {product(2, 77, 1536, 1536), product(1, 1178, 1536, 1536), product(1, 1, 1, 64)};
+  const std::vector<cpu::TileProduct> together = {product(2, 77, 1536, 1536), product(1, 1178, 1536, 1536),
+                                                  product(1, 1, 1, 64)};
   for (const int64_t threads : {1, 3, 4, 16, 200}) {
     const std::vector<cpu::TilePiece> pieces = cpu::tile_pieces(together, threads);
     std::map<std::tuple<const cpu::TileProduct*, int64_t, int64_t>, int> times;

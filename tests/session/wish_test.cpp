@@ -133,7 +133,8 @@ TEST(Wish, IsReadAsIfFromAnEnemy) {
     }
     return {};
   };
-  const std::string good = text_from(sweep()), pictures = text_from(gacha());
+  const std::string good = text_from(sweep());
+  const std::string pictures = text_from(gacha());
   for (size_t size = 0; size + 2 < good.size(); size += 7) EXPECT_NE(refusal_of(good.substr(0, size)), "") << size;
   const auto changed = [&](std::string text, const std::string& from, const std::string& to) {
     const size_t at = text.find(from);

@@ -571,7 +571,8 @@ MmditGeometry released(int64_t layers, int64_t width, int64_t dual) {
 }
 
 TEST(Defaults, AreTheReleasedModels) {
-  const MmditGeometry medium = released(24, 1536, 13), large = released(38, 2432, 0);
+  const MmditGeometry medium = released(24, 1536, 13);
+  const MmditGeometry large = released(38, 2432, 0);
   struct Row {
     const MmditGeometry& geometry;
     std::string name, kind;

@@ -205,7 +205,8 @@ TEST(Layouts, PlainFp8ReadsAll256Values) {
   made.tensors.add_bytes("encoder.final_layer_norm.weight", "F8_E4M3", {256}, bytes);
   made.tensors.add_bytes("shared.weight", "F8_E4M3", {16, 16}, bytes);
   const auto t5 = made.recognise(Component::t5);
-  const std::vector<float> values = read(*t5, "encoder.final_layer_norm.weight"), embedding = read(*t5, "shared.weight");
+  const std::vector<float> values = read(*t5, "encoder.final_layer_norm.weight");
+  const std::vector<float> embedding = read(*t5, "shared.weight");
   for (int i = 0; i < 256; ++i) {
     // The format by its definition: 1-4-3 bits, bias 7.
     const int exponent = i >> 3 & 15, mantissa = i & 7;

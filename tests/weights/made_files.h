@@ -20,9 +20,7 @@ namespace fude {
 
 class Folder {
  public:
-  Folder() : path_(temporary("weights")) {
-    std::filesystem::create_directories(path_);
-  }
+  Folder() : path_(temporary("weights")) { std::filesystem::create_directories(path_); }
   ~Folder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);

@@ -118,7 +118,8 @@ std::vector<PictureText> read_exif_texts(std::span<const uint8_t> exif) {
     const size_t entries = tiff.u16(begin);
     for (size_t i = 0; i < entries; ++i) {
       const size_t entry = begin + 2 + i * kEntry;
-      const uint16_t tag = tiff.u16(entry), type = tiff.u16(entry + 2);
+      const uint16_t tag = tiff.u16(entry);
+      const uint16_t type = tiff.u16(entry + 2);
       if (tag == kExifDirectory && directory == 0) next = tiff.u32(entry + 8);
       const auto known = std::find_if(kTags.begin(), kTags.end(), [&](const auto& one) { return one.first == tag; });
       if (known == kTags.end() || (type != 1 && type != 2 && type != 7) || texts.size() == kMostTexts)

@@ -73,7 +73,8 @@ class Fields {
 
   void drop_the_rest(ForeignPicture& picture) const {
     for (size_t i = 0; i < all_.size(); ++i) {
-      const std::string name = folded(all_[i].first), kind = name_of_dropped(name);
+      const std::string name = folded(all_[i].first);
+      const std::string kind = name_of_dropped(name);
       const bool known = used_[i] || std::find(kWithoutEffect.begin(), kWithoutEffect.end(), name) != kWithoutEffect.end();
       if (known || name.starts_with("module")) continue;  // Forge's files of text encoders and VAE
       const std::string value = brief(all_[i].second);
@@ -91,7 +92,8 @@ class Fields {
 std::optional<Size> size_in(std::string_view text) {
   const size_t cross = text.find('x');
   if (cross == std::string_view::npos) return std::nullopt;
-  const std::optional<int64_t> width = integer_in(text.substr(0, cross)), height = integer_in(text.substr(cross + 1));
+  const std::optional<int64_t> width = integer_in(text.substr(0, cross));
+  const std::optional<int64_t> height = integer_in(text.substr(cross + 1));
   if (!width || !height) return std::nullopt;
   return Size{*width, *height};
 }

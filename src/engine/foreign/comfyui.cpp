@@ -44,7 +44,8 @@ class Graph {
     for (const auto& [id, value] : json.items()) {
       if (nodes_.size() == kMostNodes) break;
       if (!value.is_object()) continue;
-      const auto type = value.find("class_type"), inputs = value.find("inputs");
+      const auto type = value.find("class_type");
+      const auto inputs = value.find("inputs");
       if (type == value.end() || !type->is_string() || inputs == value.end() || !inputs->is_object()) continue;
       if (nodes_.emplace(id, Node{type->get<std::string>(), &*inputs}).second) order_.push_back(id);
     }
@@ -286,8 +287,8 @@ void take_size(const Graph& graph, const Node& sampler, ForeignPicture& picture)
   while (node && seen.insert(node).second) {
     if (node->has("VAEEncode") || node->has("LoadImage")) return drop(picture, "the picture it began from");
     for (const auto& [w, h] : {std::pair{"width", "height"}, std::pair{"empty_latent_width", "empty_latent_height"}}) {
-      const std::optional<int64_t> width = number_of(graph, node, {w}, integer_in),
-                                   height = number_of(graph, node, {h}, integer_in);
+      const std::optional<int64_t> width = number_of(graph, node, {w}, integer_in);
+      const std::optional<int64_t> height = number_of(graph, node, {h}, integer_in);
       if (width && height) picture.size = Size{*width, *height};
     }
     for (const std::string_view name : {"dimensions", "resolution"})

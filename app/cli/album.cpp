@@ -7,7 +7,7 @@
 #include "engine/png.h"
 #include "fude/error.h"
 #include "gallery/report.h"
-#include "session/layout.h"
+#include "session/sheet_layout.h"
 
 namespace fude {
 namespace {
@@ -22,7 +22,7 @@ Album::Album(const SessionFolder& session, std::string model, Warn warn)
 
 // The sheet's places. A gacha whose count was not known at first gets new ones, and its pictures are read again.
 void Album::prepare() {
-  arrangement_ = layout_of(session_.wish(), model_);
+  arrangement_ = layout_of(session_.spec(), model_);
   grown_ = true;
   sheet_.reset();
   try {
@@ -52,7 +52,7 @@ void Album::grow() {
 }
 
 void Album::write_sheet() {
-  if (count_of(session_.wish()) != arrangement_.count) prepare();
+  if (count_of(session_.spec()) != arrangement_.count) prepare();
   if (sheet_ && grown_ && !cells_.empty()) write_file(session_.sheet(), encode_png(sheet_->render(), {}));
   grown_ = false;
 }
@@ -60,7 +60,7 @@ void Album::write_sheet() {
 void Album::finish() {
   std::future<void> sheet =
       std::async(std::launch::async, [this] { write_sheet(); });  // both at once, since they are waited for
-  if (!cells_.empty()) write_report(session_.path(), layout_of(session_.wish(), model_), cells_);
+  if (!cells_.empty()) write_report(session_.path(), layout_of(session_.spec(), model_), cells_);
   sheet.get();
 }
 

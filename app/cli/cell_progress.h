@@ -11,7 +11,7 @@
 
 namespace fude {
 
-// What a picture of this effort (see session/wish.h) takes, learned from those that were drawn.
+// What a picture of this effort (see session/spec.h) takes, learned from those that were drawn.
 class Pace {
  public:
   void learn(double effort, double seconds) { effort_ += effort, seconds_ += seconds; }

@@ -12,7 +12,7 @@
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

@@ -14,7 +14,7 @@
 #include "terminal.h"
 #include "weights/locate.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 

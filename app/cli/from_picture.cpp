@@ -1,7 +1,7 @@
 #include "from_picture.h"
 
 #include "engine/file.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 

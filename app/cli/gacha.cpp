@@ -1,4 +1,4 @@
-// fude gacha: many candidates of one wish, to choose from.
+// fude gacha: many candidates of one spec, to choose from.
 #include <random>
 #include <string>
 #include <utility>
@@ -17,7 +17,7 @@
 #include "session/wildcards.h"
 #include "session_run.h"
 #include "terminal.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {
@@ -26,7 +26,7 @@ constexpr int64_t kUsualCount = 16;
 constexpr int64_t kInARowOfMinutes = 4;  // where the count is not known
 
 struct Job {
-  Wish wish;
+  SessionSpec spec;
   SessionOptions session;
   std::string from;
   bool random_seed = true;
@@ -34,16 +34,16 @@ struct Job {
 };
 
 void declare(Options& options, Job& job) {
-  Wish& wish = job.wish;
-  Request& request = wish.grid.request;
+  SessionSpec& spec = job.spec;
+  Request& request = spec.grid.request;
   const char* picture = "Picture";
   options.add_each(picture, "prompt,--prompt,-p", "TEXT",
                    "what to draw, with choices such as {red|blue}; may be given several times. @FILE reads a file, - reads "
                    "standard input",
-                   [&](const std::string& text) { wish.grid.prompts.push_back(prompt_from(text)); });
+                   [&](const std::string& text) { spec.grid.prompts.push_back(prompt_from(text)); });
   options.add(picture, "--prompts", "FILE", "prompts, one a line; a line that starts with # is a comment",
               [&](const std::string& file) {
-                for (std::string& prompt : prompts_in(file)) wish.grid.prompts.push_back(std::move(prompt));
+                for (std::string& prompt : prompts_in(file)) spec.grid.prompts.push_back(std::move(prompt));
               });
   options.add_once(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
                    "Give one, with commas in it.", [&](const std::string& text) { request.negative = text_from(text); });
@@ -56,17 +56,17 @@ void declare(Options& options, Job& job) {
               });
   options.add_integer(picture, "--count", "candidates, default " + std::to_string(kUsualCount), job.count);
   options.add(picture, "--minutes", "X", "as many candidates as can be drawn in this time", [&](const std::string& text) {
-    wish.minutes = number_from("--minutes", text);
-    if (!(wish.minutes > 0 && wish.minutes <= kMostMinutes))
+    spec.minutes = number_from("--minutes", text);
+    if (!(spec.minutes > 0 && spec.minutes <= kMostMinutes))
       throw Error(Code::bad_request, "--minutes must be above 0 and at most " + std::to_string(static_cast<int>(kMostMinutes)) +
                                          ", a week. Use --minutes 10.");
   });
   add_from_option(options, picture, job.from);
 
   add_sampling_options(options, request);
-  add_model_options(options, wish.files);
-  add_machine_options(options, wish.engine);
-  add_cache_option(options, wish.engine);
+  add_model_options(options, spec.files);
+  add_machine_options(options, spec.engine);
+  add_cache_option(options, spec.engine);
   add_session_options(options, "gacha", job.session);
 }
 
@@ -74,8 +74,8 @@ void declare(Options& options, Job& job) {
 
 int gacha_command(const Arguments& arguments) {
   Job job;
-  Wish& wish = job.wish;
-  wish.kind = kGacha;
+  SessionSpec& spec = job.spec;
+  spec.kind = kGacha;
   Options options(
       "gacha", "PROMPT [options]",
       "Draws many numbered candidates, as several at once as is faster, into a folder of their own. The contact sheet "
@@ -90,31 +90,31 @@ int gacha_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    job.random_seed = !take_from_picture(*picture, options, wish, console);
+    job.random_seed = !take_from_picture(*picture, options, spec, console);
   }
   options.apply();
   if (!job.session.resume.empty()) {
     resume_session(kGacha, options, job.session, console);
     return 0;
   }
-  if (wish.grid.prompts.empty() && job.from.empty())
+  if (spec.grid.prompts.empty() && job.from.empty())
     throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude gacha \"a {red|blue} bicycle\" --count 16");
-  if (wish.minutes > 0 && options.given("--count"))
+  if (spec.minutes > 0 && options.given("--count"))
     throw Error(Code::bad_request, "--minutes and --count both say how many candidates to draw. Give one of them.");
-  Request& request = wish.grid.request;
+  Request& request = spec.grid.request;
   request.variation.reset();  // candidates differ in their seeds
-  if (wish.grid.prompts.empty()) wish.grid.prompts.push_back(literally(request.prompt));
+  if (spec.grid.prompts.empty()) spec.grid.prompts.push_back(literally(request.prompt));
   request.prompt.clear();
   request.count = job.count;
   check_settings(request);
-  const uint64_t combinations = Wildcards(wish.grid.prompts).combinations();
-  if (const std::string choices = foreign_choices_in(wish.grid.prompts); !choices.empty()) console.warning(choices);
-  wish.count = wish.minutes > 0 ? 1 : job.count;
-  wish.in_a_row = wish.minutes > 0 ? kInARowOfMinutes : candidates_in_a_row(combinations, job.count);
+  const uint64_t combinations = Wildcards(spec.grid.prompts).combinations();
+  if (const std::string choices = foreign_choices_in(spec.grid.prompts); !choices.empty()) console.warning(choices);
+  spec.count = spec.minutes > 0 ? 1 : job.count;
+  spec.in_a_row = spec.minutes > 0 ? kInARowOfMinutes : candidates_in_a_row(combinations, job.count);
   request.count = 1;
   job.session.names_seed = job.random_seed;
   if (job.random_seed) request.seed = std::random_device{}();
-  begin_session(std::move(job.wish), job.session, console);
+  begin_session(std::move(job.spec), job.session, console);
   return 0;
 }
 

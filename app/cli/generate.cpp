@@ -8,7 +8,6 @@
 #include "commands.h"
 #include "console.h"
 #include "core/dtype.h"
-#include "ending.h"
 #include "engine/file.h"
 #include "engine/metadata.h"
 #include "engine/request.h"
@@ -21,9 +20,10 @@
 #include "picture_options.h"
 #include "progress.h"
 #include "saving.h"
+#include "skip_teardown.h"
 #include "terminal.h"
+#include "weights/quote.h"
 #include "weights/safetensors.h"
-#include "weights/text.h"
 
 namespace fude {
 namespace {
@@ -102,7 +102,7 @@ void draw(PictureJob& job, const Console& console) {
   Bookkeeping books(console, job.engine);
 
   auto made = std::make_unique<Engine>(job.files, job.engine);
-  const LeftAtTheEnd left(&made);
+  const SkipTeardown left(&made);
   Engine& engine = *made;
   const Request request = completed(engine, job.request);
   PictureSaver saver(engine, job.files, job.engine, books, "generate");

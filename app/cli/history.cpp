@@ -15,7 +15,7 @@
 #include "terminal.h"
 #include "trash.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 

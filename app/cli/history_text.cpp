@@ -11,7 +11,7 @@
 #include "history.h"
 #include "output.h"
 #include "saving.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {
@@ -57,7 +57,7 @@ constexpr size_t kColumnCount = std::size(kColumns);
 TableRow row_of(const HistoryEntry& entry) {
   const Request& request = entry.provenance.request;
   return {std::to_string(entry.id),
-          short_time_of(entry.making.created),
+          short_time_of(entry.stats.created),
           stars_of(entry),
           text_of_size(request.width, request.height),
           text_of_number(request.steps),
@@ -95,7 +95,7 @@ Json json_from(const HistoryEntry& entry) {
           {"missing", is_missing(entry)},
           {"seed", provenance.request.seed},
           {"prompt", provenance.request.prompt},
-          {"created", entry.making.created},
+          {"created", entry.stats.created},
           {"kind", entry.kind},
           {"rating", entry.rating},
           {"session", text_or_null(text_of(entry.session))},
@@ -110,7 +110,7 @@ Json json_from(const HistoryEntry& entry) {
           {"rules", provenance.rules},
           {"threads", entry.threads > 0 ? Json(entry.threads) : Json()},
           {"request", json_from(provenance.request)},
-          {"making", json_from(entry.making)}};
+          {"making", json_from(entry.stats)}};
 }
 
 std::string table_of(const std::vector<HistoryEntry>& entries, int width) {
@@ -149,9 +149,9 @@ std::string table_of(const std::vector<HistoryEntry>& entries, int width) {
 std::string description_of(const HistoryEntry& entry) {
   constexpr int kNameColumn = 12;
   const auto& [request, model, model_hash, device, dtype, no_t5, rules] = entry.provenance;
-  const Making& making = entry.making;
-  const Seconds& seconds = making.seconds;
-  std::string created = making.created;
+  const RenderStats& stats = entry.stats;
+  const Seconds& seconds = stats.seconds;
+  std::string created = stats.created;
   std::replace(created.begin(), created.end(), 'T', ' ');
 
   std::string text;
@@ -183,9 +183,9 @@ std::string description_of(const HistoryEntry& entry) {
   line("time", text_of_seconds(seconds.total) + " (load " + text_of_seconds(seconds.load) + ", encode " +
                    text_of_seconds(seconds.encode) + ", denoise " + text_of_seconds(seconds.denoise) + ", decode " +
                    text_of_seconds(seconds.decode) + ')');
-  line("memory", "planned " + text_of_memory(making.planned) + "; used " + text_of_memory(making.used) + "; the process " +
-                     text_of_bytes(making.peak_host));
-  line("drawn with", "fude " + making.version + ", " + making.libraries);
+  line("memory", "planned " + text_of_memory(stats.planned) + "; used " + text_of_memory(stats.used) + "; the process " +
+                     text_of_bytes(stats.peak_host));
+  line("drawn with", "fude " + stats.version + ", " + stats.libraries);
   line("rules", text_of_rules(rules));
   return text;
 }
@@ -199,7 +199,7 @@ std::string csv_of(const std::vector<HistoryEntry>& entries) {
     const Provenance& provenance = entry.provenance;
     const Request& request = provenance.request;
     const std::string cells[] = {std::to_string(entry.id),
-                                 entry.making.created,
+                                 entry.stats.created,
                                  entry.kind,
                                  std::to_string(entry.rating),
                                  text_of(entry.path),
@@ -214,7 +214,7 @@ std::string csv_of(const std::vector<HistoryEntry>& entries) {
                                  provenance.model_hash,
                                  provenance.device,
                                  provenance.dtype,
-                                 text_of_number(entry.making.seconds.total),
+                                 text_of_number(entry.stats.seconds.total),
                                  request.prompt,
                                  request.negative};
     text += csv_row(cells);
@@ -226,7 +226,7 @@ std::string log_of(const std::vector<HistoryEntry>& entries) {
   std::string text;
   for (const HistoryEntry& entry : entries)
     text +=
-        entry.making.created + '\t' + one_line(text_of(entry.path)) + '\t' + one_line(entry.provenance.request.prompt) + '\n';
+        entry.stats.created + '\t' + one_line(text_of(entry.path)) + '\t' + one_line(entry.provenance.request.prompt) + '\n';
   return text;
 }
 

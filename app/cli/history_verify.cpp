@@ -16,7 +16,7 @@
 #include "progress.h"
 #include "saving.h"
 #include "terminal.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {
@@ -53,8 +53,8 @@ std::vector<Difference> differences_of(const HistoryEntry& entry, const Engine& 
   compare("device", entry.provenance.device, engine.device());
   compare("dtype", entry.provenance.dtype, engine.dtype());
   compare("threads", threads(entry.threads), threads(options.threads));
-  compare("fude", entry.making.version, version());
-  std::map<std::string, std::string> then = versions_in(entry.making.libraries);
+  compare("fude", entry.stats.version, version());
+  std::map<std::string, std::string> then = versions_in(entry.stats.libraries);
   std::map<std::string, std::string> now = versions_in(libraries());
   std::set<std::string> names;
   for (const auto* versions : {&then, &now}) {

@@ -5,9 +5,9 @@
 
 #include "commands.h"
 #include "console.h"
-#include "ending.h"
 #include "fude/error.h"
 #include "fude/fude.h"
+#include "skip_teardown.h"
 #include "terminal.h"
 
 namespace fude {

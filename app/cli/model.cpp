@@ -9,12 +9,12 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/model_files.h"
-#include "engine/text.h"
+#include "engine/text_encoders.h"
 #include "fude/error.h"
 #include "options.h"
 #include "terminal.h"
 #include "weights/inspect.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

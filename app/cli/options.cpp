@@ -17,7 +17,7 @@
 #include "session/ranges.h"
 #include "terminal.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

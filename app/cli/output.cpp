@@ -13,7 +13,7 @@
 #include "engine/file.h"
 #include "fude/error.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 

@@ -4,7 +4,7 @@
 
 #include "from_picture.h"
 #include "picture_options.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 

@@ -7,7 +7,7 @@
 
 #include "engine/file.h"
 #include "fude/error.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

@@ -44,21 +44,22 @@ Json json_from(const Told& told) {
   const Plan& plan = told.plan;
   Json residency = Json::object();
   for (const ComponentPlan& component : plan.components) residency[component.name] = json_from(component);
-  return {{"fits", plan.fits},
-          {"planned_bytes", json_from(plan.planned)},
-          {"process_bytes", json_from(plan.process)},
-          {"budget_bytes", json_from(plan.budget)},
-          {"residency", residency},
-          {"streamed_bytes_per_step", plan.streamed_per_step},
-          {"decode", {{"tiles", plan.decode_tiles}, {"bands", plan.decode_bands}, {"through_host", plan.decode_through_host}}},
-          {"predicted_seconds", json_from(plan.predicted)},
-          {"projected", !told.card.empty()},
-          {"advice", plan.advice},
-          {"nearest", plan.nearest ? json_from(*plan.nearest) : Json()},
-          {"device", told.engine.device()},
-          {"dtype", told.engine.dtype()},
-          {"model", told.engine.model_name()},
-          {"request", json_from(plan.request)}};
+  return {
+      {"fits", plan.fits},
+      {"planned_bytes", json_from(plan.planned)},
+      {"process_bytes", json_from(plan.process)},
+      {"budget_bytes", json_from(plan.budget)},
+      {"residency", residency},
+      {"streamed_bytes_per_step", plan.streamed_per_step},
+      {"decode", {{"tiles", plan.decode_tiles}, {"strips", plan.decode_strips}, {"through_host", plan.decode_through_host}}},
+      {"predicted_seconds", json_from(plan.predicted)},
+      {"projected", !told.card.empty()},
+      {"advice", plan.advice},
+      {"nearest", plan.nearest ? json_from(*plan.nearest) : Json()},
+      {"device", told.engine.device()},
+      {"dtype", told.engine.dtype()},
+      {"model", told.engine.model_name()},
+      {"request", json_from(plan.request)}};
 }
 
 // ---- text ------------------------------------------------------------------------------------------------------------------
@@ -121,8 +122,8 @@ std::string memory_row(std::string_view name, int64_t process, int64_t planned, 
 std::string decoding(const Plan& plan) {
   std::string text;
   if (plan.decode_tiles > 1)
-    text = "in " + std::to_string(plan.decode_tiles) + " blended tiles" + (plan.decode_bands > 1 ? ", each " : "");
-  if (plan.decode_bands > 1) text += "in " + std::to_string(plan.decode_bands) + " bands, without seams";
+    text = "in " + std::to_string(plan.decode_tiles) + " blended tiles" + (plan.decode_strips > 1 ? ", each " : "");
+  if (plan.decode_strips > 1) text += "in " + std::to_string(plan.decode_strips) + " strips, without seams";
   if (plan.decode_through_host) text += (text.empty() ? "" : ", ") + std::string("through the computer's memory");
   return text;
 }

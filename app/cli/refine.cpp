@@ -26,7 +26,7 @@
 #include "session/session.h"
 #include "terminal.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 
@@ -96,7 +96,7 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
       all.push_back({"candidate " + text,
                      std::move(candidate.provenance),
                      std::move(candidate.latents),
-                     session.wish().files,
+                     session.spec().files,
                      {text_of(session.embeddings())}});
     }
   }

@@ -17,7 +17,7 @@
 #include "options.h"
 #include "terminal.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 
@@ -105,12 +105,12 @@ EncodedPicture PictureSaver::encode(const Image& image, const Request& drawn, in
   HistoryEntry& entry = encoded.entry;
   entry.number = number;
   entry.provenance.request = request_of(image, drawn, picture);
-  entry.making = {local_time(), image.seconds,           image.step_seconds, image.planned,
-                  image.used,   terminal::peak_memory(), version(),          libraries()};
+  entry.stats = {local_time(), image.seconds,           image.step_seconds, image.planned,
+                 image.used,   terminal::peak_memory(), version(),          libraries()};
   std::vector<PngText> texts = {{std::string(kParametersKeyword), parameters_text(entry.provenance)},
                                 {std::string(kProvenanceKeyword), dump(json_from(entry.provenance))}};
   // A session's report is made of its pictures alone. Elsewhere the same picture is to be the same file.
-  if (!entry.session.empty()) texts.push_back({std::string(kMakingKeyword), dump(json_from(entry.making))});
+  if (!entry.session.empty()) texts.push_back({std::string(kStatsKeyword), dump(json_from(entry.stats))});
   encoded.png = encode_png(image, texts);
   entry.sha256 = sha256_of(encoded.png);
   return encoded;
@@ -134,7 +134,7 @@ void PictureSaver::recall(const fs::path& file, int64_t number) {
     entry.number = number;
     entry.path = absolute_of(file);
     entry.provenance = stored.provenance;
-    entry.making = stored.making.value_or(Making{});
+    entry.stats = stored.stats.value_or(RenderStats{});
     entry.sha256 = sha256_of(read_file(file, kLargestPicture));
     history.add(entry);
   });
@@ -164,8 +164,7 @@ StoredPicture read_picture(const fs::path& path) {
       stored.provenance = provenance_from(*stored.foreign);
       stored.exact = false;
     }
-    if (const std::string_view making = text_under(texts, kMakingKeyword); !making.empty())
-      stored.making = making_from_json(making);
+    if (const std::string_view stats = text_under(texts, kStatsKeyword); !stats.empty()) stored.stats = stats_from_json(stats);
   } catch (const Error& error) {
     throw Error(error.code(), shown(path) + ": " + error.what());
   }

@@ -72,7 +72,7 @@ class PictureSaver {
 // What a picture file tells of itself.
 struct StoredPicture {
   Provenance provenance;
-  std::optional<Making> making;
+  std::optional<RenderStats> stats;
   bool exact = true;                      // false: fude's own JSON is not there, and only what texts tell is known
   std::optional<ForeignPicture> foreign;  // of another program: what it tells. The provenance is the nearest to it
 };

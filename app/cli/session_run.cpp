@@ -14,7 +14,6 @@
 #include "album.h"
 #include "background.h"
 #include "cell_progress.h"
-#include "ending.h"
 #include "engine/devices.h"
 #include "engine/file.h"
 #include "engine/request.h"
@@ -24,10 +23,11 @@
 #include "output.h"
 #include "picture_options.h"
 #include "saving.h"
-#include "session/layout.h"
+#include "session/sheet_layout.h"
+#include "skip_teardown.h"
 #include "terminal.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 
@@ -49,14 +49,14 @@ std::string counted(int64_t number, const std::string& noun) {
 }
 
 std::string command_to_go_on(const SessionFolder& session) {
-  return "fude " + session.wish().kind + " --resume " + shown(session.path());
+  return "fude " + session.spec().kind + " --resume " + shown(session.path());
 }
 
 // What an engine is made of.
 EngineOptions engine_options(const SessionFolder& session, const std::string& dtype) {
-  EngineOptions options = session.wish().engine;
+  EngineOptions options = session.spec().engine;
   options.dtype = dtype;
-  if (session.wish().kind == kGacha) options.embeddings.push_back(text_of(session.embeddings()));
+  if (session.spec().kind == kGacha) options.embeddings.push_back(text_of(session.embeddings()));
   return options;
 }
 
@@ -75,9 +75,9 @@ class SessionRun {
         fresh_(fresh),
         options_(options),
         console_(console),
-        books_(console, session_.wish().engine),
+        books_(console, session_.spec().engine),
         began_(began),
-        noun_(session_.wish().kind == kSweep ? "cell" : "candidate"),
+        noun_(session_.spec().kind == kSweep ? "cell" : "candidate"),
         progress_(console, noun_) {}
 
   void run(std::unique_ptr<Engine> engine);
@@ -100,7 +100,7 @@ class SessionRun {
   // Of the undone from `begin` on, those that lie together. Empty: there are none.
   std::span<const Task> next_undone(size_t begin, const std::string& dtype) const;
   int64_t finished() const { return drawn_ + drawn_before_; }
-  std::string label(const Task& task) const { return label_of(session_.wish(), layout_, task); }
+  std::string label(const Task& task) const { return label_of(session_.spec(), layout_, task); }
   void warn(const std::string& text) {
     {
       const std::lock_guard lock(warned_mutex_);  // a sheet is laid out in the background
@@ -138,15 +138,15 @@ class SessionRun {
 };
 
 void SessionRun::run(std::unique_ptr<Engine> engine) {
-  tasks_ = tasks_of(session_.wish());
+  tasks_ = tasks_of(session_.spec());
   done_.assign(tasks_.size(), false);
   for (const Task& task : tasks_) effort_left_ += effort_of(task.request);
-  layout_ = layout_of(session_.wish(), engine->model_name());
+  layout_ = layout_of(session_.spec(), engine->model_name());
   album_.emplace(session_, engine->model_name(), [this](const std::string& text) { warn(text); });
   if (fresh_) saving_.add([this] { album_->prepare(); });
   look_for_finished();
   if (!fresh_) {
-    PictureSaver saver(*engine, session_.wish().files, session_.wish().engine, books_, session_.wish().kind,
+    PictureSaver saver(*engine, session_.spec().files, session_.spec().engine, books_, session_.spec().kind,
                        absolute_of(session_.path()));
     for (const Cell& cell : album_->cells()) saver.recall(cell.file, cell.number);
   }
@@ -179,9 +179,9 @@ void SessionRun::look_for_finished() {
     set_done(task);
     ++drawn_before_;
     album_->add(task, *picture, jpeg_for_report(*picture, layout_.count));
-    const Making& making = album_->cells().back().making;
-    pace_.learn(effort_of(task.request), making.seconds.denoise + making.seconds.decode);
-    seconds_before_ += making.seconds.total;
+    const RenderStats& stats = album_->cells().back().stats;
+    pace_.learn(effort_of(task.request), stats.seconds.denoise + stats.seconds.decode);
+    seconds_before_ += stats.seconds.total;
     cells_.push_back({{"number", task.number}, {"path", text_of(session_.picture(task))}, {"seed", task.request.seed}});
   }
   console_.note(counted(drawn_before_, noun_) + (drawn_before_ == 1 ? " was" : " were") + " finished before");
@@ -197,12 +197,12 @@ std::span<const Task> SessionRun::next_undone(size_t begin, const std::string& d
 
 // One engine for each dtype, the first gone before the next takes memory; the last one is left to the end of the process.
 void SessionRun::draw(std::unique_ptr<Engine> engine) {
-  std::vector<std::string> dtypes = session_.wish().dtypes;
-  if (dtypes.empty()) dtypes.push_back(session_.wish().engine.dtype);
+  std::vector<std::string> dtypes = session_.spec().dtypes;
+  if (dtypes.empty()) dtypes.push_back(session_.spec().engine.dtype);
   for (const std::string& dtype : dtypes) {
     if (!next_undone(0, dtype).empty()) {
-      if (!engine) engine = std::make_unique<Engine>(session_.wish().files, engine_options(session_, dtype));
-      const LeftAtTheEnd left(dtype == dtypes.back() ? &engine : nullptr);
+      if (!engine) engine = std::make_unique<Engine>(session_.spec().files, engine_options(session_, dtype));
+      const SkipTeardown left(dtype == dtypes.back() ? &engine : nullptr);
       draw_all_of(*engine, dtype);
     }
     engine.reset();
@@ -210,7 +210,7 @@ void SessionRun::draw(std::unique_ptr<Engine> engine) {
 }
 
 void SessionRun::draw_all_of(Engine& engine, const std::string& dtype) {
-  PictureSaver saver(engine, session_.wish().files, session_.wish().engine, books_, session_.wish().kind,
+  PictureSaver saver(engine, session_.spec().files, session_.spec().engine, books_, session_.spec().kind,
                      absolute_of(session_.path()));
   fit_into_time();
   try {
@@ -219,8 +219,8 @@ void SessionRun::draw_all_of(Engine& engine, const std::string& dtype) {
       if (undone.empty()) break;
       next = static_cast<size_t>(undone.front().number - 1);
       // How many fit into the time is known when one is drawn.
-      const bool tries = session_.wish().minutes > 0 && !pace_.known();
-      draw_batch(engine, saver, next_batch(session_.wish(), undone, tries ? 1 : kPicturesAtOnce));
+      const bool tries = session_.spec().minutes > 0 && !pace_.known();
+      draw_batch(engine, saver, next_batch(session_.spec(), undone, tries ? 1 : kPicturesAtOnce));
       fit_into_time();
     }
   } catch (...) {
@@ -232,7 +232,7 @@ void SessionRun::draw_all_of(Engine& engine, const std::string& dtype) {
 
 void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
   batch.request = engine.complete(batch.request);
-  const bool gacha = session_.wish().kind == kGacha;
+  const bool gacha = session_.spec().kind == kGacha;
   if (gacha) batch.request.batch = 0;
   int64_t current = -1, saved = 0;
   Clock::time_point step_began;
@@ -256,7 +256,7 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
     // The first step also warms up. Of how many pictures it was is known when the first one is finished.
     if (progress.step < std::min<int64_t>(2, progress.steps)) {
       step_began = Clock::now();
-    } else if (!gacha || session_.wish().count > kManyPictures) {
+    } else if (!gacha || session_.spec().count > kManyPictures) {
       Pace pace;
       pace.learn(effort_of(batch.request), seconds_since(step_began) * static_cast<double>(progress.steps));
       ask(pace.seconds_of(effort_left_));
@@ -295,7 +295,7 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
 
 // In the background.
 void SessionRun::save(const Task& task, const Image& image, Encoded encoded, PictureSaver& saver) {
-  if (session_.wish().kind == kGacha) session_.keep(task, image);
+  if (session_.spec().kind == kGacha) session_.keep(task, image);
   progress_.clear();
   const SavedPicture saved = saver.save_as(std::move(encoded.file), session_.picture(task));
   ++drawn_;
@@ -321,13 +321,13 @@ void SessionRun::skip(const Batch& batch, const Error& error) {
 // Once it is known how long a step takes, and before much is drawn.
 void SessionRun::ask(double seconds) {
   asked_ = true;
-  const Wish& wish = session_.wish();
+  const SessionSpec& spec = session_.spec();
   const auto count = static_cast<int64_t>(tasks_.size());
-  if (options_.yes || !fresh_ || wish.minutes > 0 || (count <= kManyPictures && seconds <= kManySeconds)) return;
+  if (options_.yes || !fresh_ || spec.minutes > 0 || (count <= kManyPictures && seconds <= kManySeconds)) return;
   int64_t steps = 0, bytes = 0;
   for (const Task& task : tasks_) {
     steps += task.request.steps.value_or(0);
-    bytes += fude::bytes_of(wish, task.request);
+    bytes += fude::bytes_of(spec, task.request);
   }
   std::error_code unknown;
   const fs::space_info space = fs::space(session_.path(), unknown);
@@ -346,18 +346,18 @@ void SessionRun::ask(double seconds) {
 
 // Where the time is given, sets the count to what it allows; what was drawn stays.
 void SessionRun::fit_into_time() {
-  Wish wish = session_.wish();
-  if (wish.minutes <= 0 || !pace_.known()) return;
-  const double left = wish.minutes * 60 - seconds_before_ - seconds_since(began_);
+  SessionSpec spec = session_.spec();
+  if (spec.minutes <= 0 || !pace_.known()) return;
+  const double left = spec.minutes * 60 - seconds_before_ - seconds_since(began_);
   const int64_t last = std::find(done_.rbegin(), done_.rend(), true).base() - done_.begin();
   const int64_t count = count_in_time(last, left, pace_.seconds_of(effort_of(tasks_.front().request)));
-  if (count == wish.count) return;
-  saving_.wait();  // what is saved looks at the wish
-  wish.count = count;
-  session_.replace(wish);
-  tasks_ = tasks_of(wish);
+  if (count == spec.count) return;
+  saving_.wait();  // what is saved looks at the spec
+  spec.count = count;
+  session_.replace(spec);
+  tasks_ = tasks_of(spec);
   done_.resize(tasks_.size());
-  layout_ = layout_of(wish, album_->model());
+  layout_ = layout_of(spec, album_->model());
   effort_left_ = 0;
   for (size_t i = 0; i < tasks_.size(); ++i)
     if (!done_[i]) effort_left_ += effort_of(tasks_[i].request);
@@ -369,7 +369,7 @@ void SessionRun::end() {
   const fs::path report = session_.path() / "report.html";
   const bool has_sheet = is_there(session_.sheet());
   if (options_.output.json) {
-    Json document = {{"kind", session_.wish().kind}, {"folder", text_of(session_.path())}};
+    Json document = {{"kind", session_.spec().kind}, {"folder", text_of(session_.path())}};
     document["sheet"] = has_sheet ? Json(text_of(session_.sheet())) : Json();
     document["report"] = text_of(report);
     document["cells"] = cells_;
@@ -407,38 +407,38 @@ void add_session_options(Options& options, const std::string& command, SessionOp
   add_output_options(options, session.output);
 }
 
-bool take_from_picture(const std::string& picture, const Options& line, Wish& wish, const Console& console) {
+bool take_from_picture(const std::string& picture, const Options& line, SessionSpec& spec, const Console& console) {
   const StoredPicture stored = stored_in(picture, line, console);
-  wish.grid.request = stored.provenance.request;
-  wish.grid.request.batch = 1;
-  wish.grid.request.place = 0;
-  wish.files.no_t5 = stored.provenance.no_t5;
-  if (!stored.provenance.dtype.empty()) wish.engine.dtype = stored.provenance.dtype;
+  spec.grid.request = stored.provenance.request;
+  spec.grid.request.batch = 1;
+  spec.grid.request.place = 0;
+  spec.files.no_t5 = stored.provenance.no_t5;
+  if (!stored.provenance.dtype.empty()) spec.engine.dtype = stored.provenance.dtype;
   return has_seed(stored);
 }
 
-void begin_session(Wish wish, const SessionOptions& options, const Console& console) {
-  wish.files.model = model_or_default(wish.files.model);
-  wish.files.hub_cache = hub_cache_folder();
-  wish.created = local_time();
-  for (const std::string& dtype : wish.dtypes) static_cast<void>(requested_dtype(dtype));
-  count_of(wish);
+void begin_session(SessionSpec spec, const SessionOptions& options, const Console& console) {
+  spec.files.model = model_or_default(spec.files.model);
+  spec.files.hub_cache = hub_cache_folder();
+  spec.created = local_time();
+  for (const std::string& dtype : spec.dtypes) static_cast<void>(requested_dtype(dtype));
+  count_of(spec);
   const fs::path parent = folder_of_today(options.out);
   check_writable(parent);
   const Clock::time_point began = Clock::now();
-  EngineOptions first = wish.engine;
-  if (!wish.dtypes.empty()) first.dtype = wish.dtypes.front();
-  auto engine = std::make_unique<Engine>(wish.files, first);
-  wish.grid.request = completed(*engine, wish.grid.request);
-  for (const Task& task : tasks_of(wish)) static_cast<void>(engine->complete(task.request));
-  wish.model_hash = engine->model_hash();
+  EngineOptions first = spec.engine;
+  if (!spec.dtypes.empty()) first.dtype = spec.dtypes.front();
+  auto engine = std::make_unique<Engine>(spec.files, first);
+  spec.grid.request = completed(*engine, spec.grid.request);
+  for (const Task& task : tasks_of(spec)) static_cast<void>(engine->complete(task.request));
+  spec.model_hash = engine->model_hash();
   for (std::string* file :
-       {&wish.files.model, &wish.files.clip_l, &wish.files.clip_g, &wish.files.t5, &wish.files.vae, &wish.files.tokenizers})
+       {&spec.files.model, &spec.files.clip_l, &spec.files.clip_g, &spec.files.t5, &spec.files.vae, &spec.files.tokenizers})
     *file = from_anywhere(*file);
-  SessionFolder session = SessionFolder::create(parent, wish);
+  SessionFolder session = SessionFolder::create(parent, spec);
   session.hold();
-  if (options.names_seed) console.note("seed " + std::to_string(wish.grid.request.seed));
-  if (wish.kind == kGacha) engine->keep_embeddings_in(text_of(session.embeddings()));
+  if (options.names_seed) console.note("seed " + std::to_string(spec.grid.request.seed));
+  if (spec.kind == kGacha) engine->keep_embeddings_in(text_of(session.embeddings()));
   SessionRun(std::move(session), true, options, console, began).run(std::move(engine));
 }
 
@@ -450,9 +450,9 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
                                        " cannot be given with it. Leave it out, or begin anew without --resume.");
   }
   SessionFolder session = SessionFolder::open(path_of(options.resume));
-  Wish wish = session.wish();
-  if (wish.kind != kind)
-    throw Error(Code::bad_request, shown(session.path()) + " is a " + wish.kind + ". Go on with: " + command_to_go_on(session));
+  SessionSpec spec = session.spec();
+  if (spec.kind != kind)
+    throw Error(Code::bad_request, shown(session.path()) + " is a " + spec.kind + ". Go on with: " + command_to_go_on(session));
   session.hold();
   EngineOptions here{.calibration = calibration_file()};
   if (!line.given("--no-cache")) here.embeddings = embedding_folders();
@@ -460,11 +460,11 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
     if (const std::optional<std::string> text = line.given(name)) *target = bytes_from(name, *text);
   session.set_machine(hub_cache_folder(), std::move(here));
   const Clock::time_point began = Clock::now();
-  const std::string dtype = wish.dtypes.empty() ? wish.engine.dtype : wish.dtypes.front();
-  auto engine = std::make_unique<Engine>(session.wish().files, engine_options(session, dtype));
-  if (engine->model_hash() != wish.model_hash) {
+  const std::string dtype = spec.dtypes.empty() ? spec.engine.dtype : spec.dtypes.front();
+  auto engine = std::make_unique<Engine>(session.spec().files, engine_options(session, dtype));
+  if (engine->model_hash() != spec.model_hash) {
     throw Error(Code::bad_checkpoint, shown(session.path()) + " was begun with other weights than those in " +
-                                          shown(wish.files.model) +
+                                          shown(spec.files.model) +
                                           " now, and pictures of both would not compare. Put the model back, or begin anew.");
   }
   SessionRun(std::move(session), false, options, console, began).run(std::move(engine));

@@ -23,10 +23,10 @@ void add_session_options(Options& options, const std::string& command, SessionOp
 
 // The request stored in a picture, to be drawn anew. `line` gives what is not to be taken from it. False: no seed is stored in
 // it. Error{io, bad_request}.
-bool take_from_picture(const std::string& picture, const Options& line, Wish& wish, const Console& console);
+bool take_from_picture(const std::string& picture, const Options& line, SessionSpec& spec, const Console& console);
 
-// A new session for this wish, drawn to its end. Error: what drawing throws, with the command that goes on.
-void begin_session(Wish wish, const SessionOptions& options, const Console& console);
+// A new session for this spec, drawn to its end. Error: what drawing throws, with the command that goes on.
+void begin_session(SessionSpec spec, const SessionOptions& options, const Console& console);
 // Goes on with the session that options.resume names. Error{bad_request} where other options are on the line.
 void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console);
 

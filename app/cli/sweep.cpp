@@ -17,13 +17,13 @@
 #include "session/ranges.h"
 #include "session_run.h"
 #include "terminal.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {
 
 struct Job {
-  Wish wish;
+  SessionSpec spec;
   SessionOptions session;
   std::string from;
   bool random_seed = true;
@@ -31,7 +31,7 @@ struct Job {
 };
 
 void declare(Options& options, Job& job) {
-  Grid& grid = job.wish.grid;
+  Grid& grid = job.spec.grid;
   Request& request = grid.request;
   const char* picture = "Picture";
   options.add_each(picture, "prompt,--prompt,-p", "TEXT",
@@ -67,9 +67,9 @@ void declare(Options& options, Job& job) {
   options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
               [&](const std::string& text) { grid.shifts = numbers_in("--shift", text, &job.repeats); });
   add_tiling_option(options, sampling, request.vae_tiling);
-  add_model_options(options, job.wish.files);
-  add_machine_options(options, job.wish.engine);
-  add_cache_option(options, job.wish.engine);
+  add_model_options(options, job.spec.files);
+  add_machine_options(options, job.spec.engine);
+  add_cache_option(options, job.spec.engine);
   add_session_options(options, "sweep", job.session);
 }
 
@@ -82,7 +82,7 @@ void settle(std::vector<Value>& values, OfAll& of_all) {
 }
 
 void settle(Job& job) {
-  Grid& grid = job.wish.grid;
+  Grid& grid = job.spec.grid;
   Request& request = grid.request;
   for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives, &grid.samplers}) {
     const size_t given = texts->size();
@@ -100,15 +100,15 @@ void settle(Job& job) {
   settle(grid.sizes, size);
   request.width = size.width;
   request.height = size.height;
-  job.wish.dtypes = names_in("--dtype", job.wish.engine.dtype, &job.repeats);
-  settle(job.wish.dtypes, job.wish.engine.dtype);
+  job.spec.dtypes = names_in("--dtype", job.spec.engine.dtype, &job.repeats);
+  settle(job.spec.dtypes, job.spec.engine.dtype);
 }
 
 }  // namespace
 
 int sweep_command(const Arguments& arguments) {
   Job job;
-  job.wish.kind = kSweep;
+  job.spec.kind = kSweep;
   Options options(
       "sweep", "PROMPT [options]",
       "Draws every combination of several values and lays them out: sheet.png, report.html, report.json and report.csv "
@@ -123,14 +123,14 @@ int sweep_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   const Console console(options.given("--quiet").has_value(), options.given("--no-color").has_value());
   if (const std::optional<std::string> picture = options.given("--from")) {
-    job.random_seed = !take_from_picture(*picture, options, job.wish, console);
+    job.random_seed = !take_from_picture(*picture, options, job.spec, console);
   }
   options.apply();
   if (!job.session.resume.empty()) {
     resume_session(kSweep, options, job.session, console);
     return 0;
   }
-  Grid& grid = job.wish.grid;
+  Grid& grid = job.spec.grid;
   if (grid.prompts.empty() && job.from.empty())
     throw Error(Code::bad_request, "there is no prompt. Write what to draw: fude sweep \"a red bicycle\" --steps 10,20,30");
   if (!grid.sizes.empty() && (options.given("--width") || options.given("--height")))
@@ -141,7 +141,7 @@ int sweep_command(const Arguments& arguments) {
                  " drawn once");
   job.session.names_seed = job.random_seed;
   if (job.random_seed) grid.request.seed = std::random_device{}();
-  begin_session(std::move(job.wish), job.session, console);
+  begin_session(std::move(job.spec), job.session, console);
   return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "saving.h"
 #include "terminal.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN

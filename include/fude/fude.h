@@ -152,7 +152,7 @@ struct Plan {
   std::vector<ComponentPlan> components;
   int64_t streamed_per_step = 0;     // bytes of weights that travel to the device at each step
   int64_t decode_tiles = 1;          // that the picture is decoded in, where Request::vae_tiling asks for them
-  int64_t decode_bands = 1;          // pieces that the picture, or a tile of it, is decoded in, exactly
+  int64_t decode_strips = 1;         // pieces that the picture, or a tile of it, is decoded in, exactly
   bool decode_through_host = false;  // its full-size intermediates wait in the host's memory
   Seconds predicted;                 // from the rates of this machine; 0 where they are not known
   std::vector<std::string> advice;   // what to do: why it does not fit, or what costs time

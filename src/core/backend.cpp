@@ -99,7 +99,7 @@ void Backend::copy_weights(void* device, const void* host, int64_t bytes) const 
   std::memcpy(device, host, static_cast<size_t>(bytes));
 }
 
-void Backend::play(std::unique_ptr<Recording>&, const std::function<void()>& work) { work(); }
+void Backend::replay(std::unique_ptr<DeviceGraph>&, const std::function<void()>& work) { work(); }
 
 int64_t Backend::packed_bytes(const WeightShape& shape, DType dtype) const { return shape.numel() * size_of(dtype); }
 
@@ -206,9 +206,9 @@ void Backend::attention_into(const Tensor& out, const Tensor& q, const Tensor& k
 }
 
 Tensor Backend::conv2d(const Tensor& x, const Conv& w, ConvOptions options) {
-  const int64_t zoom = options.upsample ? 2 : 1;
+  const int64_t upscale = options.upsample ? 2 : 1;
   Tensor out =
-      empty({x.dim(0), x.dim(1) * zoom / options.stride, x.dim(2) * zoom / options.stride, w.weight.shape.out}, x.dtype);
+      empty({x.dim(0), x.dim(1) * upscale / options.stride, x.dim(2) * upscale / options.stride, w.weight.shape.out}, x.dtype);
   conv2d_into(out, x, w, options);
   return out;
 }
@@ -361,11 +361,11 @@ Tensor Backend::to_bytes(const Tensor& pixels) {
   return out;
 }
 
-Tensor Backend::guide(const Tensor& v, float guidance) {
+Tensor Backend::cfg(const Tensor& v, float guidance) {
   assert(v.rank == 4 && v.dim(0) % 2 == 0 && v.dtype == DType::f32);
   Tensor out = empty({v.dim(0) / 2, v.dim(1), v.dim(2), v.dim(3)}, DType::f32);
   begin({out, v});
-  if (!measuring()) do_guide(out, v, guidance);
+  if (!measuring()) do_cfg(out, v, guidance);
   return out;
 }
 

@@ -70,15 +70,15 @@ struct DeviceMemory {
 };
 
 // Work that is done again and again, as its backend remembers it: see Backend::play.
-class Recording {
+class DeviceGraph {
  public:
-  virtual ~Recording() = default;
+  virtual ~DeviceGraph() = default;
 };
 
 // Weights on their way to a device. When it goes, whatever of it was not awaited has ended as well.
-class Arrival {
+class Transfer {
  public:
-  virtual ~Arrival() = default;
+  virtual ~Transfer() = default;
   // Returns when all of it was read; what is issued afterwards runs behind its copies. Error: what reading it threw.
   virtual void wait() = 0;
 };
@@ -138,7 +138,7 @@ class Backend {
   // ---- weights -----------------------------------------------------------------------------------------------------------
   virtual int64_t packed_bytes(const WeightShape& shape, DType dtype) const;
   // Fills `memory` (packed_bytes of it) with the form linear and conv2d multiply by. A device may go on after it returned, with
-  // a copy of `read`: until what arrival() returns was awaited.
+  // a copy of `read`: until what transfer() returns was awaited.
   virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory,
                       Side side = Side::device) const = 0;
   // The same for n f32 values, which `read` gives as rows [0, n).
@@ -149,9 +149,9 @@ class Backend {
   virtual Buffer pinned(Buffer filled) const { return filled; }  // the same memory. Error{out_of_memory}
   // Of all that was packed and copied since the last call. Null: it is there. Memory it goes to may still serve work issued
   // before.
-  virtual std::unique_ptr<Arrival> arrival() const { return nullptr; }
-  void await_packed() const {
-    if (const std::unique_ptr<Arrival> all = arrival()) all->wait();
+  virtual std::unique_ptr<Transfer> transfer() const { return nullptr; }
+  void wait_for_transfers() const {
+    if (const std::unique_ptr<Transfer> all = transfer()) all->wait();
   }
 
   // ---- copies ------------------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class Backend {
   // Pixels f32, −1…1 -> u8 of the same shape: clamped, and rounded half to even as torch and numpy do.
   Tensor to_bytes(const Tensor& pixels);
   // Guidance: v f32 [2·n, …], negative half first -> [n, …] = u + guidance·(c − u).
-  Tensor guide(const Tensor& v, float guidance);
+  Tensor cfg(const Tensor& v, float guidance);
   // One step of an ordinary differential equation: latents += dt·v, both f32.
   void euler_step(const Tensor& latents, const Tensor& v, const Tensor& dt);  // dt f32 [1]
 
@@ -242,10 +242,10 @@ class Backend {
 
   // Does `work`, which is the same operations on the same memory each time a recording is played: a device may remember it and
   // replay it at once.
-  virtual void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work);
+  virtual void replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work);
   // Does what the host has to do between operations, such as waiting for weights: now, and at the same place whenever a
   // recording that is being made is played. What it refers to outlives the recording.
-  virtual void between(const std::function<void()>& action) { action(); }
+  virtual void host_callback(const std::function<void()>& action) { action(); }
 
  protected:
   struct AttentionCall {
@@ -299,7 +299,7 @@ class Backend {
   virtual void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) = 0;
   virtual void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) = 0;
   virtual void do_to_bytes(const Tensor& out, const Tensor& pixels) = 0;
-  virtual void do_guide(const Tensor& out, const Tensor& v, float guidance) = 0;
+  virtual void do_cfg(const Tensor& out, const Tensor& v, float guidance) = 0;
   virtual void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) = 0;  // out += factor·x
 
   virtual void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) = 0;

@@ -39,7 +39,7 @@ double transfer_seconds(const Rates& rates, int64_t bytes) {
 
 }  // namespace
 
-double usual(const std::vector<double>& ratios) {
+double median_of(const std::vector<double>& ratios) {
   if (ratios.empty()) return 1;
   std::vector<double> sorted = ratios;
   std::sort(sorted.begin(), sorted.end());

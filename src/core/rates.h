@@ -19,15 +19,15 @@ struct RateTable {
   double at(double at_x, double at_y) const;
 };
 
-// Seconds that the stages of the last few requests on this machine took, in those that the rates below foresaw; the newest
+// Seconds that the stages of the last few requests on this machine took, in those that the rates below predicted; the newest
 // last.
-struct Taken {
+struct StageRatios {
   std::vector<double> load;     // of weights that all stay on the device
   std::vector<double> waiting;  // of loading where some wait in the host's memory
   std::vector<double> encode, denoise, decode;
 };
 
-double usual(const std::vector<double>& ratios);  // their median, which a disturbed one does not move; 1 of none
+double median_of(const std::vector<double>& ratios);  // their median, which a disturbed one does not move; 1 of none
 
 struct Rates {
   RateTable products;      // FLOP/s by rows and by √(inputs·outputs)
@@ -39,7 +39,7 @@ struct Rates {
   double load = 0;         // bytes/s of weights, from a file that is in the system's cache to where they are used
   double host =
       0;  // bytes/s of weights, from such a file to new memory of the host that they are copied from; 0 without upload
-  Taken taken;
+  StageRatios stage_ratios;
 };
 
 // Seconds of one operation each, but of a product without its launch: several may share one. `rows_at_once`: theirs and its

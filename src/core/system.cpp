@@ -5,7 +5,7 @@
 #include <iterator>
 #include <sstream>
 
-#include "core/control_groups.h"
+#include "core/cgroups.h"
 
 #ifdef _WIN32
 #include <psapi.h>

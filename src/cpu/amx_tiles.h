@@ -7,7 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "cpu/tile_products.h"
+#include "cpu/amx_gemm.h"
 
 namespace fude::cpu {
 namespace {

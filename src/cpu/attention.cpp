@@ -6,10 +6,10 @@
 
 #include <algorithm>
 
+#include "cpu/amx_gemm.h"
+#include "cpu/onednn_ops.h"
 #include "cpu/parallel.h"
-#include "cpu/products.h"
 #include "cpu/rows.h"
-#include "cpu/tile_products.h"
 
 namespace fude {
 

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "cpu/onednn_ops.h"
 #include "cpu/parallel.h"
-#include "cpu/products.h"
 #include "cpu/rows.h"
 
 namespace fude {

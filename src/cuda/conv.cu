@@ -9,8 +9,8 @@
 // quarter of the result each with 2.25 times less work in all. Their weights are packed as [out][odd y][odd
 // x][ky][kx][channel]. Limit: tensor cores (f16, bf16) or arithmetic (f32).
 #include "cuda/conv_sm90.h"
-#include "cuda/product_simt.cuh"
-#include "cuda/product_tiles.cuh"
+#include "cuda/gemm_simt.cuh"
+#include "cuda/gemm_tiling.cuh"
 
 namespace fude::cuda {
 
@@ -46,12 +46,12 @@ const T* pad_channels(cudaStream_t stream, const ConvArgs& args, void* workspace
   return static_cast<const T*>(workspace);
 }
 
-// A convolution whose output pixels lie `zoom` apart in both directions, from (odd_y, odd_x) on.
+// A convolution whose output pixels lie `upscale` apart in both directions, from (odd_y, odd_x) on.
 template <class T>
-Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t zoom, int64_t odd_y, int64_t odd_x) {
-  const int64_t width = args.width * zoom / args.stride;
+Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t upscale, int64_t odd_y, int64_t odd_x) {
+  const int64_t width = args.width * upscale / args.stride;
   const int64_t channels = padded_channels(args.shape);
-  const auto source = [&](int64_t row) { return (row - odd_y + zoom - 1) / zoom; };  // the first one made in this parity
+  const auto source = [&](int64_t row) { return (row - odd_y + upscale - 1) / upscale; };  // the first one made in this parity
   Problem<T, ConvOperand<T>> p{};
   ConvOperand<T>& a = p.a;
   a.data = x;
@@ -60,15 +60,15 @@ Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t zoo
   a.channels = static_cast<int>(channels);
   a.out_top = static_cast<int>(source(args.begin));
   a.out_height = static_cast<int>(source(args.end)) - a.out_top;
-  a.out_width = static_cast<int>(width / zoom);
+  a.out_width = static_cast<int>(width / upscale);
   a.rows = static_cast<int>(args.n) * a.out_height * a.out_width;
-  a.kernel = zoom == 2 ? 2 : 3;
+  a.kernel = upscale == 2 ? 2 : 3;
   a.stride = static_cast<int>(args.stride);
   a.above = args.stride == 2 ? 0 : static_cast<int>(1 - odd_y);
   a.left = args.stride == 2 ? 0 : static_cast<int>(1 - odd_x);
 
   const int64_t taps = a.kernel * a.kernel, rows = args.shape.out;
-  p.b = {static_cast<const T*>(args.weight) + (odd_y * zoom + odd_x) * taps * channels,
+  p.b = {static_cast<const T*>(args.weight) + (odd_y * upscale + odd_x) * taps * channels,
          0,
          packed_taps(args.shape) * channels,
          static_cast<int>(rows),
@@ -76,10 +76,10 @@ Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t zoo
          static_cast<int>(taps * channels)};
 
   Output& out = p.out;  // every row of pixels is a batch of its own
-  out.data = static_cast<T*>(args.out) + ((zoom * a.out_top + odd_y - args.begin) * width + odd_x) * args.shape.out;
+  out.data = static_cast<T*>(args.out) + ((upscale * a.out_top + odd_y - args.begin) * width + odd_x) * args.shape.out;
   out.bias = args.bias;
-  out.row_stride = zoom * args.shape.out;
-  out.batch_stride = zoom * width * args.shape.out;
+  out.row_stride = upscale * args.shape.out;
+  out.batch_stride = upscale * width * args.shape.out;
   out.rows = a.rows;
   out.batch_rows = a.out_width;
   out.columns = static_cast<int>(args.shape.out);

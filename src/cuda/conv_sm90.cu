@@ -16,10 +16,10 @@
 
 #include <algorithm>
 
+#include "cuda/accumulators_sm90.cuh"
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
 #include "cuda/hopper_launch.h"
-#include "cuda/sums_sm90.cuh"
 
 namespace fude::cuda {
 namespace {
@@ -52,8 +52,8 @@ struct Window {
   static constexpr int columns = columns_;  // of a tile
   static constexpr int cluster = columns == 128 ? 2 : 1;
   static constexpr int taps = upsample ? 2 : 3;  // in each direction
-  static constexpr int zoom = upsample ? 2 : 1;
-  static constexpr int phases = zoom * zoom;  // of pixels of the result, by their parity
+  static constexpr int upscale = upsample ? 2 : 1;
+  static constexpr int phases = upscale * upscale;  // of pixels of the result, by their parity
   static constexpr int x_bytes = kTileWidth * (kTileHeight + taps - 1) * kSlice * 2;
   static constexpr int tap_bytes = columns * kSlice * 2;
   static constexpr int weight_bytes = taps * tap_bytes;
@@ -71,7 +71,7 @@ struct Ring {
 // The first row of the picture that row `row` of the result, or one after it, is made for in this parity.
 template <class Window>
 __host__ __device__ inline int source_row(int row, int parity) {
-  return (row - parity + Window::zoom - 1) / Window::zoom;
+  return (row - parity + Window::upscale - 1) / Window::upscale;
 }
 
 struct Place {
@@ -172,10 +172,10 @@ __device__ inline void finish(const Convolution& c, const float (&sums)[size], c
   y += pixel / kTileWidth;
   const bool inside = x < c.width && place.n < c.n;
   const int rows = inside ? (source_row<Window>(c.end, place.odd_y) - y) * kTileWidth : 0;
-  const int64_t width = int64_t{Window::zoom} * c.width;
-  const int64_t row = int64_t{place.n} * (c.end - c.begin) + Window::zoom * y + place.odd_y - c.begin;
-  const int64_t below = Window::zoom * width * c.columns;
-  T* out = static_cast<T*>(c.out) + (row * width + Window::zoom * x + place.odd_x) * c.columns + place.column;
+  const int64_t width = int64_t{Window::upscale} * c.width;
+  const int64_t row = int64_t{place.n} * (c.end - c.begin) + Window::upscale * y + place.odd_y - c.begin;
+  const int64_t below = Window::upscale * width * c.columns;
+  T* out = static_cast<T*>(c.out) + (row * width + Window::upscale * x + place.odd_x) * c.columns + place.column;
   if constexpr (Window::columns == 8) store_few(c, sums, out, below, rows);
   else if (c.accumulate) store_narrow<true>(sums, out, below, rows, c.columns - place.column);
   else store_narrow<false>(sums, out, below, rows, c.columns - place.column);
@@ -272,7 +272,7 @@ Convolution describe(const ConvArgs& args) {
   c.columns = static_cast<int>(out);
   c.slices = static_cast<int>(in / kSlice);
   c.tiles_x = static_cast<int>(ceil_div(args.width, kTileWidth));
-  c.tiles_y = static_cast<int>(ceil_div(ceil_div(args.end - args.begin, Window::zoom), kTileHeight));
+  c.tiles_y = static_cast<int>(ceil_div(ceil_div(args.end - args.begin, Window::upscale), kTileHeight));
   c.column_tiles = static_cast<int>(ceil_div(out, Window::columns));
   c.tiles = static_cast<int>(ceil_div(int64_t{c.n} * c.tiles_y * c.tiles_x, Window::cluster)) * Window::phases * c.column_tiles;
   c.accumulate = args.accumulate;

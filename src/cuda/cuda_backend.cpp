@@ -144,13 +144,13 @@ void CudaBackend::begin_copies() const {
 }
 
 // Copies from pinned memory have been issued and end with an event; what threads read is issued by them, in its own time.
-class CudaBackend::OnItsWay : public Arrival {
+class CudaBackend::CudaTransfer : public Transfer {
  public:
-  explicit OnItsWay(const CudaBackend& op) : op_(op), reading_(std::exchange(op.reading_, {})) {
+  explicit CudaTransfer(const CudaBackend& op) : op_(op), reading_(std::exchange(op.reading_, {})) {
     if (reading_.empty()) check(cudaEventRecord(copied_, op.staging_->stream()), "copying weights to it");
   }
 
-  ~OnItsWay() override {
+  ~CudaTransfer() override {
     try {
       if (awaited_) return;
       wait();
@@ -180,10 +180,10 @@ class CudaBackend::OnItsWay : public Arrival {
   bool awaited_ = false;
 };
 
-std::unique_ptr<Arrival> CudaBackend::arrival() const {
+std::unique_ptr<Transfer> CudaBackend::transfer() const {
   if (!std::exchange(copies_begun_, false) && reading_.empty()) return nullptr;
   check(cudaSetDevice(index_), "copying weights to it");
-  return std::make_unique<OnItsWay>(*this);
+  return std::make_unique<CudaTransfer>(*this);
 }
 
 // ---- how work is issued ----------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ void CudaBackend::join() {
 }
 
 // Pieces of work, and what the host does after each but the last.
-struct CudaBackend::Graphs : Recording {
+struct CudaBackend::Graphs : DeviceGraph {
   struct Piece {
     Piece() = default;
     Piece(Piece&& other) noexcept : work(std::exchange(other.work, nullptr)), then(std::move(other.then)) {}
@@ -245,7 +245,7 @@ void CudaBackend::end_piece() {
 }
 
 // The first time work is done as it comes, so that every kernel it needs is loaded; the second time it is recorded.
-void CudaBackend::play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
+void CudaBackend::replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) {
   if (measuring()) return work();
   if (!recording) {
     try {
@@ -297,7 +297,7 @@ void CudaBackend::leave_branches() {
   static_cast<void>(cudaGetLastError());
 }
 
-void CudaBackend::between(const std::function<void()>& action) {
+void CudaBackend::host_callback(const std::function<void()>& action) {
   assert(issuing_.size() == 1 && forked_.empty());
   if (!making_) return action();
   end_piece();
@@ -515,7 +515,7 @@ void CudaBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float sca
 }
 
 void CudaBackend::do_to_bytes(const Tensor& out, const Tensor& pixels) { cuda::to_bytes(stream(), out, pixels); }
-void CudaBackend::do_guide(const Tensor& out, const Tensor& v, float guidance) { cuda::guide(stream(), out, v, guidance); }
+void CudaBackend::do_cfg(const Tensor& out, const Tensor& v, float guidance) { cuda::cfg(stream(), out, v, guidance); }
 void CudaBackend::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) { cuda::axpy(stream(), out, x, factor); }
 
 }  // namespace fude

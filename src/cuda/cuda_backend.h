@@ -39,11 +39,11 @@ class CudaBackend : public Backend {
   Tensor pack_vector(int64_t n, const ReadRows& read, void* memory, Side side) const override;
   void copy_weights(void* device, const void* host, int64_t bytes) const override;
   Buffer pinned(Buffer filled) const override;
-  std::unique_ptr<Arrival> arrival() const override;
+  std::unique_ptr<Transfer> transfer() const override;
   int64_t group_pieces(const Tensor& x) const override;
 
-  void play(std::unique_ptr<Recording>& recording, const std::function<void()>& work) override;
-  void between(const std::function<void()>& action) override;
+  void replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) override;
+  void host_callback(const std::function<void()>& action) override;
 
  protected:
   bool has_branches() const override { return true; }
@@ -83,7 +83,7 @@ class CudaBackend : public Backend {
   void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) override;
   void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
   void do_to_bytes(const Tensor& out, const Tensor& pixels) override;
-  void do_guide(const Tensor& out, const Tensor& v, float guidance) override;
+  void do_cfg(const Tensor& out, const Tensor& v, float guidance) override;
   void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
 
  private:
@@ -94,7 +94,7 @@ class CudaBackend : public Backend {
     cuda::Event ended = cuda::make_event();
   };
 
-  class OnItsWay;
+  class CudaTransfer;
   struct Graphs;
 
   cudaStream_t stream() const;  // of the branch that work is issued to now
@@ -116,8 +116,8 @@ class CudaBackend : public Backend {
   Graphs* making_ = nullptr;           // the recording under way
   std::unique_ptr<cuda::Staging> staging_;
   cuda::Event computed_;
-  mutable bool copies_begun_ = false;                                 // since the last arrival
-  mutable std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;  // since the last arrival
+  mutable bool copies_begun_ = false;                                 // since the last transfer
+  mutable std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;  // since the last transfer
   Buffer found_, found_on_host_;                                      // one int: whether something was not finite
   int64_t outside_bytes_ = 0;
 };

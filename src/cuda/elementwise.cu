@@ -144,7 +144,7 @@ void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels) {
   check(cudaGetLastError(), "making bytes of pixels");
 }
 
-void guide(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance) {
+void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance) {
   guide_kernel<<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), out.numel(), guidance);
   check(cudaGetLastError(), "guiding");
 }

@@ -17,7 +17,7 @@ void add_gated(cudaStream_t stream, const Tensor& x, const Tensor& gate, const T
 void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale);
 void axpy(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factor);
 void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels);
-void guide(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance);
+void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance);
 void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int64_t patch);
 void unpatchify(cudaStream_t stream, const Tensor& out, const Tensor& tokens, int64_t patch);
 void to_nhwc(cudaStream_t stream, const Tensor& out, const Tensor& latents, float scale, float shift);

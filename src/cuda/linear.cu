@@ -1,10 +1,10 @@
 // Chooses how linears are multiplied, and does what needs no tensor cores.
 #include <algorithm>
 
+#include "cuda/gemm_simt.cuh"
 #include "cuda/linear_kernels.h"
 #include "cuda/linear_params.cuh"
 #include "cuda/linear_sm90.h"
-#include "cuda/product_simt.cuh"
 
 namespace fude::cuda {
 

@@ -1,7 +1,7 @@
 // Linears on tensor cores, for cards from sm_75 on.
+#include "cuda/gemm_tiling.cuh"
 #include "cuda/linear_kernels.h"
 #include "cuda/linear_params.cuh"
-#include "cuda/product_tiles.cuh"
 
 namespace fude::cuda {
 
@@ -24,9 +24,9 @@ constexpr int kLeastSteps = 4;  // of a part: fewer take longer to start than to
 
 int parts(const Card& card, const LinearArgs& args) {
   const ProductSize s = size(args);
-  const int tiles = tiles_along(s.rows, PartTile::kM) * tiles_along(s.columns, PartTile::kN);
+  const int tiles = ceil_div(s.rows, PartTile::kM) * ceil_div(s.columns, PartTile::kN);
   const int places = card.multiprocessors * blocks_at_once<PartTile>(card);
-  return std::max(1, std::min(places / tiles, tiles_along(s.k, PartTile::kK) / kLeastSteps));
+  return std::max(1, std::min(places / tiles, ceil_div(s.k, PartTile::kK) / kLeastSteps));
 }
 
 // Adds up the parts in order; eight columns a thread.
@@ -63,8 +63,8 @@ void linear_parts_of(const Card& card, cudaStream_t stream, const LinearArgs& ar
   part.vectors = whole.columns % 4 == 0;
   in_parts.parts = parts(card, args);
   product<T, PartTile, MatrixRows<T, PartTile::kRowsA>, kMaxLinears>(card, stream, &in_parts, 1);
-  const int threads = whole.rows * tiles_along(whole.columns, 8);
-  add_parts_kernel<T><<<tiles_along(threads, kThreads), kThreads, 0, stream>>>(sums, in_parts.parts, whole);
+  const int threads = whole.rows * ceil_div(whole.columns, 8);
+  add_parts_kernel<T><<<ceil_div(threads, kThreads), kThreads, 0, stream>>>(sums, in_parts.parts, whole);
   check(cudaGetLastError(), "adding up parts of a matrix product");
 }
 

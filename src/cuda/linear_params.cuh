@@ -1,8 +1,8 @@
 // A linear's arguments as its kernels want them.
 #pragma once
 
-#include "cuda/product_operands.cuh"
-#include "cuda/product_output.cuh"
+#include "cuda/gemm_epilogue.cuh"
+#include "cuda/gemm_operands.cuh"
 
 namespace fude::cuda {
 

@@ -12,10 +12,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "cuda/accumulators_sm90.cuh"
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
 #include "cuda/hopper_launch.h"
-#include "cuda/sums_sm90.cuh"
 
 namespace fude::cuda {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "engine/latents.h"
 #include "engine/stopwatch.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 
@@ -65,7 +65,8 @@ std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& option
   if (const ComponentPlan* vae = find(plan, "vae"); vae && vae->resident_parts == 0 && plan.request.count > 1)
     advice.push_back("The decoder's weights are read again for each picture.");
   if (plan.decode_through_host)
-    advice.push_back("Pictures are decoded in " + std::to_string(plan.decode_bands) + " bands, through the computer's memory.");
+    advice.push_back("Pictures are decoded in " + std::to_string(plan.decode_strips) +
+                     " strips, through the computer's memory.");
   return advice;
 }
 

@@ -19,8 +19,8 @@ std::string round_budget(int64_t bytes);
 // of the transformer stayed there; `total`: what the device has.
 std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total);
 
-// Seconds of steps of batches of `batch` pictures, beside what the plan foresaw: what may be wrong, and what to do. Empty where
-// they are about as planned, where that is not known, and where it hardly matters.
+// Seconds of steps of batches of `batch` pictures, beside what the plan predicted: what may be wrong, and what to do. Empty
+// where they are about as planned, where that is not known, and where it hardly matters.
 std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds);
 
 // What of a complete request will not come out as a person may expect: a size the model was not trained for, a negative prompt

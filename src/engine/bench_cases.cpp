@@ -5,7 +5,7 @@
 #include <iterator>
 #include <utility>
 
-#include "engine/text.h"
+#include "engine/text_encoders.h"
 
 namespace fude {
 
@@ -129,7 +129,7 @@ Weight BenchInputs::weight(const WeightShape& shape) const {
     from_f32(as, values.data(), out, std::ssize(values));
   };
   const Weight packed = op.pack(shape, op.dtype(), rows, memory);
-  op.await_packed();
+  op.wait_for_transfers();
   return packed;
 }
 
@@ -191,8 +191,8 @@ BenchCase attention(const std::string& name, int64_t batch, int64_t heads, int64
 
 // The shape is that of the result, then the channels that go in.
 BenchCase conv(int64_t height, int64_t width, int64_t out, int64_t in, bool upsample) {
-  const int64_t zoom = upsample ? 2 : 1;
-  return {upsample ? "upsampling, conv" : "conv", times({zoom * height, zoom * width, out, in}), 0, 1,
+  const int64_t upscale = upsample ? 2 : 1;
+  return {upsample ? "upsampling, conv" : "conv", times({upscale * height, upscale * width, out, in}), 0, 1,
           [=](const BenchInputs& make) -> Call {
             Backend& op = make.op;
             const Tensor x = make.tensor({1, height, width, in});

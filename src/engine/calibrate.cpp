@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
 constexpr int64_t kReadBytes = int64_t{128} << 20;
 constexpr double kDisturbed = 2;        // times what the rates foresee
-constexpr double kWorthKeeping = 0.02;  // what differs less from what was foreseen is not worth a file
+constexpr double kWorthKeeping = 0.02;  // what differs less from what was predicted is not worth a file
 constexpr size_t kRemembered = 5;       // requests
 constexpr double kTooLong = 0.01;       // seconds of a call: what is larger would take several times as long
 
@@ -79,11 +79,11 @@ Json json_from(const Rates& rates) {
           {"load", rates.load},
           {"host", rates.host},
           {"taken",
-           {{"load", rates.taken.load},
-            {"waiting", rates.taken.waiting},
-            {"encode", rates.taken.encode},
-            {"denoise", rates.taken.denoise},
-            {"decode", rates.taken.decode}}}};
+           {{"load", rates.stage_ratios.load},
+            {"waiting", rates.stage_ratios.waiting},
+            {"encode", rates.stage_ratios.encode},
+            {"denoise", rates.stage_ratios.denoise},
+            {"decode", rates.stage_ratios.decode}}}};
 }
 
 bool are_positive(const std::vector<double>& values) {
@@ -119,11 +119,13 @@ std::optional<Rates> rates_from(const Json& json) {
                     .upload = json.at("upload"),
                     .load = json.at("load"),
                     .host = json.at("host"),
-                    .taken = {taken("load"), taken("waiting"), taken("encode"), taken("denoise"), taken("decode")}};
+                    .stage_ratios = {taken("load"), taken("waiting"), taken("encode"), taken("denoise"), taken("decode")}};
   const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) &&
-                     are_sound(rates.passes) && are_positive({rates.launch, rates.load}) && are_factors(rates.taken.load) &&
-                     are_factors(rates.taken.waiting) && are_factors(rates.taken.encode) && are_factors(rates.taken.denoise) &&
-                     are_factors(rates.taken.decode) && rates.upload >= 0 && (rates.upload == 0 || are_positive({rates.host}));
+                     are_sound(rates.passes) && are_positive({rates.launch, rates.load}) &&
+                     are_factors(rates.stage_ratios.load) && are_factors(rates.stage_ratios.waiting) &&
+                     are_factors(rates.stage_ratios.encode) && are_factors(rates.stage_ratios.denoise) &&
+                     are_factors(rates.stage_ratios.decode) && rates.upload >= 0 &&
+                     (rates.upload == 0 || are_positive({rates.host}));
   return sound ? std::optional(rates) : std::nullopt;
 }
 
@@ -233,19 +235,19 @@ Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, s
 
 bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool waits) {
   bool learnt = false;
-  const auto stage = [&](std::vector<double> Taken::*ratios, double Seconds::*seconds) {
-    std::vector<double>& remembered = rates.taken.*ratios;
-    const double before = usual(remembered);
+  const auto stage = [&](std::vector<double> StageRatios::*ratios, double Seconds::*seconds) {
+    std::vector<double>& remembered = rates.stage_ratios.*ratios;
+    const double before = median_of(remembered);
     const double now = before * (taken.*seconds / predicted.*seconds);
     if (!(predicted.*seconds > 0 && is_factor(now)) || now > kDisturbed) return;
     learnt = learnt || remembered.size() < kRemembered || std::abs(now / before - 1) > kWorthKeeping;
     if (remembered.size() == kRemembered) remembered.erase(remembered.begin());
     remembered.push_back(now);
   };
-  stage(waits ? &Taken::waiting : &Taken::load, &Seconds::load);
-  stage(&Taken::encode, &Seconds::encode);
-  stage(&Taken::denoise, &Seconds::denoise);
-  stage(&Taken::decode, &Seconds::decode);
+  stage(waits ? &StageRatios::waiting : &StageRatios::load, &Seconds::load);
+  stage(&StageRatios::encode, &Seconds::encode);
+  stage(&StageRatios::denoise, &Seconds::denoise);
+  stage(&StageRatios::decode, &Seconds::decode);
   return learnt;
 }
 

@@ -24,7 +24,7 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room);
 // process the time to measure.
 Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, std::span<const Source> in_files, int64_t room);
 
-// What a request tells of rates that foresaw `predicted` seconds for what took `taken`; `waits`: waits_on_host of its plan.
+// What a request tells of rates that predicted `predicted` seconds for what took `taken`; `waits`: waits_on_host of its plan.
 // Stages that took no time tell nothing, and neither do those that took more than twice what the rates alone foresee: something
 // else disturbed them. Whether it is worth keeping.
 bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool waits);

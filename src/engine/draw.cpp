@@ -67,7 +67,7 @@ struct Loop {
       Tensor both = op.empty({2 * n, x.dim(1), x.dim(2), x.dim(3)}, DType::f32);
       op.copy(both.batch(0, n), x);
       op.copy(both.batch(n, 2 * n), x);
-      velocity = op.guide(mmdit_forward(op, mmdit, modulation, conditioning, both), guidance);
+      velocity = op.cfg(mmdit_forward(op, mmdit, modulation, conditioning, both), guidance);
     } else {
       velocity = mmdit_forward(op, mmdit, modulation, conditioning, x);
     }
@@ -77,7 +77,7 @@ struct Loop {
   Tensor x, modulation, dt;
   Conditioning conditioning;
   bool guided;
-  std::unique_ptr<Recording> recording;
+  std::unique_ptr<DeviceGraph> recording;
 };
 
 // A picture on its way.
@@ -172,9 +172,9 @@ class Engine::State::Drawing {
     pictures_.assign(static_cast<size_t>(end - begin), {});
     first_picture_ = begin;
     const int64_t n = end - begin;
-    const int64_t zoom = s_.zoom();
-    Pass pass{request_.height / zoom,
-              request_.width / zoom,
+    const int64_t vae_scale_factor = s_.vae_scale_factor();
+    Pass pass{request_.height / vae_scale_factor,
+              request_.width / vae_scale_factor,
               *request_.steps,
               0,
               s_.batch,
@@ -198,9 +198,9 @@ class Engine::State::Drawing {
 
   void enlarge_drafts(const TextEmbeddings& embeddings, const Tensor& latents, float sigma) {
     const Draft& draft = *request_.draft;
-    const int64_t zoom = s_.zoom();
+    const int64_t vae_scale_factor = s_.vae_scale_factor();
     const int64_t n = latents.dim(0);
-    const Size large{latents.dim(3), latents.dim(2)}, small{draft.width / zoom, draft.height / zoom};
+    const Size large{latents.dim(3), latents.dim(2)}, small{draft.width / vae_scale_factor, draft.height / vae_scale_factor};
     const Pass pass{small.height, small.width, *draft.steps, 0, draft.batch, draft.place, true, true};
     for (int64_t i = 0; i < n; ++i) {
       auto scratch = op_.scope();
@@ -332,7 +332,7 @@ class Engine::State::Drawing {
     const auto once = [&] {
       loop.step(op_, s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(*request_.guidance));
     };
-    op_.play(loop.recording, once);
+    op_.replay(loop.recording, once);
   }
 
   // ---- pixels

@@ -9,8 +9,8 @@
 #include "engine/file.h"
 #include "fude/error.h"
 #include "weights/paths.h"
+#include "weights/quote.h"
 #include "weights/safetensors.h"
-#include "weights/text.h"
 
 namespace fs = std::filesystem;
 

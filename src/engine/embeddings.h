@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/backend.h"
-#include "engine/text.h"
+#include "engine/text_encoders.h"
 
 namespace fude {
 

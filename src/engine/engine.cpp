@@ -20,7 +20,7 @@
 #include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "engine/request_work.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 
@@ -99,15 +99,17 @@ Engine::State::State(OpenedModel model, const EngineOptions& asked, std::unique_
   outside = resident_memory();
 }
 
-int64_t Engine::State::largest_side() const { return checkpoint.mmdit().pos_embed_max * checkpoint.mmdit().patch * zoom(); }
+int64_t Engine::State::largest_side() const {
+  return checkpoint.mmdit().pos_embed_max * checkpoint.mmdit().patch * vae_scale_factor();
+}
 
 // The request with every default, and whatever size it asks for.
 Request Engine::State::filled(const Request& request) const {
   const MmditGeometry& g = checkpoint.mmdit();
   check_settings(request);
   Request full = request;
-  if (full.width == 0) full.width = g.sample_size * zoom();
-  if (full.height == 0) full.height = g.sample_size * zoom();
+  if (full.width == 0) full.width = g.sample_size * vae_scale_factor();
+  if (full.height == 0) full.height = g.sample_size * vae_scale_factor();
   if (!full.shift) full.shift = checkpoint.schedule().shift;
   const ModelDefaults own = checkpoint.defaults();
   if (!full.steps) full.steps = own.steps;
@@ -140,7 +142,7 @@ void Engine::State::check_size(const Request& full, const Size& nearest) const {
   check_sizes(full, largest_side());  // of a draft
 }
 
-int64_t Engine::State::zoom() const { return int64_t{1} << (checkpoint.vae().block_out_channels.size() - 1); }
+int64_t Engine::State::vae_scale_factor() const { return checkpoint.vae().scale_factor(); }
 
 // Where memory is counted: on the host, or on a device that has its own.
 int64_t& Engine::State::device_bytes(Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
@@ -205,7 +207,7 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   const double opened = std::exchange(opening, 0.0);
   const double begun = opened + clock.seconds();
   result.seconds.load = begun;
-  const Seconds foreseen = result.plan.predicted;
+  const Seconds beforehand = result.plan.predicted;
   if (Seconds& predicted = result.plan.predicted; predicted.total > 0) {  // opening is over, and known
     predicted.load += begun;
     predicted.total += begun;
@@ -218,17 +220,17 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
   was_slow = !slow.empty();
   if (rates && !callbacks.trace)
-    not_kept(callbacks, "the rates of this machine", learn_from(result, foreseen, begun, opened > 0));
+    not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, opened > 0));
   return result;
 }
 
 // `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests. Empty, or why it is
 // not kept.
-std::string Engine::State::learn_from(const Result& result, Seconds foreseen, double begun, bool is_first) {
+std::string Engine::State::learn_from(const Result& result, Seconds predicted, double begun, bool is_first) {
   Seconds taken = result.seconds;
   taken.load -= begun;
-  if (!is_first) foreseen.load = foreseen.encode = 0;
-  if (!learn(*rates, foreseen, taken, waits_on_host(result.plan))) return {};
+  if (!is_first) predicted.load = predicted.encode = 0;
+  if (!learn(*rates, predicted, taken, waits_on_host(result.plan))) return {};
   return keep_rates(*backend, device, options.calibration, *rates);
 }
 

@@ -14,7 +14,7 @@
 #include "core/rates.h"
 #include "engine/embeddings.h"
 #include "engine/placement.h"
-#include "engine/text.h"
+#include "engine/text_encoders.h"
 #include "fude/fude.h"
 #include "model/mmdit.h"
 #include "model/vae.h"
@@ -61,11 +61,11 @@ struct Engine::State {
   int64_t largest_side() const;  // pixels
   Size nearest_size(const Request& full) const;
   void check_size(const Request& full, const Size& nearest) const;
-  std::string learn_from(const Result& result, Seconds foreseen, double begun, bool is_first);
+  std::string learn_from(const Result& result, Seconds predicted, double begun, bool is_first);
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
   Result generate(const Request& request, const Callbacks& callbacks);
 
-  int64_t zoom() const;  // pixels of a latent's side
+  int64_t vae_scale_factor() const;  // pixels of a latent's side
   int64_t& device_bytes(Bytes& bytes) const;
   int64_t device_bytes(const Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
   TokenIds ids_of(const Request& request, const std::function<void(const std::string&)>& warning);
@@ -73,7 +73,7 @@ struct Engine::State {
 
   // placement.cpp
   void make_room(const Job& job);
-  int64_t usual_batch(const Job& job);
+  int64_t default_batch(const Job& job);
   Plan plan(const Request& asked);
   Plan plan_of(const Job& job);  // as weights are placed
   void measure_rates();          // where they are not known yet; before anything has its place

@@ -8,7 +8,7 @@
 
 #include "fude/error.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 

@@ -243,46 +243,46 @@ Json json_from(const Provenance& provenance) {
   return json;
 }
 
-Json json_from(const Making& making) {
-  return {{"created", making.created},
-          {"seconds", json_from(making.seconds)},
-          {"step_seconds", making.step_seconds},
-          {"planned_bytes", json_from(making.planned)},
-          {"used_bytes", json_from(making.used)},
-          {"peak_host_bytes", making.peak_host},
-          {"version", making.version},
-          {"libraries", making.libraries}};
+Json json_from(const RenderStats& stats) {
+  return {{"created", stats.created},
+          {"seconds", json_from(stats.seconds)},
+          {"step_seconds", stats.step_seconds},
+          {"planned_bytes", json_from(stats.planned)},
+          {"used_bytes", json_from(stats.used)},
+          {"peak_host_bytes", stats.peak_host},
+          {"version", stats.version},
+          {"libraries", stats.libraries}};
 }
 
-Making making_from_json(std::string_view text) {
+RenderStats stats_from_json(std::string_view text) {
   const Json json = object_from(text);
-  Making making;
+  RenderStats stats;
   const auto part = [&](const char* name) {
     const auto found = json.find(name);
     return found != json.end() && found->is_object() ? *found : Json::object();
   };
-  read(json, "created", making.created);
+  read(json, "created", stats.created);
   const Json seconds = part("seconds");
-  read(seconds, "load", making.seconds.load);
-  read(seconds, "encode", making.seconds.encode);
-  read(seconds, "denoise", making.seconds.denoise);
-  read(seconds, "decode", making.seconds.decode);
-  read(seconds, "total", making.seconds.total);
+  read(seconds, "load", stats.seconds.load);
+  read(seconds, "encode", stats.seconds.encode);
+  read(seconds, "denoise", stats.seconds.denoise);
+  read(seconds, "decode", stats.seconds.decode);
+  read(seconds, "total", stats.seconds.total);
   if (const auto steps = json.find("step_seconds"); steps != json.end() && steps->is_array()) {
     for (const Json& step : *steps) {
       if (!step.is_number()) refuse("step_seconds has a value that it cannot have");
-      making.step_seconds.push_back(step.get<double>());
+      stats.step_seconds.push_back(step.get<double>());
     }
   }
-  for (const auto& [name, bytes] : {std::pair{"planned_bytes", &making.planned}, std::pair{"used_bytes", &making.used}}) {
+  for (const auto& [name, bytes] : {std::pair{"planned_bytes", &stats.planned}, std::pair{"used_bytes", &stats.used}}) {
     const Json both = part(name);
     read(both, "host", bytes->host);
     read(both, "device", bytes->device);
   }
-  read(json, "peak_host_bytes", making.peak_host);
-  read(json, "version", making.version);
-  read(json, "libraries", making.libraries);
-  return making;
+  read(json, "peak_host_bytes", stats.peak_host);
+  read(json, "version", stats.version);
+  read(json, "libraries", stats.libraries);
+  return stats;
 }
 
 Provenance provenance_from_json(std::string_view text) {

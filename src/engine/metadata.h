@@ -30,7 +30,7 @@ struct Provenance {
 };
 
 // What drawing it cost, and with which libraries. Not part of what repeats a picture.
-struct Making {
+struct RenderStats {
   std::string created;  // "2026-11-24T22:51:07", local time
   Seconds seconds;
   std::vector<double> step_seconds;  // of its batch
@@ -42,7 +42,7 @@ struct Making {
 // The keywords of the text chunks.
 inline constexpr std::string_view kParametersKeyword = "parameters";
 inline constexpr std::string_view kProvenanceKeyword = "fude";
-inline constexpr std::string_view kMakingKeyword = "fude-making";
+inline constexpr std::string_view kStatsKeyword = "fude-making";
 
 // Prompt, negative prompt and one line of fields, as A1111 writes it.
 std::string parameters_text(const Provenance& provenance);
@@ -55,11 +55,11 @@ nlohmann::ordered_json json_from(const Bytes& bytes);
 nlohmann::ordered_json json_from(const Request& request);  // with kRules
 nlohmann::ordered_json json_from(const Provenance& provenance);
 
-nlohmann::ordered_json json_from(const Making& making);
+nlohmann::ordered_json json_from(const RenderStats& stats);
 
 // Error{bad_request} when it is not JSON, or a field has the wrong type. Unknown fields are ignored, missing ones keep their
 // default.
 Provenance provenance_from_json(std::string_view text);
-Making making_from_json(std::string_view text);
+RenderStats stats_from_json(std::string_view text);
 
 }  // namespace fude

@@ -130,7 +130,7 @@ int64_t Engine::State::most_blocks(int64_t room) {
 }
 
 // What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step.
-// Decoding in bands costs little time, and as little again where its intermediates go to the host and back.
+// Decoding in strips costs little time, and as little again where its intermediates go to the host and back.
 std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   const int64_t layers = mmdit.blocks.size();
   int64_t all_blocks = std::numeric_limits<int64_t>::max();
@@ -199,7 +199,7 @@ void Engine::State::make_room(const Job& job) {
         if (!chosen) throw Error(Code::out_of_memory, why_not(job, room));
         keep(*chosen);
       }
-      if (job.request.batch == 0) batch = usual_batch(job);
+      if (job.request.batch == 0) batch = default_batch(job);
       return take_memory(job);
     } catch (const Error& error) {
       release();
@@ -210,10 +210,10 @@ void Engine::State::make_room(const Job& job) {
 }
 
 // How many pictures are drawn at once where the request leaves it open: as many as make products faster, if they fit.
-int64_t Engine::State::usual_batch(const Job& job) {
+int64_t Engine::State::default_batch(const Job& job) {
   const Request& request = job.request;
   const MmditGeometry& g = checkpoint.mmdit();
-  const int64_t side = zoom() * g.patch;
+  const int64_t side = vae_scale_factor() * g.patch;
   const int64_t prompts = static_cast<int64_t>(job.ids.clip_l.size());
   const int64_t rows = prompts * (request.width / side) * (request.height / side);
   batch = std::clamp<int64_t>(backend->rows_of_full_speed() / rows, 1, request.count);
@@ -284,8 +284,9 @@ Plan Engine::State::plan_of(const Job& job) {
   plan.components.push_back(component("modulation", dtype_name, mmdit.modulation));
   plan.components.push_back(component("vae", dtype_name, vae.decoder));
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
-  plan.decode_tiles = tile_count(job.request.height / zoom(), job.request.width / zoom(), tile_side(job.request));
-  plan.decode_bands = placement->decode.bands;
+  plan.decode_tiles =
+      tile_count(job.request.height / vae_scale_factor(), job.request.width / vae_scale_factor(), tile_side(job.request));
+  plan.decode_strips = placement->decode.strips;
   plan.decode_through_host = placement->decode.through_host;
   if (rates) {
     const Predicting predicting(*backend, *rates);
@@ -352,7 +353,7 @@ Plan Engine::State::plan(const Request& asked) {
     }
     keep(chosen.value_or(kLeast));
   }
-  if (request.batch == 0) batch = usual_batch(job);
+  if (request.batch == 0) batch = default_batch(job);
   Plan plan = plan_of(job);
   plan.fits = chosen.has_value();
   if (!plan.fits) {

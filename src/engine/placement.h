@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "model/bands.h"
+#include "model/strips.h"
 
 namespace fude {
 

@@ -168,7 +168,7 @@ uint8_t take_byte(std::string_view& data) {
 // Of a chunk's data behind the keyword.
 std::string text_from(std::string_view type, std::string_view keyword, std::string_view data) {
   // fude writes what the standard asks for, and its request is to be read exactly.
-  const auto utf8_from = keyword == kProvenanceKeyword || keyword == kMakingKeyword ? utf8_from_latin1 : utf8_from_8_bits;
+  const auto utf8_from = keyword == kProvenanceKeyword || keyword == kStatsKeyword ? utf8_from_latin1 : utf8_from_8_bits;
   if (type == "tEXt") return utf8_from(data);
   if (type == "zTXt") {
     if (take_byte(data) != 0) throw Damage{"it is compressed in an unknown way"};

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

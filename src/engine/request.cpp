@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "fude/error.h"
-#include "model/tiles.h"
+#include "model/vae_tiling.h"
 
 namespace fude {
 namespace {

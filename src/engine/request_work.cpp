@@ -27,7 +27,7 @@ void do_step(Backend& op, Mmdit& mmdit, const Request& request, const TextEmbedd
   const Tensor modulation = op.empty({rows, modulation_columns(g)}, DType::f32);
   const Tensor all = op.empty({rows, g.channels, height, width}, DType::f32);
   Tensor velocity = mmdit_forward(op, mmdit, modulation, conditioning, all);
-  if (prompts == 2) velocity = op.guide(velocity, static_cast<float>(*request.guidance));
+  if (prompts == 2) velocity = op.cfg(velocity, static_cast<float>(*request.guidance));
   find_sampler(request.sampler)->step(op, latents, velocity, dt);
 }
 
@@ -43,8 +43,8 @@ double travel_seconds(const ComponentPlan& component, const Rates& rates) {
 
 RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& text, Mmdit& mmdit, Vae& vae, const TokenIds& ids,
                     const Request& request, int64_t batch, const DecodePlan& decode) {
-  const int64_t zoom = int64_t{1} << (checkpoint.vae().block_out_channels.size() - 1);
-  const int64_t height = request.height / zoom, width = request.width / zoom;
+  const int64_t vae_scale_factor = checkpoint.vae().scale_factor();
+  const int64_t height = request.height / vae_scale_factor, width = request.width / vae_scale_factor;
   Arena measuring = Arena::measuring();
   Arena host = Arena::measuring();
   op.use(measuring);
@@ -67,7 +67,7 @@ RequestWork work_of(Backend& op, const Checkpoint& checkpoint, TextEncoders& tex
   do_step(op, mmdit, request, embeddings, batch, height, width);
   work.step = since();
   if (const std::optional<Draft>& draft = request.draft) {
-    do_step(op, mmdit, request, embeddings, draft->batch, draft->height / zoom, draft->width / zoom);
+    do_step(op, mmdit, request, embeddings, draft->batch, draft->height / vae_scale_factor, draft->width / vae_scale_factor);
     work.draft_step = since();
   }
   vae_decode(op, vae, op.empty({1, checkpoint.mmdit().channels, height, width}, DType::f32), decode,
@@ -109,10 +109,10 @@ Seconds predicted_seconds(const RequestWork& work, const Rates& rates, const Pla
   if (request.draft)
     seconds.denoise += pictures * static_cast<double>(*request.draft->steps) * together(blocks, work.draft_step.seconds);
   seconds.decode += pictures * work.decode.seconds;
-  seconds.load *= usual(waits_on_host(plan) ? rates.taken.waiting : rates.taken.load);
-  seconds.encode *= usual(rates.taken.encode);
-  seconds.denoise *= usual(rates.taken.denoise);
-  seconds.decode *= usual(rates.taken.decode);
+  seconds.load *= median_of(waits_on_host(plan) ? rates.stage_ratios.waiting : rates.stage_ratios.load);
+  seconds.encode *= median_of(rates.stage_ratios.encode);
+  seconds.denoise *= median_of(rates.stage_ratios.denoise);
+  seconds.decode *= median_of(rates.stage_ratios.decode);
   seconds.total = seconds.load + seconds.encode + seconds.denoise + seconds.decode;
   return seconds;
 }

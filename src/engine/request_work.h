@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "core/backend.h"
-#include "engine/text.h"
+#include "engine/text_encoders.h"
 #include "fude/fude.h"
 #include "model/mmdit.h"
 #include "model/vae.h"
@@ -16,7 +16,7 @@ struct RequestWork {
   Work conditioning;  // what comes before the loop: context, timesteps and modulation of all steps
   Work step;          // of one batch
   Work draft_step;    // of one batch of drafts, where the request has them
-  Work decode;        // of one picture, in the tiles that are asked for and as many bands as are planned
+  Work decode;        // of one picture, in the tiles that are asked for and as many strips as are planned
 };
 
 // The request is complete and `batch` its pictures at once. Work has seconds where the backend predicts (Backend::predict).

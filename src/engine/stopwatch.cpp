@@ -42,9 +42,9 @@ Timing Stopwatch::time(const BenchCase& item) {
   pass(item, call);
   read_back(last);
   const int64_t passes = passes_in_a_round(item, flops, clock.seconds());
-  std::unique_ptr<Recording> recording;  // a card replays a round, so that launching it costs nothing
+  std::unique_ptr<DeviceGraph> recording;  // a card replays a round, so that launching it costs nothing
   const double seconds = seconds_of_round(op_.on_host() ? 0 : 2, last, [&] {
-    op_.play(recording, [&] {
+    op_.replay(recording, [&] {
       for (int64_t i = 0; i < passes; ++i) pass(item, call);
     });
   });
@@ -62,10 +62,10 @@ double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> 
   const Clock first(op_);
   size_t count = 0;  // of weights that are in the system's cache now
   while (count < weights.size() && first.seconds() < kLoadSeconds) load(weights[count++]);
-  op_.await_packed();
+  op_.wait_for_transfers();
   const Clock second(op_);
   for (const ReadRows& read : weights.first(count)) load(read);
-  op_.await_packed();
+  op_.wait_for_transfers();
   return static_cast<double>(static_cast<int64_t>(count) * bytes) / second.seconds();
 }
 
@@ -79,15 +79,15 @@ Stopwatch::HostRates Stopwatch::host_rates() {
     std::memset(rows, 0, static_cast<size_t>((end - begin) * kWidth * size_of(as)));
   };
   std::vector<Buffer> waiting;
-  std::vector<std::unique_ptr<Arrival>> reading;
+  std::vector<std::unique_ptr<Transfer>> reading;
   const Clock clock(op_);
   for (int64_t i = 0; i < kWeights; ++i) {
     waiting.push_back(host_buffer(bytes));
     op_.pack(shape, op_.dtype(), read, waiting.back().data(), Side::host);
-    reading.push_back(op_.arrival());
+    reading.push_back(op_.transfer());
   }
   for (size_t i = 0; i < waiting.size(); ++i) {  // as a model's blocks are loaded: the next ones are read meanwhile
-    if (const std::unique_ptr<Arrival> there = std::move(reading[i])) there->wait();
+    if (const std::unique_ptr<Transfer> there = std::move(reading[i])) there->wait();
     waiting[i] = op_.pinned(std::move(waiting[i]));
   }
   const double all = static_cast<double>(std::ssize(waiting) * bytes);
@@ -95,7 +95,7 @@ Stopwatch::HostRates Stopwatch::host_rates() {
   const Buffer weight = op_.allocate(bytes);
   const auto copy = [&] {
     for (const Buffer& each : waiting) op_.copy_weights(weight.data(), each.data(), bytes);
-    op_.arrival().reset();  // waits
+    op_.transfer().reset();  // waits
   };
   copy();
   const Clock copying(op_);

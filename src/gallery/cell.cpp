@@ -3,7 +3,7 @@
 #include "engine/file.h"
 #include "engine/png.h"
 #include "fude/error.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {
@@ -27,11 +27,11 @@ Cell read_cell(int64_t number, const std::filesystem::path& file) {
   return from_bytes_of(file, [&](const std::vector<uint8_t>& bytes) {
     const std::vector<PngText> texts = read_png_text(bytes);
     const std::string_view provenance = text_under(texts, kProvenanceKeyword);
-    const std::string_view making = text_under(texts, kMakingKeyword);
+    const std::string_view stats = text_under(texts, kStatsKeyword);
     if (provenance.empty())
       throw Error(Code::bad_request, "it does not say how it was drawn. Leave it out, or draw it again with fude.");
     Cell cell{number, file, provenance_from_json(provenance), {}, {}};
-    if (!making.empty()) cell.making = making_from_json(making);
+    if (!stats.empty()) cell.stats = stats_from_json(stats);
     return cell;
   });
 }

@@ -13,7 +13,7 @@ struct Cell {
   int64_t number = 0;          // from 1, as people say it; in the order of requests_of
   std::filesystem::path file;  // the PNG
   Provenance provenance;
-  Making making;              // as far as the file tells
+  RenderStats stats;          // as far as the file tells
   std::vector<uint8_t> jpeg;  // of its pixels, as jpeg_for_report makes it; empty: not made yet
 };
 

@@ -239,8 +239,8 @@ struct ContactSheet::State {
       const std::string seed = std::to_string(cell.provenance.request.seed);
       text = "seed " + seed;
       if (fonts.width(text, plain) > place.width - taken) text = seed;
-    } else if (cell.making.seconds.total > 0) {
-      text = text_of_seconds(cell.making.seconds.total);
+    } else if (cell.stats.seconds.total > 0) {
+      text = text_of_seconds(cell.stats.seconds.total);
     }
     canvas.text({place.x + taken, y, place.width - taken, 0}, text, plain);
     if (const auto index = static_cast<size_t>(cell.number - 1); index < choices.size())

@@ -8,7 +8,7 @@
 #include "fude/error.h"
 #include "gallery/database.h"
 #include "weights/paths.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 
@@ -213,7 +213,7 @@ HistoryEntry entry_in(const Statement& row) {
   entry.kind = row.text(2);
   try {
     entry.provenance = provenance_from_json(row.text(3));
-    entry.making = making_from_json(row.text(4));
+    entry.stats = stats_from_json(row.text(4));
   } catch (const Error&) {
     throw Error(Code::io, "entry " + std::to_string(entry.id) +
                               " of the history is damaged. Look at it with SQLite's own program, or move the history away.");
@@ -252,8 +252,8 @@ int64_t History::add(const HistoryEntry& entry) {
       "sha256 = excluded.sha256, session = excluded.session, number = excluded.number, "
       "rating = CASE provenance WHEN excluded.provenance THEN rating ELSE 0 END, provenance = excluded.provenance "
       "RETURNING id");
-  statement.bind(key_of(entry.path)).bind(entry.making.created).bind(entry.kind).bind(entry.provenance.request.prompt);
-  statement.bind(entry.provenance.model).bind(dump(json_from(entry.provenance))).bind(dump(json_from(entry.making)));
+  statement.bind(key_of(entry.path)).bind(entry.stats.created).bind(entry.kind).bind(entry.provenance.request.prompt);
+  statement.bind(entry.provenance.model).bind(dump(json_from(entry.provenance))).bind(dump(json_from(entry.stats)));
   statement.bind(text_of_files(entry.files)).bind(int64_t{entry.threads}).bind(entry.sha256);
   statement.bind(key_of(entry.session)).bind(entry.number);
   statement.step();

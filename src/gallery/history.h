@@ -20,7 +20,7 @@ struct HistoryEntry {
   std::filesystem::path path;  // absolute; the file may be gone since
   std::string kind;            // the command: "generate", "sweep", "gacha", "refine"
   Provenance provenance;
-  Making making;
+  RenderStats stats;
   ModelFiles files;               // where the weights were; never in the picture itself
   int threads = 0;                // as asked for, 0: the cores
   std::string sha256;             // of the file

@@ -15,7 +15,7 @@
 #include "gallery/report_page.h"
 #include "gallery/scale.h"
 #include "gallery/series.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 
@@ -73,7 +73,7 @@ std::map<int64_t, Entry> look_at(const Arrangement& arrangement, std::span<const
 }
 
 std::optional<double> seconds_per_step(const Cell& cell) {
-  std::vector<double> seconds = cell.making.step_seconds;
+  std::vector<double> seconds = cell.stats.step_seconds;
   if (seconds.empty()) return std::nullopt;
   const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
   std::nth_element(seconds.begin(), middle, seconds.end());
@@ -101,14 +101,14 @@ Json json_from(const fs::path& folder, const Arrangement& arrangement, const Ent
   Json json = {{"number", cell.number},
                {"file", path_from(folder, cell.file)},
                {"values", values},
-               {"seconds", positive_or_null(cell.making.seconds.total)},
+               {"seconds", positive_or_null(cell.stats.seconds.total)},
                {"seconds_per_step", per_step ? Json(*per_step) : Json()},
                {"peak_bytes",
-                {{"host", positive_or_null(std::max(cell.making.peak_host, cell.making.used.host))},
-                 {"device", positive_or_null(cell.making.used.device)}}},
+                {{"host", positive_or_null(std::max(cell.stats.peak_host, cell.stats.used.host))},
+                 {"device", positive_or_null(cell.stats.used.device)}}},
                {"difference", nullptr},
                {"request", json_from(cell.provenance)},
-               {"making", json_from(cell.making)}};
+               {"making", json_from(cell.stats)}};
   if (entry.compared_to) {
     const Difference& difference = entry.difference;
     json["difference"] = {{"to", entry.compared_to->number},

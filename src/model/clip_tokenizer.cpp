@@ -8,7 +8,7 @@
 #include "fude/error.h"
 #include "model/tokenizer_files.h"
 #include "model/unicode.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

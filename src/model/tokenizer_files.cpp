@@ -7,7 +7,7 @@
 
 #include "fude/error.h"
 #include "model/unicode.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

@@ -126,9 +126,8 @@ void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& 
   const DecodeTile decode_tile = [&](const Tensor& part, const DrawRows& draw_part) {
     decode(op, vae.geometry, w, part, plan, draw_part, options);
   };
-  const int64_t zoom = int64_t{1} << (vae.geometry.block_out_channels.size() - 1);
   if (tile_count(latents.dim(2), latents.dim(3), options.tile_side) == 1) decode_tile(latents, draw_rows);
-  else draw_in_tiles(op, latents, options.tile_side, zoom, decode_tile, draw_rows);
+  else draw_in_tiles(op, latents, options.tile_side, vae.geometry.scale_factor(), decode_tile, draw_rows);
 }
 
 }  // namespace fude

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "model/bands.h"
-#include "model/tiles.h"
+#include "model/strips.h"
+#include "model/vae_tiling.h"
 #include "weights/blocks.h"
 #include "weights/geometry.h"
 
@@ -46,7 +46,7 @@ struct Vae {
 };
 
 struct VaeOptions {
-  int64_t tile_side = kNoTiles;     // latents; what has a larger side is decoded in tiles: another picture (model/tiles.h)
+  int64_t tile_side = kNoTiles;     // latents; what has a larger side is decoded in tiles: another picture (model/vae_tiling.h)
   std::function<void()> tile_done;  // called after each of them, or after the whole
   // Called with ("mid" | "up.K", NHWC tensor) by tests that look inside.
   std::function<void(const std::string& name, const Tensor&)> probe;

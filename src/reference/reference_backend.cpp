@@ -346,7 +346,7 @@ void ReferenceBackend::do_to_bytes(const Tensor& out, const Tensor& pixels) {
         static_cast<uint8_t>(std::nearbyint(std::clamp(0.5f * pixels.as<float>()[i] + 0.5f, 0.0f, 1.0f) * 255.0f));
 }
 
-void ReferenceBackend::do_guide(const Tensor& out, const Tensor& v, float guidance) {
+void ReferenceBackend::do_cfg(const Tensor& out, const Tensor& v, float guidance) {
   const int64_t n = out.numel();
   const float* negative = v.as<float>();
   const float* positive = negative + n;

@@ -35,7 +35,7 @@ class ReferenceBackend : public Backend {
   void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) override;
   void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
   void do_to_bytes(const Tensor& out, const Tensor& pixels) override;
-  void do_guide(const Tensor& out, const Tensor& v, float guidance) override;
+  void do_cfg(const Tensor& out, const Tensor& v, float guidance) override;
   void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
 
  private:

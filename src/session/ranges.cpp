@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "fude/error.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

@@ -10,8 +10,8 @@
 #include "engine/png.h"
 #include "fude/error.h"
 #include "weights/paths.h"
+#include "weights/quote.h"
 #include "weights/safetensors.h"
-#include "weights/text.h"
 
 namespace fs = std::filesystem;
 
@@ -50,14 +50,14 @@ std::vector<float> floats_in(const Safetensors& file, const char* name) {
 
 }  // namespace
 
-SessionFolder SessionFolder::create(const fs::path& parent, const Wish& wish) {
+SessionFolder SessionFolder::create(const fs::path& parent, const SessionSpec& spec) {
   check_writable(parent);
   for (int64_t number = 1;; ++number) {
-    const fs::path path = parent / (wish.kind + '-' + digits_of(number, 3));
+    const fs::path path = parent / (spec.kind + '-' + digits_of(number, 3));
     std::error_code error;
     if (fs::create_directory(path, error)) {
-      SessionFolder session(path, wish);
-      session.replace(wish);
+      SessionFolder session(path, spec);
+      session.replace(spec);
       return session;
     }
     if (error && !is_there(path))
@@ -73,12 +73,12 @@ SessionFolder SessionFolder::open(const fs::path& folder) {
                               ". Give the folder of a sweep or a gacha, such as outputs/2026-11-24/sweep-001.");
   }
   const std::vector<uint8_t> bytes = read_file(file, kLargestFile);
-  return {folder, wish_from({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, text_of(file))};
+  return {folder, spec_from({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, text_of(file))};
 }
 
-void SessionFolder::replace(const Wish& wish) {
-  write_file(path_ / kFile, bytes_of(text_from(wish)));
-  wish_ = wish;
+void SessionFolder::replace(const SessionSpec& spec) {
+  write_file(path_ / kFile, bytes_of(text_from(spec)));
+  wish_ = spec;
 }
 
 fs::path SessionFolder::picture(const Task& task) const {
@@ -137,17 +137,17 @@ void SessionFolder::keep(const Task& task, const Image& image) const {
 
 Candidate candidate_of(const SessionFolder& session, int64_t number) {
   const std::string where = shown(session.path());
-  if (session.wish().kind != kGacha)
+  if (session.spec().kind != kGacha)
     throw Error(Code::bad_request,
-                where + " is a " + session.wish().kind + ", which keeps nothing to go on from. Name a gacha.");
-  const std::vector<Task> tasks = tasks_of(session.wish());
+                where + " is a " + session.spec().kind + ", which keeps nothing to go on from. Name a gacha.");
+  const std::vector<Task> tasks = tasks_of(session.spec());
   if (number < 1 || number > static_cast<int64_t>(tasks.size()))
     throw Error(Code::bad_request, where + " has no candidate " + std::to_string(number) + ". Choose from 1 to " +
                                        std::to_string(tasks.size()) + '.');
   const Task& task = tasks[static_cast<size_t>(number - 1)];
   if (!session.finished(task))
     throw Error(Code::bad_request, "candidate " + std::to_string(number) + " of " + where +
-                                       " is not drawn yet. Go on with: fude " + session.wish().kind + " --resume " + where);
+                                       " is not drawn yet. Go on with: fude " + session.spec().kind + " --resume " + where);
   Candidate candidate{number, session.picture(task)};
   const std::vector<uint8_t> png = read_file(candidate.picture, kLargestPicture);
   candidate.provenance = provenance_from_json(text_under(read_png_text(png), kProvenanceKeyword));

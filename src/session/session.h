@@ -16,20 +16,20 @@
 #include "core/system.h"
 #include "engine/metadata.h"
 #include "fude/fude.h"
-#include "session/wish.h"
+#include "session/spec.h"
 
 namespace fude {
 
 class SessionFolder {
  public:
   // Makes `parent`/KIND-NNN, under a number that no other process has. Error{io}.
-  static SessionFolder create(const std::filesystem::path& parent, const Wish& wish);
+  static SessionFolder create(const std::filesystem::path& parent, const SessionSpec& spec);
   // Error{io} when there is none, Error{bad_request} when it cannot be gone on with.
   static SessionFolder open(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return path_; }
-  const Wish& wish() const { return wish_; }
-  void replace(const Wish& wish);  // Error{io}
+  const SessionSpec& spec() const { return wish_; }
+  void replace(const SessionSpec& spec);  // Error{io}
   // The Hugging Face cache, kept embeddings, rates and budgets of memory are those of who draws here and now, so they are not
   // in the file.
   void set_machine(std::string hub, EngineOptions machine) {
@@ -58,12 +58,12 @@ class SessionFolder {
   void keep(const Task& task, const Image& image) const;
 
  private:
-  SessionFolder(std::filesystem::path path, Wish wish) : path_(std::move(path)), wish_(std::move(wish)) {}
+  SessionFolder(std::filesystem::path path, SessionSpec spec) : path_(std::move(path)), wish_(std::move(spec)) {}
   std::filesystem::path kept(int64_t number) const;
   friend struct Candidate candidate_of(const SessionFolder& session, int64_t number);
 
   std::filesystem::path path_;
-  Wish wish_;
+  SessionSpec wish_;
   std::optional<HeldFolder> held_;
 };
 

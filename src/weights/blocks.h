@@ -47,7 +47,7 @@ class Blocks {
     streamed_.clear();
     for (int64_t i = 0; i < size(); ++i) {
       Block& block = at(i);
-      block.arrival.reset();  // it is waited for before its memory goes
+      block.transfer.reset();  // it is waited for before its memory goes
       block = {.bytes = block.bytes, .without_contents = std::move(block.without_contents)};
       // Spread as a line is drawn on a grid: block i stays when the running total of `resident` passes a multiple of the count.
       block.resident = (i + 1) * resident / size() > i * resident / size();
@@ -114,7 +114,7 @@ class Blocks {
       begin_to_keep(i);
       end_to_keep(i);
     } else {
-      op_.between([this, i] { turn_to(i); });
+      op_.host_callback([this, i] { turn_to(i); });
     }
     return *block.weights;
   }
@@ -128,7 +128,7 @@ class Blocks {
     int64_t slot = 0, behind = 0;  // offset in the ring; how many turns before its own the slot was used last
     Buffer on_host;
     std::optional<T> weights;
-    std::unique_ptr<Arrival> arrival;  // while it is on its way
+    std::unique_ptr<Transfer> transfer;  // while it is on its way
   };
 
   Block& at(int64_t i) { return blocks_[static_cast<size_t>(i)]; }
@@ -184,7 +184,7 @@ class Blocks {
         block.on_host = host_buffer(block.bytes);
         load_at(i, block.on_host.data(), Side::host);
       }
-      block.arrival = op_.arrival();
+      block.transfer = op_.transfer();
     } catch (...) {
       forget(block);
       throw;
@@ -193,17 +193,17 @@ class Blocks {
 
   // What was asked for has ended before its memory goes; it is read again when it is asked for again.
   void forget(Block& block) {
-    block.arrival.reset();
-    static_cast<void>(op_.arrival());
+    block.transfer.reset();
+    static_cast<void>(op_.transfer());
     block.weights.reset();
     block.on_host = {};
   }
 
   void end_to_keep(int64_t i) {
     Block& block = at(i);
-    if (!block.arrival) return;
+    if (!block.transfer) return;
     try {
-      std::exchange(block.arrival, nullptr)->wait();
+      std::exchange(block.transfer, nullptr)->wait();
       if (block.waits_on_host) block.on_host = op_.pinned(std::move(block.on_host));
     } catch (...) {
       forget(block);
@@ -224,7 +224,7 @@ class Blocks {
 
   void end_turns() {
     if (streamed_.empty()) return;
-    for (const int64_t i : streamed_) at(i).arrival.reset();
+    for (const int64_t i : streamed_) at(i).transfer.reset();
     op_.arena().free_back(ring_bytes_);
     ring_ = nullptr;
   }
@@ -234,7 +234,7 @@ class Blocks {
     const int64_t turn = turn_++;
     assert(ring_ && turn < turns_ && streamed_[static_cast<size_t>(turn % std::ssize(streamed_))] == i);
     while (sent_ < turns_ && sent_ - streamed(sent_).behind < turn) send(sent_++);
-    if (const std::unique_ptr<Arrival> arrival = std::exchange(at(i).arrival, nullptr)) arrival->wait();
+    if (const std::unique_ptr<Transfer> transfer = std::exchange(at(i).transfer, nullptr)) transfer->wait();
   }
 
   void send(int64_t turn) {
@@ -243,9 +243,9 @@ class Blocks {
       if (block.on_host.data()) op_.copy_weights(ring_ + block.slot, block.on_host.data(), block.bytes);
       else
         block.weights = load_at(streamed_[static_cast<size_t>(turn % std::ssize(streamed_))], ring_ + block.slot, Side::device);
-      block.arrival = op_.arrival();
+      block.transfer = op_.transfer();
     } catch (...) {
-      static_cast<void>(op_.arrival());  // threads may be writing to the ring
+      static_cast<void>(op_.transfer());  // threads may be writing to the ring
       throw;
     }
   }

@@ -6,7 +6,7 @@
 #include "fude/error.h"
 #include "weights/locate.h"
 #include "weights/presence.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fude/error.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 
@@ -69,12 +69,14 @@ bool has_known_prefix(std::string_view name) {
                      [&](Component component) { return has_prefix_of(component, name); });
 }
 
-std::optional<std::string> weight_described_by(std::string_view theirs) {
-  const auto stem = [&](std::string_view suffix) { return std::string(theirs.substr(0, theirs.size() - suffix.size())); };
+std::optional<std::string> weight_described_by(std::string_view stored_name) {
+  const auto stem = [&](std::string_view suffix) {
+    return std::string(stored_name.substr(0, stored_name.size() - suffix.size()));
+  };
   for (const std::string_view suffix : kScales)
-    if (theirs.ends_with(suffix)) return stem(suffix) += kWeight;
+    if (stored_name.ends_with(suffix)) return stem(suffix) += kWeight;
   for (const std::string_view suffix : kNotes)
-    if (theirs.ends_with(suffix)) return stem(suffix) += kWeight;
+    if (stored_name.ends_with(suffix)) return stem(suffix) += kWeight;
   return {};
 }
 
@@ -103,14 +105,14 @@ std::optional<ComponentTensors> ComponentTensors::recognise(Component component,
   return {};
 }
 
-const StoredTensor* ComponentTensors::stored(std::string_view theirs) const {
-  const auto at =
-      std::lower_bound(stored_.begin(), stored_.end(), theirs, [](const Named& a, std::string_view b) { return a.name < b; });
-  return at != stored_.end() && at->name == theirs ? at->tensor : nullptr;
+const StoredTensor* ComponentTensors::stored(std::string_view stored_name) const {
+  const auto at = std::lower_bound(stored_.begin(), stored_.end(), stored_name,
+                                   [](const Named& a, std::string_view b) { return a.name < b; });
+  return at != stored_.end() && at->name == stored_name ? at->tensor : nullptr;
 }
 
-std::optional<ComponentTensors::Stored> ComponentTensors::stored_for(std::string_view ours) const {
-  for (const Recipe& recipe : recipes(*layout_, ours, blocks_)) {
+std::optional<ComponentTensors::Stored> ComponentTensors::stored_for(std::string_view canonical) const {
+  for (const Recipe& recipe : recipes(*layout_, canonical, blocks_)) {
     Stored found{recipe.op, {}, recipe.names};
     for (const std::string& name : recipe.names)
       if (const StoredTensor* tensor = stored(name)) found.tensors.push_back(tensor);
@@ -119,21 +121,21 @@ std::optional<ComponentTensors::Stored> ComponentTensors::stored_for(std::string
   return {};
 }
 
-std::vector<std::string> ComponentTensors::names_for(std::string_view ours) const {
+std::vector<std::string> ComponentTensors::names_for(std::string_view canonical) const {
   std::vector<std::string> names;
-  for (const Recipe& recipe : recipes(*layout_, ours, blocks_)) {
+  for (const Recipe& recipe : recipes(*layout_, canonical, blocks_)) {
     for (const std::string& name : recipe.names) names.push_back(std::string(prefix_) + name);
     break;
   }
   return names;
 }
 
-float ComponentTensors::scale_of(std::string_view theirs) const {
-  if (!theirs.ends_with(kWeight)) return 1;
-  theirs.remove_suffix(kWeight.size());
+float ComponentTensors::scale_of(std::string_view stored_name) const {
+  if (!stored_name.ends_with(kWeight)) return 1;
+  stored_name.remove_suffix(kWeight.size());
   std::optional<float> found;
   for (const std::string_view suffix : kScales) {
-    const StoredTensor* tensor = stored(std::string(theirs) += suffix);
+    const StoredTensor* tensor = stored(std::string(stored_name) += suffix);
     if (!tensor) continue;
     float scale = 0;
     if (tensor->elements() == 1 && has_fraction(tensor->dtype)) to_f32(*tensor->dtype, tensor->bytes.data(), &scale, 1);
@@ -152,9 +154,9 @@ float ComponentTensors::scale_of(std::string_view theirs) const {
   return found.value_or(1);
 }
 
-std::vector<const StoredTensor*> ComponentTensors::not_understood(std::string_view ours) const {
+std::vector<const StoredTensor*> ComponentTensors::not_understood(std::string_view canonical) const {
   std::vector<const StoredTensor*> list;
-  const auto found = stored_for(ours);
+  const auto found = stored_for(canonical);
   if (!found) return list;
   for (size_t k = 0; k < found->tensors.size(); ++k) {
     if (!is_quantised(*found->tensors[k])) continue;
@@ -175,10 +177,10 @@ std::vector<const StoredTensor*> ComponentTensors::not_understood(std::string_vi
   return list;
 }
 
-std::optional<Source> ComponentTensors::find(std::string_view ours) const {
-  const auto found = stored_for(ours);
+std::optional<Source> ComponentTensors::find(std::string_view canonical) const {
+  const auto found = stored_for(canonical);
   if (!found) return {};
-  Source source{std::string(ours), found->tensors[0]->shape, {}};
+  Source source{std::string(canonical), found->tensors[0]->shape, {}};
   if (found->op == Op::squeeze) source.shape = squeezed(source.shape);
   const auto fail = [](const StoredTensor& tensor, const std::string& what) {
     throw Error(Code::bad_checkpoint, place(tensor) + " " + what);
@@ -193,7 +195,8 @@ std::optional<Source> ComponentTensors::find(std::string_view ours) const {
                   !std::equal(tensor.shape.begin() + 1, tensor.shape.end(), source.shape.begin() + 1)))
       fail(tensor, "has the shape " + text_of_shape(tensor.shape) + ", which does not go with " +
                        text_of_shape(found->tensors[0]->shape) + " of " + shown(found->names[0]) + ". Download it again.");
-    const bool nan_is_zero = layout_->component == Component::t5 && ours == "shared.weight" && tensor.dtype == DType::f8_e4m3;
+    const bool nan_is_zero =
+        layout_->component == Component::t5 && canonical == "shared.weight" && tensor.dtype == DType::f8_e4m3;
     const int64_t rows = k == 0 ? source.rows() : tensor.shape[0];
     source.parts.push_back({&tensor, 0, rows, scale_of(found->names[k]), nan_is_zero});
     if (k > 0) source.shape[0] += rows;
@@ -209,9 +212,9 @@ std::optional<Source> ComponentTensors::find(std::string_view ours) const {
   return source;
 }
 
-std::vector<const StoredTensor*> ComponentTensors::unexpected(const std::vector<std::string>& ours) const {
+std::vector<const StoredTensor*> ComponentTensors::unexpected(const std::vector<std::string>& canonical) const {
   std::vector<const StoredTensor*> used;
-  for (const std::string& name : ours)
+  for (const std::string& name : canonical)
     if (const auto found = stored_for(name)) used.insert(used.end(), found->tensors.begin(), found->tensors.end());
   std::sort(used.begin(), used.end());
   const auto is_used = [&](const StoredTensor* tensor) {

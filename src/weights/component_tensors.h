@@ -14,7 +14,7 @@ namespace fude {
 class ComponentTensors {
  public:
   struct Named {
-    std::string_view name;  // theirs, without the prefix
+    std::string_view name;  // stored, without the prefix
     const StoredTensor* tensor;
   };
 
@@ -28,20 +28,20 @@ class ComponentTensors {
   const std::vector<Named>& stored() const { return stored_; }  // by name
 
   // Nothing when the checkpoint has no such tensor; Error{bad_checkpoint} when it has one that cannot be used.
-  std::optional<Source> find(std::string_view ours) const;
-  bool contains(std::string_view ours) const { return stored_for(ours).has_value(); }
+  std::optional<Source> find(std::string_view canonical) const;
+  bool contains(std::string_view canonical) const { return stored_for(canonical).has_value(); }
   // Whether the layout has a place for such a tensor at all.
-  bool maps(std::string_view ours) const { return !recipes(*layout_, ours, blocks_).empty(); }
-  // The stored names that would make up `ours`, for messages.
-  std::vector<std::string> names_for(std::string_view ours) const;
+  bool maps(std::string_view canonical) const { return !recipes(*layout_, canonical, blocks_).empty(); }
+  // The stored names that would make up `canonical`, for messages.
+  std::vector<std::string> names_for(std::string_view canonical) const;
 
-  // Stored tensors that hang on quantised weights of `ours` (X.weight_scale_inv on X.weight) and that change their values in a
-  // way that is not known: without them the weights are wrong.
-  std::vector<const StoredTensor*> not_understood(std::string_view ours) const;
+  // Stored tensors that hang on quantised weights of `canonical` (X.weight_scale_inv on X.weight) and that change their values
+  // in a way that is not known: without them the weights are wrong.
+  std::vector<const StoredTensor*> not_understood(std::string_view canonical) const;
 
-  // Stored tensors that none of `ours` uses and that are not known to be of no use.
-  std::vector<const StoredTensor*> unexpected(const std::vector<std::string>& ours) const;
-  bool is_ignored(std::string_view theirs) const { return fude::is_ignored(*layout_, theirs); }
+  // Stored tensors that none of `canonical` uses and that are not known to be of no use.
+  std::vector<const StoredTensor*> unexpected(const std::vector<std::string>& canonical) const;
+  bool is_ignored(std::string_view stored_name) const { return fude::is_ignored(*layout_, stored_name); }
 
  private:
   struct Stored {
@@ -50,9 +50,9 @@ class ComponentTensors {
     std::vector<std::string> names;
   };
 
-  const StoredTensor* stored(std::string_view theirs) const;
-  std::optional<Stored> stored_for(std::string_view ours) const;
-  float scale_of(std::string_view theirs) const;
+  const StoredTensor* stored(std::string_view stored_name) const;
+  std::optional<Stored> stored_for(std::string_view canonical) const;
+  float scale_of(std::string_view stored_name) const;
 
   const Layout* layout_ = nullptr;
   std::string_view prefix_;
@@ -66,7 +66,7 @@ bool has_known_prefix(std::string_view name);
 
 // The stored name that goes beside a weight in scaled fp8 files ("X.scale_weight" of "X.weight"): the weight's name, else
 // nothing.
-std::optional<std::string> weight_described_by(std::string_view theirs);
+std::optional<std::string> weight_described_by(std::string_view stored_name);
 
 // What a person is told of such a tensor.
 std::string told_of_not_understood(const StoredTensor& tensor);

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "fude/error.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 
@@ -23,12 +23,12 @@ constexpr int64_t kReleasedHeadSize = 64;
 }
 
 // The shape of a tensor that every model has, with that many dimensions, none of them absurd.
-std::vector<int64_t> shape_of(const ComponentTensors& tensors, const std::string& ours, size_t dimensions) {
-  const auto source = tensors.find(ours);
-  if (!source) fail(tensors, "lacks the tensor " + shown(ours));
+std::vector<int64_t> shape_of(const ComponentTensors& tensors, const std::string& canonical, size_t dimensions) {
+  const auto source = tensors.find(canonical);
+  if (!source) fail(tensors, "lacks the tensor " + shown(canonical));
   const auto absurd = [](int64_t extent) { return extent < 1 || extent > kLargestExtent; };
   if (source->shape.size() != dimensions || std::any_of(source->shape.begin(), source->shape.end(), absurd))
-    fail(tensors, "has " + shown(ours) + " with the impossible shape " + text_of_shape(source->shape));
+    fail(tensors, "has " + shown(canonical) + " with the impossible shape " + text_of_shape(source->shape));
   return source->shape;
 }
 

@@ -43,6 +43,8 @@ struct VaeGeometry {
   int64_t channels = 0, latent_channels = 0;
   bool mid_attention = false;
   float scaling_factor = 1.5305f, shift_factor = 0.0609f;
+
+  int64_t scale_factor() const { return int64_t{1} << (block_out_channels.size() - 1); }  // pixels of a latent's side
 };
 
 enum class TimeShift { exponential, linear };

@@ -158,21 +158,21 @@ std::string_view name_of(Component component) {
 
 std::span<const Layout> layouts() { return kLayouts; }
 
-std::vector<Recipe> recipes(const Layout& layout, std::string_view ours, int64_t blocks) {
+std::vector<Recipe> recipes(const Layout& layout, std::string_view canonical, int64_t blocks) {
   std::vector<Recipe> found;
   for (const Row& row : layout.rows) {
     Bindings bound;
     bound.last = blocks - 1;
-    if (!match(row.ours, ours, bound)) continue;
+    if (!match(row.canonical, canonical, bound)) continue;
     Recipe recipe{row.op, {}};
-    for (const std::string_view theirs : row.theirs)
-      if (!theirs.empty()) recipe.names.push_back(fill(theirs, bound));
+    for (const std::string_view stored_name : row.stored)
+      if (!stored_name.empty()) recipe.names.push_back(fill(stored_name, bound));
     found.push_back(std::move(recipe));
   }
   return found;
 }
 
-bool is_ignored(const Layout& layout, std::string_view theirs) { return matches_any(layout.ignored, theirs); }
+bool is_ignored(const Layout& layout, std::string_view stored_name) { return matches_any(layout.ignored, stored_name); }
 bool is_ignored_outside(std::string_view stored) { return matches_any(kIgnoredOutside, stored); }
 
 int64_t count_blocks(std::string_view pattern, const std::vector<std::string_view>& names) {

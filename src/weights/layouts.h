@@ -1,4 +1,4 @@
-// The namings under which SD3.5 is published, each as one table of rows onto ours, recognised by a signature tensor.
+// The namings under which SD3.5 is published, each as one table of rows onto canonical, recognised by a signature tensor.
 //
 // Ours: the transformer as Stability AI published it (fused qkv, shift before scale everywhere), the VAE as in diffusers, the
 // text encoders as in Hugging Face transformers; always without a prefix.
@@ -22,7 +22,7 @@ constexpr size_t index_of(Component component) { return static_cast<size_t>(comp
 // "clip_l" …: as in traces and JSON.
 std::string_view name_of(Component component);
 
-// How the stored tensors of a row become ours.
+// How the stored tensors of a row become canonical.
 enum class Op {
   concat,       // rows one after the other; a single tensor as it is
   swap_halves,  // (scale, shift) becomes (shift, scale)
@@ -32,8 +32,8 @@ enum class Op {
 // Patterns may hold {i} and {j} (block numbers), {last} (the last block), {last-i} (counted from the end), {s} (a word up to
 // the next dot) and, at the end, {t} (the rest).
 struct Row {
-  std::string_view ours;
-  std::array<std::string_view, 3> theirs;
+  std::string_view canonical;
+  std::array<std::string_view, 3> stored;
   Op op = Op::concat;
 };
 
@@ -45,24 +45,24 @@ struct Layout {
   Component component;
   std::span<const Origin> origins;
   std::span<const std::string_view> prefixes;  // tried in order
-  std::string_view signature;                  // theirs: a tensor that only this layout has
-  std::string_view blocks;                     // theirs: the pattern whose {i} counts the blocks
+  std::string_view signature;                  // stored: a tensor that only this layout has
+  std::string_view blocks;                     // stored: the pattern whose {i} counts the blocks
   std::span<const Row> rows;                   // of several that fit, the first whose tensors all exist
-  std::span<const std::string_view> ignored;   // theirs: patterns of tensors that are of no use
+  std::span<const std::string_view> ignored;   // stored: patterns of tensors that are of no use
 };
 
 std::span<const Layout> layouts();
 
-// One way to make a tensor of ours.
+// One way to make a tensor of canonical.
 struct Recipe {
   Op op;
-  std::vector<std::string> names;  // theirs
+  std::vector<std::string> names;  // stored
 };
 
-// All ways to make `ours`, in order of preference. Empty: the layout has no such tensor.
-std::vector<Recipe> recipes(const Layout& layout, std::string_view ours, int64_t blocks);
+// All ways to make `canonical`, in order of preference. Empty: the layout has no such tensor.
+std::vector<Recipe> recipes(const Layout& layout, std::string_view canonical, int64_t blocks);
 
-bool is_ignored(const Layout& layout, std::string_view theirs);
+bool is_ignored(const Layout& layout, std::string_view stored_name);
 // The same for tensors of a single file that stand outside every component.
 bool is_ignored_outside(std::string_view stored);
 

@@ -12,7 +12,7 @@
 #include "weights/faults.h"
 #include "weights/json_file.h"
 #include "weights/presence.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 

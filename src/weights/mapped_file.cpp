@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "fude/error.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "fude/error.h"
+#include "weights/quote.h"
 #include "weights/stored_type.h"
-#include "weights/text.h"
 
 namespace fude {
 

@@ -6,9 +6,9 @@
 
 #include "fude/error.h"
 #include "weights/paths.h"
+#include "weights/quote.h"
 #include "weights/safetensors.h"
 #include "weights/stored_type.h"
-#include "weights/text.h"
 
 namespace fude {
 

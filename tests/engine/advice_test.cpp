@@ -1,4 +1,4 @@
-// What is said about a plan that costs time, and about steps that take far longer than it foresaw.
+// What is said about a plan that costs time, and about steps that take far longer than it predicted.
 #include "engine/advice.h"
 
 #include "engine/engine_state.h"

@@ -61,16 +61,16 @@ class FakeCard : public CpuBackend {
   void copy_weights(void* device, const void* host, int64_t bytes) const override {
     later([=, this] { CpuBackend::copy_weights(device, host, bytes); });
   }
-  std::unique_ptr<Arrival> arrival() const override {
+  std::unique_ptr<Transfer> transfer() const override {
     if (waiting_.empty()) return nullptr;
-    auto arrival = std::make_unique<Late>();
-    arrival->copies = std::exchange(waiting_, {});
-    if (!card_.copies_late) arrival->end();
-    return arrival;
+    auto transfer = std::make_unique<Late>();
+    transfer->copies = std::exchange(waiting_, {});
+    if (!card_.copies_late) transfer->end();
+    return transfer;
   }
 
  private:
-  struct Late : Arrival {
+  struct Late : Transfer {
     ~Late() override {
       try {
         end();
@@ -101,16 +101,16 @@ class FakeCard : public CpuBackend {
 
   Card& card_;
   mutable std::vector<std::function<void()>> waiting_;
-  struct Taken {
+  struct StageRatios {
     Card* card = nullptr;  // several may be in use at once
     int64_t bytes = 0;
   };
-  static inline std::map<std::byte*, Taken> taken;
+  static inline std::map<std::byte*, StageRatios> taken;
 };
 
 // The shipped model: it has more blocks than fixtures have.
 Engine engine_on(Card& card, const EngineOptions& options, const std::string& model = (kSource / "models" / "demo").string()) {
-  // Measured rates would take memory of the card.
+  // StageRatios rates would take memory of the card.
   static const std::string rates = [] {
     const auto file = temporary("memory");
     write_rates(file, 0, 1e15);
@@ -243,7 +243,7 @@ TEST_P(LittleMemory, HoldsTilesAsPlanned) {
     const Result result = engine.generate(tiled);
     EXPECT_EQ(result.images[0].latents, expected.images[0].latents);
     EXPECT_LE(largest_difference(result.images[0].rgb, expected.images[0].rgb),
-              vram > 0 ? 1 : 0);  // bands add up in another order
+              vram > 0 ? 1 : 0);  // strips add up in another order
     for (const Bytes& used : {result.used, result.images[0].used}) {
       EXPECT_EQ(used.device, plan.planned.device);
       EXPECT_EQ(used.host, plan.planned.host);

@@ -1,6 +1,6 @@
 // What an engine says of a model before it draws: tokenizers that are not its own, pieces that are not there, its own steps and
 // guidance.
-#include "engine/text.h"
+#include "engine/text_encoders.h"
 #include "support.h"
 #include "temporary.h"
 #include "weights/faults.h"

@@ -135,40 +135,40 @@ TEST_F(Calibration, KeepsWithinItsRoom) {
 
 TEST_F(Calibration, LearnsFromRequests) {
   Rates known = rates();
-  const Seconds foreseen{.load = 1, .encode = 0, .denoise = 10, .decode = 2};
-  EXPECT_TRUE(learn(known, foreseen, {.load = 0, .encode = 3, .denoise = 12, .decode = 5}, false));
-  EXPECT_EQ(known.taken.load, Ratios());    // was loaded before
-  EXPECT_EQ(known.taken.encode, Ratios());  // was not foreseen
-  EXPECT_EQ(known.taken.denoise, Ratios{1.2});
-  EXPECT_EQ(known.taken.decode, Ratios());  // disturbed
+  const Seconds predicted{.load = 1, .encode = 0, .denoise = 10, .decode = 2};
+  EXPECT_TRUE(learn(known, predicted, {.load = 0, .encode = 3, .denoise = 12, .decode = 5}, false));
+  EXPECT_EQ(known.stage_ratios.load, Ratios());    // was loaded before
+  EXPECT_EQ(known.stage_ratios.encode, Ratios());  // was not predicted
+  EXPECT_EQ(known.stage_ratios.denoise, Ratios{1.2});
+  EXPECT_EQ(known.stage_ratios.decode, Ratios());  // disturbed
   keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
-  EXPECT_EQ(rates().taken.denoise, Ratios{1.2});
-  EXPECT_TRUE(learn(known, {.denoise = 12}, {.denoise = 6}, false));  // of what is foreseen now
-  EXPECT_EQ(known.taken.denoise, (Ratios{1.2, 0.6}));
-  EXPECT_NEAR(usual(known.taken.denoise), std::sqrt(1.2 * 0.6), 1e-9);
+  EXPECT_EQ(rates().stage_ratios.denoise, Ratios{1.2});
+  EXPECT_TRUE(learn(known, {.denoise = 12}, {.denoise = 6}, false));  // of what is predicted now
+  EXPECT_EQ(known.stage_ratios.denoise, (Ratios{1.2, 0.6}));
+  EXPECT_NEAR(median_of(known.stage_ratios.denoise), std::sqrt(1.2 * 0.6), 1e-9);
   EXPECT_FALSE(learn(known, {}, {.denoise = 6}, false));
   EXPECT_FALSE(learn(known, {.denoise = INFINITY}, {.denoise = 6}, false));
   EXPECT_TRUE(learn(known, {.load = 1}, {.load = 1.5}, true));  // weights that wait on the host are loaded at another rate
-  EXPECT_EQ(known.taken.load, Ratios());
-  EXPECT_EQ(known.taken.waiting, Ratios{1.5});
+  EXPECT_EQ(known.stage_ratios.load, Ratios());
+  EXPECT_EQ(known.stage_ratios.waiting, Ratios{1.5});
 }
 
 // Each picture is drawn by a process of its own, which knows what was written.
 TEST_F(Calibration, IsMovedBySeveralRequestsAndNotByOne) {
   const auto draw = [&](double seconds) {
     Rates known = rates();
-    const bool worth = learn(known, {.denoise = usual(known.taken.denoise)}, {.denoise = seconds}, false);
+    const bool worth = learn(known, {.denoise = median_of(known.stage_ratios.denoise)}, {.denoise = seconds}, false);
     if (worth) keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
     return worth;
   };
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(draw(0.5));
-  EXPECT_FALSE(draw(0.501));  // as foreseen: nothing is written
+  EXPECT_FALSE(draw(0.501));  // as predicted: nothing is written
   EXPECT_TRUE(draw(0.9));
   EXPECT_TRUE(draw(0.02));
-  EXPECT_EQ(usual(rates().taken.denoise), 0.5);
+  EXPECT_EQ(median_of(rates().stage_ratios.denoise), 0.5);
   for (int i = 0; i < 3; ++i) draw(0.8);
-  EXPECT_EQ(usual(rates().taken.denoise), 0.8);
-  EXPECT_EQ(std::ssize(rates().taken.denoise), 5);
+  EXPECT_EQ(median_of(rates().stage_ratios.denoise), 0.8);
+  EXPECT_EQ(std::ssize(rates().stage_ratios.denoise), 5);
 }
 
 // What stays and what waits on the host are loaded at rates of their own, and what pictures told of one says nothing of the
@@ -178,7 +178,7 @@ TEST(Prediction, TellsWeightsThatWaitOnTheHostFromThoseThatStay) {
   rates.upload = 1000;
   rates.load = 100;
   rates.host = 10;
-  rates.taken = {.load = {3}, .waiting = {2}, .encode = {}, .denoise = {}, .decode = {}};
+  rates.stage_ratios = {.load = {3}, .waiting = {2}, .encode = {}, .denoise = {}, .decode = {}};
   Plan plan;
   plan.components = {{.name = "transformer", .weights = 500, .resident = 200, .in_host_memory = 300}};
   EXPECT_TRUE(waits_on_host(plan));

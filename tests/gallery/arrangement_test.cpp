@@ -84,24 +84,24 @@ TEST(Cells, AreReadFromTheirFiles) {
   provenance.request.prompt = "温泉のカピバラ";
   provenance.request.seed = 44;
   provenance.dtype = "bf16";
-  Making making;
-  making.seconds.total = 12.5;
-  making.peak_host = 1 << 20;
+  RenderStats stats;
+  stats.seconds.total = 12.5;
+  stats.peak_host = 1 << 20;
   const Image picture = made_picture(16, 16);
   const auto write = [&](const std::vector<PngText>& texts) { write_file(file, encode_png(picture, texts)); };
   const PngText request{std::string(kProvenanceKeyword), json_from(provenance).dump()};
-  write({request, {std::string(kMakingKeyword), json_from(making).dump()}});
+  write({request, {std::string(kStatsKeyword), json_from(stats).dump()}});
   Cell cell = read_cell(3, file);
   EXPECT_EQ(cell.number, 3);
   EXPECT_EQ(cell.file, file);
   EXPECT_EQ(cell.provenance.request.prompt, "温泉のカピバラ");
   EXPECT_EQ(cell.provenance.dtype, "bf16");
-  EXPECT_EQ(cell.making.seconds.total, 12.5);
-  EXPECT_EQ(cell.making.peak_host, 1 << 20);
+  EXPECT_EQ(cell.stats.seconds.total, 12.5);
+  EXPECT_EQ(cell.stats.peak_host, 1 << 20);
   EXPECT_EQ(read_pixels(file).rgb, picture.rgb);
 
   write({request});  // as older versions wrote it
-  EXPECT_EQ(read_cell(3, file).making.seconds.total, 0);
+  EXPECT_EQ(read_cell(3, file).stats.seconds.total, 0);
   write({});
   try {
     read_cell(3, file);

@@ -23,7 +23,7 @@ Cell cell_of(int64_t number) {
   Cell cell;
   cell.number = number;
   cell.provenance.request.seed = 40 + static_cast<uint64_t>(number);
-  cell.making.seconds.total = 1.5;
+  cell.stats.seconds.total = 1.5;
   return cell;
 }
 

@@ -31,7 +31,7 @@ class HistoryFile : public testing::Test {
     entry.kind = "generate";
     entry.provenance.request.prompt = prompt;
     entry.provenance.model = "stable-diffusion-3.5-medium";
-    entry.making.created = "2026-11-24T22:51:07";
+    entry.stats.created = "2026-11-24T22:51:07";
     entry.number = number;
     return entry;
   }
@@ -58,7 +58,7 @@ class HistoryFile : public testing::Test {
 
 std::string dump(const HistoryEntry& e) {
   const ModelFiles& f = e.files;
-  return nlohmann::ordered_json({e.id, e.path.string(), e.kind, json_from(e.provenance), json_from(e.making), f.model, f.clip_l,
+  return nlohmann::ordered_json({e.id, e.path.string(), e.kind, json_from(e.provenance), json_from(e.stats), f.model, f.clip_l,
                                  f.clip_g, f.t5, f.vae, f.tokenizers, f.no_t5, e.threads, e.sha256, e.session.string(),
                                  e.number, e.rating})
       .dump();
@@ -83,13 +83,13 @@ TEST_F(HistoryFile, KeepsEverything) {
   entry.provenance.device = "cuda";
   entry.provenance.dtype = "bf16";
   entry.provenance.no_t5 = true;
-  entry.making.seconds = {.load = 1, .encode = 2, .denoise = 3.25, .decode = 4, .total = 10.5};
-  entry.making.step_seconds = {0.1, 0.2};
-  entry.making.planned = {.host = 1, .device = int64_t{1} << 40};
-  entry.making.used = {.host = 3, .device = 4};
-  entry.making.peak_host = 5;
-  entry.making.version = "0.1.0";
-  entry.making.libraries = "oneDNN 2.6.3";
+  entry.stats.seconds = {.load = 1, .encode = 2, .denoise = 3.25, .decode = 4, .total = 10.5};
+  entry.stats.step_seconds = {0.1, 0.2};
+  entry.stats.planned = {.host = 1, .device = int64_t{1} << 40};
+  entry.stats.used = {.host = 3, .device = 4};
+  entry.stats.peak_host = 5;
+  entry.stats.version = "0.1.0";
+  entry.stats.libraries = "oneDNN 2.6.3";
   entry.files = {
       .model = "/models/some", .clip_l = "a", .clip_g = "b", .t5 = "c", .vae = "d", .tokenizers = "e", .no_t5 = true};
   entry.threads = 3;
@@ -112,10 +112,10 @@ TEST_F(HistoryFile, APathHasOneEntry) {
   const int64_t other = history.add(entry_of("a dog", 2));
   EXPECT_TRUE(history.rate(id, 4));
   entry.path = folder_ / "x" / ".." / "1.png";
-  entry.making.created = "2026-11-25T00:00:00";
+  entry.stats.created = "2026-11-25T00:00:00";
   EXPECT_EQ(history.add(entry), id);
   EXPECT_EQ(history.find(id)->rating, 4);
-  EXPECT_EQ(history.find(id)->making.created, "2026-11-25T00:00:00");
+  EXPECT_EQ(history.find(id)->stats.created, "2026-11-25T00:00:00");
   EXPECT_EQ(ids_of(history.list()), (Ids{other, id}));
 
   entry.provenance.request.prompt = "a horse";  // another picture took the file's name
@@ -146,7 +146,7 @@ TEST_F(HistoryFile, Filters) {
   History history = open();
   for (int64_t i = 1; i <= 5; ++i) {
     HistoryEntry entry = entry_of("a cat", i);
-    entry.making.created = "2026-11-2" + std::to_string(i) + "T12:00:00";
+    entry.stats.created = "2026-11-2" + std::to_string(i) + "T12:00:00";
     entry.kind = i % 2 ? "generate" : "gacha";
     entry.provenance.model = i < 3 ? "medium_1" : "mediumX1";
     entry.session = i < 3 ? folder_ / "one" : folder_ / "two";

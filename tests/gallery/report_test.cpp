@@ -110,9 +110,9 @@ class Report : public testing::Test {
     cell.provenance.request.guidance = guidance;
     cell.provenance.request.seed = std::numeric_limits<uint64_t>::max();
     cell.provenance.dtype = "bf16";
-    cell.making.seconds.total = static_cast<double>(steps);
-    cell.making.step_seconds = {0.9, 0.5, 0.4};
-    cell.making.peak_host = 1 << 20;
+    cell.stats.seconds.total = static_cast<double>(steps);
+    cell.stats.step_seconds = {0.9, 0.5, 0.4};
+    cell.stats.peak_host = 1 << 20;
     write_file(cell.file, encode_png(noisy(made_picture(64, 48), noise), {}));
     return cell;
   }

@@ -138,7 +138,7 @@ TEST_P(Stages, Decoder) {
   Arena host(host_memory);
   op_->use_host(host);
   const Golden golden = goldens_["decoded"];
-  for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.bands = 5}, DecodePlan{.bands = 3, .through_host = true}}) {
+  for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.strips = 5}, DecodePlan{.strips = 3, .through_host = true}}) {
     std::vector<float> pixels;
     const auto draw_rows = [&](int64_t, const Tensor& rows) {
       const std::vector<float> values = values_of(*op_, rows);

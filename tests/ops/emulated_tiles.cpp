@@ -1,8 +1,8 @@
 // Compiled for AVX-512 with bf16 like the files it includes, so nothing inline of other headers is used here either.
 #include "emulated_tiles.h"
 
-#include "cpu/tile_attention_impl.h"
-#include "cpu/tile_products_impl.h"
+#include "cpu/amx_attention_impl.h"
+#include "cpu/amx_gemm_impl.h"
 
 namespace fude::test {
 namespace {

@@ -1,9 +1,9 @@
-// The loops of cpu/tile_products_impl.h and cpu/tile_attention_impl.h on tiles that are plain arrays, so that they are tested
+// The loops of cpu/amx_gemm_impl.h and cpu/amx_attention_impl.h on tiles that are plain arrays, so that they are tested
 // on processors without AMX as well; vectors are the processor's.
 #pragma once
 
-#include "cpu/tile_attention.h"
-#include "cpu/tile_products.h"
+#include "cpu/amx_attention.h"
+#include "cpu/amx_gemm.h"
 
 namespace fude::test {
 

@@ -57,7 +57,7 @@ class Inputs {
           from_f32(as, v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
         },
         memory);
-    op_.await_packed();
+    op_.wait_for_transfers();
     return packed;
   }
 
@@ -306,7 +306,7 @@ const std::vector<Case>& cases() {
     t.push_back({"patchify", [](Backend& op, Inputs& in) { return op.patchify(in.f32({2, 4, 6, 10}), 2); }});
     t.push_back({"unpatchify", [](Backend& op, Inputs& in) { return op.unpatchify(in.tensor({2, 15, 16}), 2, 4, 6, 10); }});
     t.push_back({"to_nhwc", [](Backend& op, Inputs& in) { return op.to_nhwc(in.f32({2, 16, 3, 5}), 0.65f, 0.06f); }});
-    t.push_back({"guide", [](Backend& op, Inputs& in) { return op.guide(in.f32({4, 3, 4, 5}), 7); }});
+    t.push_back({"guide", [](Backend& op, Inputs& in) { return op.cfg(in.f32({4, 3, 4, 5}), 7); }});
     t.push_back({"euler_step", [](Backend& op, Inputs& in) {
                    Tensor x = in.f32({1, 3, 4, 5});
                    op.euler_step(x, in.f32({1, 3, 4, 5}), in.f32({1}));

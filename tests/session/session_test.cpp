@@ -23,13 +23,13 @@ class Sessions : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  static Wish wish(std::string_view kind) {
-    Wish wish;
-    wish.kind = kind;
-    wish.grid.request = {.prompt = "a cat", .width = 16, .height = 16, .steps = 28, .seed = 5, .shift = 3.0};
-    if (kind == kGacha) wish.grid.prompts = {"a cat"}, wish.count = 3;
-    else wish.grid.steps = {1, 2};
-    return wish;
+  static SessionSpec spec(std::string_view kind) {
+    SessionSpec spec;
+    spec.kind = kind;
+    spec.grid.request = {.prompt = "a cat", .width = 16, .height = 16, .steps = 28, .seed = 5, .shift = 3.0};
+    if (kind == kGacha) spec.grid.prompts = {"a cat"}, spec.count = 3;
+    else spec.grid.steps = {1, 2};
+    return spec;
   }
 
   static Image image() {
@@ -59,18 +59,18 @@ class Sessions : public testing::Test {
 };
 
 TEST_F(Sessions, AreNumbered) {
-  const SessionFolder first = SessionFolder::create(folder_ / "day", wish(kSweep));
-  const SessionFolder second = SessionFolder::create(folder_ / "day", wish(kSweep));
-  const SessionFolder other = SessionFolder::create(folder_ / "day", wish(kGacha));
+  const SessionFolder first = SessionFolder::create(folder_ / "day", spec(kSweep));
+  const SessionFolder second = SessionFolder::create(folder_ / "day", spec(kSweep));
+  const SessionFolder other = SessionFolder::create(folder_ / "day", spec(kGacha));
   EXPECT_EQ(first.path().filename(), "sweep-001");
   EXPECT_EQ(second.path().filename(), "sweep-002");
   EXPECT_EQ(other.path().filename(), "gacha-001");
-  EXPECT_EQ(text_from(SessionFolder::open(second.path()).wish()), text_from(wish(kSweep)));
+  EXPECT_EQ(text_from(SessionFolder::open(second.path()).spec()), text_from(spec(kSweep)));
 }
 
 TEST_F(Sessions, KnowWhatIsFinished) {
-  const SessionFolder session = SessionFolder::create(folder_, wish(kSweep));
-  const std::vector<Task> tasks = tasks_of(session.wish());
+  const SessionFolder session = SessionFolder::create(folder_, spec(kSweep));
+  const std::vector<Task> tasks = tasks_of(session.spec());
   EXPECT_EQ(session.picture(tasks[1]).filename(), "00002-5.png");
   EXPECT_FALSE(session.finished(tasks[0]));
   Request request = tasks[0].request;
@@ -83,8 +83,8 @@ TEST_F(Sessions, KnowWhatIsFinished) {
 }
 
 TEST_F(Sessions, DoNotTakeABrokenPictureForFinished) {
-  const SessionFolder session = SessionFolder::create(folder_, wish(kSweep));
-  const Task task = tasks_of(session.wish())[0];
+  const SessionFolder session = SessionFolder::create(folder_, spec(kSweep));
+  const Task task = tasks_of(session.spec())[0];
   draw(session, task, task.request);
   const std::vector<uint8_t> whole = read_file(session.picture(task), 1 << 20);
   for (size_t size = 0; size < whole.size(); size += 11) {
@@ -98,8 +98,8 @@ TEST_F(Sessions, DoNotTakeABrokenPictureForFinished) {
 }
 
 TEST_F(Sessions, DoNotDrawOverAnotherPicture) {
-  const SessionFolder session = SessionFolder::create(folder_, wish(kSweep));
-  const std::vector<Task> tasks = tasks_of(session.wish());
+  const SessionFolder session = SessionFolder::create(folder_, spec(kSweep));
+  const std::vector<Task> tasks = tasks_of(session.spec());
   draw(session, tasks[0], tasks[1].request);
   EXPECT_NE(refusal_of([&] { static_cast<void>(session.finished(tasks[0])); }, Code::bad_request).find("00001-5.png"),
             std::string::npos);
@@ -111,12 +111,12 @@ TEST_F(Sessions, RefuseFoldersThatAreNone) {
   std::ofstream(folder_ / "session.json") << "{}";
   EXPECT_NE(refusal_of([&] { SessionFolder::open(folder_); }, Code::bad_request), "");
   std::ofstream(folder_ / "file") << "x";
-  EXPECT_NE(refusal_of([&] { SessionFolder::create(folder_ / "file", wish(kSweep)); }, Code::io), "");
+  EXPECT_NE(refusal_of([&] { SessionFolder::create(folder_ / "file", spec(kSweep)); }, Code::io), "");
 }
 
 TEST_F(Sessions, GiveCandidatesWithAllThatWasKept) {
-  const SessionFolder session = SessionFolder::create(folder_, wish(kGacha));
-  const std::vector<Task> tasks = tasks_of(session.wish());
+  const SessionFolder session = SessionFolder::create(folder_, spec(kGacha));
+  const std::vector<Task> tasks = tasks_of(session.spec());
   draw(session, tasks[1], tasks[1].request);
   const Candidate candidate = candidate_of(session, 2);
   EXPECT_EQ(candidate.picture, session.path() / "00002-6.png");
@@ -127,7 +127,7 @@ TEST_F(Sessions, GiveCandidatesWithAllThatWasKept) {
   for (const int64_t number : {0, 4, -1}) {
     EXPECT_NE(refusal_of([&] { candidate_of(session, number); }, Code::bad_request).find("1 to 3"), std::string::npos);
   }
-  const SessionFolder sweep = SessionFolder::create(folder_, wish(kSweep));
+  const SessionFolder sweep = SessionFolder::create(folder_, spec(kSweep));
   EXPECT_NE(refusal_of([&] { candidate_of(sweep, 1); }, Code::bad_request).find("gacha"), std::string::npos);
 }
 

@@ -7,7 +7,7 @@
 #include "engine/foreign/names.h"
 #include "engine/foreign/readers.h"
 #include "fude/error.h"
-#include "weights/text.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {
@@ -121,7 +121,7 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
 
   std::string text = name + " was drawn by " + picture.program;
   if (!picture.model.empty()) text += " with the model " + shown(brief(picture.model));
-  text += taken.empty() ? "." : ". Taken from it: " + listed(taken) + '.';
+  text += taken.empty() ? "." : ". StageRatios from it: " + listed(taken) + '.';
   if (!missing.empty()) text += " Not stored: " + listed(missing) + '.';
   if (!dropped.empty()) text += " Left out: " + listed(dropped) + '.';
   return text + " The picture will be alike, not the same.";

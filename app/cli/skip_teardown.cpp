@@ -1,0 +1,23 @@
+#include "skip_teardown.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace fude {
+namespace {
+
+Engine* left = nullptr;
+
+}  // namespace
+
+SkipTeardown::~SkipTeardown() {
+  if (engine_ && *engine_ && (*engine_)->device() != "cpu") left = engine_->release();
+}
+
+int ended_with(int code) {
+  if (!left) return code;
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
+
+}  // namespace fude

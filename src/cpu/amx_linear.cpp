@@ -1,0 +1,71 @@
+// Linears in bf16 on processors with tiles: calls and weights as tile_products.h wants them.
+
+#include <algorithm>
+#include <cassert>
+#include <vector>
+
+#include "cpu/amx_gemm.h"
+#include "cpu/cpu_backend.h"
+#include "cpu/parallel.h"
+
+namespace fude {
+
+namespace {
+
+cpu::TileProduct tile_product(const LinearCall& call) {
+  const Tensor &x = call.x, &out = call.out;
+  assert(x.dtype == DType::bf16 && (out.dtype == DType::bf16 || out.dtype == DType::f32));
+  const bool batched = x.rank == 3;
+  const size_t row = batched ? 1 : 0;
+  const WeightShape& w = call.w.weight.shape;
+  return {.items = batched ? x.dim(0) : 1,
+          .m = x.dim(-2),
+          .n = w.out,
+          .k = w.in,
+          .x = x.as<char>(),
+          .x_item = batched ? x.stride[0] * size_of(x.dtype) : 0,
+          .x_row = x.stride[row] * size_of(x.dtype),
+          .out = out.as<char>(),
+          .out_item = batched ? out.stride[0] * size_of(out.dtype) : 0,
+          .out_row = out.stride[row] * size_of(out.dtype),
+          .out_bf16 = out.dtype == DType::bf16,
+          .weight = static_cast<const char*>(call.w.weight.data),
+          .bias = call.w.bias.as<float>(),
+          .curve = static_cast<cpu::Curve>(call.options.activation),
+          .accumulate = call.options.accumulate};
+}
+
+}  // namespace
+
+int64_t CpuBackend::tile_workspace(const LinearCall& call) const {
+  return threads_ * cpu::tile_scratch_bytes(call.w.weight.shape.in);
+}
+
+void CpuBackend::multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const {
+  std::vector<cpu::TileProduct> products;
+  int64_t scratch_bytes = 0;
+  for (const LinearCall& call : calls) {
+    products.push_back(tile_product(call));
+    scratch_bytes = std::max(scratch_bytes, cpu::tile_scratch_bytes(products.back().k));
+  }
+  const std::vector<cpu::TilePiece> pieces = cpu::tile_pieces(products, threads_);
+  cpu::parallel_tasks(threads_, std::ssize(pieces), [&](int64_t i, int thread) {
+    cpu::multiply_on_amx(pieces[static_cast<size_t>(i)], static_cast<char*>(workspace) + thread * scratch_bytes);
+  });
+}
+
+Weight CpuBackend::pack_tiles(const WeightShape& shape, const ReadRows& read, void* destination) const {
+  cpu::parallel_ranges(threads_, cpu::in_blocks(shape.out), [&](int64_t begin, int64_t end) {
+    std::vector<uint16_t> rows(static_cast<size_t>(cpu::kBlock * shape.in));
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i * cpu::kBlock;
+      const int64_t last = std::min(first + cpu::kBlock, shape.out);
+      char* const packed = static_cast<char*>(destination) + i * cpu::packed_tile_bytes(shape.in, 1);
+      read(first, last, DType::bf16, rows.data());
+      cpu::pack_tile_block(rows.data(), shape.in, last - first, shape.in, packed);
+    }
+  });
+  return {destination, DType::bf16, shape};
+}
+
+}  // namespace fude

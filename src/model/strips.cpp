@@ -1,0 +1,178 @@
+#include "model/strips.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace fude {
+
+namespace {
+
+Tensor rows_of(const Tensor& map, RowRange rows) {
+  const Tensor some = map[0].batch(rows.begin, rows.end);
+  return some.view({1, some.dim(0), some.dim(1), some.dim(2)});
+}
+
+int64_t elements(const MapShape& shape) { return shape.height * shape.width * shape.channels; }
+
+MapShape shape_of(int place, const Tensor& map) { return {place, map.dim(1), map.dim(2), map.dim(3)}; }
+
+Tensor at(const Tensor& place, int64_t offset, DType dtype, std::initializer_list<int64_t> shape) {
+  const Tensor t = Tensor::of(static_cast<char*>(place.data) + offset, dtype, shape);
+  assert(offset + t.bytes() <= place.bytes());
+  return t;
+}
+
+}  // namespace
+
+FeatureMaps::FeatureMaps(Backend& op, const DecodePlan& plan, const std::vector<MapShape>& shapes, int64_t groups, float eps)
+    : op_(op),
+      groups_(groups),
+      eps_(eps),
+      through_host_(plan.through_host),
+      smallest_(shapes.front().height),
+      rows_at_once_((shapes.back().height + plan.strips - 1) / plan.strips) {
+  assert(plan.strips >= 1);
+  std::array<int64_t, 2> device{}, host{};
+  for (const MapShape& shape : shapes) {
+    const auto place = static_cast<size_t>(shape.place);
+    const int64_t bytes = shift(shape) + elements(shape) * size_of(op.dtype());
+    const int64_t sums = strips_of(shape.height) * pieces_of(shape) * 2 * shape.channels * size_of(DType::f32);
+    if (waits_on_host(shape)) host[place] = std::max(host[place], bytes);
+    device[place] = std::max(device[place], waits_on_host(shape) ? sums : bytes);
+  }
+  if (through_host_) host_scope_.emplace(op.host_arena());
+  for (size_t place = 0; place < 2; ++place) {
+    device_[place] = op.empty({device[place]}, DType::u8);
+    if (through_host_) host_[place] = op.empty_on_host({host[place]}, DType::u8);
+  }
+}
+
+// As many for the whole picture as the device would like there, or one a strip.
+int64_t FeatureMaps::pieces_of(const MapShape& shape) const {
+  const Tensor whole = Tensor::of(nullptr, op_.dtype(), {1, shape.height, shape.width, shape.channels});
+  return std::max<int64_t>(op_.group_pieces(whole) / strips_of(shape.height), 1);
+}
+
+// A row, or a little more: add_conv writes its result over its input. One row earlier in the same place, a strip's rows end
+// where the row before the next strip's begins, which is the first that is still to be read.
+int64_t FeatureMaps::shift(const MapShape& shape) const {
+  const int64_t row = shape.width * shape.channels * size_of(op_.dtype());
+  return (row + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
+}
+
+FeatureMap FeatureMaps::map(const MapShape& shape, int64_t offset) const {
+  const auto place = static_cast<size_t>(shape.place);
+  const bool waits = waits_on_host(shape);
+  FeatureMap map{
+      .whole = at(waits ? host_[place] : device_[place], offset, op_.dtype(), {1, shape.height, shape.width, shape.channels}),
+      .sums = {},
+      .place = shape.place};
+  if (waits) map.sums = at(device_[place], 0, DType::f32, {1, strips_of(shape.height) * pieces_of(shape), 2, shape.channels});
+  return map;
+}
+
+// Strips of nearly the same height.
+template <class Strip>
+void FeatureMaps::for_each_strip(int64_t height, const Strip& strip) {
+  const int64_t strips = strips_of(height);
+  for (int64_t i = 0; i < strips; ++i) {
+    auto scratch = op_.scope();
+    strip(i, RowRange{i * height / strips, (i + 1) * height / strips});
+  }
+}
+
+Tensor FeatureMaps::factors(const ConvInput& input) {
+  if (!input.norm) return {};
+  const Tensor& x = input.x.whole;
+  Tensor sums = input.x.sums;
+  if (!input.x.on_host()) {
+    sums = op_.empty({1, op_.group_pieces(x), 2, x.dim(3)}, DType::f32);
+    op_.group_sums(sums, x);
+  }
+  return op_.group_factors(sums, x.dim(1) * x.dim(2), *input.norm, groups_, eps_);
+}
+
+Tensor FeatureMaps::fetch(const FeatureMap& x, RowRange rows) {
+  const Tensor some = rows_of(x.whole, rows);
+  if (!x.on_host()) return some;
+  Tensor copy = op_.empty({1, some.dim(1), some.dim(2), some.dim(3)});
+  op_.from_host(copy, some);
+  return copy;
+}
+
+Tensor FeatureMaps::on_device(const FeatureMap& x) { return fetch(x, {0, x.whole.dim(1)}); }
+
+FeatureMaps::Read FeatureMaps::read(const ConvInput& input, const Tensor& factors, RowRange rows, int64_t kernel) {
+  const int64_t upscale = input.upsample ? 2 : 1, halo = kernel / 2;
+  const int64_t first = std::max<int64_t>(rows.begin - halo, 0) / upscale;
+  const int64_t last = std::min((rows.end + halo + upscale - 1) / upscale, input.x.whole.dim(1));
+  Tensor x = fetch(input.x, {first, last});
+  if (input.norm) {
+    const Tensor normalised = input.x.on_host() ? x : op_.empty({1, x.dim(1), x.dim(2), x.dim(3)});
+    op_.scale_shift(normalised, x, factors, Activation::silu);
+    x = normalised;
+  }
+  return {x, {rows.begin - upscale * first, rows.end - upscale * first}};
+}
+
+// `begin` gives the rows of the result what the convolution is added to.
+template <class Begin>
+void FeatureMaps::convolve(const FeatureMap& out, const ConvInput& input, const Conv& w, bool accumulate, const Begin& begin) {
+  auto scratch = op_.scope();
+  const Tensor scale = factors(input);
+  const int64_t pieces = pieces_of(shape_of(out.place, out.whole));
+  for_each_strip(out.whole.dim(1), [&](int64_t strip, RowRange rows) {
+    Tensor y = rows_of(out.whole, rows);
+    if (out.on_host()) y = op_.empty({1, y.dim(1), y.dim(2), y.dim(3)});
+    const Read in = read(input, scale, rows, w.weight.shape.kernel);
+    begin(y, rows);  // now that the input's rows have been read, which may be here
+    op_.conv2d_into(y, in.x, w, {.upsample = input.upsample, .accumulate = accumulate, .rows = in.wanted});
+    if (!out.on_host()) return;
+    op_.to_host(rows_of(out.whole, rows), y);
+    op_.group_sums(rows_of(out.sums, {strip * pieces, (strip + 1) * pieces}), y);
+  });
+}
+
+FeatureMap FeatureMaps::conv(const ConvInput& input, const Conv& w) {
+  const int64_t upscale = input.upsample ? 2 : 1;
+  const Tensor& x = input.x.whole;
+  const MapShape shape{1 - input.x.place, x.dim(1) * upscale, x.dim(2) * upscale, w.weight.shape.out};
+  const FeatureMap out = map(shape, shift(shape));
+  convolve(out, input, w, false, [](const Tensor&, RowRange) {});
+  return out;
+}
+
+FeatureMap FeatureMaps::add_conv(const FeatureMap& x, const std::optional<Conv>& shortcut, const ConvInput& input,
+                                 const Conv& w) {
+  const FeatureMap out = shortcut ? map(shape_of(input.x.place, input.x.whole), 0) : x;
+  convolve(out, input, w, true, [&](const Tensor& y, RowRange rows) {
+    if (!shortcut) {
+      if (x.on_host()) op_.from_host(y, rows_of(x.whole, rows));
+      return;
+    }
+    auto scratch = op_.scope();
+    op_.conv2d_into(y, fetch(x, rows), *shortcut);
+  });
+  return out;
+}
+
+void FeatureMaps::draw(const ConvInput& input, const Conv& w, const DrawRows& draw_rows) {
+  auto scratch = op_.scope();
+  const Tensor scale = factors(input);
+  const int64_t width = input.x.whole.dim(2);
+  const int64_t channels = w.weight.shape.out;
+  for_each_strip(input.x.whole.dim(1), [&](int64_t, RowRange rows) {
+    const int64_t n = rows.end - rows.begin;
+    const Tensor y = op_.empty({1, n, width, channels});
+    const Tensor pixels = op_.empty({1, n, width, channels}, DType::f32);
+    {
+      auto scratch_of_convolution = op_.scope();
+      const Read in = read(input, scale, rows, w.weight.shape.kernel);
+      op_.conv2d_into(y, in.x, w, {.rows = in.wanted});
+    }
+    op_.copy(pixels, y);
+    draw_rows(rows.begin, pixels);
+  });
+}
+
+}  // namespace fude

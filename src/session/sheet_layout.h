@@ -1,0 +1,17 @@
+// How the pictures of a sweep or a gacha are laid out and named.
+#pragma once
+
+#include <string>
+
+#include "gallery/arrangement.h"
+#include "session/spec.h"
+
+namespace fude {
+
+// `model` is its name. Axes of a single value are none.
+Arrangement layout_of(const SessionSpec& spec, const std::string& model);
+
+// What tells this picture from the others: "30 steps, guidance 7"; of a gacha its seed, and its prompt where there are several.
+std::string label_of(const SessionSpec& spec, const Arrangement& layout, const Task& task);
+
+}  // namespace fude

@@ -1,4 +1,4 @@
-// The products of cpu/amx_gemm_impl.h on emulated tiles: packing, blocks, edges and what happens to finished sums.
+// The GEMM of cpu/amx_gemm_impl.h on emulated tiles: packing, blocks, edges and the epilogue.
 
 #include "cpu/amx_gemm.h"
 
@@ -157,7 +157,7 @@ TEST(TileProducts, DoNotDependOnTheNumberOfThreads) {
   for (const int64_t threads : {2, 5, 16}) EXPECT_EQ(problem.multiply(threads), alone) << threads;
 }
 
-// Products that are made together are cut into pieces that hold each of their blocks once, and never more than fits.
+// GEMMs that are issued together are cut into pieces that hold each of their blocks once, and never more than fits.
 TEST(TileProducts, AreCutIntoPieces) {
   const auto product = [](int64_t items, int64_t m, int64_t n, int64_t k) {
     cpu::TileProduct p = {};

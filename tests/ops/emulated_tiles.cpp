@@ -1,4 +1,5 @@
-// Compiled for AVX-512 with bf16 like the files it includes, so nothing inline of other headers is used here either.
+// The AMX loops, instantiated on emulated tiles. Compiled for AVX-512 with bf16 like the files it includes, so nothing inline
+// of other headers is used here either.
 #include "emulated_tiles.h"
 
 #include "cpu/amx_attention_impl.h"
@@ -14,7 +15,7 @@ float widened(uint16_t bits) {
   return value;
 }
 
-// What AMX does, in f32: 2 × 2 tiles of sums, two of rows, two of columns.
+// What AMX does, in f32: 2 × 2 tiles of accumulators, two of rows, two of columns.
 struct EmulatedTiles {
   static float sums[2][2][16][16];
   static int64_t rows[2];  // of the upper and the lower tiles

@@ -1,3 +1,4 @@
+// Which pictures of a sweep stand in which row, column and table.
 #include "gallery/arrangement.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Reports as HTML, JSON and CSV: their sentences, their data and the commands they offer.
 #include "gallery/report.h"
 
 #include <gtest/gtest.h>

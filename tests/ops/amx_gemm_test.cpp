@@ -1,4 +1,4 @@
-// The products of cpu/amx_gemm_impl.h on emulated tiles: packing, blocks, edges and what happens to finished sums.
+// The GEMM of cpu/amx_gemm_impl.h on emulated tiles: packing, blocks, edges and the epilogue.
 
 #include "cpu/amx_gemm.h"
 
@@ -138,7 +138,7 @@ const TileCase kTileCases[] = {
     {1, 17, 33, 4705, Curve::none, false},
 };
 
-TEST(AmxGemm, AreProducts) {
+TEST(AmxGemm, IsAProduct) {
   if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   for (const TileCase& c : kTileCases) {
     const Problem problem(c);
@@ -150,15 +150,15 @@ TEST(AmxGemm, AreProducts) {
   }
 }
 
-TEST(AmxGemm, DoNotDependOnTheNumberOfThreads) {
+TEST(AmxGemm, DoesNotDependOnTheNumberOfThreads) {
   if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   const Problem problem({.items = 2, .m = 75, .n = 330, .k = 3300, .bf16 = false});
   const std::vector<float> alone = problem.multiply(1);
   for (const int64_t threads : {2, 5, 16}) EXPECT_EQ(problem.multiply(threads), alone) << threads;
 }
 
-// Products that are made together are cut into pieces that hold each of their blocks once, and never more than fits.
-TEST(AmxGemm, AreCutIntoPieces) {
+// GEMMs that are issued together are cut into pieces that hold each of their blocks once, and never more than fits.
+TEST(AmxGemm, IsCutIntoPieces) {
   const auto product = [](int64_t items, int64_t m, int64_t n, int64_t k) {
     cpu::GemmCall p = {};
     p.items = items;

@@ -1,4 +1,5 @@
-// Compiled for AVX-512 with bf16 like the files it includes, so nothing inline of other headers is used here either.
+// The AMX loops, instantiated on emulated tiles. Compiled for AVX-512 with bf16 like the files it includes, so nothing inline
+// of other headers is used here either.
 #include "emulated_tiles.h"
 
 #include "cpu/amx_attention_impl.h"

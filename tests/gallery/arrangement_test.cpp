@@ -12,6 +12,7 @@
 #include "gallery/made_pictures.h"
 #include "gallery/scale.h"
 #include "temporary.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

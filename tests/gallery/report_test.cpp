@@ -13,6 +13,7 @@
 #include "gallery/made_pictures.h"
 #include "gallery/series.h"
 #include "temporary.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

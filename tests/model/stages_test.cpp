@@ -122,7 +122,7 @@ TEST_P(Stages, Denoiser) {
   };
   compare("mmdit.temb", temb[0], false);
   const Tensor modulation = modulate(*op_, mmdit, temb);
-  const auto turns = mmdit.blocks.turns(1);
+  const auto passes = mmdit.blocks.stream(1);
   const Tensor velocity =
       mmdit_forward(*op_, mmdit, modulation, conditioning, latents,
                     [&](const std::string& name, const Tensor& x) { compare("mmdit." + name, x, name.ends_with("context")); });

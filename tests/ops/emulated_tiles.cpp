@@ -56,10 +56,10 @@ int64_t EmulatedTiles::rows[2];
 
 }  // namespace
 
-void multiply_on_emulated(const cpu::TilePiece& piece, void* scratch) { cpu::multiply_tiles<EmulatedTiles>(piece, scratch); }
+void emulated_gemm(const cpu::GemmPiece& piece, void* scratch) { cpu::run_gemm<EmulatedTiles>(piece, scratch); }
 
-void attend_on_emulated(const cpu::TileAttention& attention, int64_t first, void* scratch) {
-  cpu::TileAttender<EmulatedTiles>(attention, first, scratch).attend();
+void emulated_attention(const cpu::AttentionHead& attention, int64_t first, void* scratch) {
+  cpu::AttentionKernel<EmulatedTiles>(attention, first, scratch).run();
 }
 
 }  // namespace fude::test

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
-#include "cpu/cpu_backend.h"
+#include "core/ops.h"
+#include "cpu/cpu_device.h"
 #include "cuda/cuda.h"
 #include "fude/fude.h"
-#include "reference/reference_backend.h"
+#include "reference/reference_device.h"
 #include "weights/safetensors.h"
 
 namespace fude::test {
@@ -89,21 +89,21 @@ inline Request request_of(const std::string& pipeline) {
   return request;
 }
 
-// Every device and dtype that operations and models are tested on. A new backend joins by one line.
-struct Device {
+// Every device and dtype that operations and models are tested on. A new device joins by one line.
+struct TestDevice {
   std::string name;
-  std::shared_ptr<Backend> backend;
+  std::shared_ptr<Device> device;
   DType dtype;
 };
-inline std::vector<Device> devices_under_test() {
-  std::vector<Device> all = {{"reference_f32", std::make_shared<ReferenceBackend>(), DType::f32},
-                             {"reference_bf16", std::make_shared<ReferenceBackend>(), DType::bf16},
-                             {"reference_f16", std::make_shared<ReferenceBackend>(), DType::f16},
-                             {"cpu_f32", std::make_shared<CpuBackend>(2), DType::f32},
-                             {"cpu_bf16", std::make_shared<CpuBackend>(2), DType::bf16}};
+inline std::vector<TestDevice> devices_under_test() {
+  std::vector<TestDevice> all = {{"reference_f32", std::make_shared<ReferenceDevice>(), DType::f32},
+                                 {"reference_bf16", std::make_shared<ReferenceDevice>(), DType::bf16},
+                                 {"reference_f16", std::make_shared<ReferenceDevice>(), DType::f16},
+                                 {"cpu_f32", std::make_shared<CpuDevice>(2), DType::f32},
+                                 {"cpu_bf16", std::make_shared<CpuDevice>(2), DType::bf16}};
   if (why_no_cuda().empty())
     for (const auto& [name, dtype] : {std::pair{"cuda_f32", DType::f32}, {"cuda_f16", DType::f16}, {"cuda_bf16", DType::bf16}})
-      all.push_back({name, std::shared_ptr(make_cuda_backend(0)), dtype});
+      all.push_back({name, std::shared_ptr(make_cuda_device(0)), dtype});
   return all;
 }
 // What --device may be on this machine.
@@ -112,18 +112,30 @@ inline std::vector<std::string> engine_devices() {
   if (why_no_cuda().empty()) names.push_back("cuda");
   return names;
 }
-inline void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
+inline void PrintTo(const TestDevice& device, std::ostream* out) { *out << device.name; }
 
-// Arena memory for one test.
-struct Memory {
-  explicit Memory(Backend& op, int64_t bytes = int64_t{256} << 20) : buffer(op.allocate(bytes)), arena(buffer) {
-    op.use(arena);
-  }
-  Buffer buffer;
-  Arena arena;
+// Arenas for one test, and what runs in them.
+struct RealRun {
+  RealRun(Device& device, DType dtype, int64_t bytes = int64_t{256} << 20, int64_t host_bytes = int64_t{4} << 20)
+      : buffer(device.allocate(bytes)),
+        host_buffer(device.allocate_host(host_bytes)),
+        arena(buffer),
+        host_arena(host_buffer),
+        op(device, arena, host_arena, {.dtype = dtype}) {}
+  Buffer buffer, host_buffer;
+  Arena arena, host_arena;
+  Ops op;
 };
 
-inline std::vector<float> values_of(Backend& op, const Tensor& x) {
+// The same, without contents.
+struct DryRun {
+  DryRun(Device& device, DType dtype) : op(device, arena, host_arena, {.dtype = dtype}) {}
+  Arena arena = Arena::measuring();
+  Arena host_arena = Arena::measuring();
+  Ops op;
+};
+
+inline std::vector<float> values_of(Ops& op, const Tensor& x) {
   std::vector<char> raw(static_cast<size_t>(x.bytes()));
   op.download(x, raw.data());
   std::vector<float> values(static_cast<size_t>(x.numel()));

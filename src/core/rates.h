@@ -1,5 +1,5 @@
-// What a machine reaches, and how long an operation takes at that: how a request's seconds are known before it is drawn. A
-// backend with rates (Backend::predict) adds up the seconds of the operations it is asked for while it measures.
+// What a machine reaches, and how long an operation takes at that: how a request's seconds are known before it is drawn. A dry
+// run that is given rates (core/ops.h) adds up the seconds of the operations it is asked for.
 #pragma once
 
 #include <cstdint>

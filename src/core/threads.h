@@ -1,5 +1,5 @@
-// Work of the host's cores that is no operation of a backend, such as noise and PNGs: in threads of their own, since whoever
-// waits for it may be a backend's thread.
+// Work of the host's cores that is no operation of a device, such as noise and PNGs: in threads of their own, since whoever
+// waits for it may be a device's thread.
 #pragma once
 
 #include <algorithm>

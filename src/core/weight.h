@@ -1,4 +1,4 @@
-// What linears and convolutions multiply by. Models never look inside: the bytes are in the form the backend that packed them
+// What linears and convolutions multiply by. Models never look inside: the bytes are in the form the device that packed them
 // likes.
 #pragma once
 
@@ -19,7 +19,7 @@ struct WeightShape {
 
 struct Weight {
   const void* data = nullptr;
-  DType dtype = DType::f32;  // of the elements; their order is the backend's own
+  DType dtype = DType::f32;  // of the elements; their order is the device's own
   WeightShape shape;
   explicit operator bool() const { return data != nullptr; }
 };

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cpu/amx_gemm.h"
-#include "cpu/cpu_backend.h"
+#include "cpu/cpu_device.h"
 #include "cpu/parallel.h"
 
 namespace fude {
@@ -37,11 +37,11 @@ cpu::GemmCall gemm_call(const LinearCall& call) {
 
 }  // namespace
 
-int64_t CpuBackend::tile_workspace(const LinearCall& call) const {
+int64_t CpuDevice::tile_workspace(const LinearCall& call) const {
   return threads_ * cpu::gemm_scratch_bytes(call.w.weight.shape.in);
 }
 
-void CpuBackend::multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const {
+void CpuDevice::multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const {
   std::vector<cpu::GemmCall> gemms;
   int64_t scratch_bytes = 0;
   for (const LinearCall& call : calls) {
@@ -54,7 +54,7 @@ void CpuBackend::multiply_on_tiles(const std::vector<LinearCall>& calls, void* w
   });
 }
 
-Weight CpuBackend::pack_tiles(const WeightShape& shape, const ReadRows& read, void* destination) const {
+Weight CpuDevice::pack_tiles(const WeightShape& shape, const ReadRows& read, void* destination) const {
   cpu::parallel_ranges(threads_, cpu::in_blocks(shape.out), [&](int64_t begin, int64_t end) {
     std::vector<uint16_t> rows(static_cast<size_t>(cpu::kBlock * shape.in));
     for (int64_t i = begin; i < end; ++i) {

@@ -35,7 +35,7 @@ int64_t tile_rows(int64_t queries, int64_t keys) {
 
 }  // namespace
 
-CpuBackend::Products::AttentionTile CpuBackend::Products::attention_tile(const AttentionCall& call, int64_t rows) {
+CpuDevice::Products::AttentionTile CpuDevice::Products::attention_tile(const AttentionCall& call, int64_t rows) {
   const int64_t keys = call.k.dim(1);
   const int64_t d = call.head_dim;
   const DType t = call.q.dtype;
@@ -44,7 +44,7 @@ CpuBackend::Products::AttentionTile CpuBackend::Products::attention_tile(const A
 
 // The workspace: packed keys of every head, packed values of every head, then for each thread: a tile's queries (overwritten by
 // its results), its scores, its weights (the scores after softmax; in f32 they overwrite the scores), and oneDNN's scratch.
-struct CpuBackend::Products::AttentionPlan {
+struct CpuDevice::Products::AttentionPlan {
   AttentionPlan(Products& products, const AttentionCall& call)
       : rows(tile_rows(call.q.dim(1), call.k.dim(1))),
         whole(products.attention_tile(call, rows)),
@@ -66,14 +66,14 @@ struct CpuBackend::Products::AttentionPlan {
   int64_t heads, key_bytes, value_bytes, query_bytes, score_bytes, weight_bytes, scratch_bytes;
 };
 
-int64_t CpuBackend::workspace(const AttentionCall& call) const {
+int64_t CpuDevice::workspace(const AttentionCall& call) const {
   if (is_tiled(call.q, call.head_dim)) return tile_workspace(call);
   return is_tuned(call.q.dtype) ? Products::AttentionPlan(*products_, call).bytes(threads_) : 0;
 }
 
-void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) {
+void CpuDevice::do_attention(const AttentionCall& call, void* workspace_begin) {
   if (is_tiled(call.q, call.head_dim)) return attend_on_tiles(call, workspace_begin);
-  if (!is_tuned(call.q.dtype)) return ReferenceBackend::do_attention(call, workspace_begin);
+  if (!is_tuned(call.q.dtype)) return ReferenceDevice::do_attention(call, workspace_begin);
   const Products::AttentionPlan plan(*products_, call);
   const int64_t queries = call.q.dim(1);
   const int64_t keys = call.k.dim(1);

@@ -1,4 +1,4 @@
-// Linears and convolutions through oneDNN, and the choice of instruction set for the CPU backend.
+// Linears and convolutions through oneDNN, and the choice of instruction set for the CPU device.
 #include "cpu/onednn_ops.h"
 
 #include <algorithm>
@@ -106,7 +106,7 @@ int64_t row_stride(const Tensor& t) { return t.stride[static_cast<size_t>(t.rank
 }  // namespace
 
 // oneDNN is asked for the packed layout of a linear with one typical number of rows; all others then use that layout.
-const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out, DType dtype) {
+const memory::desc& CpuDevice::Products::packed_linear(int64_t in, int64_t out, DType dtype) {
   return remember(packed_, std::tuple{out, in, int64_t{1}, dtype}, [&] {
     const int64_t rows = 512;
     const memory::desc any({in, out}, dnnl_type(dtype), tag::any);
@@ -118,14 +118,14 @@ const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out,
 
 // The weight layout oneDNN picks for most picture sizes. On AMX it blocks pictures 256 or more pixels wide differently; forced
 // into this layout, it would fall back to loops a thousand times slower. Such calls reorder the weights first.
-const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DType dtype) {
+const memory::desc& CpuDevice::Products::packed_conv(const WeightShape& s, DType dtype) {
   return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype}, [&] {
     return memory::desc(
         make_conv({1, 64, 64, s.in, s.out, s.kernel, 1, s.kernel / 2, s.kernel / 2, dtype, false}).weights_desc());
   });
 }
 
-const CpuBackend::Products::Matmul& CpuBackend::Products::linear(const LinearKey& key) {
+const CpuDevice::Products::Matmul& CpuDevice::Products::linear(const LinearKey& key) {
   return remember(linears_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.k);
     const auto out = matrix(key.m, key.n, key.out, key.n);
@@ -137,7 +137,7 @@ const CpuBackend::Products::Matmul& CpuBackend::Products::linear(const LinearKey
   });
 }
 
-const CpuBackend::Products::Matmul& CpuBackend::Products::matmul(const MatmulKey& key) {
+const CpuDevice::Products::Matmul& CpuDevice::Products::matmul(const MatmulKey& key) {
   return remember(matmuls_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.k);
     const auto out = matrix(key.m, key.n, key.out, key.n);
@@ -146,7 +146,7 @@ const CpuBackend::Products::Matmul& CpuBackend::Products::matmul(const MatmulKey
   });
 }
 
-dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const ConvKey& key) {
+dnnl::convolution_forward::primitive_desc CpuDevice::Products::make_conv(const ConvKey& key) {
   // Stride 2 pads right and bottom only.
   const int64_t left = key.stride == 2 ? 0 : key.kernel / 2, right = key.stride == 2 ? key.kernel - 2 : key.kernel / 2;
   const int64_t height = (key.top + key.height + key.bottom - key.kernel) / key.stride + 1, width = key.width / key.stride;
@@ -160,31 +160,31 @@ dnnl::convolution_forward::primitive_desc CpuBackend::Products::make_conv(const 
                                                   weights, bias, out, strides, before, behind);
 }
 
-const dnnl::convolution_forward::primitive_desc& CpuBackend::Products::conv(const ConvKey& key) {
+const dnnl::convolution_forward::primitive_desc& CpuDevice::Products::conv(const ConvKey& key) {
   return remember(convs_, key, [&] { return make_conv(key); });
 }
 
-std::string CpuBackend::description() const {
+std::string CpuDevice::description() const {
   return std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") + cpu::row_kernels().name +
          (cpu::has_tiles() ? " with AMX" : "");
 }
 
-std::string CpuBackend::library() {
+std::string CpuDevice::library() {
   const dnnl_version_t* v = dnnl_version();
   return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) +
          (cpu::has_tiles() ? ", own AMX products and attention" : "");
 }
 
-int64_t CpuBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
-  if (!is_tuned(dtype)) return ReferenceBackend::packed_bytes(shape, dtype);
+int64_t CpuDevice::packed_bytes(const WeightShape& shape, DType dtype) const {
+  if (!is_tuned(dtype)) return ReferenceDevice::packed_bytes(shape, dtype);
   if (is_tiled(shape, dtype)) return cpu::packed_tile_bytes(shape.in, shape.out);
   const auto& packed =
       shape.kernel == 1 ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
   return static_cast<int64_t>(packed.get_size());
 }
 
-Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination, Side side) const {
-  if (!is_tuned(dtype)) return ReferenceBackend::pack(shape, dtype, read, destination, side);
+Weight CpuDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination) const {
+  if (!is_tuned(dtype)) return ReferenceDevice::pack(shape, dtype, read, destination);
   if (is_tiled(shape, dtype)) return pack_tiles(shape, read, destination);
   const bool is_linear = shape.kernel == 1;
   const auto& packed = is_linear ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
@@ -219,24 +219,24 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
 }
 
 // Before AVX-512 oneDNN only has its generic GEMM, and there a fused activation is slower than a separate pass.
-bool CpuBackend::activates_apart(const LinearCall& call) {
+bool CpuDevice::activates_apart(const LinearCall& call) {
   static const bool has_avx512 = cpu::has(dnnl::cpu_isa::avx512_core);
   return !has_avx512 && call.options.activation != Activation::none && !call.options.accumulate;
 }
 
-const CpuBackend::Products::Matmul& CpuBackend::Products::linear(const LinearCall& call) {
+const CpuDevice::Products::Matmul& CpuDevice::Products::linear(const LinearCall& call) {
   const WeightShape& w = call.w.weight.shape;
   return linear({batches(call.x).rows, w.out, w.in, call.x.dtype, call.out.dtype, bool(call.w.bias), call.options.accumulate,
                  activates_apart(call) ? Activation::none : call.options.activation});
 }
 
-int64_t CpuBackend::workspace(const std::vector<LinearCall>& calls) const {
+int64_t CpuDevice::workspace(const std::vector<LinearCall>& calls) const {
   int64_t most = 0;
   for (const LinearCall& call : calls) most = std::max(most, linear_workspace(call));
   return most;
 }
 
-void CpuBackend::do_linears(const std::vector<LinearCall>& calls, void* workspace) {
+void CpuDevice::do_linears(const std::vector<LinearCall>& calls, void* workspace) {
   std::vector<LinearCall> tiled;
   for (const LinearCall& call : calls) {
     if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) tiled.push_back(call);
@@ -246,7 +246,7 @@ void CpuBackend::do_linears(const std::vector<LinearCall>& calls, void* workspac
 }
 
 // Gathers the columns of a wider tensor into contiguous rows: from AVX-512 on, oneDNN's packed GEMMs take no strides.
-struct CpuBackend::Products::Contiguous {
+struct CpuDevice::Products::Contiguous {
   explicit Contiguous(const Tensor& t)
       : rows(batches(t).rows), row_bytes(t.dim(-1) * size_of(t.dtype)), stride(row_stride(t) * size_of(t.dtype)) {}
 
@@ -264,16 +264,16 @@ struct CpuBackend::Products::Contiguous {
 };
 
 // The workspace: x and out where they are not contiguous, then oneDNN's scratch.
-int64_t CpuBackend::linear_workspace(const LinearCall& call) const {
+int64_t CpuDevice::linear_workspace(const LinearCall& call) const {
   if (!is_tuned(call.w.weight.dtype)) return 0;
   if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) return tile_workspace(call);
   return Products::Contiguous(call.x).bytes() + Products::Contiguous(call.out).bytes() +
          static_cast<int64_t>(products_->linear(call).pd.scratchpad_desc().get_size());
 }
 
-void CpuBackend::linear(const LinearCall& call, void* workspace) {
+void CpuDevice::linear(const LinearCall& call, void* workspace) {
   const Weight& w = call.w.weight;
-  if (!is_tuned(w.dtype)) return ReferenceBackend::do_linears({call}, workspace);
+  if (!is_tuned(w.dtype)) return ReferenceDevice::do_linears({call}, workspace);
   const auto& [pd, matmul] = products_->linear(call);
   const dnnl::engine& engine = products_->engine;
   const Products::Contiguous x(call.x), out(call.out);
@@ -325,7 +325,7 @@ struct ConvSource {
 }  // namespace
 
 // The workspace: the upsampled picture, the weights in another layout (each only where it is needed), oneDNN's scratch.
-struct CpuBackend::Products::ConvPlan {
+struct CpuDevice::Products::ConvPlan {
   ConvPlan(Products& products, const ConvCall& call)
       : source(call.x, call.w.weight.shape.kernel, call.options),
         packed(products.packed_conv(call.w.weight.shape, call.x.dtype)),
@@ -344,7 +344,7 @@ struct CpuBackend::Products::ConvPlan {
 };
 
 // A 1×1 convolution is a linear over pixels, and its weight is packed as one.
-LinearCall CpuBackend::as_linear(const ConvCall& call) {
+LinearCall CpuDevice::as_linear(const ConvCall& call) {
   const Tensor x = ConvSource(call.x, 1, call.options).read;
   return {call.out.view({call.out.numel() / call.out.dim(3), call.out.dim(3)}),
           x.view({x.numel() / x.dim(3), x.dim(3)}),
@@ -354,19 +354,19 @@ LinearCall CpuBackend::as_linear(const ConvCall& call) {
 }
 
 // Row ranges of a batch are convolved picture by picture.
-CpuBackend::ConvCall CpuBackend::of_picture(const ConvCall& call, int64_t i) {
+ConvCall CpuDevice::of_picture(const ConvCall& call, int64_t i) {
   return {call.out.batch(i, i + 1), call.x.batch(i, i + 1), call.w, call.options};
 }
 
-int64_t CpuBackend::workspace(const ConvCall& call) const {
+int64_t CpuDevice::workspace(const ConvCall& call) const {
   if (!is_tuned(call.x.dtype)) return 0;
   if (call.options.rows.end && call.x.dim(0) > 1) return workspace(of_picture(call, 0));
   if (call.w.weight.shape.kernel == 1) return linear_workspace(as_linear(call));
   return Products::ConvPlan(*products_, call).bytes();
 }
 
-void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
-  if (!is_tuned(call.x.dtype)) return ReferenceBackend::do_conv2d(call, workspace);
+void CpuDevice::do_conv2d(const ConvCall& call, void* workspace) {
+  if (!is_tuned(call.x.dtype)) return ReferenceDevice::do_conv2d(call, workspace);
   if (call.options.rows.end && call.x.dim(0) > 1) {
     for (int64_t i = 0; i < call.x.dim(0); ++i) do_conv2d(of_picture(call, i), workspace);
     return;
@@ -398,7 +398,7 @@ void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
 }
 
 // Nearest neighbour: each pixel twice in both directions.
-void CpuBackend::upsample(const Tensor& x, char* out) const {
+void CpuDevice::upsample(const Tensor& x, char* out) const {
   const int64_t width = x.dim(2);
   const int64_t pixel = x.dim(3) * size_of(x.dtype);
   cpu::parallel_ranges(threads_, x.dim(0) * x.dim(1), [&](int64_t begin, int64_t end) {

@@ -1,11 +1,11 @@
-// oneDNN's part of the CPU backend: its engine and stream, and a cache of primitives by shape.
+// oneDNN's part of the CPU device: its engine and stream, and a cache of primitives by shape.
 #pragma once
 
 #include <dnnl.hpp>
 #include <map>
 #include <tuple>
 
-#include "cpu/cpu_backend.h"
+#include "cpu/cpu_device.h"
 
 namespace fude {
 
@@ -16,7 +16,7 @@ bool is_tuned(DType t);
 dnnl::memory::data_type dnnl_type(DType t);
 }  // namespace cpu
 
-struct CpuBackend::Products {
+struct CpuDevice::Products {
   // out[m, n] = activation(x[m, k]·W + b) (+ out); ld: elements between rows.
   struct LinearKey {
     int64_t m, n, k;

@@ -1,14 +1,14 @@
-// The GPUs that are here, and their backends.
+// The GPUs that are here, and their devices.
 
 #include "cuda/cuda.h"
-#include "cuda/cuda_backend.h"
+#include "cuda/cuda_device.h"
 
 namespace fude {
 
 using cuda::check;
 
-std::unique_ptr<Backend> make_cuda_backend(int index) { return std::make_unique<CudaBackend>(index); }
-std::unique_ptr<Backend> make_cuda_backend(const AbsentCard& card) { return std::make_unique<CudaBackend>(card); }
+std::unique_ptr<Device> make_cuda_device(int index) { return std::make_unique<CudaDevice>(index); }
+std::unique_ptr<Device> make_cuda_device(const AbsentCard& card) { return std::make_unique<CudaDevice>(card); }
 
 std::string cuda_library() {
   int runtime = 0;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/device.h"
 #include "fude/fude.h"
 
 namespace fude {
@@ -19,8 +19,8 @@ std::vector<std::string> cuda_card_names();
 // What is known of the card with this place among the names. Starts it to ask for its memory. Error{device}.
 DeviceInfo cuda_card(size_t index);
 
-// The backend of one card. Error{device}.
-std::unique_ptr<Backend> make_cuda_backend(int index);
+// The device of one card. Error{device}.
+std::unique_ptr<Device> make_cuda_device(int index);
 
 // What planning must know of a card that is not here.
 struct AbsentCard {
@@ -32,8 +32,8 @@ struct AbsentCard {
   int64_t memory = 0;        // bytes
   int64_t context = 0;       // of them, what its driver and libraries take
 };
-// A backend that can only measure: taking memory is Error{bad_request}. Asks for no driver; in a build without CUDA
+// A device that can only measure: taking memory is Error{bad_request}. Asks for no driver; in a build without CUDA
 // Error{device}.
-std::unique_ptr<Backend> make_cuda_backend(const AbsentCard& card);
+std::unique_ptr<Device> make_cuda_device(const AbsentCard& card);
 
 }  // namespace fude

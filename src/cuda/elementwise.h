@@ -1,4 +1,4 @@
-// Elementwise kernels. Tensors as Backend's operations have them; launched on a stream.
+// Elementwise kernels. Tensors as Ops' operations have them; launched on a stream.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,4 +1,4 @@
-// What the kernel files offer the CUDA backend. Everything is launched on a stream and returns at once; a launch that fails is
+// What the kernel files offer the CUDA device. Everything is launched on a stream and returns at once; a launch that fails is
 // Error{device}. Which kernel runs is a pure function of the arguments and the GPU.
 #pragma once
 

@@ -5,9 +5,7 @@ namespace fude {
 
 namespace {
 
-void euler(Backend& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt) {
-  op.euler_step(latents, velocity, dt);
-}
+void euler(Ops& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt) { op.euler_step(latents, velocity, dt); }
 
 }  // namespace
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/ops.h"
 
 namespace fude {
 
@@ -14,7 +14,7 @@ struct Sampler {
   std::string a1111_name;                // of the PNG's parameters text
   std::vector<std::string> other_names;  // in ComfyUI, diffusers, k-diffusion
   // Moves latents (f32, in place) to the next sigma, given the guided velocity; dt f32 [1], the difference of the sigmas.
-  void (*step)(Backend& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt);
+  void (*step)(Ops& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt);
 };
 
 const std::vector<Sampler>& samplers();  // the first is the default

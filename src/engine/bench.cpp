@@ -1,4 +1,4 @@
-// fude::bench: the operations first, on a backend of their own, then a request of the model, as anybody draws it.
+// fude::bench: the operations first, on a device of their own, then a request of the model, as anybody draws it.
 
 #include <algorithm>
 #include <memory>
@@ -6,9 +6,8 @@
 
 #include "engine/bench_ops.h"
 #include "engine/devices.h"
-#include "engine/model_files.h"
+#include "engine/engine_state.h"
 #include "engine/request.h"
-#include "engine/request_work.h"
 #include "engine/stopwatch.h"
 #include "fude/fude.h"
 
@@ -21,17 +20,6 @@ constexpr const char* kPrompt = "a lighthouse on a cliff at night, waves, woodbl
 // A card does the first step as it comes and records the second; those after it are what a long request consists of.
 constexpr size_t kUnusualSteps = 2;
 
-RequestWork count_work(Backend& op, const ModelFiles& files, const Request& request) {
-  const Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
-  std::vector<std::string> prompts = {request.prompt};
-  if (request.guidance > 1) prompts.insert(prompts.begin(), request.negative);
-  const TokenIds ids = tokenize(Tokenizers(checkpoint), prompts, {});
-  TextEncoders text(op, checkpoint);
-  Mmdit mmdit(op, checkpoint);
-  Vae vae(op, checkpoint);
-  return work_of(op, checkpoint, text, mmdit, vae, ids, request, 1, {});
-}
-
 // Of every request alike, those that are usual in a long one.
 double step_seconds(const std::vector<Result>& results) {
   std::vector<double> seconds;
@@ -43,7 +31,7 @@ double step_seconds(const std::vector<Result>& results) {
   return quantile(std::move(seconds), 0.5);
 }
 
-BenchRequest bench_request(Engine& engine, const Request& request, const RequestWork& work, const BenchCallbacks& callbacks,
+BenchRequest bench_request(Engine& engine, const Request& request, const StageCosts& costs, const BenchCallbacks& callbacks,
                            int64_t done, int64_t of) {
   BenchRequest report;
   std::vector<Result> results;
@@ -69,12 +57,12 @@ BenchRequest bench_request(Engine& engine, const Request& request, const Request
   report.guidance = *request.guidance;
   const bool guided = request.guidance > 1;
   report.encode = {
-      .name = "encode", .shape = guided ? "2 prompts" : "1 prompt", .seconds = second.encode, .flops = work.encode.flops};
+      .name = "encode", .shape = guided ? "2 prompts" : "1 prompt", .seconds = second.encode, .flops = costs.encode.flops};
   report.forward = {.name = "step",
                     .shape = size + (guided ? ", with guidance" : ""),
                     .seconds = step_seconds(results),
-                    .flops = work.step.flops};
-  report.decode = {.name = "decode", .shape = size, .seconds = second.decode, .flops = work.decode.flops};
+                    .flops = costs.steps.work.flops / costs.steps.count};
+  report.decode = {.name = "decode", .shape = size, .seconds = second.decode, .flops = costs.decode.flops};
   report.first = results[0].seconds;
   report.again = second;
   report.planned = results[1].planned;
@@ -104,24 +92,22 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options, const B
 
   const int64_t requests = engine ? 2 : 0;
   int64_t of = requests;
-  RequestWork work;
+  StageCosts costs;
+  if (engine) costs = Engine::State(files, options).costs_of(request);
   {
-    const std::unique_ptr<Backend> backend = make_backend(options);
-    const DType dtype = backend->compute_dtype(requested_dtype(options.dtype));
-    backend->use(dtype);
-    backend->stop_when(callbacks.stop);
-    report.device = device_info(backend->name(), options.threads);
+    const std::unique_ptr<Device> device = make_device(options);
+    const DType dtype = device->compute_dtype(requested_dtype(options.dtype));
+    report.device = device_info(device->name(), options.threads);
     report.dtype = name_of(dtype);
-    if (engine) work = count_work(*backend, files, request);
-    OpsReport ops =
-        bench_ops(*backend, report.width, report.height, [&](const std::string& name, int64_t done, int64_t ops_of) {
-          of = ops_of + requests;
-          if (callbacks.progress) callbacks.progress({name, done, of});
-        });
+    OpsReport ops = bench_ops(*device, {.dtype = dtype, .stop = callbacks.stop}, report.width, report.height,
+                              [&](const std::string& name, int64_t done, int64_t ops_of) {
+                                of = ops_of + requests;
+                                if (callbacks.progress) callbacks.progress({name, done, of});
+                              });
     report.peaks = ops.peaks;
     report.ops = std::move(ops.ops);
   }
-  if (engine) report.request = bench_request(*engine, request, work, callbacks, of - requests, of);
+  if (engine) report.request = bench_request(*engine, request, costs, callbacks, of - requests, of);
   return report;
 }
 

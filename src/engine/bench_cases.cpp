@@ -39,7 +39,7 @@ BenchCase limited_by_memory(std::string name, std::string shape, int64_t bytes,
 }
 
 Call norms(const BenchInputs& make, int64_t tokens, int64_t copies) {
-  Backend& op = make.op;
+  Ops& op = make.op;
   const Tensor x = make.tensor({copies * kBatch, tokens, kWidth});
   const Tensor shift = make.tensor({kBatch, kWidth}, DType::f32);
   const Tensor scale = make.tensor({kBatch, kWidth}, DType::f32);
@@ -51,7 +51,7 @@ enum class Fused { none, head_norms, gelu, gate };
 // The shape is rows × outputs × inputs.
 BenchCase linear(const std::string& name, int64_t rows, int64_t out, int64_t in, Fused fused) {
   return {name, times({kBatch * rows, out, in}), 0, 1, [=](const BenchInputs& make) -> Call {
-            Backend& op = make.op;
+            Ops& op = make.op;
             LinearCall call{.out = make.tensor({kBatch, rows, out}),
                             .x = make.tensor({kBatch, rows, in}),
                             .w = make.linear(out, in),
@@ -76,7 +76,7 @@ BenchCase norm_modulate(int64_t tokens, DType dtype) {
 BenchCase group_norm(int64_t height, int64_t width, int64_t channels, DType dtype) {
   return limited_by_memory("group norm, silu", times({height, width, channels}), 2 * height * width * channels * size_of(dtype),
                            [=](const BenchInputs& make, int64_t copies) -> Call {
-                             Backend& op = make.op;
+                             Ops& op = make.op;
                              const Tensor x = make.tensor({copies, height, width, channels});
                              const Norm norm{make.vector(channels), make.vector(channels)};
                              return [=, &op](int64_t i) {
@@ -90,7 +90,7 @@ BenchCase group_norm(int64_t height, int64_t width, int64_t channels, DType dtyp
 // ---- inputs ----------------------------------------------------------------------------------------------------------------
 
 // From -1 to 1. Zeros would do for the arithmetic, but a card that multiplies them clocks higher.
-BenchInputs::BenchInputs(Backend& backend) : op(backend), numbers_(kNumbers) {
+BenchNumbers::BenchNumbers() : numbers_(kNumbers) {
   uint64_t state = 1;
   for (float& number : numbers_) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -98,7 +98,7 @@ BenchInputs::BenchInputs(Backend& backend) : op(backend), numbers_(kNumbers) {
   }
 }
 
-void BenchInputs::read(int64_t begin, int64_t end, DType as, void* out) const {
+void BenchNumbers::read(int64_t begin, int64_t end, DType as, void* out) const {
   auto* next = static_cast<char*>(out);
   while (begin < end) {
     const int64_t first = begin % kNumbers;
@@ -113,23 +113,24 @@ Tensor BenchInputs::tensor(std::initializer_list<int64_t> shape, DType dtype) co
   if (op.measuring()) return op.empty(shape, dtype);
   const int64_t n = Tensor::of(nullptr, dtype, shape).numel();
   std::vector<char> values(static_cast<size_t>(n * size_of(dtype)));
-  read(0, n, dtype, values.data());
+  numbers_.read(0, n, dtype, values.data());
   return op.upload(values.data(), dtype, shape);
 }
 
 Weight BenchInputs::weight(const WeightShape& shape) const {
-  void* memory = op.arena().allocate(op.packed_bytes(shape, op.dtype()));
+  void* memory = op.arena().allocate(op.device().packed_bytes(shape, op.dtype()));
   if (op.measuring()) return {memory, op.dtype(), shape};
   const float scale =
       1 / std::sqrt(static_cast<float>(shape.row()));  // results stay where activations' exponentials are ordinary
   const ReadRows rows = [&](int64_t begin, int64_t end, DType as, void* out) {
     std::vector<float> values(static_cast<size_t>((end - begin) * shape.row()));
-    read(begin * shape.row(), end * shape.row(), DType::f32, values.data());
+    numbers_.read(begin * shape.row(), end * shape.row(), DType::f32, values.data());
     for (float& value : values) value *= scale;
     from_f32(as, values.data(), out, std::ssize(values));
   };
-  const Weight packed = op.pack(shape, op.dtype(), rows, memory);
-  op.wait_for_transfers();
+  const std::unique_ptr<Transfer> transfer = op.device().begin_transfer();
+  const Weight packed = transfer->pack(shape, op.dtype(), rows, memory);
+  transfer->wait();
   return packed;
 }
 
@@ -168,7 +169,7 @@ std::vector<BenchCase> bench_cases(int64_t width, int64_t height, DType dtype) {
 
 BenchCase product(int64_t rows, int64_t out, int64_t in) {
   return {"matrix product", times({rows, out, in}), 0, 1, [=](const BenchInputs& make) -> Call {
-            Backend& op = make.op;
+            Ops& op = make.op;
             const Tensor x = make.tensor({rows, in});
             const Linear w = make.linear(out, in);
             return [=, &op](int64_t) { op.linear(x, w); };
@@ -178,7 +179,7 @@ BenchCase product(int64_t rows, int64_t out, int64_t in) {
 // The shape is batch × heads × tokens × head.
 BenchCase attention(const std::string& name, int64_t batch, int64_t heads, int64_t tokens, int64_t head_dim) {
   return {name, times({batch, heads, tokens, head_dim}), 0, 1, [=](const BenchInputs& make) -> Call {
-            Backend& op = make.op;
+            Ops& op = make.op;
             const int64_t d = heads * head_dim;
             const Tensor qkv = make.tensor({batch, tokens, 3 * d});
             const AttentionOptions options{
@@ -194,7 +195,7 @@ BenchCase conv(int64_t height, int64_t width, int64_t out, int64_t in, bool upsa
   const int64_t upscale = upsample ? 2 : 1;
   return {upsample ? "upsampling, conv" : "conv", times({upscale * height, upscale * width, out, in}), 0, 1,
           [=](const BenchInputs& make) -> Call {
-            Backend& op = make.op;
+            Ops& op = make.op;
             const Tensor x = make.tensor({1, height, width, in});
             const Conv w = make.conv(out, in, upsample);
             return [=, &op](int64_t) { op.conv2d(x, w, {.stride = 1, .upsample = upsample, .accumulate = false}); };
@@ -210,7 +211,7 @@ BenchCase large_copy() {
   constexpr int64_t kColumns = 1024;
   constexpr int64_t kRows = kPastCaches / (kColumns * size_of(DType::f32));
   return {"copy", times({kRows, kColumns}), 2 * kPastCaches, 1, [=](const BenchInputs& make) -> Call {
-            Backend& op = make.op;
+            Ops& op = make.op;
             const Tensor x = make.tensor({kRows, kColumns}, DType::f32);
             const Tensor out = op.empty({kRows, kColumns}, DType::f32);
             return [=, &op](int64_t) { op.copy(out, x); };

@@ -7,14 +7,24 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/ops.h"
 
 namespace fude {
 
-// Makes the inputs of an operation in the backend's arena; while that measures, without contents.
+// An endless row of numbers, the same each time.
+class BenchNumbers {
+ public:
+  BenchNumbers();
+  void read(int64_t begin, int64_t end, DType as, void* out) const;
+
+ private:
+  std::vector<float> numbers_;
+};
+
+// Makes the inputs of an operation in the run's arena; in a dry run without contents.
 class BenchInputs {
  public:
-  explicit BenchInputs(Backend& backend);
+  BenchInputs(Ops& run, const BenchNumbers& numbers) : op(run), numbers_(numbers) {}
 
   Tensor tensor(std::initializer_list<int64_t> shape, DType dtype) const;
   Tensor tensor(std::initializer_list<int64_t> shape) const { return tensor(shape, op.dtype()); }
@@ -22,13 +32,12 @@ class BenchInputs {
   Linear linear(int64_t out, int64_t in) const;
   Conv conv(int64_t out, int64_t in, bool upsample) const;  // 3×3
 
-  Backend& op;
+  Ops& op;
 
  private:
   Weight weight(const WeightShape& shape) const;
-  void read(int64_t begin, int64_t end, DType as, void* out) const;  // numbers [begin, end) of an endless row
 
-  std::vector<float> numbers_;
+  const BenchNumbers& numbers_;
 };
 
 // One operation. What it works on exists `copies` times; call i uses copy i.

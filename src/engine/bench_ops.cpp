@@ -18,21 +18,21 @@ void measure_products(Stopwatch& stopwatch) {
 
 }  // namespace
 
-OpsReport bench_ops(Backend& op, int64_t width, int64_t height,
+OpsReport bench_ops(Device& device, const OpsOptions& options, int64_t width, int64_t height,
                     const std::function<void(const std::string& name, int64_t done, int64_t of)>& starts) {
-  const std::vector<BenchCase> cases = bench_cases(width, height, op.dtype());
-  const int64_t peaks = op.on_host() ? 2 : 3;
+  const std::vector<BenchCase> cases = bench_cases(width, height, options.dtype);
+  const int64_t peaks = device.on_host() ? 2 : 3;
   const int64_t of = peaks + std::ssize(cases);
   int64_t done = 0;
   const auto next = [&](const std::string& name) { starts(name, done++, of); };
 
-  Stopwatch stopwatch(op);
+  Stopwatch stopwatch(device, options);
   OpsReport report;
   next("matrix products");
   measure_products(stopwatch);
   next("memory");
   stopwatch.time(large_copy());
-  if (!op.on_host()) {
+  if (!device.on_host()) {
     next("upload");
     report.peaks.upload = stopwatch.host_rates().upload;
   }

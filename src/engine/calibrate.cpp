@@ -50,16 +50,16 @@ RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, s
 }
 
 // FLOP/s of products that go on for a while.
-double sustained_rate(Backend& op, int64_t room) {
-  Stopwatch patient(op, {.rounds = 3, .seconds = 0.4, .quantile = 0.5}, room);
+double sustained_rate(Device& device, const OpsOptions& options, int64_t room) {
+  Stopwatch patient(device, options, {.rounds = 3, .seconds = 0.4, .quantile = 0.5}, room);
   const Timing timing = patient.time(product(8192, 1536, 1536));
   return timing.flops / timing.seconds;
 }
 
 // A card that has worked for a while clocks lower than one that was asked for a few milliseconds: by `kept` where it only
 // multiplies, by about half of that, on a scale of ratios, where a request's other operations let it rest in between.
-void slow_down(Backend& op, Rates& rates, int64_t room) {
-  const double kept = std::min(1.0, sustained_rate(op, room) / rates.products.at(8192, 1536));
+void slow_down(Device& device, const OpsOptions& options, Rates& rates, int64_t room) {
+  const double kept = std::min(1.0, sustained_rate(device, options, room) / rates.products.at(8192, 1536));
   for (RateTable* table : {&rates.products, &rates.attention, &rates.convolutions})
     for (double& each : table->rates) each *= std::sqrt(kept);
 }
@@ -143,8 +143,8 @@ Json read_machines(const std::string& file) {
   return Json::object();
 }
 
-std::string key_of(const Backend& op, const DeviceInfo& device) {
-  return device.description + ", " + device.library + ", " + std::string(name_of(op.dtype()));
+std::string key_of(const DeviceInfo& info, DType dtype) {
+  return info.description + ", " + info.library + ", " + std::string(name_of(dtype));
 }
 
 std::string write_machines(const std::string& file, const Json& machines) {
@@ -172,12 +172,11 @@ std::vector<Source> large_weights(const Checkpoint& checkpoint) {
   return weights;
 }
 
-Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
-  Stopwatch stopwatch(op, kHasty, room);
-  const DType dtype = op.dtype();
-  op.predict(nullptr);
-  if (!op.on_host()) sustained_rate(op, room);  // a card that idled takes a while to clock up
-  stopwatch.time(product(1024, 1024, 1024));    // so that it knows about how long others take
+Rates calibrate(Device& device, const OpsOptions& options, std::span<const Source> in_files, int64_t room) {
+  Stopwatch stopwatch(device, options, kHasty, room);
+  const DType dtype = options.dtype;
+  if (!device.on_host()) sustained_rate(device, options, room);  // a card that idled takes a while to clock up
+  stopwatch.time(product(1024, 1024, 1024));                     // so that it knows about how long others take
   stopwatch.time(norm(512, dtype));
 
   Rates rates;
@@ -196,14 +195,14 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
     const int64_t side = std::llround(std::sqrt(static_cast<double>(pixels)));
     return conv(side, side, channels, channels, false);
   });
-  if (!op.on_host()) slow_down(op, rates, room);
+  if (!device.on_host()) slow_down(device, options, rates, room);
   const int64_t width = std::max<int64_t>(1, in_files.front().row_elements());
   const int64_t rows = std::min(in_files.front().rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
   std::vector<ReadRows> weights;
   for (const Source& each : in_files)
     weights.push_back([&each](int64_t begin, int64_t end, DType as, void* to) { read_rows(each, begin, end, as, to); });
   rates.load = stopwatch.load_rate({.out = rows, .in = width}, weights);
-  if (!op.on_host()) {
+  if (!device.on_host()) {
     const Stopwatch::HostRates host = stopwatch.host_rates();
     rates.host = host.load;
     rates.upload = host.upload;
@@ -213,10 +212,10 @@ Rates calibrate(Backend& op, std::span<const Source> in_files, int64_t room) {
 
 namespace {
 
-std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, const std::string& file) {
+std::optional<Rates> known_rates(const DeviceInfo& info, DType dtype, const std::string& file) {
   if (file.empty()) return {};
   const Json machines = read_machines(file);
-  const auto known = machines.find(key_of(op, device));
+  const auto known = machines.find(key_of(info, dtype));
   if (known == machines.end()) return {};
   try {
     return rates_from(*known);
@@ -227,10 +226,11 @@ std::optional<Rates> known_rates(const Backend& op, const DeviceInfo& device, co
 
 }  // namespace
 
-Rates rates_of(Backend& op, const DeviceInfo& device, const std::string& file, std::span<const Source> in_files, int64_t room) {
-  if (const std::optional<Rates> known = known_rates(op, device, file)) return *known;
-  const Rates rates = calibrate(op, in_files, room);
-  keep_rates(op, device, file, rates);
+Rates rates_of(Device& device, const OpsOptions& options, const DeviceInfo& info, const std::string& file,
+               std::span<const Source> in_files, int64_t room) {
+  if (const std::optional<Rates> known = known_rates(info, options.dtype, file)) return *known;
+  const Rates rates = calibrate(device, options, in_files, room);
+  keep_rates(info, options.dtype, file, rates);
   return rates;
 }
 
@@ -252,10 +252,10 @@ bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool wa
   return learnt;
 }
 
-std::string keep_rates(const Backend& op, const DeviceInfo& device, const std::string& file, const Rates& rates) {
+std::string keep_rates(const DeviceInfo& info, DType dtype, const std::string& file, const Rates& rates) {
   if (file.empty()) return {};
   Json machines = read_machines(file);
-  machines[key_of(op, device)] = json_from(rates);
+  machines[key_of(info, dtype)] = json_from(rates);
   return write_machines(file, machines);
 }
 

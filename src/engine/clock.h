@@ -1,17 +1,17 @@
-// Seconds of work on a backend since a clock was made.
+// Seconds of work on a device since a clock was made.
 #pragma once
 
-#include "core/backend.h"
+#include "core/device.h"
 
 namespace fude {
 
 class Clock {
  public:
-  explicit Clock(const Backend& op) : op_(op), start_(op.now()) {}
-  double seconds() const { return op_.now() - start_; }
+  explicit Clock(const Device& device) : device_(device), start_(device.now()) {}
+  double seconds() const { return device_.now() - start_; }
 
  private:
-  const Backend& op_;
+  const Device& device_;
   const double start_;
 };
 

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/system.h"
-#include "cpu/cpu_backend.h"
+#include "cpu/cpu_device.h"
 #include "cuda/cuda.h"
 #include "diffusion/samplers.h"
 #include "engine/cards.h"
@@ -13,16 +13,16 @@
 
 namespace fude {
 
-std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
-  if (!options.card.empty()) return make_cuda_backend(card_sheet(options.card).card);
+std::unique_ptr<Device> make_device(const EngineOptions& options) {
+  if (!options.card.empty()) return make_cuda_device(card_sheet(options.card).card);
   const std::string& device = options.device;
-  if (device == "cpu" || (device == "auto" && !why_no_cuda().empty())) return std::make_unique<CpuBackend>(options.threads);
-  if (device == "auto" || device == "cuda") return make_cuda_backend(0);
+  if (device == "cpu" || (device == "auto" && !why_no_cuda().empty())) return std::make_unique<CpuDevice>(options.threads);
+  if (device == "auto" || device == "cuda") return make_cuda_device(0);
   constexpr std::string_view kNumbered = "cuda:";
   int index = 0;
   const char *begin = device.data() + kNumbered.size(), *end = device.data() + device.size();
   if (device.starts_with(kNumbered) && begin < end && std::from_chars(begin, end, index).ptr == end && index >= 0)
-    return make_cuda_backend(index);
+    return make_cuda_device(index);
   throw Error(Code::bad_request,
               "--device " + device + " does not exist; use auto, cpu, cuda or cuda:1 (`fude doctor` lists devices)");
 }
@@ -41,7 +41,7 @@ DeviceInfo device_info(const std::string& name, int threads) {
     if (card != cards.end()) return cuda_card(static_cast<size_t>(card - cards.begin()));
   }
   const HostMemory memory = host_memory();
-  const CpuBackend cpu(threads);
+  const CpuDevice cpu(threads);
   return {.name = "cpu",
           .description = processor_name() + ", " + cpu.description(),
           .library = cpu.library(),
@@ -60,7 +60,7 @@ std::vector<DeviceInfo> devices() {
 std::vector<BackendInfo> backends() {
   std::vector<BackendInfo> all;
   if (!cuda_library().empty()) all.push_back({"cuda", cuda_library()});
-  all.push_back({"cpu", CpuBackend::library()});
+  all.push_back({"cpu", CpuDevice::library()});
   return all;
 }
 

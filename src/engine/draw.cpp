@@ -1,5 +1,5 @@
-// The way of a request: embeddings, seeded noise, denoising, decoding. On a measuring arena the same code finds out what it
-// needs.
+// The way of a request: embeddings, seeded noise, denoising, decoding. In a dry run the same code finds out what it needs and
+// computes.
 
 #include <algorithm>
 #include <utility>
@@ -38,7 +38,7 @@ struct Pass {
 
 // A batch's step, on memory that stays where it is, so that the work of a step is the same each time.
 struct Loop {
-  Loop(Backend& op, const Mmdit& mmdit, const Conditioning& one, bool has_guidance, int64_t batch, const Pass& pass)
+  Loop(Ops& op, const Mmdit& mmdit, const Conditioning& one, bool has_guidance, int64_t batch, const Pass& pass)
       : x(op.empty({batch, mmdit.geometry.channels, pass.height, pass.width}, DType::f32)),
         modulation(op.empty({one.context.dim(0) * batch, modulation_columns(mmdit.geometry)}, DType::f32)),
         dt(op.empty({1}, DType::f32)),
@@ -59,18 +59,19 @@ struct Loop {
     for (int64_t row = 0; row < prompts * batch(); ++row) copy(row, row / batch());
   }
 
-  void step(Backend& op, Mmdit& mmdit, const Sampler& sampler, float guidance) const {
+  void step(Ops& op, Mmdit& mmdit, const Sampler& sampler, float guidance, StepCosts& costs) const {
     auto scratch = op.scope();
-    Tensor velocity;
+    Tensor rows = x;
     if (guided) {
       const int64_t n = batch();
-      Tensor both = op.empty({2 * n, x.dim(1), x.dim(2), x.dim(3)}, DType::f32);
-      op.copy(both.batch(0, n), x);
-      op.copy(both.batch(n, 2 * n), x);
-      velocity = op.cfg(mmdit_forward(op, mmdit, modulation, conditioning, both), guidance);
-    } else {
-      velocity = mmdit_forward(op, mmdit, modulation, conditioning, x);
+      rows = op.empty({2 * n, x.dim(1), x.dim(2), x.dim(3)}, DType::f32);
+      op.copy(rows.batch(0, n), x);
+      op.copy(rows.batch(n, 2 * n), x);
     }
+    const StageMark mark(op, costs.work);
+    costs.count += op.times();
+    Tensor velocity = mmdit_forward(op, mmdit, modulation, conditioning, rows);
+    if (guided) velocity = op.cfg(velocity, guidance);
     sampler.step(op, x, velocity, dt);
   }
 
@@ -92,13 +93,14 @@ struct Picture {
 
 class Engine::State::Drawing {
  public:
-  Drawing(State& state, const Job& job, const Callbacks& callbacks, Result& result)
+  Drawing(State& state, Ops& op, const Job& job, const Callbacks& callbacks, Result& result, StageCosts& costs)
       : s_(state),
-        op_(*state.backend),
+        op_(op),
         job_(job),
         request_(job.request),
         callbacks_(callbacks),
         result_(result),
+        costs_(costs),
         channels_(state.checkpoint.mmdit().channels) {}
 
   void draw() {
@@ -106,8 +108,9 @@ class Engine::State::Drawing {
     trace("embeddings", embeddings.tokens);
     trace("pooled", embeddings.pooled);
     load();
-    for (int64_t begin = 0; begin < request_.count && !(planning() && begin > 0); begin += kPicturesAtOnce)
-      draw_some(embeddings, begin, std::min(begin + kPicturesAtOnce, request_.count));
+    const int64_t whole = request_.count / kPicturesAtOnce;
+    op_.repeat(whole, [&](int64_t i) { draw_some(embeddings, i * kPicturesAtOnce, (i + 1) * kPicturesAtOnce); });
+    if (whole * kPicturesAtOnce < request_.count) draw_some(embeddings, whole * kPicturesAtOnce, request_.count);
   }
 
  private:
@@ -133,7 +136,7 @@ class Engine::State::Drawing {
   // -------------------------------------------------------------------------------------------------------
 
   TextEmbeddings embed() {
-    const Clock clock(op_);
+    const Clock clock(op_.device());
     if (job_.embeddings) {
       const TextEmbeddings embeddings = upload(op_, *job_.embeddings);
       if (!planning()) result_.seconds.encode += clock.seconds();
@@ -142,6 +145,7 @@ class Engine::State::Drawing {
     const int64_t encoders = s_.checkpoint.has(Component::t5) ? 3 : 2;
     int64_t done = 0;
     tell(Stage::encode, 0, 0, encoders);
+    const StageMark mark(op_, costs_.encode);
     const TextEmbeddings embeddings =
         encode_text(op_, s_.checkpoint, s_.text, job_.ids, [&] { tell(Stage::encode, 0, ++done, encoders); });
     if (planning()) return embeddings;
@@ -153,13 +157,13 @@ class Engine::State::Drawing {
   // Weights that stay, on the device or ready on the host.
   void load() {
     if (planning()) return;
-    const Clock clock(op_);
+    const Clock clock(op_.device());
     Mmdit& mmdit = s_.mmdit;
     const int64_t blocks = mmdit.blocks.size();
-    mmdit.embedders.load();
-    mmdit.blocks.load([&](int64_t i) { tell(Stage::load, 0, i, blocks); });
-    mmdit.final_layer.load();
-    s_.vae.decoder.load();
+    mmdit.embedders.load(op_);
+    mmdit.blocks.load(op_, [&](int64_t i) { tell(Stage::load, 0, i, blocks); });
+    mmdit.final_layer.load(op_);
+    s_.vae.decoder.load(op_);
     tell(Stage::load, 0, blocks, blocks);
     result_.seconds.load += clock.seconds();
   }
@@ -248,27 +252,34 @@ class Engine::State::Drawing {
     const Schedule schedule = schedule_of(pass);
     const int64_t n = latents.dim(0);
     const int64_t rest = n % pass.batch;
-    const Conditioning conditioning = condition(op_, s_.mmdit, embeddings.tokens, pass.height, pass.width);
+    const Conditioning conditioning = condition_on(embeddings, pass);
     for (int64_t begin = pass.first; begin < pass.steps; begin += kStepsAtOnce) {
       const int64_t end = std::min(begin + kStepsAtOnce, pass.steps);
-      // Of all parts the first needs most memory, but for the last, behind which pictures are decoded.
-      if (planning() && begin > pass.first && end < pass.steps) continue;
       auto chunk = op_.scope();
       const Steps some = steps_of(schedule, begin, end, embeddings, static_cast<double>(n));
 
       const int64_t whole = pass.fills_up ? n : n - rest;
       const int64_t batches = (whole + pass.batch - 1) / pass.batch + (whole < n ? 1 : 0);
-      const auto passes = s_.mmdit.blocks.stream((end - begin) * batches);
+      const auto passes = s_.mmdit.blocks.stream(op_, (end - begin) * batches);
       const auto groups = [&](int64_t from, int64_t to, int64_t batch) {
         if (from == to) return;
         auto scratch = op_.scope();
         Loop loop(op_, s_.mmdit, conditioning, request_.guidance > 1, batch, pass);
-        for (int64_t i = from; i < to && !(planning() && i > from); i += batch)
-          step_through(some, loop, pass, latents.batch(i, std::min(i + batch, to)), picture + i);
+        const auto step_some = [&](int64_t i, int64_t end_of_some) {
+          step_through(some, loop, pass, latents.batch(i, end_of_some), picture + i);
+        };
+        const int64_t full = (to - from) / batch;
+        op_.repeat(full, [&](int64_t i) { step_some(from + i * batch, from + (i + 1) * batch); });
+        if (from + full * batch < to) step_some(from + full * batch, to);
       };
       groups(0, whole, pass.batch);
       groups(whole, n, rest);
     }
+  }
+
+  Conditioning condition_on(const TextEmbeddings& embeddings, const Pass& pass) {
+    const StageMark mark(op_, costs_.conditioning);
+    return condition(op_, s_.mmdit, embeddings.tokens, pass.height, pass.width);
   }
 
   // Steps [begin, end) of a schedule, with the modulation that all pictures share.
@@ -277,7 +288,8 @@ class Engine::State::Drawing {
     Tensor modulations, dt;  // f32 [steps·b, columns], [steps]
   };
   Steps steps_of(const Schedule& schedule, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
-    const Clock clock(op_);
+    const Clock clock(op_.device());
+    const StageMark mark(op_, costs_.conditioning);
     std::vector<float> dt;
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
       dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
@@ -297,13 +309,14 @@ class Engine::State::Drawing {
     const int64_t to_do = pass.steps - pass.first;
     for (int64_t i = 0; i < loop.batch(); ++i) op_.copy(loop.x.batch(i, i + 1), latents.batch(i % n, i % n + 1));
     tell(Stage::denoise, picture, some.begin - pass.first, to_do);
-    for (int64_t step = some.begin; step < some.end; ++step) {
-      const Clock clock(op_);
-      do_step(some, loop, step - some.begin, b);
+    op_.repeat(some.end - some.begin, [&](int64_t next) {
+      const int64_t step = some.begin + next;
+      const Clock clock(op_.device());
+      do_step(some, loop, next, b, pass.is_draft ? costs_.drafts : costs_.steps);
       if (!op_.all_finite(loop.x))
         throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " +
                                           std::to_string(step + 1) + "; check its file with `fude model verify`");
-      if (planning()) break;  // every step needs the same memory
+      if (planning()) return;
       if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
       const double seconds = clock.seconds();
       result_.seconds.denoise += seconds;
@@ -316,21 +329,21 @@ class Engine::State::Drawing {
         if (!pass.is_draft) one.step_seconds.push_back(seconds);
       }
       tell(Stage::denoise, picture, step + 1 - pass.first, to_do);
-    }
-    for (int64_t i = 0; i < n; ++i) {
+    });
+    op_.repeat(n, [&](int64_t i) {
       op_.copy(latents.batch(i, i + 1), loop.x.batch(pass.place + i, pass.place + i + 1));
       if (some.end == pass.steps && !pass.is_draft) decode(picture + i, latents.batch(i, i + 1));
-    }
+    });
   }
 
   // What changes from step to step is copied to where the loop expects it.
-  void do_step(const Steps& some, Loop& loop, int64_t step, int64_t b) {
+  void do_step(const Steps& some, Loop& loop, int64_t step, int64_t b, StepCosts& costs) {
     loop.for_each_row(b, [&](int64_t row, int64_t of) {
       op_.copy(loop.modulation.rows(row, row + 1), some.modulations.rows(step * b + of, step * b + of + 1));
     });
     op_.copy(loop.dt, some.dt.columns(step, step + 1));
     const auto once = [&] {
-      loop.step(op_, s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(*request_.guidance));
+      loop.step(op_, s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(*request_.guidance), costs);
     };
     op_.replay(loop.recording, once);
   }
@@ -339,7 +352,7 @@ class Engine::State::Drawing {
   // ----------------------------------------------------------------------------------------------------------------
 
   void decode(int64_t picture, const Tensor& latents) {
-    const Clock clock(op_);
+    const Clock clock(op_.device());
     const int64_t side = tile_side(request_);
     const int64_t tiles = tile_count(latents.dim(2), latents.dim(3), side);
     int64_t done = 0;
@@ -357,6 +370,7 @@ class Engine::State::Drawing {
       op_.download(bytes, rgb.data() + first);
       if (traces) op_.download(pixels, decoded.data() + first);
     };
+    const StageMark mark(op_, costs_.decode);
     vae_decode(op_, s_.vae, latents, s_.placement ? s_.placement->decode : DecodePlan{}, draw_rows,
                {.tile_side = side, .tile_done = [&] { tell(Stage::decode, picture, ++done, tiles); }});
     if (planning()) return;
@@ -408,19 +422,38 @@ class Engine::State::Drawing {
   Picture& at(int64_t picture) { return pictures_[static_cast<size_t>(picture - first_picture_)]; }
 
   State& s_;
-  Backend& op_;
+  Ops& op_;
   const Job& job_;
   const Request& request_;
   const Callbacks& callbacks_;
   Result& result_;
+  StageCosts& costs_;
   const int64_t channels_;
   std::vector<Picture> pictures_;
   int64_t first_picture_ = 0;
 };
 
-// Runs a job, or, on a measuring arena, finds out what it needs.
-void Engine::State::draw(const Job& job, const Callbacks& callbacks, Result& result) {
-  Drawing(*this, job, callbacks, result).draw();
+void Engine::State::draw(Ops& op, const Job& job, const Callbacks& callbacks, Result& result) {
+  StageCosts costs;
+  Drawing(*this, op, job, callbacks, result, costs).draw();
+}
+
+Engine::State::DryRun Engine::State::dry_run(const Job& job, const Rates* to_predict_by) {
+  Arena arena = Arena::measuring();
+  Arena host_arena = Arena::measuring();
+  Ops op(*device, arena, host_arena, {.dtype = dtype, .stop = job.stop, .rates = to_predict_by});
+  DryRun run;
+  Result nothing;
+  Drawing(*this, op, job, {}, nothing, run.costs).draw();
+  run.work = arena.peak();
+  run.waiting = host_arena.peak();
+  return run;
+}
+
+StageCosts Engine::State::costs_of(const Request& request) {
+  batch = std::max<int64_t>(1, request.batch);
+  const TokenIds ids = ids_of(request, {});
+  return dry_run({.request = request, .ids = ids}).costs;
 }
 
 }  // namespace fude

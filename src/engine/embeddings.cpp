@@ -99,13 +99,12 @@ void make_room(const fs::path& folder) {
   }
 }
 
-Tensor uploaded(Backend& op, const HostEmbeddings& from, const std::vector<std::byte>& bytes,
-                const std::vector<int64_t>& shape) {
+Tensor uploaded(Ops& op, const HostEmbeddings& from, const std::vector<std::byte>& bytes, const std::vector<int64_t>& shape) {
   return shape.size() == 3 ? op.upload(bytes.data(), from.dtype, {shape[0], shape[1], shape[2]})
                            : op.upload(bytes.data(), from.dtype, {shape[0], shape[1]});
 }
 
-std::vector<std::byte> downloaded(Backend& op, const Tensor& x) {
+std::vector<std::byte> downloaded(Ops& op, const Tensor& x) {
   std::vector<std::byte> bytes(static_cast<size_t>(x.bytes()));
   op.download(x, bytes.data());
   return bytes;
@@ -113,7 +112,7 @@ std::vector<std::byte> downloaded(Backend& op, const Tensor& x) {
 
 }  // namespace
 
-HostEmbeddings download(Backend& op, const TextEmbeddings& from) {
+HostEmbeddings download(Ops& op, const TextEmbeddings& from) {
   return {from.tokens.dtype,
           {from.tokens.shape.begin(), from.tokens.shape.begin() + from.tokens.rank},
           {from.pooled.shape.begin(), from.pooled.shape.begin() + from.pooled.rank},
@@ -121,7 +120,7 @@ HostEmbeddings download(Backend& op, const TextEmbeddings& from) {
           downloaded(op, from.pooled)};
 }
 
-TextEmbeddings upload(Backend& op, const HostEmbeddings& from) {
+TextEmbeddings upload(Ops& op, const HostEmbeddings& from) {
   return {.tokens = uploaded(op, from, from.tokens, from.tokens_shape),
           .pooled = uploaded(op, from, from.pooled, from.pooled_shape)};
 }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/ops.h"
 #include "engine/text_encoders.h"
 
 namespace fude {
@@ -19,8 +19,8 @@ struct HostEmbeddings {
   std::vector<std::byte> tokens, pooled;
 };
 
-HostEmbeddings download(Backend& op, const TextEmbeddings& embeddings);
-TextEmbeddings upload(Backend& op, const HostEmbeddings& embeddings);
+HostEmbeddings download(Ops& op, const TextEmbeddings& embeddings);
+TextEmbeddings upload(Ops& op, const HostEmbeddings& embeddings);
 
 // Each prompt is kept by itself, under how many were encoded with it: products of another height make other bytes, but what the
 // other rows hold does not matter. So a prompt that was drawn with one negative prompt is at hand for another.

@@ -19,7 +19,6 @@
 #include "engine/model_files.h"
 #include "engine/prompt_syntax.h"
 #include "engine/request.h"
-#include "engine/request_work.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -37,13 +36,6 @@ void trace_ids(const Callbacks& callbacks, const TokenIds& ids) {
   }
 }
 
-// Weights are packed in the dtype that is computed in.
-DType used_dtype(Backend& backend, const EngineOptions& options) {
-  const DType dtype = backend.compute_dtype(requested_dtype(options.dtype));
-  backend.use(dtype);
-  return dtype;
-}
-
 OpenedModel opened(const ModelFiles& files) {
   Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
   check_complete(checkpoint);
@@ -51,13 +43,6 @@ OpenedModel opened(const ModelFiles& files) {
   const uint64_t identity = checkpoint.identity();
   return {std::move(checkpoint), std::move(tokenizers), identity};
 }
-
-// A backend looks at the caller's flag while this lives.
-struct Stopping {
-  Stopping(Backend& backend, const std::atomic<bool>* stop) : op(backend) { op.stop_when(stop); }
-  ~Stopping() { op.stop_when(nullptr); }
-  Backend& op;
-};
 
 // Tells apart what gives other bytes for the same prompt.
 std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) {
@@ -71,29 +56,29 @@ std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) 
 
 // A card takes as long to start as the model's files to be looked at. Braces: the files first, so that both go on at once.
 Engine::State::State(const ModelFiles& files, const EngineOptions& asked)
-    : State{std::async(std::launch::async, opened, std::cref(files)), asked, make_backend(asked)} {}
+    : State{std::async(std::launch::async, opened, std::cref(files)), asked, make_device(asked)} {}
 
-Engine::State::State(const ModelFiles& files, const EngineOptions& asked, std::unique_ptr<Backend> made)
+Engine::State::State(const ModelFiles& files, const EngineOptions& asked, std::unique_ptr<Device> made)
     : State(opened(files), asked, std::move(made)) {}
 
-Engine::State::State(std::future<OpenedModel> model, const EngineOptions& asked, std::unique_ptr<Backend> made)
+Engine::State::State(std::future<OpenedModel> model, const EngineOptions& asked, std::unique_ptr<Device> made)
     : State(model.get(), asked, std::move(made)) {}
 
-Engine::State::State(OpenedModel model, const EngineOptions& asked, std::unique_ptr<Backend> made)
+Engine::State::State(OpenedModel model, const EngineOptions& asked, std::unique_ptr<Device> made)
     : checkpoint(std::move(model.checkpoint)),
       tokenizers(std::move(model.tokenizers)),
-      backend(std::move(made)),
-      dtype(used_dtype(*backend, asked)),
+      device(std::move(made)),
+      dtype(device->compute_dtype(requested_dtype(asked.dtype))),
       options(asked),
-      text(*backend, checkpoint),
-      mmdit(*backend, checkpoint),
-      vae(*backend, checkpoint) {
-  device_name = backend->name();
+      text(*device, dtype, checkpoint),
+      mmdit(*device, dtype, checkpoint),
+      vae(*device, dtype, checkpoint) {
+  device_name = device->name();
   dtype_name = fude::name_of(dtype);
   model_name = checkpoint.name();
   const MmditGeometry& g = checkpoint.mmdit();
-  device = options.card.empty() ? device_info(device_name, options.threads) : DeviceInfo{.name = options.card};
-  embeddings.emplace(encoders_of(checkpoint, device), options.embeddings,
+  info = options.card.empty() ? device_info(device_name, options.threads) : DeviceInfo{.name = options.card};
+  embeddings.emplace(encoders_of(checkpoint, info), options.embeddings,
                      std::vector<int64_t>{kClipTokens + kT5Tokens, g.context_width}, g.pooled_width);
   model_hash = hexadecimal(model.identity);
   outside = resident_memory();
@@ -145,7 +130,7 @@ void Engine::State::check_size(const Request& full, const Size& nearest) const {
 int64_t Engine::State::vae_scale_factor() const { return checkpoint.vae().scale_factor(); }
 
 // Where memory is counted: on the host, or on a device that has its own.
-int64_t& Engine::State::device_bytes(Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
+int64_t& Engine::State::device_bytes(Bytes& bytes) const { return device->on_host() ? bytes.host : bytes.device; }
 
 // The request that draws the draft of a picture of this request.
 std::string Engine::State::draft_key(const Request& request, int64_t picture) {
@@ -181,7 +166,7 @@ TokenIds Engine::State::ids_of(const Request& request, const std::function<void(
 }
 
 Result Engine::State::generate(const Request& asked, const Callbacks& callbacks) {
-  const Clock clock(*backend);
+  const Clock clock(*device);
   Result result;
   result.request = complete(asked);
   result.device = device_name;
@@ -190,11 +175,10 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   const TokenIds ids = ids_of(request, callbacks.warning);
   tell(request, callbacks.warning);
   trace_ids(callbacks, ids);
-  const Job job{request, ids, embeddings->find(ids, dtype)};
+  const Job job{request, ids, embeddings->find(ids, dtype), callbacks.stop};
 
-  const Stopping stopping(*backend, callbacks.stop);
   batch = std::max<int64_t>(1, request.batch);
-  if (!options.calibration.empty()) measure_rates();
+  if (!options.calibration.empty()) measure_rates(callbacks.stop);
   make_room(job);
   result.plan = plan_of(job);
   result.planned = result.plan.planned;
@@ -202,8 +186,7 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   result.used = kept();
   step_seconds.clear();
   Arena arena(work), host_arena(waiting);
-  backend->use(arena);
-  backend->use_host(host_arena);
+  Ops op(*device, arena, host_arena, {.dtype = dtype, .stop = callbacks.stop});
   const double opened = std::exchange(opening, 0.0);
   const double begun = opened + clock.seconds();
   result.seconds.load = begun;
@@ -212,7 +195,7 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
     predicted.load += begun;
     predicted.total += begun;
   }
-  draw(job, callbacks, result);
+  draw(op, job, callbacks, result);
   device_bytes(result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = opened + clock.seconds();
@@ -231,7 +214,7 @@ std::string Engine::State::learn_from(const Result& result, Seconds predicted, d
   taken.load -= begun;
   if (!is_first) predicted.load = predicted.encode = 0;
   if (!learn(*rates, predicted, taken, waits_on_host(result.plan))) return {};
-  return keep_rates(*backend, device, options.calibration, *rates);
+  return keep_rates(info, dtype, options.calibration, *rates);
 }
 
 void Engine::State::not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why) {

@@ -10,10 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/ops.h"
 #include "core/rates.h"
 #include "engine/embeddings.h"
 #include "engine/placement.h"
+#include "engine/prediction.h"
 #include "engine/text_encoders.h"
 #include "fude/fude.h"
 #include "model/mmdit.h"
@@ -25,7 +26,8 @@ namespace fude {
 struct Job {
   const Request& request;
   const TokenIds& ids;
-  const HostEmbeddings* embeddings;
+  const HostEmbeddings* embeddings = nullptr;
+  const std::atomic<bool>* stop = nullptr;
 };
 
 // What is read before anything is drawn.
@@ -52,9 +54,9 @@ struct Engine::State {
   std::atomic<bool> busy = false;
 
   State(const ModelFiles& files, const EngineOptions& options);
-  State(const ModelFiles& files, const EngineOptions& options, std::unique_ptr<Backend> backend);
-  State(std::future<OpenedModel> opening, const EngineOptions& options, std::unique_ptr<Backend> backend);
-  State(OpenedModel opened, const EngineOptions& options, std::unique_ptr<Backend> backend);
+  State(const ModelFiles& files, const EngineOptions& options, std::unique_ptr<Device> made);
+  State(std::future<OpenedModel> opening, const EngineOptions& options, std::unique_ptr<Device> made);
+  State(OpenedModel opened, const EngineOptions& options, std::unique_ptr<Device> made);
 
   Request complete(const Request& request) const;
   Request filled(const Request& request) const;
@@ -67,22 +69,28 @@ struct Engine::State {
 
   int64_t vae_scale_factor() const;  // pixels of a latent's side
   int64_t& device_bytes(Bytes& bytes) const;
-  int64_t device_bytes(const Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
+  int64_t device_bytes(const Bytes& bytes) const { return device->on_host() ? bytes.host : bytes.device; }
   TokenIds ids_of(const Request& request, const std::function<void(const std::string&)>& warning);
   void tell(const Request& request, const std::function<void(const std::string&)>& warning);
+
+  // What a request needs besides weights, bytes of `work` and of `waiting`, and what it computes.
+  struct DryRun {
+    int64_t work = 0, waiting = 0;
+    StageCosts costs;
+  };
 
   // placement.cpp
   void make_room(const Job& job);
   int64_t default_batch(const Job& job);
   Plan plan(const Request& asked);
-  Plan plan_of(const Job& job);  // as weights are placed
-  void measure_rates();          // where they are not known yet; before anything has its place
+  Plan plan_of(const Job& job);                       // as weights are placed
+  void measure_rates(const std::atomic<bool>* stop);  // where they are not known yet; before anything has its place
 
-  Bytes room() const;           // that weights and work may take in all
-  Bytes kept() const;           // of weights, as they are placed
-  Bytes needs(const Job& job);  // as weights are placed
+  Bytes room() const;                    // that weights and work may take in all
+  Bytes kept() const;                    // of weights, as they are placed
+  Bytes needs(const DryRun& run) const;  // as weights are placed
   int64_t host_work(const Job& job) const;
-  bool fits(const Job& job) { return placement && fits(needs(job), room()); }
+  bool fits(const Job& job) { return placement && fits(needs(dry_run(job)), room()); }
   static bool fits(Bytes needed, Bytes room) { return needed.device <= room.device && needed.host <= room.host; }
   std::optional<Placement> choose(const Job& job, Bytes room);
   Size largest_that_fits(Request request);
@@ -94,21 +102,18 @@ struct Engine::State {
   void take_memory(const Job& job);
   void release();
 
-  // What a request needs besides weights: bytes of `work` and of `waiting`.
-  struct Arenas {
-    int64_t work, waiting;
-  };
-  Arenas measure(const Job& job);
-
-  void draw(const Job& job, const Callbacks& callbacks, Result& result);
+  // draw.cpp
+  DryRun dry_run(const Job& job, const Rates* to_predict_by = nullptr);
+  StageCosts costs_of(const Request& request);  // complete; whatever the memory
+  void draw(Ops& op, const Job& job, const Callbacks& callbacks, Result& result);
   void not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why);
   static std::string draft_key(const Request& request, int64_t picture);
 
   Checkpoint checkpoint;
   Tokenizers tokenizers;
-  std::unique_ptr<Backend> backend;
-  DType dtype;  // of activations and packed weights
-  DeviceInfo device;
+  std::unique_ptr<Device> device;
+  DType dtype;      // of activations and packed weights
+  DeviceInfo info;  // of the device
   std::string device_name, dtype_name, model_name, model_hash;
   const EngineOptions options;
   // Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.

@@ -12,7 +12,6 @@
 #include "engine/cards.h"
 #include "engine/engine_state.h"
 #include "engine/request.h"
-#include "engine/request_work.h"
 
 namespace fude {
 
@@ -25,13 +24,6 @@ constexpr int64_t kLeaveFree = int64_t{512} << 20;
 constexpr DecodePlan kDecodePlans[] = {{1, false}, {4, false}, {16, false}, {8, true}, {32, true}};
 // What takes the least memory of the device.
 const Placement kLeast{.text = false, .vae = false, .blocks = 0, .decode = {32, true}, .host_bytes = 0};
-
-// A backend has rates while this lives.
-struct Predicting {
-  Predicting(Backend& backend, const Rates& rates) : op(backend) { op.predict(&rates); }
-  ~Predicting() { op.predict(nullptr); }
-  Backend& op;
-};
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 std::string mebibytes(int64_t bytes) { return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB"; }
@@ -59,15 +51,15 @@ Bytes Engine::State::room() const {
   const Bytes ours = kept();
   Bytes room;
   room.host = options.ram ? options.ram - besides().host : host.available + ours.host - kLeaveFree;
-  if (!options.ram) room.host += waiting.size() + (backend->on_host() ? work.size() : 0);
-  if (backend->on_host()) return room;
-  const int64_t free = backend->device_memory().available + weights.size() + work.size();
+  if (!options.ram) room.host += waiting.size() + (device->on_host() ? work.size() : 0);
+  if (device->on_host()) return room;
+  const int64_t free = device->device_memory().available + weights.size() + work.size();
   room.device = options.vram ? std::min(options.vram - besides().device, free) : free - kLeaveFree;
   return room;
 }
 
 Bytes Engine::State::besides() const {
-  return {.host = outside + (options.ram ? kHostWork : 0), .device = backend->on_host() ? 0 : backend->outside_bytes()};
+  return {.host = outside + (options.ram ? kHostWork : 0), .device = device->on_host() ? 0 : device->outside_bytes()};
 }
 
 Bytes Engine::State::kept() const {
@@ -78,21 +70,10 @@ Bytes Engine::State::kept() const {
   return kept;
 }
 
-Engine::State::Arenas Engine::State::measure(const Job& job) {
-  Arena arena = Arena::measuring();
-  Arena host_arena = Arena::measuring();
-  backend->use(arena);
-  backend->use_host(host_arena);
-  Result nothing;
-  draw(job, {}, nothing);
-  return {arena.peak(), host_arena.peak()};
-}
-
-Bytes Engine::State::needs(const Job& job) {
-  const Arenas arenas = measure(job);
+Bytes Engine::State::needs(const DryRun& run) const {
   Bytes bytes = kept();
-  device_bytes(bytes) += arenas.work;
-  bytes.host += arenas.waiting;
+  device_bytes(bytes) += run.work;
+  bytes.host += run.waiting;
   return bytes;
 }
 
@@ -120,7 +101,7 @@ void Engine::State::keep(const Placement& wanted) {
 // of a step can be sent while the last is used.
 int64_t Engine::State::most_blocks(int64_t room) {
   const int64_t layers = mmdit.blocks.size();
-  const int64_t step = backend->on_host() ? 1 : 2;
+  const int64_t step = device->on_host() ? 1 : 2;
   int64_t most = layers - step;
   for (; most > 0; most -= step) {
     mmdit.blocks.keep(most);
@@ -137,14 +118,14 @@ std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   // Weights wait in what the pictures leave of the host's memory.
   const auto possible = [&](Placement wanted) -> std::optional<Placement> {
     keep(wanted);
-    const Bytes needed = needs(job);
+    const Bytes needed = needs(dry_run(job));
     if (wanted.blocks == layers) all_blocks = std::min(all_blocks, device_bytes(needed));
     if (!fits(needed, room)) return {};
     wanted.host_bytes = room.host - needed.host;
     return wanted;
   };
   // On the host the files already keep the encoders at hand.
-  if (!backend->on_host())
+  if (!device->on_host())
     if (const auto found = possible({.text = true, .blocks = layers})) return found;
   for (const DecodePlan& decode : kDecodePlans)
     for (const bool vae_stays : {true, false})
@@ -153,7 +134,7 @@ std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
   for (const DecodePlan& decode : kDecodePlans) {
     std::optional<Placement> found = possible({.vae = false, .decode = decode});
     if (!found) continue;
-    found->blocks = most_blocks(device_bytes(room) - device_bytes(needs(job)));
+    found->blocks = most_blocks(device_bytes(room) - device_bytes(needs(dry_run(job))));
     found->all_blocks = all_blocks;
     if (!best || found->blocks > best->blocks) best = found;
   }
@@ -171,21 +152,21 @@ void Engine::State::release() {
 void Engine::State::take_memory(const Job& job) {
   if (!weights.data()) {
     Bytes bytes = kept();
-    if (!backend->on_host()) bytes.host = 0;
-    weights = backend->allocate(device_bytes(bytes));
+    if (!device->on_host()) bytes.host = 0;
+    weights = device->allocate(device_bytes(bytes));
     Arena memory(weights);
     text.place(memory);
     mmdit.place(memory);
     vae.decoder.place(memory);
   }
-  const Arenas arenas = measure(job);
+  const DryRun run = dry_run(job);
   const auto take = [](Buffer& memory, int64_t bytes, const auto& allocate) {
     if (memory.size() == bytes) return;
     memory = {};  // first, since both may not fit
     memory = allocate(bytes);
   };
-  take(work, arenas.work, [&](int64_t bytes) { return backend->allocate(bytes); });
-  take(waiting, arenas.waiting, [&](int64_t bytes) { return backend->allocate_host(bytes); });
+  take(work, run.work, [&](int64_t bytes) { return device->allocate(bytes); });
+  take(waiting, run.waiting, [&](int64_t bytes) { return device->allocate_host(bytes); });
 }
 
 // Decides what stays where, or leaves it as it is where that fits, and takes the memory. Error{out_of_memory}.
@@ -216,7 +197,7 @@ int64_t Engine::State::default_batch(const Job& job) {
   const int64_t side = vae_scale_factor() * g.patch;
   const int64_t prompts = static_cast<int64_t>(job.ids.clip_l.size());
   const int64_t rows = prompts * (request.width / side) * (request.height / side);
-  batch = std::clamp<int64_t>(backend->rows_of_full_speed() / rows, 1, request.count);
+  batch = std::clamp<int64_t>(device->capabilities().full_speed_rows / rows, 1, request.count);
   while (batch > 1 && !fits(job)) batch /= 2;
   return batch;
 }
@@ -233,7 +214,7 @@ std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes ro
     for (int64_t* side : {&smaller.width, &smaller.height})
       *side = std::max(kMultiple, *side * part / kParts / kMultiple * kMultiple);
     smaller.draft.reset();
-    if (choose({smaller, job.ids, job.embeddings}, room)) {
+    if (choose({smaller, job.ids, job.embeddings, job.stop}, room)) {
       best = smaller;
       low = part + 1;
     } else {
@@ -245,8 +226,8 @@ std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes ro
 
 std::string Engine::State::why_not(const Job& job, Bytes room) {
   keep(kLeast);
-  const Bytes least = needs(job);
-  const bool of_host = least.host > room.host || backend->on_host();
+  const Bytes least = needs(dry_run(job));
+  const bool of_host = least.host > room.host || device->on_host();
   const auto of = [&](const Bytes& bytes) { return of_host ? bytes.host : bytes.device; };
   const int64_t needed = of(least) + of(besides());
   const int64_t there = of(room) + of(besides());
@@ -267,12 +248,13 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
 
 Plan Engine::State::plan_of(const Job& job) {
   Plan plan{.fits = true, .request = job.request};
-  plan.planned = plan.process = needs(job);
+  const DryRun run = dry_run(job, rates ? &*rates : nullptr);
+  plan.planned = plan.process = needs(run);
   plan.process.host += host_work(job);
   plan.budget = room();
   for (Bytes* bytes : {&plan.process, &plan.budget}) {
     bytes->host += outside;
-    if (!backend->on_host()) bytes->device += backend->outside_bytes();
+    if (!device->on_host()) bytes->device += device->outside_bytes();
   }
   if (options.ram) plan.budget.host = options.ram;
   if (!job.embeddings) {
@@ -288,25 +270,22 @@ Plan Engine::State::plan_of(const Job& job) {
       tile_count(job.request.height / vae_scale_factor(), job.request.width / vae_scale_factor(), tile_side(job.request));
   plan.decode_strips = placement->decode.strips;
   plan.decode_through_host = placement->decode.through_host;
-  if (rates) {
-    const Predicting predicting(*backend, *rates);
-    const RequestWork counted = work_of(*backend, checkpoint, text, mmdit, vae, job.ids, job.request, batch, placement->decode);
-    plan.predicted = predicted_seconds(counted, *rates, plan, batch);
-  }
-  const bool host = backend->on_host();
-  plan.advice = advice_on(plan, options, placement->all_blocks + (host ? outside + kHostWork : backend->outside_bytes()),
-                          host ? host_memory().total : backend->device_memory().total);
+  if (rates) plan.predicted = predicted_seconds(run.costs, *rates, plan);
+  const bool host = device->on_host();
+  plan.advice = advice_on(plan, options, placement->all_blocks + (host ? outside + kHostWork : device->outside_bytes()),
+                          host ? host_memory().total : device->device_memory().total);
   return plan;
 }
 
-void Engine::State::measure_rates() {
+void Engine::State::measure_rates(const std::atomic<bool>* stop) {
   if (rates) return;
   const Bytes free = room();
   const int64_t placed = weights.size() + work.size();
   try {
-    rates = options.card.empty() ? rates_of(*backend, device, options.calibration, large_weights(checkpoint),
-                                            (backend->on_host() ? free.host : std::min(free.device, free.host)) - placed)
-                                 : expected_rates(card_sheet(options.card));
+    rates = options.card.empty()
+                ? rates_of(*device, {.dtype = dtype, .stop = stop}, info, options.calibration, large_weights(checkpoint),
+                           (device->on_host() ? free.host : std::min(free.device, free.host)) - placed)
+                : expected_rates(card_sheet(options.card));
   } catch (const Error& error) {  // memory is planned all the same
     if (error.code() != Code::out_of_memory) throw;
   }
@@ -338,7 +317,7 @@ Plan Engine::State::plan(const Request& asked) {
   check_size(request, nearest_drawn);
   const TokenIds ids = ids_of(request, {});
   const Job job{request, ids, embeddings->find(ids, dtype)};
-  measure_rates();
+  measure_rates(nullptr);
   batch = std::max<int64_t>(1, request.batch);
   std::optional<Placement> chosen = placement;
   std::string refusal;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "engine/clock.h"
 #include "fude/error.h"
@@ -17,6 +18,23 @@ namespace {
 constexpr double kRoundSeconds = 2e-3, kHostRoundSeconds = 1e-4;
 constexpr double kMostPasses = 1000;
 constexpr double kLoadSeconds = 0.3;
+
+Tensor marker(Ops& op) {
+  constexpr float kZero = 0;
+  return op.upload(&kZero, DType::f32, {1});
+}
+
+// Waits for all the work before.
+void read_back(Ops& op, const Tensor& marker) {
+  float ignored;
+  op.download(marker, &ignored);
+}
+
+// One call on each copy. The results are gone afterwards.
+void pass(Ops& op, const BenchCase& item, const BenchCase::Call& call) {
+  auto results = op.scope();
+  for (int64_t i = 0; i < item.copies; ++i) call(i);
+}
 
 }  // namespace
 
@@ -32,21 +50,22 @@ Timing Stopwatch::time(const BenchCase& item) {
     throw Error(Code::out_of_memory, "timing " + item.name + " " + item.shape + " needs " + std::to_string(needed >> 20) +
                                          " MiB of memory and " + std::to_string(available() >> 20) +
                                          " MiB are free; close other programs or ask for a smaller picture");
-  const Buffer memory = op_.allocate(needed);
+  const Buffer memory = device_.allocate(needed);
   Arena arena(memory);
-  op_.use(arena);
-  const Tensor last = marker();
-  const BenchCase::Call call = item.prepare(inputs_);
+  Ops op(device_, arena, options_);
+  const Tensor last = marker(op);
+  const BenchCase::Call call = item.prepare(BenchInputs(op, numbers_));
 
-  const Clock clock(op_);
-  pass(item, call);
-  read_back(last);
+  const Clock clock(device_);
+  pass(op, item, call);
+  read_back(op, last);
   const int64_t passes = passes_in_a_round(item, flops, clock.seconds());
   std::unique_ptr<DeviceGraph> recording;  // a card replays a round, so that launching it costs nothing
-  const double seconds = seconds_of_round(op_.on_host() ? 0 : 2, last, [&] {
-    op_.replay(recording, [&] {
-      for (int64_t i = 0; i < passes; ++i) pass(item, call);
+  const double seconds = seconds_of_round(device_.on_host() ? 0 : 2, [&] {
+    op.replay(recording, [&] {
+      for (int64_t i = 0; i < passes; ++i) pass(op, item, call);
     });
+    read_back(op, last);
   });
   const Timing timing{item.name, item.shape, seconds / static_cast<double>(passes * item.copies), flops,
                       static_cast<double>(item.bytes)};
@@ -56,78 +75,68 @@ Timing Stopwatch::time(const BenchCase& item) {
 }
 
 double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> weights) {
-  const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
-  const Buffer weight = op_.allocate(bytes);
-  const auto load = [&](const ReadRows& read) { op_.pack(shape, op_.dtype(), read, weight.data()); };
-  const Clock first(op_);
+  const int64_t bytes = device_.packed_bytes(shape, options_.dtype);
+  const Buffer weight = device_.allocate(bytes);
+  const auto load = [&](Transfer& transfer, const ReadRows& read) {
+    transfer.pack(shape, options_.dtype, read, weight.data());
+  };
+  const Clock first(device_);
   size_t count = 0;  // of weights that are in the system's cache now
-  while (count < weights.size() && first.seconds() < kLoadSeconds) load(weights[count++]);
-  op_.wait_for_transfers();
-  const Clock second(op_);
-  for (const ReadRows& read : weights.first(count)) load(read);
-  op_.wait_for_transfers();
+  {
+    const std::unique_ptr<Transfer> transfer = device_.begin_transfer();
+    while (count < weights.size() && first.seconds() < kLoadSeconds) load(*transfer, weights[count++]);
+    transfer->wait();
+  }
+  const Clock second(device_);
+  const std::unique_ptr<Transfer> transfer = device_.begin_transfer();
+  for (const ReadRows& read : weights.first(count)) load(*transfer, read);
+  transfer->wait();
   return static_cast<double>(static_cast<int64_t>(count) * bytes) / second.seconds();
 }
 
 Stopwatch::HostRates Stopwatch::host_rates() {
   constexpr int64_t kWidth = 8192, kMostRows = 8192, kWeights = 4;
-  const int64_t element = size_of(op_.dtype());
-  const int64_t fit = std::min(room_, op_.device_memory().available) / (2 * kWeights * kWidth * element);
+  const int64_t element = size_of(options_.dtype);
+  const int64_t fit = available() / (2 * kWeights * kWidth * element);
   const WeightShape shape{.out = std::clamp<int64_t>(fit, 1, kMostRows), .in = kWidth};
-  const int64_t bytes = op_.packed_bytes(shape, op_.dtype());
+  const int64_t bytes = device_.packed_bytes(shape, options_.dtype);
   const ReadRows read = [](int64_t begin, int64_t end, DType as, void* rows) {
     std::memset(rows, 0, static_cast<size_t>((end - begin) * kWidth * size_of(as)));
   };
   std::vector<Buffer> waiting;
   std::vector<std::unique_ptr<Transfer>> reading;
-  const Clock clock(op_);
+  const Clock clock(device_);
   for (int64_t i = 0; i < kWeights; ++i) {
     waiting.push_back(host_buffer(bytes));
-    op_.pack(shape, op_.dtype(), read, waiting.back().data(), Side::host);
-    reading.push_back(op_.transfer());
+    reading.push_back(device_.begin_transfer(Side::host));
+    reading.back()->pack(shape, options_.dtype, read, waiting.back().data());
   }
   for (size_t i = 0; i < waiting.size(); ++i) {  // as a model's blocks are loaded: the next ones are read meanwhile
-    if (const std::unique_ptr<Transfer> there = std::move(reading[i])) there->wait();
-    waiting[i] = op_.pinned(std::move(waiting[i]));
+    std::exchange(reading[i], nullptr)->wait();
+    waiting[i] = device_.pinned(std::move(waiting[i]));
   }
   const double all = static_cast<double>(std::ssize(waiting) * bytes);
   const double filled = clock.seconds();
-  const Buffer weight = op_.allocate(bytes);
-  const auto copy = [&] {
-    for (const Buffer& each : waiting) op_.copy_weights(weight.data(), each.data(), bytes);
-    op_.transfer().reset();  // waits
+  const Buffer weight = device_.allocate(bytes);
+  const auto copy = [&] {  // and wait, when the transfer goes
+    const std::unique_ptr<Transfer> transfer = device_.begin_transfer();
+    for (const Buffer& each : waiting) transfer->copy(weight.data(), each.data(), bytes);
   };
   copy();
-  const Clock copying(op_);
+  const Clock copying(device_);
   copy();
   return {.load = all / filled, .upload = all / copying.seconds()};
-}
-
-Tensor Stopwatch::marker() {
-  constexpr float kZero = 0;
-  return op_.upload(&kZero, DType::f32, {1});
-}
-
-void Stopwatch::read_back(const Tensor& marker) const {
-  float ignored;
-  op_.download(marker, &ignored);
-}
-
-// One call on each copy. The results are gone afterwards.
-void Stopwatch::pass(const BenchCase& item, const BenchCase::Call& call) {
-  auto results = op_.scope();
-  for (int64_t i = 0; i < item.copies; ++i) call(i);
 }
 
 // Bytes of arena, and the arithmetic of a call.
 int64_t Stopwatch::measure(const BenchCase& item, double& flops) {
   Arena measuring = Arena::measuring();
-  op_.use(measuring);
-  marker();
-  const BenchCase::Call call = item.prepare(inputs_);
-  const double before = op_.work().flops;
-  pass(item, call);
-  flops = (op_.work().flops - before) / static_cast<double>(item.copies);
+  Ops op(device_, measuring, options_);
+  marker(op);
+  const BenchCase::Call call = item.prepare(BenchInputs(op, numbers_));
+  const double before = op.work().flops;
+  pass(op, item, call);
+  flops = (op.work().flops - before) / static_cast<double>(item.copies);
   return measuring.peak();
 }
 
@@ -140,16 +149,15 @@ int64_t Stopwatch::passes_in_a_round(const BenchCase& item, double flops, double
   const double a_pass = static_cast<double>(item.copies) * (item.bytes > 0 ? static_cast<double>(item.bytes) : flops);
   const double a_second = item.bytes > 0 ? peaks_.bytes : peaks_.flops;
   // What takes much longer than at the peak, as small operations do beside other programs, must not be repeated as often.
-  const double round = op_.on_host() ? kHostRoundSeconds : kRoundSeconds;
+  const double round = device_.on_host() ? kHostRoundSeconds : kRoundSeconds;
   const double most = std::min(kMostPasses, 20 * round / first);
   return static_cast<int64_t>(std::max(1.0, std::min(round * a_second / a_pass, most)));
 }
 
-double Stopwatch::seconds_of_round(int warm_up, const Tensor& last, const std::function<void()>& work) const {
+double Stopwatch::seconds_of_round(int warm_up, const std::function<void()>& work) const {
   const auto round = [&] {
-    const Clock clock(op_);
+    const Clock clock(device_);
     work();
-    read_back(last);
     return clock.seconds();
   };
   for (int i = 0; i < warm_up; ++i) round();

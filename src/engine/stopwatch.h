@@ -1,4 +1,4 @@
-// Times operations on a backend: each many times over, until its time is known well enough.
+// Times operations on a device: each many times over, until its time is known well enough.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/ops.h"
 #include "engine/bench_cases.h"
 #include "fude/fude.h"
 
@@ -25,8 +25,9 @@ struct Patience {
 class Stopwatch {
  public:
   // `room`: bytes that a case may take.
-  explicit Stopwatch(Backend& op, Patience patience = {}, int64_t room = std::numeric_limits<int64_t>::max())
-      : op_(op), patience_(patience), room_(room), inputs_(op) {}
+  Stopwatch(Device& device, const OpsOptions& options, Patience patience = {},
+            int64_t room = std::numeric_limits<int64_t>::max())
+      : device_(device), options_(options), patience_(patience), room_(room) {}
 
   // Times a case and raises the peak it comes up to. Error{cancelled, out_of_memory}.
   Timing time(const BenchCase& item);
@@ -44,18 +45,16 @@ class Stopwatch {
   HostRates host_rates();
 
  private:
-  Tensor marker();
-  void read_back(const Tensor& marker) const;  // waits for all the work before
-  void pass(const BenchCase& item, const BenchCase::Call& call);
-  int64_t available() const { return std::min(room_, op_.device_memory().available); }
+  int64_t available() const { return std::min(room_, device_.device_memory().available); }
   int64_t measure(const BenchCase& item, double& flops);
   int64_t passes_in_a_round(const BenchCase& item, double flops, double first) const;
-  double seconds_of_round(int warm_up, const Tensor& last, const std::function<void()>& work) const;
+  double seconds_of_round(int warm_up, const std::function<void()>& work) const;
 
-  Backend& op_;
+  Device& device_;
+  const OpsOptions options_;
   const Patience patience_;
   const int64_t room_;
-  BenchInputs inputs_;
+  const BenchNumbers numbers_;
   BenchPeaks peaks_;
 };
 

@@ -67,7 +67,7 @@ ClipTokenizer load_clip(const Checkpoint& checkpoint, Component component) {
 }
 
 // One look at everything, so that the device is waited for once; only what is wrong is looked for more closely.
-void check_finite(Backend& op, const TextEmbeddings& embeddings, int64_t clip_l_columns, int64_t clip_columns) {
+void check_finite(Ops& op, const TextEmbeddings& embeddings, int64_t clip_l_columns, int64_t clip_columns) {
   if (op.all_finite(embeddings.tokens) && op.all_finite(embeddings.pooled)) return;
   const Tensor& tokens = embeddings.tokens;
   const Tensor clip = tokens.rows(0, kClipTokens);
@@ -83,7 +83,7 @@ void check_finite(Backend& op, const TextEmbeddings& embeddings, int64_t clip_l_
                                     " produced values that are not numbers; check its file with `fude model verify`");
 }
 
-void clear(Backend& op, const Tensor& rows) {  // [b, rows, columns]
+void clear(Ops& op, const Tensor& rows) {  // [b, rows, columns]
   if (rows.numel() == 0) return;
   auto scratch = op.scope();
   const std::vector<char> zeros(op.measuring() ? 0 : static_cast<size_t>(rows.bytes()));
@@ -161,9 +161,9 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
   return ids;
 }
 
-TextEncoders::TextEncoders(Backend& op, const Checkpoint& checkpoint)
-    : clip_l(op, checkpoint, Component::clip_l), clip_g(op, checkpoint, Component::clip_g) {
-  if (checkpoint.has(Component::t5)) t5.emplace(op, checkpoint);
+TextEncoders::TextEncoders(Device& device, DType dtype, const Checkpoint& checkpoint)
+    : clip_l(device, dtype, checkpoint, Component::clip_l), clip_g(device, dtype, checkpoint, Component::clip_g) {
+  if (checkpoint.has(Component::t5)) t5.emplace(device, dtype, checkpoint);
 }
 
 namespace {
@@ -196,7 +196,7 @@ void TextEncoders::place(Arena& memory) {
   for_all_parts(*this, [&](auto& part) { part.place(memory); });
 }
 
-TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
+TextEmbeddings encode_text(Ops& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
                            const std::function<void()>& encoder_done) {
   const auto b = static_cast<int64_t>(ids.clip_l.size());
   const MmditGeometry& g = checkpoint.mmdit();

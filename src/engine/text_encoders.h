@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/ops.h"
 #include "model/clip.h"
 #include "model/clip_tokenizer.h"
 #include "model/t5.h"
@@ -62,7 +62,7 @@ struct TextEmbeddings {
 };
 
 struct TextEncoders {
-  TextEncoders(Backend& op, const Checkpoint& checkpoint);
+  TextEncoders(Device& device, DType dtype, const Checkpoint& checkpoint);
 
   // Whether they stay on the device; otherwise they are read at every prompt. See Blocks.
   void keep(bool resident);
@@ -74,7 +74,7 @@ struct TextEncoders {
 };
 
 // Runs the three encoders one after the other. `encoder_done` is called after each. Error{non_finite} names the encoder.
-TextEmbeddings encode_text(Backend& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
+TextEmbeddings encode_text(Ops& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,
                            const std::function<void()>& encoder_done);
 
 }  // namespace fude

@@ -26,7 +26,7 @@ ClipEnds load_ends(Loader& file) {
 }
 
 // Token plus position embeddings. [b, tokens, c] f32: the residual stream
-Tensor embed(Backend& op, const Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
+Tensor embed(Ops& op, const Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
   const auto c = clip.geometry.hidden;
@@ -40,7 +40,7 @@ Tensor embed(Backend& op, const Clip& clip, const std::vector<std::vector<int32_
   return op.upload(rows.data(), DType::f32, {b, n, c});
 }
 
-void clip_block(Backend& op, const ClipBlock& w, const ClipGeometry& g, Tensor x) {
+void clip_block(Ops& op, const ClipBlock& w, const ClipGeometry& g, Tensor x) {
   auto scratch = op.scope();
   const int64_t c = g.hidden;
   const float scale = 1.0f / std::sqrt(static_cast<float>(c / g.heads));
@@ -55,14 +55,14 @@ void clip_block(Backend& op, const ClipBlock& w, const ClipGeometry& g, Tensor x
 
 }  // namespace
 
-Clip::Clip(Backend& op, const Checkpoint& checkpoint, Component component)
+Clip::Clip(Device& device, DType dtype, const Checkpoint& checkpoint, Component component)
     : geometry(checkpoint.clip(component)),
-      blocks(op, checkpoint, component, geometry.layers, load_block),
-      ends(op, checkpoint, component, load_ends),
+      blocks(device, dtype, checkpoint, component, geometry.layers, load_block),
+      ends(device, dtype, checkpoint, component, load_ends),
       token_embedding(checkpoint.find(component, "text_model.embeddings.token_embedding.weight")),
       position_embedding(checkpoint.find(component, "text_model.embeddings.position_embedding.weight")) {}
 
-ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
+ClipOutput clip_forward(Ops& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
   const ClipGeometry& g = clip.geometry;
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
@@ -70,14 +70,14 @@ ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<i
 
   auto scratch = op.scope();
   Tensor x = embed(op, clip, ids);
-  const auto passes = clip.blocks.stream(1);
+  const auto passes = clip.blocks.stream(op, 1);
   for (int64_t i = 0; i < clip.blocks.size(); ++i) {
     if (i == clip.blocks.size() - 1) op.copy(out.hidden, x);
-    clip_block(op, clip.blocks[i], g, x);
+    clip_block(op, clip.blocks.get(op, i), g, x);
   }
 
-  const auto ends_pass = clip.ends.stream(1);
-  const ClipEnds& ends = *clip.ends;
+  const auto ends_pass = clip.ends.stream(op, 1);
+  const ClipEnds& ends = clip.ends.get(op);
   Tensor last = op.empty({b, g.hidden});  // each prompt's end-of-text row, normalised
   for (int64_t i = 0; i < b; ++i) {
     const auto& row = ids[static_cast<size_t>(i)];

@@ -21,7 +21,7 @@ struct ClipEnds {
 };
 
 struct Clip {
-  Clip(Backend& op, const Checkpoint& checkpoint, Component component);
+  Clip(Device& device, DType dtype, const Checkpoint& checkpoint, Component component);
 
   ClipGeometry geometry;
   Blocks<ClipBlock> blocks;
@@ -35,6 +35,6 @@ struct ClipOutput {
 };
 
 // ids [b][tokens]; the end-of-text token is the largest id.
-ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids);
+ClipOutput clip_forward(Ops& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids);
 
 }  // namespace fude

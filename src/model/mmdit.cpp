@@ -86,7 +86,7 @@ LinearCall add_gated(const Tensor& x, const Tensor& gate, const Tensor& y, const
 }
 
 // Softmax attention of the first rows of [b, rows, 3D], as many as `out` [b, queries, D] has, over all of them.
-void attend(Backend& op, const Tensor& out, const Tensor& qkv, int64_t heads) {
+void attend(Ops& op, const Tensor& out, const Tensor& qkv, int64_t heads) {
   const int64_t d = qkv.dim(2) / 3;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d / heads));
   op.attention_into(out, qkv.columns(0, d).rows(0, out.dim(1)), qkv.columns(d, 2 * d), qkv.columns(2 * d, 3 * d),
@@ -94,8 +94,7 @@ void attend(Backend& op, const Tensor& out, const Tensor& qkv, int64_t heads) {
 }
 
 // One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place; equal operations of both run in one call.
-void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int64_t heads, const Tensor& ctx,
-                 const Tensor& x) {
+void joint_block(Ops& op, const JointBlock& w, const JointModulation& m, int64_t heads, const Tensor& ctx, const Tensor& x) {
   auto scratch = op.scope();  // temporaries die at }
   const int64_t b = x.dim(0);
   const int64_t nc = ctx.dim(1);
@@ -141,13 +140,13 @@ void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int
 
 }  // namespace
 
-Mmdit::Mmdit(Backend& op, const Checkpoint& checkpoint)
+Mmdit::Mmdit(Device& device, DType dtype, const Checkpoint& checkpoint)
     : geometry(checkpoint.mmdit()),
-      embedders(op, checkpoint, Component::transformer, load_embedders),
-      modulation(op, checkpoint, Component::transformer, geometry.layers, load_modulation),
-      blocks(op, checkpoint, Component::transformer, geometry.layers,
+      embedders(device, dtype, checkpoint, Component::transformer, load_embedders),
+      modulation(device, dtype, checkpoint, Component::transformer, geometry.layers, load_modulation),
+      blocks(device, dtype, checkpoint, Component::transformer, geometry.layers,
              [layers = geometry.layers](Loader& file, int64_t i) { return load_block(file, i, layers); }),
-      final_layer(op, checkpoint, Component::transformer,
+      final_layer(device, dtype, checkpoint, Component::transformer,
                   [](Loader& file) { return FinalLayer{.proj = file.linear("final_layer.linear")}; }),
       pos_embed(checkpoint.find(Component::transformer, "pos_embed")) {}
 
@@ -163,7 +162,7 @@ void Mmdit::place(Arena& memory) {
   blocks.place(memory);
 }
 
-Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width) {
+Conditioning condition(Ops& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width) {
   const MmditGeometry& g = mmdit.geometry;
   const int64_t rows = height / g.patch, columns = width / g.patch, table = g.pos_embed_max;
   if (rows > table || columns > table)
@@ -175,12 +174,12 @@ Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int6
     const int64_t first = (top + r) * table + left;
     read_rows(mmdit.pos_embed, first, first + columns, DType::f32, window.data() + r * columns * g.width);
   }
-  return {.context = op.linear(embeddings, mmdit.embedders->context),
+  return {.context = op.linear(embeddings, mmdit.embedders.get(op).context),
           .pos = op.upload(window.data(), DType::f32, {rows * columns, g.width})};
 }
 
-Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled) {
-  const Embedders& w = *mmdit.embedders;
+Tensor embed_timesteps(Ops& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled) {
+  const Embedders& w = mmdit.embedders.get(op);
   const auto steps = static_cast<int64_t>(timesteps.size());
   const auto b = pooled.dim(0);
   const auto d = mmdit.geometry.width;
@@ -215,7 +214,7 @@ int64_t modulation_columns(const MmditGeometry& g) {
   return columns;
 }
 
-Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
+Tensor modulate(Ops& op, Mmdit& mmdit, const Tensor& temb) {
   const MmditGeometry& g = mmdit.geometry;
   const int64_t rows = temb.dim(0) * temb.dim(1);
   Tensor out = op.empty({rows, modulation_columns(g)}, DType::f32);
@@ -227,18 +226,18 @@ Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
     op.linear_into(out.columns(column, column + w.weight.shape.out), silu, w);
     column += w.weight.shape.out;
   };
-  const auto passes = mmdit.modulation.stream(1);
+  const auto passes = mmdit.modulation.stream(op, 1);
   for (int64_t i = 0; i < g.layers; ++i) {
-    const ModulationWeights& w = mmdit.modulation[i];
+    const ModulationWeights& w = mmdit.modulation.get(op, i);
     append(w.x);
     append(w.ctx);
   }
-  append(mmdit.embedders->final_modulation);
+  append(mmdit.embedders.get(op).final_modulation);
   return out;
 }
 
-Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning,
-                     const Tensor& latents, const MmditProbe& probe) {
+Tensor mmdit_forward(Ops& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
+                     const MmditProbe& probe) {
   const MmditGeometry& g = mmdit.geometry;
   const int64_t b = latents.dim(0);
   const int64_t height = latents.dim(2);
@@ -246,7 +245,7 @@ Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const 
   Tensor velocity = op.empty({b, g.out_channels, height, width}, DType::f32);
 
   auto scratch = op.scope();
-  Tensor x = op.linear(op.patchify(latents, g.patch), mmdit.embedders->patch);  // [b, image tokens, D]
+  Tensor x = op.linear(op.patchify(latents, g.patch), mmdit.embedders.get(op).patch);  // [b, image tokens, D]
   op.add(x, conditioning.pos);
   Tensor ctx = op.empty({b, conditioning.context.dim(1), g.width});  // [b, text tokens, D]
   op.copy(ctx, conditioning.context);
@@ -259,7 +258,7 @@ Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const 
   };
   for (int64_t i = 0; i < mmdit.blocks.size(); ++i) {
     const JointModulation m{.x = split(take(image_columns(g, i)), g.width), .ctx = split(take(text_columns(g, i)), g.width)};
-    joint_block(op, mmdit.blocks[i], m, g.heads, ctx, x);
+    joint_block(op, mmdit.blocks.get(op, i), m, g.heads, ctx, x);
     if (probe) probe("block." + std::to_string(i) + ".x", x);
     if (probe && i + 1 < mmdit.blocks.size()) probe("block." + std::to_string(i) + ".context", ctx);
   }
@@ -267,7 +266,7 @@ Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const 
   const Tensor shift = take(g.width);
   const Tensor scale = take(g.width);
   Tensor y = op.norm_modulate(x, shift, scale, kEps);
-  op.copy(velocity, op.unpatchify(op.linear(y, mmdit.final_layer->proj), g.patch, g.out_channels, height, width));
+  op.copy(velocity, op.unpatchify(op.linear(y, mmdit.final_layer.get(op).proj), g.patch, g.out_channels, height, width));
   return velocity;
 }
 

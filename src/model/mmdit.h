@@ -47,7 +47,7 @@ struct FinalLayer {
 };
 
 struct Mmdit {
-  Mmdit(Backend& op, const Checkpoint& checkpoint);
+  Mmdit(Device& device, DType dtype, const Checkpoint& checkpoint);
 
   // `resident` blocks stay on the device, and so do the two ends; of the other blocks, as many as fit into `host_bytes` are
   // host-offloaded. See Blocks.
@@ -70,13 +70,13 @@ struct Conditioning {
 };
 
 // Embeddings [b, text tokens, context_width], latents of height×width.
-Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width);
+Conditioning condition(Ops& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width);
 
 // temb of every step and batch row, before its silu: f32 [steps, b, D]. pooled [b, pooled_width].
-Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled);
+Tensor embed_timesteps(Ops& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled);
 // The modulation vectors of some steps, computed before the loop, since they depend on the timestep and the pooled text only:
 // f32 [steps·b, modulation_columns], each row the vectors of all blocks (the image's, then the text's) and of the final layer.
-Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb);
+Tensor modulate(Ops& op, Mmdit& mmdit, const Tensor& temb);
 int64_t modulation_columns(const MmditGeometry& geometry);
 
 // For tests: called with ("x_embed" | "block.K.x" | "block.K.context", tensor).
@@ -84,7 +84,7 @@ using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
 
 // The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same
 // shape. Unless all blocks are resident, the caller holds mmdit.blocks.stream(…).
-Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning,
-                     const Tensor& latents, const MmditProbe& probe = {});
+Tensor mmdit_forward(Ops& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
+                     const MmditProbe& probe = {});
 
 }  // namespace fude

@@ -25,7 +25,7 @@ Tensor at(const Tensor& buffer, int64_t offset, DType dtype, std::initializer_li
 
 }  // namespace
 
-FeatureMaps::FeatureMaps(Backend& op, const DecodePlan& plan, const std::vector<MapShape>& shapes, int64_t groups, float eps)
+FeatureMaps::FeatureMaps(Ops& op, const DecodePlan& plan, const std::vector<MapShape>& shapes, int64_t groups, float eps)
     : op_(op),
       groups_(groups),
       eps_(eps),

@@ -12,13 +12,13 @@
 #include <optional>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/ops.h"
 
 namespace fude {
 
 struct DecodePlan {
   int64_t strips = 1;         // of maps of the picture's own size; smaller maps have fewer
-  bool through_host = false;  // maps larger than the latents are in Backend::host_arena
+  bool through_host = false;  // maps larger than the latents are in Ops::host_arena
 };
 
 // NHWC, in one of two ping-pong buffers.
@@ -48,7 +48,7 @@ using DrawRows = std::function<void(int64_t row, const Tensor& pixels)>;
 class FeatureMaps {
  public:
   // `shapes`: of all maps, from the latents' size to the picture's.
-  FeatureMaps(Backend& op, const DecodePlan& plan, const std::vector<MapShape>& shapes, int64_t groups, float eps);
+  FeatureMaps(Ops& op, const DecodePlan& plan, const std::vector<MapShape>& shapes, int64_t groups, float eps);
 
   // A new map, in the other buffer.
   FeatureMap conv(const ConvInput& input, const Conv& w);
@@ -79,7 +79,7 @@ class FeatureMaps {
   template <class Begin>
   void convolve(const FeatureMap& out, const ConvInput& input, const Conv& w, bool accumulate, const Begin& begin);
 
-  Backend& op_;
+  Ops& op_;
   const int64_t groups_;
   const float eps_;
   const bool through_host_;

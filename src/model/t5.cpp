@@ -23,7 +23,7 @@ T5Layer load_layer(Loader& file, int64_t i) {
 
 // f32 [heads, tokens, tokens], added to the scores of every block. It depends only on the distance of key and query: the rows
 // of a head are views of one line, and each row starts one element before the row above it (stride −1).
-Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
+Tensor position_bias(Ops& op, const T5& t5, int64_t tokens) {
   const T5Geometry& g = t5.geometry;
   const int64_t length = 2 * tokens - 1;
   std::vector<float> table(static_cast<size_t>(g.buckets * g.heads)), lines;
@@ -39,7 +39,7 @@ Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
 }
 
 // f32 [b, tokens, d]: the residual stream stays in f32, since with trained weights it leaves f16's range.
-Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>& ids) {
+Tensor embed(Ops& op, const T5& t5, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
   const auto d = t5.geometry.d_model;
@@ -47,8 +47,7 @@ Tensor embed(Backend& op, const T5& t5, const std::vector<std::vector<int32_t>>&
   return op.upload(rows.data(), DType::f32, {b, n, d});
 }
 
-void attend(Backend& op, const T5Attention& w, const Tensor& normalised, const T5Geometry& g, const Tensor& bias,
-            const Tensor& x) {
+void attend(Ops& op, const T5Attention& w, const Tensor& normalised, const T5Geometry& g, const Tensor& bias, const Tensor& x) {
   const int64_t inner = g.heads * g.d_kv;
   Tensor qkv = op.linear(normalised, w.qkv);  // [b, tokens, 3·inner]
   Tensor attn = op.attention(qkv.columns(0, inner), qkv.columns(inner, 2 * inner), qkv.columns(2 * inner, 3 * inner),
@@ -56,14 +55,14 @@ void attend(Backend& op, const T5Attention& w, const Tensor& normalised, const T
   op.linear_into(x, attn, w.out, {.accumulate = true});
 }
 
-void gated_mlp(Backend& op, const T5Mlp& w, const Tensor& normalised, const T5Geometry& g, const Tensor& x) {
+void gated_mlp(Ops& op, const T5Mlp& w, const Tensor& normalised, const T5Geometry& g, const Tensor& x) {
   Tensor h = op.linear(normalised, w.wi);  // [b, tokens, 2·d_ff]
   Tensor gated = op.activate(h.columns(0, g.d_ff), Activation::gelu_tanh);
   op.multiply(gated, h.columns(g.d_ff, 2 * g.d_ff));
   op.linear_into(x, gated, w.wo, {.accumulate = true});
 }
 
-void t5_layer(Backend& op, const T5Layer& w, const T5Geometry& g, const Tensor& bias, const Tensor& x) {
+void t5_layer(Ops& op, const T5Layer& w, const T5Geometry& g, const Tensor& bias, const Tensor& x) {
   auto scratch = op.scope();
   const Tensor normalised = op.rms_norm(x, w.norm.weight, g.eps);
   if (w.attention) attend(op, *w.attention, normalised, g, bias, x);
@@ -85,15 +84,15 @@ int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_
   return distance > 0 ? half + bucket : bucket;
 }
 
-T5::T5(Backend& op, const Checkpoint& checkpoint)
+T5::T5(Device& device, DType dtype, const Checkpoint& checkpoint)
     : geometry(checkpoint.t5()),
-      layers(op, checkpoint, Component::t5, 2 * geometry.layers, load_layer),
-      final_norm(op, checkpoint, Component::t5, [](Loader& file) { return file.norm("encoder.final_layer_norm"); }),
+      layers(device, dtype, checkpoint, Component::t5, 2 * geometry.layers, load_layer),
+      final_norm(device, dtype, checkpoint, Component::t5, [](Loader& file) { return file.norm("encoder.final_layer_norm"); }),
       token_embedding(checkpoint.find(Component::t5, "shared.weight")),
       relative_attention_bias(
           checkpoint.find(Component::t5, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")) {}
 
-Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& ids) {
+Tensor t5_forward(Ops& op, T5& t5, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
   Tensor out = op.empty({b, n, t5.geometry.d_model});
@@ -101,10 +100,10 @@ Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& 
   auto scratch = op.scope();
   Tensor bias = position_bias(op, t5, n);
   Tensor x = embed(op, t5, ids);
-  const auto passes = t5.layers.stream(1);
-  for (int64_t i = 0; i < t5.layers.size(); ++i) t5_layer(op, t5.layers[i], t5.geometry, bias, x);
-  const auto norm_pass = t5.final_norm.stream(1);
-  op.copy(out, op.rms_norm(x, t5.final_norm->weight, t5.geometry.eps));
+  const auto passes = t5.layers.stream(op, 1);
+  for (int64_t i = 0; i < t5.layers.size(); ++i) t5_layer(op, t5.layers.get(op, i), t5.geometry, bias, x);
+  const auto norm_pass = t5.final_norm.stream(op, 1);
+  op.copy(out, op.rms_norm(x, t5.final_norm.get(op).weight, t5.geometry.eps));
   return out;
 }
 

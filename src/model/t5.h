@@ -27,7 +27,7 @@ struct T5Layer {
 };
 
 struct T5 {
-  T5(Backend& op, const Checkpoint& checkpoint);
+  T5(Device& device, DType dtype, const Checkpoint& checkpoint);
 
   T5Geometry geometry;
   Blocks<T5Layer> layers;
@@ -37,7 +37,7 @@ struct T5 {
 };
 
 // ids [b][tokens], padding included: padded positions attend and are attended to. -> [b, tokens, d_model].
-Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& ids);
+Tensor t5_forward(Ops& op, T5& t5, const std::vector<std::vector<int32_t>>& ids);
 
 // The bucket of a key that stands `distance` after its query (T5 paper, section 2.1; bidirectional).
 int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_distance);

@@ -69,7 +69,7 @@ std::vector<MapShape> maps_of(const Decoder& w, int64_t height, int64_t width) {
 }
 
 // One head over all pixels, in place.
-void attention(Backend& op, const VaeAttention& w, const Tensor& x, int64_t groups) {
+void attention(Ops& op, const VaeAttention& w, const Tensor& x, int64_t groups) {
   auto scratch = op.scope();
   const int64_t b = x.dim(0);
   const int64_t pixels = x.dim(1) * x.dim(2);
@@ -84,7 +84,7 @@ void attention(Backend& op, const VaeAttention& w, const Tensor& x, int64_t grou
   op.linear_into(x.view({b, pixels, c}), attn, w.out, {.accumulate = true});
 }
 
-void decode(Backend& op, const VaeGeometry& geometry, const Decoder& w, const Tensor& latents, const DecodePlan& plan,
+void decode(Ops& op, const VaeGeometry& geometry, const Decoder& w, const Tensor& latents, const DecodePlan& plan,
             const DrawRows& draw_rows, const VaeOptions& options) {
   assert(latents.dim(0) == 1);
   auto scratch = op.scope();
@@ -116,14 +116,14 @@ void decode(Backend& op, const VaeGeometry& geometry, const Decoder& w, const Te
 
 }  // namespace
 
-Vae::Vae(Backend& op, const Checkpoint& checkpoint)
+Vae::Vae(Device& device, DType dtype, const Checkpoint& checkpoint)
     : geometry(checkpoint.vae()),
-      decoder(op, checkpoint, Component::vae, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
+      decoder(device, dtype, checkpoint, Component::vae, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
 
-void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
+void vae_decode(Ops& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
                 const VaeOptions& options) {
-  const auto passes = vae.decoder.stream(1);
-  const Decoder& w = *vae.decoder;  // one pass for all tiles
+  const auto passes = vae.decoder.stream(op, 1);
+  const Decoder& w = vae.decoder.get(op);  // one pass for all tiles
   const DecodeTile decode_tile = [&](const Tensor& part, const DrawRows& draw_part) {
     decode(op, vae.geometry, w, part, plan, draw_part, options);
   };

@@ -39,7 +39,7 @@ struct Decoder {
 };
 
 struct Vae {
-  Vae(Backend& op, const Checkpoint& checkpoint);
+  Vae(Device& device, DType dtype, const Checkpoint& checkpoint);
 
   VaeGeometry geometry;
   Whole<Decoder> decoder;
@@ -54,7 +54,7 @@ struct VaeOptions {
 
 // One picture's latents as the denoiser leaves them, f32 [1, 16, h, w] -> pixels 8h × 8w, about −1…1, from top to bottom. The
 // plan changes only the memory that the picture or a tile of it takes, not the result.
-void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
+void vae_decode(Ops& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
                 const VaeOptions& options = {});
 
 }  // namespace fude

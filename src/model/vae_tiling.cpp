@@ -33,7 +33,7 @@ void copy_pixels(float* to, const float* from, int64_t n) { std::copy_n(from, kC
 class Blending {
  public:
   // Pixels of a tile's side and of the picture's width.
-  Blending(Backend& op, int64_t side, int64_t width, int64_t columns)
+  Blending(Ops& op, int64_t side, int64_t width, int64_t columns)
       : op_(op),
         overlap_(overlap_of(side)),
         stride_(stride_of(side)),
@@ -74,7 +74,7 @@ class Blending {
     if (y < stride_) copy_pixels(picture_[y][tile.x].as<float>(), row, std::min(tile.width, stride_));
   }
 
-  Backend& op_;
+  Ops& op_;
   const int64_t overlap_, stride_;
   const Scope scope_;
   const Tensor picture_;  // [stride, width, 3]: the rows of the picture that this row of tiles is
@@ -82,7 +82,7 @@ class Blending {
   const Tensor left_;     // [side, overlap, 3]: the last columns of the tile to the left
 };
 
-Tensor cut(Backend& op, const Tensor& latents, RowRange rows, RowRange columns) {
+Tensor cut(Ops& op, const Tensor& latents, RowRange rows, RowRange columns) {
   const Tensor part = op.empty({1, latents.dim(1), rows.end - rows.begin, columns.end - columns.begin}, DType::f32);
   op.copy(part[0], latents[0].rows(rows.begin, rows.end).columns(columns.begin, columns.end));
   return part;
@@ -96,7 +96,7 @@ int64_t tile_count(int64_t height, int64_t width, int64_t side) {
   return ((height + stride - 1) / stride) * ((width + stride - 1) / stride);
 }
 
-void draw_in_tiles(Backend& op, const Tensor& latents, int64_t side, int64_t scale, const DecodeTile& decode,
+void draw_in_tiles(Ops& op, const Tensor& latents, int64_t side, int64_t scale, const DecodeTile& decode,
                    const DrawRows& draw_rows) {
   assert(side % 4 == 0 && latents.dim(0) == 1);
   const int64_t height = latents.dim(2);

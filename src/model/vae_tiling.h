@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "core/backend.h"
+#include "core/ops.h"
 #include "model/strips.h"
 
 namespace fude {
@@ -23,7 +23,7 @@ using DecodeTile = std::function<void(const Tensor& latents, const DrawRows& dra
 
 // `scale`: the VAE's scale factor, pixels of a latent's side. Pixels that are still to be blended or drawn are kept in the host
 // arena.
-void draw_in_tiles(Backend& op, const Tensor& latents, int64_t side, int64_t scale, const DecodeTile& decode,
+void draw_in_tiles(Ops& op, const Tensor& latents, int64_t side, int64_t scale, const DecodeTile& decode,
                    const DrawRows& draw_rows);
 
 }  // namespace fude

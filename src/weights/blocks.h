@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/arena.h"
-#include "core/backend.h"
+#include "core/ops.h"
 #include "weights/loader.h"
 
 namespace fude {
@@ -29,11 +29,16 @@ class Blocks {
   using Load = std::function<T(Loader&, int64_t index)>;
 
   // Only measures the blocks: nothing is resident and nothing is read yet.
-  Blocks(Backend& op, const Checkpoint& checkpoint, Component component, int64_t count, Load load)
-      : op_(op), checkpoint_(checkpoint), component_(component), load_(std::move(load)), blocks_(static_cast<size_t>(count)) {
+  Blocks(Device& device, DType dtype, const Checkpoint& checkpoint, Component component, int64_t count, Load load)
+      : device_(device),
+        dtype_(dtype),
+        checkpoint_(checkpoint),
+        component_(component),
+        load_(std::move(load)),
+        blocks_(static_cast<size_t>(count)) {
     for (int64_t i = 0; i < count; ++i) {
       Arena measuring = Arena::measuring();
-      at(i).measured = load_one(i, measuring, {});
+      at(i).measured = load_one(i, measuring, nullptr);
       at(i).bytes = measuring.peak();
     }
     keep(0);
@@ -54,7 +59,7 @@ class Blocks {
       block.resident = (i + 1) * resident / size() > i * resident / size();
       if (block.resident) continue;
       streamed_.push_back(i);
-      block.host_offloaded = !op_.on_host() && block.bytes <= host_bytes;
+      block.host_offloaded = !device_.on_host() && block.bytes <= host_bytes;
       if (block.host_offloaded) host_bytes -= block.bytes;
     }
     lay_out();
@@ -82,9 +87,9 @@ class Blocks {
   // ---- use -----------------------------------------------------------------------------------------------------------------
 
   // Loads all resident and host-offloaded blocks. `starts` is called before each.
-  void load(const std::function<void(int64_t index)>& starts = {}) {
+  void load(const Ops& op, const std::function<void(int64_t index)>& starts = {}) {
     for (int64_t i = 0; i < size() + kReadAhead; ++i) {
-      op_.poll();
+      op.poll();
       if (i < size()) {
         if (starts) starts(i);
         begin_load(i);
@@ -94,28 +99,31 @@ class Blocks {
   }
 
   // While it lives, streamed blocks can be used too: all blocks in order, `passes` times over. The ring comes from the back of
-  // the backend's arena.
+  // the run's arena.
   class [[nodiscard]] StreamedPasses {
    public:
-    StreamedPasses(Blocks& blocks, int64_t passes) : blocks_(blocks) { blocks_.begin_passes(passes); }
-    ~StreamedPasses() { blocks_.end_passes(); }
+    StreamedPasses(Blocks& blocks, const Ops& op, int64_t passes) : blocks_(blocks), op_(op) {
+      blocks_.begin_passes(op, passes);
+    }
+    ~StreamedPasses() { blocks_.end_passes(op_); }
     StreamedPasses(const StreamedPasses&) = delete;
     StreamedPasses& operator=(const StreamedPasses&) = delete;
 
    private:
     Blocks& blocks_;
+    const Ops& op_;
   };
-  StreamedPasses stream(int64_t passes) { return StreamedPasses(*this, passes); }
+  StreamedPasses stream(const Ops& op, int64_t passes) { return StreamedPasses(*this, op, passes); }
 
   // Valid until the next call. In a dry run the weights have no contents.
-  const T& operator[](int64_t i) {
+  const T& get(Ops& op, int64_t i) {
     Block& block = at(i);
-    if (op_.measuring()) return *block.measured;
+    if (op.measuring()) return *block.measured;
     if (block.resident) {
       begin_load(i);
       end_load(i);
     } else {
-      op_.host_callback([this, i] { acquire(i); });
+      op.host_callback([this, &op, i] { acquire(op, i); });
     }
     return *block.weights;
   }
@@ -143,21 +151,21 @@ class Blocks {
     return bytes;
   }
 
-  T load_one(int64_t i, Arena& memory, std::optional<Side> fill) const {
-    Loader loader(op_, checkpoint_, component_, memory, fill);
+  T load_one(int64_t i, Arena& memory, Transfer* transfer) const {
+    Loader loader(device_, dtype_, checkpoint_, component_, memory, transfer);
     return load_(loader, i);
   }
-  T load_at(int64_t i, void* memory, std::optional<Side> fill) {
+  T load_at(int64_t i, void* memory, Transfer* transfer) {
     Arena arena(memory, at(i).bytes);
-    return load_one(i, arena, fill);
+    return load_one(i, arena, transfer);
   }
 
-  // Twice the largest block, so that one is copied while another is used. A backend that computes in host memory copies
+  // Twice the largest block, so that one is copied while another is used. A device that computes in host memory copies
   // nothing: once is enough.
   void lay_out() {
     ring_bytes_ = 0;
     for (const int64_t i : streamed_) ring_bytes_ = std::max(ring_bytes_, at(i).bytes);
-    if (!op_.on_host() && streamed_.size() > 1) ring_bytes_ *= 2;
+    if (!device_.on_host() && streamed_.size() > 1) ring_bytes_ *= 2;
     int64_t next = 0;
     for (const int64_t i : streamed_) {
       Block& block = at(i);
@@ -179,13 +187,13 @@ class Blocks {
     Block& block = at(i);
     if (block.weights || block.on_host.data() || !(block.resident || block.host_offloaded)) return;
     try {
+      block.transfer = device_.begin_transfer(block.resident ? Side::device : Side::host);
       if (block.resident) {
-        block.weights = load_at(i, block.memory, Side::device);
+        block.weights = load_at(i, block.memory, block.transfer.get());
       } else {
         block.on_host = host_buffer(block.bytes);
-        load_at(i, block.on_host.data(), Side::host);
+        load_at(i, block.on_host.data(), block.transfer.get());
       }
-      block.transfer = op_.transfer();
     } catch (...) {
       forget(block);
       throw;
@@ -195,7 +203,6 @@ class Blocks {
   // Waits for unfinished copies before their memory is freed. The block is loaded again at its next use.
   void forget(Block& block) {
     block.transfer.reset();
-    static_cast<void>(op_.transfer());
     block.weights.reset();
     block.on_host = {};
   }
@@ -205,33 +212,35 @@ class Blocks {
     if (!block.transfer) return;
     try {
       std::exchange(block.transfer, nullptr)->wait();
-      if (block.host_offloaded) block.on_host = op_.pinned(std::move(block.on_host));
+      if (block.host_offloaded) block.on_host = device_.pinned(std::move(block.on_host));
     } catch (...) {
       forget(block);
       throw;
     }
   }
 
-  void begin_passes(int64_t passes) {
+  void begin_passes(const Ops& op, int64_t passes) {
     if (streamed_.empty()) return;
-    if (!op_.measuring()) load();
-    ring_ = static_cast<std::byte*>(op_.arena().allocate_back(ring_bytes_));
-    if (op_.measuring()) return;
+    if (!op.measuring()) load(op);
+    void* const ring = op.arena().allocate_back(ring_bytes_);
+    if (op.measuring()) return;
+    ring_ = static_cast<std::byte*>(ring);
     next_use_ = prefetched_ = 0;
     uses_ = passes * std::ssize(streamed_);
     for (const int64_t i : streamed_)
-      if (at(i).on_host.data()) at(i).weights = load_at(i, ring_ + at(i).slot, {});
+      if (at(i).on_host.data()) at(i).weights = load_at(i, ring_ + at(i).slot, nullptr);
   }
 
-  void end_passes() {
+  void end_passes(const Ops& op) {
     if (streamed_.empty()) return;
+    op.arena().free_back(ring_bytes_);
+    if (op.measuring()) return;
     for (const int64_t i : streamed_) at(i).transfer.reset();
-    op_.arena().free_back(ring_bytes_);
     ring_ = nullptr;
   }
 
-  void acquire(int64_t i) {
-    op_.poll();
+  void acquire(const Ops& op, int64_t i) {
+    op.poll();
     const int64_t use = next_use_++;
     assert(ring_ && use < uses_ && streamed_[static_cast<size_t>(use % std::ssize(streamed_))] == i);
     while (prefetched_ < uses_ && prefetched_ - streamed(prefetched_).reuse_distance < use) prefetch(prefetched_++);
@@ -239,19 +248,16 @@ class Blocks {
   }
 
   void prefetch(int64_t use) {
-    Block& block = streamed(use);
-    try {
-      if (block.on_host.data()) op_.copy_weights(ring_ + block.slot, block.on_host.data(), block.bytes);
-      else
-        block.weights = load_at(streamed_[static_cast<size_t>(use % std::ssize(streamed_))], ring_ + block.slot, Side::device);
-      block.transfer = op_.transfer();
-    } catch (...) {
-      static_cast<void>(op_.transfer());  // waits: threads may still write to the ring
-      throw;
-    }
+    const int64_t i = streamed_[static_cast<size_t>(use % std::ssize(streamed_))];
+    Block& block = at(i);
+    std::unique_ptr<Transfer> transfer = device_.begin_transfer();
+    if (block.on_host.data()) transfer->copy(ring_ + block.slot, block.on_host.data(), block.bytes);
+    else block.weights = load_at(i, ring_ + block.slot, transfer.get());
+    block.transfer = std::move(transfer);
   }
 
-  Backend& op_;
+  Device& device_;
+  const DType dtype_;
   const Checkpoint& checkpoint_;
   Component component_;
   Load load_;
@@ -266,10 +272,10 @@ class Blocks {
 template <class T>
 class Whole : public Blocks<T> {
  public:
-  Whole(Backend& op, const Checkpoint& checkpoint, Component component, std::function<T(Loader&)> load)
-      : Blocks<T>(op, checkpoint, component, 1, [load = std::move(load)](Loader& loader, int64_t) { return load(loader); }) {}
-  const T& operator*() { return (*this)[0]; }
-  const T* operator->() { return &(*this)[0]; }
+  Whole(Device& device, DType dtype, const Checkpoint& checkpoint, Component component, std::function<T(Loader&)> load)
+      : Blocks<T>(device, dtype, checkpoint, component, 1,
+                  [load = std::move(load)](Loader& loader, int64_t) { return load(loader); }) {}
+  const T& get(Ops& op) { return Blocks<T>::get(op, 0); }
 };
 
 }  // namespace fude

@@ -72,13 +72,13 @@ Tensor Loader::vector(std::string_view name) {
 }
 
 Weight Loader::weight(const WeightShape& shape, const ReadRows& read) {
-  void* memory = memory_.allocate(op_.packed_bytes(shape, op_.dtype()));
-  return fill_ ? op_.pack(shape, op_.dtype(), read, memory, *fill_) : Weight{memory, op_.dtype(), shape};
+  void* memory = memory_.allocate(device_.packed_bytes(shape, dtype_));
+  return transfer_ ? transfer_->pack(shape, dtype_, read, memory) : Weight{memory, dtype_, shape};
 }
 
 Tensor Loader::vector(int64_t n, const ReadRows& read) {
   void* memory = memory_.allocate(n * 4);
-  return fill_ ? op_.pack_vector(n, read, memory, *fill_) : Tensor::of(memory, DType::f32, {n});
+  return transfer_ ? transfer_->pack_vector(n, read, memory) : Tensor::of(memory, DType::f32, {n});
 }
 
 }  // namespace fude

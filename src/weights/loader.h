@@ -1,24 +1,24 @@
-// Loader: turns tensors of a checkpoint into Weights, Norms and vectors in memory, packed for the backend.
+// Loader: turns tensors of a checkpoint into Weights, Norms and vectors in memory, packed for the device.
 //
 // Names are canonical (weights/layouts.h). The same code measures how many bytes are needed, assigns addresses, and fills them.
 #pragma once
 
 #include <initializer_list>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "core/backend.h"
+#include "core/device.h"
 #include "weights/checkpoint.h"
 
 namespace fude {
 
 class Loader {
  public:
-  // Allocates from `memory`, which outlives what is loaded. Without a side nothing is read, and the results have no
+  // Allocates from `memory`, which outlives what is loaded. Without a transfer nothing is read, and the results have no
   // contents yet.
-  Loader(const Backend& op, const Checkpoint& checkpoint, Component component, Arena& memory, std::optional<Side> fill)
-      : op_(op), checkpoint_(checkpoint), component_(component), memory_(memory), fill_(fill) {}
+  Loader(const Device& device, DType dtype, const Checkpoint& checkpoint, Component component, Arena& memory,
+         Transfer* transfer)
+      : device_(device), dtype_(dtype), checkpoint_(checkpoint), component_(component), memory_(memory), transfer_(transfer) {}
 
   // The same, with names that start with `prefix`.
   Loader at(std::string_view prefix) const;
@@ -34,11 +34,12 @@ class Loader {
   Weight weight(const WeightShape& shape, const ReadRows& read);
   Tensor vector(int64_t n, const ReadRows& read);
 
-  const Backend& op_;
+  const Device& device_;
+  DType dtype_;  // of packed weights
   const Checkpoint& checkpoint_;
   Component component_;
   Arena& memory_;
-  std::optional<Side> fill_;
+  Transfer* transfer_;
   std::string prefix_;
 };
 

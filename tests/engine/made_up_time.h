@@ -1,21 +1,21 @@
 // A host whose time passes only where a test says so: what is timed on it takes as long on any machine, however busy.
 #pragma once
 
-#include "cpu/cpu_backend.h"
+#include "cpu/cpu_device.h"
 
 namespace fude::test {
 
-class MadeUpTime : public CpuBackend {
+class MadeUpTime : public CpuDevice {
  public:
   // A step, and decoding a picture, take `pause` seconds.
-  explicit MadeUpTime(const double& pause) : CpuBackend(1), pause_(pause) {}
+  explicit MadeUpTime(const double& pause) : CpuDevice(1), pause_(pause) {}
 
   double now() const override { return time_; }
 
  protected:
   bool do_all_finite(const Tensor& x) override {
     time_ += pause_;
-    return CpuBackend::do_all_finite(x);
+    return CpuDevice::do_all_finite(x);
   }
 
  private:

@@ -1,5 +1,5 @@
 // Requests with offloaded weights: the same bytes, never more than the budget, and a sound engine after every failure. The
-// host backend plays a GPU with a memory of its own; its transfers end as early or as late as they may.
+// host's device plays a GPU with a memory of its own; its transfers end as early or as late as they may.
 
 #include <functional>
 #include <utility>
@@ -29,14 +29,14 @@ struct Card {
   }
 };
 
-class FakeCard : public CpuBackend {
+class FakeCard : public CpuDevice {
  public:
-  explicit FakeCard(Card& card) : CpuBackend(1), card_(card) {}
+  explicit FakeCard(Card& card) : CpuDevice(1), card_(card) {}
 
   bool on_host() const override { return false; }
   DeviceMemory device_memory() const override { return {card_.capacity, card_.capacity - card_.live}; }
 
-  Buffer allocate(int64_t bytes) const override {
+  Buffer allocate(int64_t bytes) override {
     card_.count("taking memory", Code::out_of_memory);
     if (card_.live + bytes > card_.capacity) throw Error(Code::out_of_memory, "the test's card is full");
     allocations[nullptr] = {&card_, 0};
@@ -50,57 +50,54 @@ class FakeCard : public CpuBackend {
             }};
   }
 
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override {
-    later([=, this] { CpuBackend::pack(shape, dtype, read, memory, side); });
-    return {memory, dtype, shape};
-  }
-  Tensor pack_vector(int64_t n, const ReadRows& read, void* memory, Side side) const override {
-    later([=, this] { CpuBackend::pack_vector(n, read, memory, side); });
-    return Tensor::of(memory, DType::f32, {n});
-  }
-  void copy_weights(void* device, const void* host, int64_t bytes) const override {
-    later([=, this] { CpuBackend::copy_weights(device, host, bytes); });
-  }
-  std::unique_ptr<Transfer> transfer() const override {
-    if (waiting_.empty()) return nullptr;
-    auto transfer = std::make_unique<Late>();
-    transfer->copies = std::exchange(waiting_, {});
-    if (!card_.copies_late) transfer->end();
-    return transfer;
+  std::unique_ptr<Transfer> begin_transfer(Side side) override {
+    return std::make_unique<TestTransfer>(card_, CpuDevice::begin_transfer(side));
   }
 
  private:
-  struct Late : Transfer {
-    ~Late() override {
-      try {
-        end();
-      } catch (const Error&) {
-      }
+  // Copies come when they are waited for, or as soon as they are asked for.
+  class TestTransfer : public Transfer {
+   public:
+    TestTransfer(Card& card, std::unique_ptr<Transfer> on_host) : card_(card), on_host_(std::move(on_host)) {}
+    ~TestTransfer() override { end(); }
+
+    Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) override {
+      issue([=, this] { on_host_->pack(shape, dtype, read, memory); });
+      return {memory, dtype, shape};
     }
-    void end() {
-      for (const auto& copy : std::exchange(copies, {})) try {
-          copy();
-        } catch (...) {
-          error = std::current_exception();
-        }
+    Tensor pack_vector(int64_t n, const ReadRows& read, void* memory) override {
+      issue([=, this] { on_host_->pack_vector(n, read, memory); });
+      return Tensor::of(memory, DType::f32, {n});
+    }
+    void copy(void* device, const void* host, int64_t bytes) override {
+      issue([=, this] { on_host_->copy(device, host, bytes); });
     }
     void wait() override {
       end();
-      if (error) std::rethrow_exception(std::exchange(error, nullptr));
+      if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     }
-    std::vector<std::function<void()>> copies;
-    std::exception_ptr error;
+
+   private:
+    void issue(std::function<void()> copy) {
+      copies_.push_back(std::move(copy));
+      if (!card_.copies_late) end();
+    }
+    void end() {
+      for (const auto& copy : std::exchange(copies_, {})) try {
+          card_.count("copying weights", Code::io);
+          copy();
+        } catch (...) {
+          error_ = std::current_exception();
+        }
+    }
+
+    Card& card_;
+    std::unique_ptr<Transfer> on_host_;
+    std::vector<std::function<void()>> copies_;
+    std::exception_ptr error_;
   };
 
-  void later(std::function<void()> copy) const {
-    waiting_.push_back([this, copy = std::move(copy)] {
-      card_.count("copying weights", Code::io);
-      copy();
-    });
-  }
-
   Card& card_;
-  mutable std::vector<std::function<void()>> waiting_;
   struct Allocation {
     Card* card = nullptr;  // several may be in use at once
     int64_t bytes = 0;

@@ -10,7 +10,7 @@
 #include "engine/devices.h"
 #include "engine/engine_state.h"
 #include "engine/model_files.h"
-#include "engine/request_work.h"
+#include "engine/prediction.h"
 #include "engine/stopwatch.h"
 #include "fude/error.h"
 #include "made_up_rates.h"
@@ -37,11 +37,9 @@ TEST(RateTable, InterpolatesOverLogarithmsAndEndsWithItsPoints) {
 TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
   const RateTable one{{1}, {1}, {1e9}};
   const Rates rates{.products = one, .attention = one, .convolutions = one, .passes = one, .launch = 1e-3, .load = 1};
-  CpuBackend backend(1);
-  Backend& op = backend;
-  op.predict(&rates);
+  CpuDevice device(1);
   Arena measuring = Arena::measuring();
-  op.use(measuring);
+  Ops op(device, measuring, {.rates = &rates});
   const Tensor x = op.empty({100, 64});
   const Tensor y = op.empty({100, 64});
   op.add(x, y);
@@ -52,25 +50,41 @@ TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
 
   const Buffer memory = host_buffer(1 << 20);
   Arena arena(memory);
-  op.use(arena);
-  const double measured = op.work().seconds;
+  Ops real(device, arena, {.rates = &rates});
   const std::vector<float> zeros(64);
-  op.add(op.upload(zeros.data(), DType::f32, {64}), op.upload(zeros.data(), DType::f32, {64}));
-  EXPECT_EQ(op.work().seconds, measured);
+  real.add(real.upload(zeros.data(), DType::f32, {64}), real.upload(zeros.data(), DType::f32, {64}));
+  EXPECT_EQ(real.work().seconds, 0);
+}
+
+TEST(Ops, ADryRunDoesOnceAndCountsEachTime) {
+  const RateTable one{{1}, {1}, {1e9}};
+  const Rates rates{.products = one, .attention = one, .convolutions = one, .passes = one, .launch = 1e-3, .load = 1};
+  CpuDevice device(1);
+  Arena measuring = Arena::measuring();
+  Ops op(device, measuring, {.rates = &rates});
+  const Tensor x = op.empty({8});
+  int done = 0;
+  op.repeat(3, [&](int64_t) {
+    op.repeat(5, [&](int64_t) {
+      op.add(x, x);
+      ++done;
+    });
+    op.repeat(0, [&](int64_t) { ++done; });
+  });
+  EXPECT_EQ(done, 1);
+  EXPECT_DOUBLE_EQ(op.work().seconds, 15 * (1e-3 + 3 * 8 * 4 / 1e9));
 }
 
 using Ratios = std::vector<double>;
 
 class Calibration : public testing::Test {
  protected:
-  Calibration() : folder_(temporary("rates")), file_(folder_ / "calibration.json") {
-    fs::create_directories(folder_);
-    op_.use(DType::f32);
-  }
+  Calibration() : folder_(temporary("rates")), file_(folder_ / "calibration.json") { fs::create_directories(folder_); }
   ~Calibration() override { fs::remove_all(folder_); }
 
   Rates rates() {
-    return rates_of(op_, {.description = "a machine", .library = "a library"}, file_.string(), weights_, int64_t{1} << 40);
+    return rates_of(device_, {}, {.description = "a machine", .library = "a library"}, file_.string(), weights_,
+                    int64_t{1} << 40);
   }
   std::string text() const {
     std::ifstream file(file_);
@@ -79,7 +93,7 @@ class Calibration : public testing::Test {
   void write(const std::string& text) const { std::ofstream(file_) << text; }
 
   fs::path folder_, file_;
-  CpuBackend op_{1};
+  CpuDevice device_{1};
   const Checkpoint checkpoint_ = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
   const std::vector<Source> weights_ = large_weights(checkpoint_);
 };
@@ -113,24 +127,24 @@ TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
 }
 
 // Tells how much was asked for at a time.
-class Counting : public CpuBackend {
+class Counting : public CpuDevice {
  public:
-  Counting() : CpuBackend(1) { use(DType::f32); }
-  Buffer allocate(int64_t bytes) const override {
+  Counting() : CpuDevice(1) {}
+  Buffer allocate(int64_t bytes) override {
     most = std::max(most, bytes);
-    return CpuBackend::allocate(bytes);
+    return CpuDevice::allocate(bytes);
   }
-  mutable int64_t most = 0;
+  int64_t most = 0;
 };
 
 TEST_F(Calibration, KeepsWithinItsRoom) {
-  Counting op;
+  Counting device;
   constexpr int64_t kRoom = int64_t{20} << 20;
-  const Rates rates = calibrate(op, weights_, kRoom);
-  EXPECT_LE(op.most, kRoom);
-  EXPECT_GT(op.most, kRoom / 2);
+  const Rates rates = calibrate(device, {}, weights_, kRoom);
+  EXPECT_LE(device.most, kRoom);
+  EXPECT_GT(device.most, kRoom / 2);
   EXPECT_GT(rates.convolutions.rates.back(), 0);
-  EXPECT_THROW(calibrate(op, weights_, 1000), Error);
+  EXPECT_THROW(calibrate(device, {}, weights_, 1000), Error);
 }
 
 TEST_F(Calibration, LearnsFromRequests) {
@@ -141,7 +155,7 @@ TEST_F(Calibration, LearnsFromRequests) {
   EXPECT_EQ(known.stage_ratios.encode, Ratios());  // was not predicted
   EXPECT_EQ(known.stage_ratios.denoise, Ratios{1.2});
   EXPECT_EQ(known.stage_ratios.decode, Ratios());  // disturbed
-  keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
+  keep_rates({.description = "a machine", .library = "a library"}, DType::f32, file_.string(), known);
   EXPECT_EQ(rates().stage_ratios.denoise, Ratios{1.2});
   EXPECT_TRUE(learn(known, {.denoise = 12}, {.denoise = 6}, false));  // of what is predicted now
   EXPECT_EQ(known.stage_ratios.denoise, (Ratios{1.2, 0.6}));
@@ -158,7 +172,7 @@ TEST_F(Calibration, IsMovedBySeveralRequestsAndNotByOne) {
   const auto draw = [&](double seconds) {
     Rates known = rates();
     const bool worth = learn(known, {.denoise = median_of(known.stage_ratios.denoise)}, {.denoise = seconds}, false);
-    if (worth) keep_rates(op_, {.description = "a machine", .library = "a library"}, file_.string(), known);
+    if (worth) keep_rates({.description = "a machine", .library = "a library"}, DType::f32, file_.string(), known);
     return worth;
   };
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(draw(0.5));
@@ -182,10 +196,10 @@ TEST(Prediction, TellsWeightsThatWaitOnTheHostFromThoseThatStay) {
   Plan plan;
   plan.components = {{.name = "transformer", .weights = 500, .resident = 200, .in_host_memory = 300}};
   EXPECT_TRUE(waits_on_host(plan));
-  EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan, 1).load, 2 * (200. / 100 + 300. / 10));
+  EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan).load, 2 * (200. / 100 + 300. / 10));
   plan.components[0] = {.name = "transformer", .weights = 500, .resident = 500};
   EXPECT_FALSE(waits_on_host(plan));
-  EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan, 1).load, 3 * 500. / 100);
+  EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan).load, 3 * 500. / 100);
 }
 
 TEST_F(Calibration, AsksForWeightsOfOneShape) {
@@ -220,39 +234,77 @@ TEST_F(Calibration, CostsOnlyTimeWhereNothingCanBeWritten) {
   EXPECT_EQ(nlohmann::json::accept(text()), false);
 }
 
+// Counts the arithmetic that it is asked for, and not again what a kernel does by means of another.
+class CountingFlops : public CpuDevice {
+ public:
+  explicit CountingFlops(double& flops) : CpuDevice(1), flops_(flops) {}
+
+ protected:
+  void do_linears(const std::vector<LinearCall>& calls, void* workspace) override {
+    double flops = 0;
+    for (const LinearCall& call : calls)
+      flops += 2. * static_cast<double>(call.x.numel()) * static_cast<double>(call.w.weight.shape.out);
+    count(flops, [&] { CpuDevice::do_linears(calls, workspace); });
+  }
+  void do_attention(const AttentionCall& call, void* workspace) override {
+    count(4. * static_cast<double>(call.q.numel()) * static_cast<double>(call.k.dim(1)),
+          [&] { CpuDevice::do_attention(call, workspace); });
+  }
+  void do_conv2d(const ConvCall& call, void* workspace) override {
+    count(2. * static_cast<double>(call.out.numel()) * static_cast<double>(call.w.weight.shape.row()),
+          [&] { CpuDevice::do_conv2d(call, workspace); });
+  }
+
+ private:
+  template <class Kernel>
+  void count(double flops, const Kernel& kernel) {
+    const double before = flops_;
+    kernel();
+    flops_ = before + flops;
+  }
+
+  double& flops_;
+};
+
 // Rates turn this into seconds, which are compared with real ones in bench/RESULTS.md.
 TEST(Prediction, CountsTheWorkThatDrawingDoes) {
-  for (const char* model : {"dual", "no_t5"}) {
-    const ModelFiles files{.model = fixture(model).string()};
-    auto made = std::make_unique<CpuBackend>(1);
-    Backend& op = *made;
-    Engine engine(
-        std::make_unique<Engine::State>(files, EngineOptions{.device = "cpu", .dtype = "f32", .threads = 1}, std::move(made)));
-    const Request request = engine.complete({.prompt = "a cat", .width = 64, .height = 96, .steps = 3, .count = 2});
-    double before = 0;
-    engine.generate(request, {.planned = [&](const Plan&) { before = op.work().flops; }});
-    const double drawn = op.work().flops - before;
-
-    const Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
-    TextEncoders text(op, checkpoint);
-    Mmdit mmdit(op, checkpoint);
-    Vae vae(op, checkpoint);
-    const TokenIds ids = tokenize(Tokenizers(checkpoint), {"", request.prompt}, {});
-    const RequestWork work = work_of(op, checkpoint, text, mmdit, vae, ids, request, 1, {});
-    EXPECT_GT(work.step.flops, 0) << model;
-    EXPECT_DOUBLE_EQ(drawn, work.encode.flops + work.conditioning.flops + 2 * (3 * work.step.flops + work.decode.flops))
-        << model;
-  }
+  const Request three_steps{.prompt = "a cat", .width = 64, .height = 96, .steps = 3, .count = 2};
+  Request drafted = three_steps;
+  drafted.draft = Draft{.width = 32, .height = 48, .steps = 2, .strength = 0.5};
+  Request many_steps = three_steps;  // more than have their modulation computed at a time
+  many_steps.steps = 70;
+  many_steps.count = 1;
+  Request batches = three_steps;
+  batches.count = 5;
+  batches.batch = 2;
+  for (const char* model : {"dual", "no_t5"})
+    for (const Request& asked : {three_steps, drafted, many_steps, batches}) {
+      double drawn = 0;
+      auto state = std::make_unique<Engine::State>(ModelFiles{.model = fixture(model).string()},
+                                                   EngineOptions{.device = "cpu", .dtype = "f32", .threads = 1},
+                                                   std::make_unique<CountingFlops>(drawn));
+      const StageCosts costs = state->costs_of(state->complete(asked));
+      EXPECT_EQ(drawn, 0);
+      Engine engine(std::move(state));
+      const Request request = engine.complete(asked);
+      engine.generate(request);
+      const double steps = asked.draft ? 2 * 2 : asked.batch == 2 ? 3 * 3 : static_cast<double>(*asked.steps * asked.count);
+      EXPECT_EQ(costs.steps.count, steps) << model;
+      EXPECT_EQ(costs.drafts.count, asked.draft ? 2 * 2 : 0) << model;
+      for (const Work& stage : {costs.encode, costs.conditioning, costs.steps.work, costs.decode}) EXPECT_GT(stage.flops, 0);
+      EXPECT_DOUBLE_EQ(drawn, costs.encode.flops + costs.conditioning.flops + costs.steps.work.flops + costs.drafts.work.flops +
+                                  costs.decode.flops)
+          << model;
+    }
 }
 
 TEST(Stopwatch, TellsHowLongACallTakes) {
   const double pause = 0.002;
-  MadeUpTime op(pause);
-  op.use(DType::f32);
+  MadeUpTime device(pause);
   const BenchCase item{.name = "looking", .shape = "8", .bytes = 32, .copies = 3, .prepare = [](const BenchInputs& inputs) {
                          return BenchCase::Call([&op = inputs.op, x = inputs.vector(8)](int64_t) { op.all_finite(x); });
                        }};
-  Stopwatch stopwatch(op);
+  Stopwatch stopwatch(device, {});
   EXPECT_NEAR(stopwatch.time(item).seconds, pause, 1e-9);
   EXPECT_NEAR(stopwatch.peaks().bytes, 32 / pause, 1e-3);
 }
@@ -274,17 +326,16 @@ TEST(Cards, HaveSoundRatesAndAreNamedWhenMistyped) {
 
 TEST(Cards, AreMeasuredForWithoutBeingHere) {
   if (cuda_library().empty()) GTEST_SKIP() << "this build has no CUDA";
-  const std::unique_ptr<Backend> op = make_backend({.card = "rtx4060"});
-  EXPECT_EQ(op->name(), "rtx4060");
-  EXPECT_EQ(op->device_memory().total, int64_t{8188} << 20);
-  EXPECT_THROW(op->allocate(1), Error);
+  const std::unique_ptr<Device> card = make_device({.card = "rtx4060"});
+  EXPECT_EQ(card->name(), "rtx4060");
+  EXPECT_EQ(card->device_memory().total, int64_t{8188} << 20);
+  EXPECT_THROW(card->allocate(1), Error);
   const Checkpoint checkpoint = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
-  op->use(op->compute_dtype(DType::bf16));
-  Arena measuring = Arena::measuring();
-  op->use(measuring);
-  Vae vae(*op, checkpoint);
-  vae_decode(*op, vae, op->empty({1, checkpoint.mmdit().channels, 64, 64}, DType::f32), {}, [](int64_t, const Tensor&) {});
-  EXPECT_GT(measuring.peak(), 512 * 512 * 3 * 4);
+  DryRun dry(*card, card->compute_dtype(DType::bf16));
+  Vae vae(*card, dry.op.dtype(), checkpoint);
+  vae_decode(dry.op, vae, dry.op.empty({1, checkpoint.mmdit().channels, 64, 64}, DType::f32), {},
+             [](int64_t, const Tensor&) {});
+  EXPECT_GT(dry.arena.peak(), 512 * 512 * 3 * 4);
 }
 
 }  // namespace

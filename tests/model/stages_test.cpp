@@ -14,7 +14,7 @@ constexpr double kTolerance = 1e-9, kCudaTolerance = 1e-8;  // in f32
 
 std::vector<std::string> f32_devices() {
   std::vector<std::string> names;
-  for (const Device& device : devices_under_test())
+  for (const TestDevice& device : devices_under_test())
     if (device.dtype == DType::f32) names.push_back(device.name);
   return names;
 }
@@ -24,10 +24,9 @@ using Ids = std::vector<std::vector<int32_t>>;
 class Stages : public testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
   Stages() {
-    for (const Device& device : devices_under_test())
-      if (device.name == std::get<1>(GetParam())) op_ = device.backend;
-    memory_.emplace(*op_);
-    op_->use(DType::f32);
+    for (const TestDevice& device : devices_under_test())
+      if (device.name == std::get<1>(GetParam())) device_ = device.device;
+    run_ = std::make_unique<RealRun>(*device_, DType::f32);
   }
 
   Ids ids(const std::string& name) const {
@@ -38,9 +37,9 @@ class Stages : public testing::TestWithParam<std::tuple<std::string, std::string
 
   Tensor upload(const Golden& golden) {
     const auto& s = golden.shape;
-    if (s.size() == 4) return op_->upload(golden.values.data(), DType::f32, {s[0], s[1], s[2], s[3]});
-    if (s.size() == 3) return op_->upload(golden.values.data(), DType::f32, {s[0], s[1], s[2]});
-    return op_->upload(golden.values.data(), DType::f32, {s[0], s[1]});
+    if (s.size() == 4) return run_->op.upload(golden.values.data(), DType::f32, {s[0], s[1], s[2], s[3]});
+    if (s.size() == 3) return run_->op.upload(golden.values.data(), DType::f32, {s[0], s[1], s[2]});
+    return run_->op.upload(golden.values.data(), DType::f32, {s[0], s[1]});
   }
 
   void expect_near(const std::string& name, const std::vector<float>& values) const {
@@ -49,11 +48,11 @@ class Stages : public testing::TestWithParam<std::tuple<std::string, std::string
     ASSERT_EQ(values.size(), golden.values.size()) << name;
     EXPECT_LE(nmse(values.data(), golden.values.data(), values.size()), tolerance()) << name;
   }
-  double tolerance() const { return op_->on_host() ? kTolerance : kCudaTolerance; }
-  void expect_near(const std::string& name, const Tensor& x) const { expect_near(name, values_of(*op_, x)); }
+  double tolerance() const { return device_->on_host() ? kTolerance : kCudaTolerance; }
+  void expect_near(const std::string& name, const Tensor& x) const { expect_near(name, values_of(run_->op, x)); }
 
   // Channels last -> channels first, as the goldens have pictures.
-  std::vector<float> planes(const Tensor& x) const { return planes(values_of(*op_, x), static_cast<size_t>(x.dim(3))); }
+  std::vector<float> planes(const Tensor& x) const { return planes(values_of(run_->op, x), static_cast<size_t>(x.dim(3))); }
   static std::vector<float> planes(const std::vector<float>& values, size_t c) {
     std::vector<float> out(values.size());
     const size_t plane = values.size() / c;
@@ -64,20 +63,20 @@ class Stages : public testing::TestWithParam<std::tuple<std::string, std::string
   std::string pipeline_ = std::get<0>(GetParam());
   Checkpoint checkpoint_ = Checkpoint::open({.model = fixture(pipeline_)});
   Goldens goldens_{pipeline_};
-  std::shared_ptr<Backend> op_;
-  std::optional<Memory> memory_;
+  std::shared_ptr<Device> device_;
+  std::unique_ptr<RealRun> run_;
 };
 
 TEST_P(Stages, TextEncoders) {
   for (const auto& [component, name] : {std::pair{Component::clip_l, std::string("clip_l")}, {Component::clip_g, "clip_g"}}) {
-    Clip clip(*op_, checkpoint_, component);
-    const ClipOutput out = clip_forward(*op_, clip, ids("tokens." + name));
+    Clip clip(*device_, DType::f32, checkpoint_, component);
+    const ClipOutput out = clip_forward(run_->op, clip, ids("tokens." + name));
     expect_near(name + ".hidden", out.hidden);
     expect_near(name + ".pooled", out.pooled);
   }
   if (!checkpoint_.has(Component::t5)) return;
-  T5 t5(*op_, checkpoint_);
-  expect_near("t5.hidden", t5_forward(*op_, t5, ids("tokens.t5")));
+  T5 t5(*device_, DType::f32, checkpoint_);
+  expect_near("t5.hidden", t5_forward(run_->op, t5, ids("tokens.t5")));
 }
 
 TEST_P(Stages, Schedule) {
@@ -93,26 +92,26 @@ TEST_P(Stages, Denoiser) {
   // The last picture of the request (the goldens of the text stream are of the last row), both halves of CFG.
   const int64_t pictures = noise.shape[0];
   const int64_t b = request.guidance > 1 ? 2 : 1, c = noise.shape[1], h = noise.shape[2], w = noise.shape[3];
-  Tensor latents = op_->empty({b, c, h, w}, DType::f32);
+  Tensor latents = run_->op.empty({b, c, h, w}, DType::f32);
   Tensor picture = upload(noise).batch(pictures - 1, pictures);
-  for (int64_t i = 0; i < b; ++i) op_->copy(latents.batch(i, i + 1), picture);
+  for (int64_t i = 0; i < b; ++i) run_->op.copy(latents.batch(i, i + 1), picture);
 
-  Mmdit mmdit(*op_, checkpoint_);
+  Mmdit mmdit(*device_, DType::f32, checkpoint_);
   mmdit.keep(1);  // the other blocks are streamed
   Arena measuring = Arena::measuring();
   mmdit.place(measuring);
-  const Buffer memory = op_->allocate(measuring.peak());
+  const Buffer memory = device_->allocate(measuring.peak());
   Arena weights(memory);
   mmdit.place(weights);
-  const Conditioning conditioning = condition(*op_, mmdit, upload(goldens_["embeddings"]), h, w);
+  const Conditioning conditioning = condition(run_->op, mmdit, upload(goldens_["embeddings"]), h, w);
   expect_near("mmdit.context", conditioning.context.batch(b - 1, b));
   const std::vector<float> timesteps = {goldens_["timesteps"].values[0]};
-  const Tensor temb = embed_timesteps(*op_, mmdit, timesteps, upload(goldens_["pooled"]));
+  const Tensor temb = embed_timesteps(run_->op, mmdit, timesteps, upload(goldens_["pooled"]));
   const auto compare = [&](const std::string& name, const Tensor& x, bool last_row) {
     if (!goldens_.contains(name)) return;
     const Golden golden = goldens_[name];
     const size_t row = golden.values.size() / static_cast<size_t>(golden.shape[0]);
-    const std::vector<float> values = values_of(*op_, x);
+    const std::vector<float> values = values_of(run_->op, x);
     // Goldens have all pictures, negative half first; the one computed here is the last.
     for (int64_t i = last_row ? b - 1 : 0; i < b; ++i) {
       const auto theirs = static_cast<size_t>(last_row ? 0 : i * pictures + pictures - 1);
@@ -121,10 +120,10 @@ TEST_P(Stages, Denoiser) {
     }
   };
   compare("mmdit.temb", temb[0], false);
-  const Tensor modulation = modulate(*op_, mmdit, temb);
-  const auto passes = mmdit.blocks.stream(1);
+  const Tensor modulation = modulate(run_->op, mmdit, temb);
+  const auto passes = mmdit.blocks.stream(run_->op, 1);
   const Tensor velocity =
-      mmdit_forward(*op_, mmdit, modulation, conditioning, latents,
+      mmdit_forward(run_->op, mmdit, modulation, conditioning, latents,
                     [&](const std::string& name, const Tensor& x) { compare("mmdit." + name, x, name.ends_with("context")); });
   compare("mmdit.raw.000", velocity, false);
 }
@@ -133,18 +132,15 @@ TEST_P(Stages, Decoder) {
   const Request request = request_of(pipeline_);
   const std::string last = std::to_string(*request.steps - 1);
   const Golden latents = goldens_["latents." + std::string(3 - last.size(), '0') + last];
-  Vae vae(*op_, checkpoint_);
-  const Buffer host_memory = op_->allocate_host(int64_t{4} << 20);
-  Arena host(host_memory);
-  op_->use_host(host);
+  Vae vae(*device_, DType::f32, checkpoint_);
   const Golden golden = goldens_["decoded"];
   for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.strips = 5}, DecodePlan{.strips = 3, .through_host = true}}) {
     std::vector<float> pixels;
     const auto draw_rows = [&](int64_t, const Tensor& rows) {
-      const std::vector<float> values = values_of(*op_, rows);
+      const std::vector<float> values = values_of(run_->op, rows);
       pixels.insert(pixels.end(), values.begin(), values.end());
     };
-    vae_decode(*op_, vae, upload(latents).batch(0, 1), plan, draw_rows,
+    vae_decode(run_->op, vae, upload(latents).batch(0, 1), plan, draw_rows,
                {.probe = [&](const std::string& name, const Tensor& x) { expect_near("vae." + name, planes(x)); }});
     const std::vector<float> values = planes(pixels, 3);
     ASSERT_LE(values.size(), golden.values.size());  // which are of every picture
@@ -156,15 +152,12 @@ TEST_P(Stages, DecoderInTiles) {
   if (!goldens_.contains("decoded.tiles")) return;  // as above
   constexpr int64_t kSide = 4;                      // latents, as tools/export_goldens.py sets it
   const Request request = request_of(pipeline_);
-  Vae vae(*op_, checkpoint_);
-  const Buffer host_memory = op_->allocate_host(int64_t{4} << 20);
-  Arena host(host_memory);
-  op_->use_host(host);
+  Vae vae(*device_, DType::f32, checkpoint_);
   const std::string last = std::to_string(*request.steps - 1);
   std::vector<float> pixels;
-  vae_decode(*op_, vae, upload(goldens_["latents." + std::string(3 - last.size(), '0') + last]).batch(0, 1), {},
+  vae_decode(run_->op, vae, upload(goldens_["latents." + std::string(3 - last.size(), '0') + last]).batch(0, 1), {},
              [&](int64_t, const Tensor& rows) {
-               const std::vector<float> values = values_of(*op_, rows);
+               const std::vector<float> values = values_of(run_->op, rows);
                pixels.insert(pixels.end(), values.begin(), values.end());
              },
              {.tile_side = kSide});

@@ -11,7 +11,7 @@
 namespace fude::test {
 namespace {
 
-Tensor latents_of(Backend& op, int64_t height, int64_t width) {
+Tensor latents_of(Ops& op, int64_t height, int64_t width) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
   std::vector<float> values(static_cast<size_t>(16 * height * width));
@@ -20,7 +20,7 @@ Tensor latents_of(Backend& op, int64_t height, int64_t width) {
 }
 
 // Rows one below the other, each given once.
-std::vector<float> decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, int64_t tile_side = kNoTiles) {
+std::vector<float> decode(Ops& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, int64_t tile_side = kNoTiles) {
   std::vector<float> picture;
   int64_t next = 0;
   const auto draw_rows = [&](int64_t row, const Tensor& pixels) {
@@ -38,35 +38,28 @@ std::vector<float> decode(Backend& op, Vae& vae, const Tensor& latents, const De
 struct Peaks {
   int64_t device, host;
 };
-Peaks measure(Backend& op, Vae& vae, int64_t height, int64_t width, const DecodePlan& plan, int64_t tile_side = kNoTiles) {
-  Arena device = Arena::measuring();
-  Arena host = Arena::measuring();
-  op.use(device);
-  op.use_host(host);
-  decode(op, vae, op.empty({1, 16, height, width}, DType::f32), plan, tile_side);
-  return {device.peak(), host.peak()};
+Peaks measure(Device& device, DType dtype, Vae& vae, int64_t height, int64_t width, const DecodePlan& plan,
+              int64_t tile_side = kNoTiles) {
+  DryRun dry(device, dtype);
+  decode(dry.op, vae, dry.op.empty({1, 16, height, width}, DType::f32), plan, tile_side);
+  return {dry.arena.peak(), dry.host_arena.peak()};
 }
 
-class Strips : public testing::TestWithParam<Device> {
+class Strips : public testing::TestWithParam<TestDevice> {
  protected:
-  Strips() { op_.use(GetParam().dtype); }
-
   // In exactly the memory that was measured.
   std::vector<float> decode_in_place(Vae& vae, int64_t height, int64_t width, const DecodePlan& plan) {
-    const Peaks peaks = measure(op_, vae, height, width, plan);
-    const Buffer device_memory = op_.allocate(peaks.device);
-    const Buffer host_memory = op_.allocate_host(peaks.host);
-    Arena device(device_memory), host(host_memory);
-    op_.use(device);
-    op_.use_host(host);
-    const std::vector<float> picture = decode(op_, vae, latents_of(op_, height, width), plan);
-    EXPECT_EQ(device.peak(), peaks.device);
-    EXPECT_EQ(host.peak(), peaks.host);
+    const Peaks peaks = measure(device_, dtype_, vae, height, width, plan);
+    RealRun run(device_, dtype_, peaks.device, peaks.host);
+    const std::vector<float> picture = decode(run.op, vae, latents_of(run.op, height, width), plan);
+    EXPECT_EQ(run.arena.peak(), peaks.device);
+    EXPECT_EQ(run.host_arena.peak(), peaks.host);
     EXPECT_EQ(peaks.host > 0, plan.through_host);
     return picture;
   }
 
-  Backend& op_ = *GetParam().backend;
+  Device& device_ = *GetParam().device;
+  const DType dtype_ = GetParam().dtype;
 };
 
 TEST_P(Strips, GiveTheSamePictureAsTheWhole) {
@@ -76,7 +69,7 @@ TEST_P(Strips, GiveTheSamePictureAsTheWhole) {
   for (const auto& [pipeline, height, width, all_counts] :
        {std::tuple{"odd", 6, 10, Counts{1, 2, 3, 7}}, {"dual", 5, 3, Counts{6, 1000}}}) {
     const Checkpoint checkpoint = Checkpoint::open({.model = fixture(pipeline)});
-    Vae vae(op_, checkpoint);
+    Vae vae(device_, dtype_, checkpoint);
     const std::vector<float> whole = decode_in_place(vae, height, width, {});
     ASSERT_EQ(static_cast<int64_t>(whole.size()), 3 * 64 * height * width);
     for (const int64_t strips : all_counts)
@@ -121,12 +114,13 @@ TEST(BandsOfTheReleasedVae, TakeLittleMemory) {
   const std::filesystem::path file = released_vae();
   {
     const Checkpoint checkpoint = Checkpoint::open({.model = fixture("plain"), .vae = file});
-    CpuBackend op(2);
-    op.use(DType::f16);
-    Vae vae(op, checkpoint);
+    CpuDevice cpu(2);
+    Vae vae(cpu, DType::f16, checkpoint);
     vae.decoder.keep(1);  // its weights are counted apart
     constexpr int64_t kMiB = int64_t{1} << 20;
-    const auto device = [&](int64_t size, const DecodePlan& plan) { return measure(op, vae, size / 8, size / 8, plan).device; };
+    const auto device = [&](int64_t size, const DecodePlan& plan) {
+      return measure(cpu, DType::f16, vae, size / 8, size / 8, plan).device;
+    };
     // Whole: two maps of 256 and 128 channels, and a normalised one of 256. In strips, the strips in flight and the middle's
     // attention.
     EXPECT_LE(device(1024, {}), 1290 * kMiB);
@@ -137,8 +131,8 @@ TEST(BandsOfTheReleasedVae, TakeLittleMemory) {
     // In tiles that of one, beside all latents. On the host 768 rows of the picture, 256 of each of six tiles above, as many
     // columns to the left, and a tile as it comes.
     for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.strips = 16, .through_host = true}}) {
-      const Peaks tiled = measure(op, vae, 512, 512, plan, kTileSide);
-      const Peaks tile = measure(op, vae, 128, 128, plan);
+      const Peaks tiled = measure(cpu, DType::f16, vae, 512, 512, plan, kTileSide);
+      const Peaks tile = measure(cpu, DType::f16, vae, 128, 128, plan);
       EXPECT_LE(tiled.device, tile.device + 16 * kMiB);
       EXPECT_LE(tiled.host, tile.host + (36 + 18 + 3 + 12) * kMiB);
     }

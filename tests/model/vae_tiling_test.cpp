@@ -10,18 +10,16 @@ namespace {
 
 using Picture = std::vector<float>;  // one value a pixel
 
-Tensor map_of(Backend& op, int64_t height, int64_t width, const std::vector<float>& values) {
+Tensor map_of(Ops& op, int64_t height, int64_t width, const std::vector<float>& values) {
   return op.upload(values.data(), DType::f32, {1, 1, height, width});
 }
 
 // In tiles of 8 latents, each of which becomes one pixel, `decoded(latent, tile)` in all channels; a row at a time.
 Picture drawn(int64_t height, int64_t width, const std::vector<float>& latents,
               const std::function<float(float, int)>& decoded) {
-  ReferenceBackend op;
-  const Memory memory(op, int64_t{1} << 20);
-  const Buffer host_memory = op.allocate_host(int64_t{1} << 20);
-  Arena host(host_memory);
-  op.use_host(host);
+  ReferenceDevice device;
+  RealRun run(device, DType::f32, int64_t{1} << 20, int64_t{1} << 20);
+  Ops& op = run.op;
   int tile = 0;
   const auto decode = [&](const Tensor& part, const DrawRows& draw_rows) {
     const std::vector<float> values = values_of(op, part);
@@ -84,39 +82,35 @@ TEST(Tiles, AreCounted) {
   EXPECT_EQ(tile_count(1000, 1000, kNoTiles), 1);
 }
 
-class TilesOn : public testing::TestWithParam<Device> {
+class TilesOn : public testing::TestWithParam<TestDevice> {
  protected:
-  TilesOn() { op_.use(GetParam().dtype); }
-
   // Of the device and of the host, in a dry run.
   struct Peaks {
     int64_t device, host;
   };
   Peaks measure(Vae& vae, int64_t height, int64_t width, const DecodePlan& plan, int64_t side) {
-    Arena device = Arena::measuring();
-    Arena host = Arena::measuring();
-    op_.use(device);
-    op_.use_host(host);
-    decode(vae, std::vector<float>(static_cast<size_t>(16 * height * width)), height, width, plan, side);
-    return {device.peak(), host.peak()};
+    DryRun dry(device_, dtype_);
+    decode(dry.op, vae, std::vector<float>(static_cast<size_t>(16 * height * width)), height, width, plan, side);
+    return {dry.arena.peak(), dry.host_arena.peak()};
   }
 
-  Picture decode(Vae& vae, const std::vector<float>& latents, int64_t height, int64_t width, const DecodePlan& plan,
+  Picture decode(Ops& op, Vae& vae, const std::vector<float>& latents, int64_t height, int64_t width, const DecodePlan& plan,
                  int64_t side) {
     Picture picture;
     int64_t done = 0;
     const auto draw_rows = [&](int64_t, const Tensor& pixels) {
-      if (op_.measuring()) return;
-      const std::vector<float> some = values_of(op_, pixels);
+      if (op.measuring()) return;
+      const std::vector<float> some = values_of(op, pixels);
       picture.insert(picture.end(), some.begin(), some.end());
     };
-    vae_decode(op_, vae, op_.upload(latents.data(), DType::f32, {1, 16, height, width}), plan, draw_rows,
+    vae_decode(op, vae, op.upload(latents.data(), DType::f32, {1, 16, height, width}), plan, draw_rows,
                {.tile_side = side, .tile_done = [&] { ++done; }});
     EXPECT_EQ(done, tile_count(height, width, side));
     return picture;
   }
 
-  Backend& op_ = *GetParam().backend;
+  Device& device_ = *GetParam().device;
+  const DType dtype_ = GetParam().dtype;
 };
 INSTANTIATE_TEST_SUITE_P(Vae, TilesOn, testing::ValuesIn(devices_under_test()),
                          [](const auto& test) { return test.param.name; });
@@ -127,7 +121,7 @@ TEST_P(TilesOn, TakeTheMemoryOfOneAndOfWhatIsBlended) {
   constexpr int64_t kWidth = 10;
   constexpr int64_t kPixel = 3 * size_of(DType::f32);
   const Checkpoint checkpoint = Checkpoint::open({.model = fixture("dual")});
-  Vae vae(op_, checkpoint);
+  Vae vae(device_, dtype_, checkpoint);
   std::vector<float> latents(16 * kHeight * kWidth);
   for (size_t i = 0; i < latents.size(); ++i) latents[i] = std::sin(static_cast<float>(i));
   Picture whole;
@@ -139,14 +133,10 @@ TEST_P(TilesOn, TakeTheMemoryOfOneAndOfWhatIsBlended) {
     // Three latents' rows of the picture; a row of each of four tiles above, and a column to the left; a tile as it comes.
     constexpr int64_t kBlended = 64 * kPixel * (3 * kWidth + 4 * kSide + kSide + kSide * kSide);
     EXPECT_LE(peaks.host, one.host + kBlended + 4 * Arena::kAlignment);
-    const Buffer device_memory = op_.allocate(peaks.device);
-    const Buffer host_memory = op_.allocate_host(peaks.host);
-    Arena device(device_memory), host(host_memory);
-    op_.use(device);
-    op_.use_host(host);
-    const Picture picture = decode(vae, latents, kHeight, kWidth, plan, kSide);
-    EXPECT_EQ(device.peak(), peaks.device);
-    EXPECT_EQ(host.peak(), peaks.host);
+    RealRun run(device_, dtype_, peaks.device, peaks.host);
+    const Picture picture = decode(run.op, vae, latents, kHeight, kWidth, plan, kSide);
+    EXPECT_EQ(run.arena.peak(), peaks.device);
+    EXPECT_EQ(run.host_arena.peak(), peaks.host);
     ASSERT_EQ(std::ssize(picture), 3 * 64 * kHeight * kWidth);
     if (whole.empty()) whole = picture;
     EXPECT_LE(nmse(picture.data(), whole.data(), whole.size()), GetParam().dtype == DType::f32 ? 1e-12 : 6e-4);

@@ -12,7 +12,7 @@ namespace {
 // Random inputs of a case, the same for every device: the tensor a device gets is these values rounded to its dtype.
 class Inputs {
  public:
-  explicit Inputs(Backend& op, uint32_t seed = 1) : op_(op), random_(seed) {}
+  explicit Inputs(Ops& op, uint32_t seed = 1) : op_(op), random_(seed) {}
 
   Tensor tensor(std::initializer_list<int64_t> shape, float scale = 1) { return make(shape, op_.dtype(), scale); }
   Tensor f32(std::initializer_list<int64_t> shape, float scale = 1) { return make(shape, DType::f32, scale); }
@@ -49,31 +49,32 @@ class Inputs {
 
   Weight weight(const WeightShape& shape) {
     const std::vector<float> v = values(shape.numel(), 1.0f / std::sqrt(static_cast<float>(shape.row())));
-    void* memory = op_.arena().allocate(op_.packed_bytes(shape, op_.dtype()));
+    void* memory = op_.arena().allocate(op_.device().packed_bytes(shape, op_.dtype()));
     if (op_.measuring()) return {memory, op_.dtype(), shape};
-    const Weight packed = op_.pack(
+    const std::unique_ptr<Transfer> transfer = op_.device().begin_transfer();
+    const Weight packed = transfer->pack(
         shape, op_.dtype(),
         [&](int64_t begin, int64_t end, DType as, void* rows) {
           from_f32(as, v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
         },
         memory);
-    op_.wait_for_transfers();
+    transfer->wait();
     return packed;
   }
 
-  Backend& op_;
+  Ops& op_;
   std::mt19937 random_;
 };
 
 struct Case {
   std::string name;
-  std::function<Tensor(Backend&, Inputs&)> run;
+  std::function<Tensor(Ops&, Inputs&)> run;
   double narrow_scale = 1;  // of the tolerance in bf16 and f16
 };
 
 void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 
-Tensor attention_case(Backend& op, Inputs& in, int64_t b, int64_t queries, int64_t keys, int64_t heads, int64_t head_dim,
+Tensor attention_case(Ops& op, Inputs& in, int64_t b, int64_t queries, int64_t keys, int64_t heads, int64_t head_dim,
                       bool causal, bool bias) {
   const int64_t d = heads * head_dim;
   Tensor qkv = in.tensor({b, keys, 3 * d});
@@ -96,7 +97,7 @@ struct ConvCase {
     if (rows.end) text += "_rows" + std::to_string(rows.begin) + "to" + std::to_string(rows.end);
     return text;
   }
-  Tensor run(Backend& op, Inputs& inputs) const {
+  Tensor run(Ops& op, Inputs& inputs) const {
     const int64_t scale = upsample ? 2 : 1, wanted = rows.end ? rows.end - rows.begin : scale * height;
     Tensor result = accumulate ? inputs.tensor({n, wanted, scale * width, out}) : op.empty({n, wanted, scale * width, out});
     op.conv2d_into(result, inputs.tensor({n, height, width, in}), inputs.conv(out, in, 3, upsample),
@@ -134,38 +135,37 @@ const std::vector<Case>& cases() {
     std::vector<Case> t;
     for (const auto& [m, n, k] :
          {std::tuple{1, 48, 64}, {333, 64, 64}, {7, 5, 3}, {17, 129, 65}, {154, 192, 128}, {2, 1000, 8192}})
-      t.push_back(
-          {"linear_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [=](Backend& op, Inputs& in) {
-             return op.linear(in.tensor({m, k}), in.linear(n, k));
-           }});
-    t.push_back({"linear_no_bias", [](Backend& op, Inputs& in) {
+      t.push_back({"linear_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [=](Ops& op, Inputs& in) {
+                     return op.linear(in.tensor({m, k}), in.linear(n, k));
+                   }});
+    t.push_back({"linear_no_bias", [](Ops& op, Inputs& in) {
                    return op.linear(in.tensor({2, 9, 40}), in.linear(24, 40, false));
                  }});
     for (Activation a : {Activation::silu, Activation::gelu_tanh, Activation::gelu_erf, Activation::quick_gelu}) {
       const std::string label = std::to_string(static_cast<int>(a));
-      t.push_back({"linear_activation_" + label, [=](Backend& op, Inputs& in) {
+      t.push_back({"linear_activation_" + label, [=](Ops& op, Inputs& in) {
                      return op.linear(in.tensor({19, 32}), in.linear(40, 32), {.activation = a});
                    }});
-      t.push_back({"activate_" + label, [=](Backend& op, Inputs& in) { return op.activate(in.misaligned(2, 5, 37), a); }});
+      t.push_back({"activate_" + label, [=](Ops& op, Inputs& in) { return op.activate(in.misaligned(2, 5, 37), a); }});
     }
-    t.push_back({"linear_accumulate_f32", [](Backend& op, Inputs& in) {
+    t.push_back({"linear_accumulate_f32", [](Ops& op, Inputs& in) {
                    Tensor out = in.f32({2, 11, 48});
                    op.linear_into(out, in.tensor({2, 11, 64}), in.linear(48, 64), {.accumulate = true});
                    return out;
                  }});
-    t.push_back({"linear_into_row_ranges", [](Backend& op, Inputs& in) {
+    t.push_back({"linear_into_row_ranges", [](Ops& op, Inputs& in) {
                    Tensor out = in.tensor({2, 13, 24});
                    op.linear_into(out.rows(4, 13), in.tensor({2, 12, 16}).rows(0, 9), in.linear(24, 16));
                    return out;
                  }});
     t.push_back(
-        {"linear_gated", [](Backend& op, Inputs& in) {
+        {"linear_gated", [](Ops& op, Inputs& in) {
            Tensor x = in.tensor({2, 21, 48});
            op.linears({{x.rows(3, 20), in.tensor({2, 17, 64}), in.linear(48, 64), {}, in.f32({2, 96}).columns(48, 96)}});
            return x;
          }});
     t.push_back(
-        {"linears_side_by_side", [](Backend& op, Inputs& in) {  // as a block with two attentions projects
+        {"linears_side_by_side", [](Ops& op, Inputs& in) {  // as a block with two attentions projects
            Tensor rows = op.empty({2, 89, 3 * 128});
            const auto call = [&](const Tensor& out) {
              const Tensor query = in.f32({64});
@@ -175,7 +175,7 @@ const std::vector<Case>& cases() {
            op.linears({call(rows.rows(0, 39)), call(rows.rows(39, 50)), call(rows.rows(50, 89))});
            return rows;
          }});
-    t.push_back({"parallel", [](Backend& op, Inputs& in) {
+    t.push_back({"parallel", [](Ops& op, Inputs& in) {
                    Tensor out = op.empty({2, 30, 48});
                    const Tensor x = in.tensor({2, 30, 64});
                    const Linear first = in.linear(48, 64);
@@ -186,41 +186,40 @@ const std::vector<Case>& cases() {
                    return out;
                  }});
     t.push_back(
-        {"attention_joint", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 3, 64, false, false); }});
-    t.push_back({"attention_some_queries",
-                 [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 5, 333, 2, 64, false, false); }});
+        {"attention_joint", [](Ops& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 3, 64, false, false); }});
     t.push_back(
-        {"attention_causal", [](Backend& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 2, 64, true, false); }});
+        {"attention_some_queries", [](Ops& op, Inputs& in) { return attention_case(op, in, 2, 5, 333, 2, 64, false, false); }});
     t.push_back(
-        {"attention_bias", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 50, 50, 2, 32, false, true); }});
+        {"attention_causal", [](Ops& op, Inputs& in) { return attention_case(op, in, 2, 77, 77, 2, 64, true, false); }});
+    t.push_back({"attention_bias", [](Ops& op, Inputs& in) { return attention_case(op, in, 1, 50, 50, 2, 32, false, true); }});
     t.push_back({"attention_one_wide_head",
-                 [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 150, 150, 1, 512, false, false); }});
+                 [](Ops& op, Inputs& in) { return attention_case(op, in, 1, 150, 150, 1, 512, false, false); }});
     t.push_back(
-        {"attention_one_token", [](Backend& op, Inputs& in) { return attention_case(op, in, 1, 1, 1, 2, 8, false, false); }});
-    t.push_back({"layer_norm", [](Backend& op, Inputs& in) {
+        {"attention_one_token", [](Ops& op, Inputs& in) { return attention_case(op, in, 1, 1, 1, 2, 8, false, false); }});
+    t.push_back({"layer_norm", [](Ops& op, Inputs& in) {
                    return op.layer_norm(in.misaligned(2, 7, 65), {.weight = in.f32({65}), .bias = in.f32({65})}, 1e-5f);
                  }});
-    t.push_back({"rms_norm_of_f32", [](Backend& op, Inputs& in) {
+    t.push_back({"rms_norm_of_f32", [](Ops& op, Inputs& in) {
                    return op.rms_norm(in.f32({2, 7, 65}, 30), in.f32({65}), 1e-6f);
                  }});
-    t.push_back({"rms_norm_heads", [](Backend& op, Inputs& in) {
+    t.push_back({"rms_norm_heads", [](Ops& op, Inputs& in) {
                    Tensor qkv = in.tensor({2, 9, 3 * 64});
                    op.rms_norm_heads(qkv.columns(64, 128), in.f32({32}), 1e-6f);
                    return qkv;
                  }});
-    t.push_back({"norm_modulate", [](Backend& op, Inputs& in) {
+    t.push_back({"norm_modulate", [](Ops& op, Inputs& in) {
                    Tensor m = in.f32({2, 3 * 65});
                    return op.norm_modulate(in.tensor({2, 11, 65}), m.columns(0, 65), m.columns(130, 195), 1e-6f);
                  }});
-    t.push_back({"group_norm", [](Backend& op, Inputs& in) {
+    t.push_back({"group_norm", [](Ops& op, Inputs& in) {
                    return op.group_norm(in.tensor({2, 5, 7, 24}), {.weight = in.f32({24}), .bias = in.f32({24})}, 8, 1e-6f,
                                         Activation::none);
                  }});
-    t.push_back({"group_norm_silu", [](Backend& op, Inputs& in) {
+    t.push_back({"group_norm_silu", [](Ops& op, Inputs& in) {
                    return op.group_norm(in.tensor({1, 9, 3, 32}, 5), {.weight = in.f32({32}), .bias = in.f32({32})}, 32, 1e-6f,
                                         Activation::silu);
                  }});
-    t.push_back({"group_norm_in_strips", [](Backend& op, Inputs& in) {  // pieces that do not divide the pixels, one with none
+    t.push_back({"group_norm_in_strips", [](Ops& op, Inputs& in) {  // pieces that do not divide the pixels, one with none
                    Tensor x = in.tensor({2, 9, 7, 24}, 5);
                    Tensor sums = op.empty({2, 14, 2, 24}, DType::f32);
                    for (int64_t picture = 0; picture < 2; ++picture)
@@ -233,12 +232,12 @@ const std::vector<Case>& cases() {
                                   Activation::silu);
                    return x;
                  }});
-    t.push_back({"group_sums", [](Backend& op, Inputs& in) {
+    t.push_back({"group_sums", [](Ops& op, Inputs& in) {
                    Tensor sums = op.empty({2, 3, 2, 33}, DType::f32);
                    op.group_sums(sums, in.tensor({2, 5, 7, 33}));
                    return sums;
                  }});
-    t.push_back({"group_factors", [](Backend& op, Inputs& in) {
+    t.push_back({"group_factors", [](Ops& op, Inputs& in) {
                    Tensor x = in.tensor({2, 9, 5, 24});
                    Tensor sums = op.empty({2, 2, 2, 24}, DType::f32);
                    op.group_sums(sums, x);
@@ -251,7 +250,7 @@ const std::vector<Case>& cases() {
                                                                      {32, 16, 3, 1, true}})
       t.push_back({"conv2d_" + std::to_string(out) + "x" + std::to_string(in_channels) + "_k" + std::to_string(kernel) + "_s" +
                        std::to_string(stride) + (upsample ? "_up" : ""),
-                   [=](Backend& op, Inputs& in) {
+                   [=](Ops& op, Inputs& in) {
                      return op.conv2d(in.tensor({1, 6, 10, in_channels}), in.conv(out, in_channels, kernel, upsample),
                                       {.stride = stride, .upsample = upsample});
                    }});
@@ -268,46 +267,46 @@ const std::vector<Case>& cases() {
       for (const int64_t pictures : {1, 2})
         t.push_back({"conv2d_rows_" + std::to_string(begin) + "_" + std::to_string(end) + "_k" + std::to_string(kernel) +
                          (upsample ? "_up" : "") + "_of_" + std::to_string(pictures),
-                     [=](Backend& op, Inputs& in) {
+                     [=](Ops& op, Inputs& in) {
                        Tensor out = in.tensor({pictures, end - begin, upsample ? 14 : 7, 24});
                        op.conv2d_into(out, in.tensor({pictures, 6, 7, 16}), in.conv(24, 16, kernel, upsample),
                                       {.upsample = upsample, .accumulate = true, .rows = {begin, end}});
                        return out;
                      }});
-    t.push_back({"conv2d_wide", [](Backend& op, Inputs& in) {  // where oneDNN picks another layout of the weights on AMX
+    t.push_back({"conv2d_wide", [](Ops& op, Inputs& in) {  // where oneDNN picks another layout of the weights on AMX
                    return op.conv2d(in.tensor({1, 3, 258, 32}), in.conv(64, 32, 3));
                  }});
-    for (const ConvCase& c : kConvCases) t.push_back({c.name(), [=](Backend& op, Inputs& in) { return c.run(op, in); }});
-    t.push_back({"conv2d_accumulate", [](Backend& op, Inputs& in) {
+    for (const ConvCase& c : kConvCases) t.push_back({c.name(), [=](Ops& op, Inputs& in) { return c.run(op, in); }});
+    t.push_back({"conv2d_accumulate", [](Ops& op, Inputs& in) {
                    Tensor out = in.tensor({2, 5, 7, 16});
                    op.conv2d_into(out, in.tensor({2, 5, 7, 32}), in.conv(16, 32, 3), {.accumulate = true});
                    return out;
                  }});
-    t.push_back({"add", [](Backend& op, Inputs& in) {
+    t.push_back({"add", [](Ops& op, Inputs& in) {
                    Tensor x = in.misaligned(2, 5, 33);
                    op.add(x, in.f32({5, 33}));
                    return x;
                  }});
-    t.push_back({"multiply", [](Backend& op, Inputs& in) {
+    t.push_back({"multiply", [](Ops& op, Inputs& in) {
                    Tensor x = in.tensor({2, 5, 33});
                    op.multiply(x, in.misaligned(2, 5, 33));
                    return x;
                  }});
-    t.push_back({"add_gated", [](Backend& op, Inputs& in) {
+    t.push_back({"add_gated", [](Ops& op, Inputs& in) {
                    Tensor x = in.tensor({2, 5, 33});
                    op.add_gated(x, in.f32({2, 99}).columns(33, 66), in.tensor({2, 5, 33}));
                    return x;
                  }});
-    t.push_back({"copy_casts", [](Backend& op, Inputs& in) {
+    t.push_back({"copy_casts", [](Ops& op, Inputs& in) {
                    Tensor out = op.empty({2, 5, 33});
                    op.copy(out, in.f32({2, 7, 33}).rows(1, 6));
                    return out;
                  }});
-    t.push_back({"patchify", [](Backend& op, Inputs& in) { return op.patchify(in.f32({2, 4, 6, 10}), 2); }});
-    t.push_back({"unpatchify", [](Backend& op, Inputs& in) { return op.unpatchify(in.tensor({2, 15, 16}), 2, 4, 6, 10); }});
-    t.push_back({"to_nhwc", [](Backend& op, Inputs& in) { return op.to_nhwc(in.f32({2, 16, 3, 5}), 0.65f, 0.06f); }});
-    t.push_back({"cfg", [](Backend& op, Inputs& in) { return op.cfg(in.f32({4, 3, 4, 5}), 7); }});
-    t.push_back({"euler_step", [](Backend& op, Inputs& in) {
+    t.push_back({"patchify", [](Ops& op, Inputs& in) { return op.patchify(in.f32({2, 4, 6, 10}), 2); }});
+    t.push_back({"unpatchify", [](Ops& op, Inputs& in) { return op.unpatchify(in.tensor({2, 15, 16}), 2, 4, 6, 10); }});
+    t.push_back({"to_nhwc", [](Ops& op, Inputs& in) { return op.to_nhwc(in.f32({2, 16, 3, 5}), 0.65f, 0.06f); }});
+    t.push_back({"cfg", [](Ops& op, Inputs& in) { return op.cfg(in.f32({4, 3, 4, 5}), 7); }});
+    t.push_back({"euler_step", [](Ops& op, Inputs& in) {
                    Tensor x = in.f32({1, 3, 4, 5});
                    op.euler_step(x, in.f32({1, 3, 4, 5}), in.f32({1}));
                    return x;
@@ -328,10 +327,9 @@ double tolerance(DType dtype) {
 
 // A strip equals the same rows of the whole picture, computed from an input that is cut off beyond the halo.
 TEST(Conv2d, OfAStripIsTheRowsOfTheWhole) {
-  for (const Device& device : devices_under_test()) {
-    Backend& op = *device.backend;
-    Memory memory(op);
-    op.use(device.dtype);
+  for (const TestDevice& device : devices_under_test()) {
+    RealRun run(*device.device, device.dtype);
+    Ops& op = run.op;
     Inputs in(op);
     for (const bool upsample : {false, true}) {
       const int64_t scale = upsample ? 2 : 1, height = 9, width = 5;
@@ -353,47 +351,42 @@ TEST(Conv2d, OfAStripIsTheRowsOfTheWhole) {
   }
 }
 
-using OpTest = testing::TestWithParam<std::tuple<Device, Case>>;
+using OpTest = testing::TestWithParam<std::tuple<TestDevice, Case>>;
 
 TEST_P(OpTest, AgreesWithTheReference) {
   const auto& [device, test] = GetParam();
-  ReferenceBackend reference;
-  Memory expected_memory(reference), memory(*device.backend);
-  reference.use(DType::f32);
-  device.backend->use(device.dtype);
-  Inputs expected_inputs(reference), inputs(*device.backend);
-  const std::vector<float> expected = values_of(reference, test.run(reference, expected_inputs));
-  const std::vector<float> actual = values_of(*device.backend, test.run(*device.backend, inputs));
+  ReferenceDevice reference;
+  RealRun expected_run(reference, DType::f32), run(*device.device, device.dtype);
+  Inputs expected_inputs(expected_run.op), inputs(run.op);
+  const std::vector<float> expected = values_of(expected_run.op, test.run(expected_run.op, expected_inputs));
+  const std::vector<float> actual = values_of(run.op, test.run(run.op, inputs));
   ASSERT_EQ(actual.size(), expected.size());
   EXPECT_LE(nmse(actual.data(), expected.data(), actual.size()), tolerance(device.dtype) * test.narrow_scale);
 }
 
 TEST_P(OpTest, TheDryRunAllocatesTheSameBytes) {
   const auto& [device, test] = GetParam();
-  Backend& op = *device.backend;
-  op.use(device.dtype);
-  Arena measuring = Arena::measuring();
-  op.use(measuring);
-  Inputs nothing(op);
-  const Tensor planned = test.run(op, nothing);
-  Memory memory(op);
-  Inputs inputs(op);
-  const Tensor real = test.run(op, inputs);
-  EXPECT_EQ(measuring.peak(), memory.arena.peak());
-  EXPECT_EQ(measuring.used(), memory.arena.used());
+  DryRun dry(*device.device, device.dtype);
+  Inputs nothing(dry.op);
+  const Tensor planned = test.run(dry.op, nothing);
+  RealRun run(*device.device, device.dtype);
+  Inputs inputs(run.op);
+  const Tensor real = test.run(run.op, inputs);
+  EXPECT_EQ(dry.arena.peak(), run.arena.peak());
+  EXPECT_EQ(dry.arena.used(), run.arena.used());
+  EXPECT_EQ(dry.op.work().flops, run.op.work().flops);
   EXPECT_EQ(planned.describe(), real.describe());
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, OpTest, testing::Combine(testing::ValuesIn(devices_under_test()), testing::ValuesIn(cases())),
                          [](const auto& test) { return std::get<0>(test.param).name + "_" + std::get<1>(test.param).name; });
 
-class NotANumber : public testing::TestWithParam<Device> {};
+class NotANumber : public testing::TestWithParam<TestDevice> {};
 
 // A kernel that drops NaN would turn a broken checkpoint into a plausible picture.
 TEST_P(NotANumber, ComesThrough) {
-  Backend& op = *GetParam().backend;
-  Memory memory(op);
-  op.use(GetParam().dtype);
+  RealRun run(*GetParam().device, GetParam().dtype);
+  Ops& op = run.op;
   Inputs in(op);
   for (float bad : {NAN, INFINITY}) {
     std::vector<float> values(4 * 4 * 32, 1.0f);
@@ -413,22 +406,18 @@ TEST_P(NotANumber, ComesThrough) {
 INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()),
                          [](const auto& test) { return test.param.name; });
 
-class HostTensors : public testing::TestWithParam<Device> {};
+class HostTensors : public testing::TestWithParam<TestDevice> {};
 
 // A tensor that is offloaded to the host comes back unchanged, though its memory on the device is overwritten meanwhile.
 TEST_P(HostTensors, ComeBack) {
-  Backend& op = *GetParam().backend;
-  Memory memory(op);
-  const Buffer buffer = op.allocate_host(1 << 20);
-  Arena host(buffer);
-  op.use_host(host);
-  op.use(GetParam().dtype);
+  RealRun run(*GetParam().device, GetParam().dtype);
+  Ops& op = run.op;
   Inputs in(op);
   const Tensor x = in.tensor({1, 9, 7, 24});
   const Tensor other = in.tensor({1, 9, 7, 24});
   const std::vector<float> expected = values_of(op, x);
   const Tensor waiting = op.empty_on_host({1, 9, 7, 24}, op.dtype());
-  EXPECT_EQ(host.used(), (waiting.bytes() + 255) / 256 * 256);
+  EXPECT_EQ(run.host_arena.used(), (waiting.bytes() + 255) / 256 * 256);
   op.to_host(waiting, x);
   op.copy(x, other);
   const Tensor back = op.empty({1, 3, 7, 24});
@@ -440,11 +429,11 @@ TEST_P(HostTensors, ComeBack) {
 INSTANTIATE_TEST_SUITE_P(Ops, HostTensors, testing::ValuesIn(devices_under_test()),
                          [](const auto& test) { return test.param.name; });
 
-class Pixels : public testing::TestWithParam<Device> {};
+class Pixels : public testing::TestWithParam<TestDevice> {};
 
 TEST_P(Pixels, BecomeBytesAsTorchMakesThem) {
-  Backend& op = *GetParam().backend;
-  Memory memory(op);
+  RealRun run(*GetParam().device, GetParam().dtype);
+  Ops& op = run.op;
   // (0.5·x + 0.5)·255: what is outside is clamped, and 127.5 goes to the even neighbour.
   const std::vector<float> x = {-2, -1, -0.996f, -0.98f, -0.97f, 0, 0.25f, 1, 7, -0.9f, 0.9f, 0.5f};
   const Tensor bytes = op.to_bytes(op.upload(x.data(), DType::f32, {1, 2, 2, 3}));

@@ -1,4 +1,4 @@
-#include "reference/reference_backend.h"
+#include "reference/reference_device.h"
 
 #include <algorithm>
 #include <cmath>
@@ -61,16 +61,36 @@ float apply(Activation activation, float x) {
 
 }  // namespace
 
-Weight ReferenceBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side) const {
+Weight ReferenceDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
   read(0, shape.out, dtype, memory);
   return {memory, dtype, shape};
 }
 
-void ReferenceBackend::do_upload(const Tensor& out, const void* host) {
+class ReferenceDevice::HostTransfer : public Transfer {
+ public:
+  explicit HostTransfer(const ReferenceDevice& device) : device_(device) {}
+
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) override {
+    return device_.pack(shape, dtype, read, memory);
+  }
+  Tensor pack_vector(int64_t n, const ReadRows& read, void* memory) override {
+    read(0, n, DType::f32, memory);
+    return Tensor::of(memory, DType::f32, {n});
+  }
+  void copy(void* device, const void* host, int64_t bytes) override { std::memcpy(device, host, static_cast<size_t>(bytes)); }
+  void wait() override {}
+
+ private:
+  const ReferenceDevice& device_;
+};
+
+std::unique_ptr<Transfer> ReferenceDevice::begin_transfer(Side) { return std::make_unique<HostTransfer>(*this); }
+
+void ReferenceDevice::do_upload(const Tensor& out, const void* host) {
   std::memcpy(out.data, host, static_cast<size_t>(out.bytes()));
 }
 
-void ReferenceBackend::do_download(const Tensor& x, void* host) {
+void ReferenceDevice::do_download(const Tensor& x, void* host) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row from = row(x, r);
     const int64_t bytes = from.size * size_of(x.dtype);
@@ -78,7 +98,7 @@ void ReferenceBackend::do_download(const Tensor& x, void* host) {
   }
 }
 
-void ReferenceBackend::do_copy(const Tensor& out, const Tensor& x) {
+void ReferenceDevice::do_copy(const Tensor& out, const Tensor& x) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row from = row(x, r);
     const Row to = row(out, r);
@@ -86,7 +106,7 @@ void ReferenceBackend::do_copy(const Tensor& out, const Tensor& x) {
   }
 }
 
-bool ReferenceBackend::do_all_finite(const Tensor& x) {
+bool ReferenceDevice::do_all_finite(const Tensor& x) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row values = row(x, r);
     for (int64_t i = 0; i < values.size; ++i)
@@ -95,11 +115,11 @@ bool ReferenceBackend::do_all_finite(const Tensor& x) {
   return true;
 }
 
-void ReferenceBackend::do_linears(const std::vector<LinearCall>& calls, void*) {
+void ReferenceDevice::do_linears(const std::vector<LinearCall>& calls, void*) {
   for (const LinearCall& call : calls) linear(call);
 }
 
-void ReferenceBackend::linear(const LinearCall& call) {
+void ReferenceDevice::linear(const LinearCall& call) {
   const Weight& w = call.w.weight;
   for (int64_t r = 0; r < row_count(call.x); ++r) {
     const Row x = row(call.x, r);
@@ -113,7 +133,7 @@ void ReferenceBackend::linear(const LinearCall& call) {
   }
 }
 
-void ReferenceBackend::do_attention(const AttentionCall& call, void*) {
+void ReferenceDevice::do_attention(const AttentionCall& call, void*) {
   const int64_t keys = call.k.dim(1);
   const int64_t queries = call.q.dim(1);
   const int64_t d = call.head_dim;
@@ -146,7 +166,7 @@ void ReferenceBackend::do_attention(const AttentionCall& call, void*) {
       }
 }
 
-void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
+void ReferenceDevice::do_conv2d(const ConvCall& call, void*) {
   const WeightShape& shape = call.w.weight.shape;
   const int64_t zoom = call.options.upsample ? 2 : 1;
   const int64_t height = call.x.dim(1) * zoom;
@@ -173,7 +193,7 @@ void ReferenceBackend::do_conv2d(const ConvCall& call, void*) {
       }
 }
 
-void ReferenceBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
+void ReferenceDevice::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row from = row(x, r);
     const Row to = row(out, r);
@@ -191,7 +211,7 @@ void ReferenceBackend::do_layer_norm(const Tensor& out, const Tensor& x, const N
   }
 }
 
-void ReferenceBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
+void ReferenceDevice::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row from = row(x, r);
     const Row to = row(out, r);
@@ -202,7 +222,7 @@ void ReferenceBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Ten
   }
 }
 
-void ReferenceBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
+void ReferenceDevice::do_group_sums(const Tensor& sums, const Tensor& x) {
   const int64_t pixels = x.dim(1) * x.dim(2);
   const int64_t pieces = sums.dim(1);
   for (int64_t n = 0; n < x.dim(0); ++n)
@@ -219,8 +239,8 @@ void ReferenceBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
       }
 }
 
-void ReferenceBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm,
-                                        int64_t groups, float eps) {
+void ReferenceDevice::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm,
+                                       int64_t groups, float eps) {
   const int64_t pieces = sums.dim(1);
   const int64_t width = sums.dim(3) / groups;
   for (int64_t n = 0; n < sums.dim(0); ++n)
@@ -243,7 +263,7 @@ void ReferenceBackend::do_group_factors(const Tensor& factors, const Tensor& sum
     }
 }
 
-void ReferenceBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+void ReferenceDevice::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
   const int64_t pixels = x.dim(1) * x.dim(2);
   for (int64_t p = 0; p < x.dim(0) * pixels; ++p) {
     const Row from = row(x, p);
@@ -254,7 +274,7 @@ void ReferenceBackend::do_scale_shift(const Tensor& out, const Tensor& x, const 
   }
 }
 
-void ReferenceBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
+void ReferenceDevice::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row from = row(x, r);
     const Row to = row(out, r);
@@ -262,7 +282,7 @@ void ReferenceBackend::do_activate(const Tensor& out, const Tensor& x, Activatio
   }
 }
 
-void ReferenceBackend::do_add(const Tensor& x, const Tensor& y) {
+void ReferenceDevice::do_add(const Tensor& x, const Tensor& y) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row a = row(x, r);
     const Row b = row(y, r);
@@ -270,7 +290,7 @@ void ReferenceBackend::do_add(const Tensor& x, const Tensor& y) {
   }
 }
 
-void ReferenceBackend::do_multiply(const Tensor& x, const Tensor& y) {
+void ReferenceDevice::do_multiply(const Tensor& x, const Tensor& y) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row a = row(x, r);
     const Row b = row(y, r);
@@ -278,7 +298,7 @@ void ReferenceBackend::do_multiply(const Tensor& x, const Tensor& y) {
   }
 }
 
-void ReferenceBackend::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
+void ReferenceDevice::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row a = row(x, r);
     const Row b = row(y, r);
@@ -287,7 +307,7 @@ void ReferenceBackend::do_add_gated(const Tensor& x, const Tensor& gate, const T
   }
 }
 
-void ReferenceBackend::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
+void ReferenceDevice::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
   for (int64_t r = 0; r < row_count(x); ++r) {
     const Row from = row(x, r);
     const Row to = row(out, r);
@@ -297,7 +317,7 @@ void ReferenceBackend::do_modulate(const Tensor& out, const Tensor& x, const Ten
   }
 }
 
-void ReferenceBackend::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) {
+void ReferenceDevice::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) {
   const int64_t channels = latents.dim(1);
   const int64_t width = latents.dim(3) / patch;
   for (int64_t r = 0; r < row_count(out); ++r) {
@@ -313,7 +333,7 @@ void ReferenceBackend::do_patchify(const Tensor& out, const Tensor& latents, int
   }
 }
 
-void ReferenceBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) {
+void ReferenceDevice::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) {
   const int64_t channels = out.dim(1);
   const int64_t width = out.dim(3) / patch;
   for (int64_t r = 0; r < row_count(tokens); ++r) {
@@ -329,7 +349,7 @@ void ReferenceBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, in
   }
 }
 
-void ReferenceBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
+void ReferenceDevice::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
   const int64_t channels = latents.dim(1);
   const int64_t height = latents.dim(2);
   const int64_t width = latents.dim(3);
@@ -340,20 +360,20 @@ void ReferenceBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, floa
           row(out, (n * height + y) * width + x).set(c, row(latents, (n * channels + c) * height + y)[x] * scale + shift);
 }
 
-void ReferenceBackend::do_to_bytes(const Tensor& out, const Tensor& pixels) {
+void ReferenceDevice::do_to_bytes(const Tensor& out, const Tensor& pixels) {
   for (int64_t i = 0; i < out.numel(); ++i)
     out.as<uint8_t>()[i] =
         static_cast<uint8_t>(std::nearbyint(std::clamp(0.5f * pixels.as<float>()[i] + 0.5f, 0.0f, 1.0f) * 255.0f));
 }
 
-void ReferenceBackend::do_cfg(const Tensor& out, const Tensor& v, float guidance) {
+void ReferenceDevice::do_cfg(const Tensor& out, const Tensor& v, float guidance) {
   const int64_t n = out.numel();
   const float* negative = v.as<float>();
   const float* positive = negative + n;
   for (int64_t i = 0; i < n; ++i) out.as<float>()[i] = negative[i] + guidance * (positive[i] - negative[i]);
 }
 
-void ReferenceBackend::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) {
+void ReferenceDevice::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) {
   for (int64_t i = 0; i < out.numel(); ++i) out.as<float>()[i] += *factor.as<float>() * x.as<float>()[i];
 }
 

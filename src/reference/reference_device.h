@@ -1,18 +1,21 @@
-// Plain loops in f32: the specification of every operation. The other backends are tested against it and fall back to it.
+// Plain loops in f32: the specification of every operation. The other devices are tested against it and fall back to it.
 #pragma once
 
-#include "core/backend.h"
+#include "core/device.h"
 
 namespace fude {
 
-class ReferenceBackend : public Backend {
+class ReferenceDevice : public Device {
  public:
   std::string name() const override { return "reference"; }
   DType compute_dtype(DType wanted) const override { return wanted; }
 
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
+  std::unique_ptr<Transfer> begin_transfer(Side side) override;
 
  protected:
+  // As a Transfer does it, but at once: both sides are the host's memory.
+  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const;
+
   void do_upload(const Tensor& out, const void* host) override;
   void do_download(const Tensor& x, void* host) override;
   void do_copy(const Tensor& out, const Tensor& x) override;
@@ -39,6 +42,8 @@ class ReferenceBackend : public Backend {
   void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
 
  private:
+  class HostTransfer;
+
   static void linear(const LinearCall& call);
 };
 

@@ -1,4 +1,4 @@
-#include "cpu/cpu_backend.h"
+#include "cpu/cpu_device.h"
 
 #include <algorithm>
 #include <atomic>
@@ -44,27 +44,27 @@ const float* batch_row(const Tensor& vectors, const Tensor& x, int64_t index) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads) : threads_(threads > 0 ? threads : omp_get_num_procs()) {
+CpuDevice::CpuDevice(int threads) : threads_(threads > 0 ? threads : omp_get_num_procs()) {
   omp_set_num_threads(threads_);
   products_ = std::make_unique<Products>();
 }
 
-CpuBackend::~CpuBackend() = default;
+CpuDevice::~CpuDevice() = default;
 
-DType CpuBackend::compute_dtype(DType wanted) const {
+DType CpuDevice::compute_dtype(DType wanted) const {
   return wanted == DType::bf16 && cpu::multiplies_bf16() ? DType::bf16 : DType::f32;
 }
 
-void CpuBackend::do_copy(const Tensor& out, const Tensor& x) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_copy(out, x);
+void CpuDevice::do_copy(const Tensor& out, const Tensor& x) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_copy(out, x);
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().convert(to[r], from[r], from.width);
   });
 }
 
-bool CpuBackend::do_all_finite(const Tensor& x) {
-  if (!is_row_dtype(x)) return ReferenceBackend::do_all_finite(x);
+bool CpuDevice::do_all_finite(const Tensor& x) {
+  if (!is_row_dtype(x)) return ReferenceDevice::do_all_finite(x);
   const Rows rows(x);
   std::atomic<bool> finite = true;
   parallel_ranges(threads_, rows.count, [&](int64_t begin, int64_t end) {
@@ -74,8 +74,8 @@ bool CpuBackend::do_all_finite(const Tensor& x) {
   return finite;
 }
 
-void CpuBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_layer_norm(out, x, norm, eps);
+void CpuDevice::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_layer_norm(out, x, norm, eps);
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
@@ -84,8 +84,8 @@ void CpuBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& n
   });
 }
 
-void CpuBackend::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_norm_modulate(out, x, shift, scale, eps);
+void CpuDevice::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_norm_modulate(out, x, shift, scale, eps);
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
@@ -94,8 +94,8 @@ void CpuBackend::do_norm_modulate(const Tensor& out, const Tensor& x, const Tens
   });
 }
 
-void CpuBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_rms_norm(out, x, weight, eps);
+void CpuDevice::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_rms_norm(out, x, weight, eps);
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().rms_norm(to[r], from[r], from.width, weight.as<float>(), eps);
@@ -103,10 +103,10 @@ void CpuBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& w
 }
 
 // Enough for every thread, whatever their number, so that it does not change the sums.
-int64_t CpuBackend::group_pieces(const Tensor& x) const { return std::clamp<int64_t>(x.dim(1) * x.dim(2) / 64, 1, 256); }
+int64_t CpuDevice::group_pieces(const Tensor& x) const { return std::clamp<int64_t>(x.dim(1) * x.dim(2) / 64, 1, 256); }
 
-void CpuBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
-  if (!is_row_dtype(x)) return ReferenceBackend::do_group_sums(sums, x);
+void CpuDevice::do_group_sums(const Tensor& sums, const Tensor& x) {
+  if (!is_row_dtype(x)) return ReferenceDevice::do_group_sums(sums, x);
   const int64_t channels = x.dim(3);
   const int64_t pixels = x.dim(1) * x.dim(2);
   const int64_t pieces = sums.dim(1);
@@ -132,8 +132,8 @@ void CpuBackend::do_group_sums(const Tensor& sums, const Tensor& x) {
   });
 }
 
-void CpuBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_scale_shift(out, x, factors, activation);
+void CpuDevice::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_scale_shift(out, x, factors, activation);
   const int64_t channels = x.dim(3);
   const int64_t pixels = x.dim(1) * x.dim(2);
   const Rows to(out), from(x);
@@ -145,40 +145,40 @@ void CpuBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor
   });
 }
 
-void CpuBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_activate(out, x, activation);
+void CpuDevice::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_activate(out, x, activation);
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().activate(to[r], from[r], from.width, static_cast<Curve>(activation));
   });
 }
 
-void CpuBackend::do_add(const Tensor& x, const Tensor& y) {
-  if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceBackend::do_add(x, y);
+void CpuDevice::do_add(const Tensor& x, const Tensor& y) {
+  if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceDevice::do_add(x, y);
   const Rows a(x), b(y);
   parallel_ranges(threads_, a.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().add(a[r], b[r], a.width);
   });
 }
 
-void CpuBackend::do_multiply(const Tensor& x, const Tensor& y) {
-  if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceBackend::do_multiply(x, y);
+void CpuDevice::do_multiply(const Tensor& x, const Tensor& y) {
+  if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceDevice::do_multiply(x, y);
   const Rows a(x), b(y);
   parallel_ranges(threads_, a.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().multiply(a[r], b[r], a.width);
   });
 }
 
-void CpuBackend::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
-  if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceBackend::do_add_gated(x, gate, y);
+void CpuDevice::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
+  if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceDevice::do_add_gated(x, gate, y);
   const Rows a(x), b(y);
   parallel_ranges(threads_, a.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().add_gated(a[r], batch_row(gate, x, r), b[r], a.width);
   });
 }
 
-void CpuBackend::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
-  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceBackend::do_modulate(out, x, shift, scale);
+void CpuDevice::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
+  if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_modulate(out, x, shift, scale);
   const Rows to(out), from(x);
   parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)

@@ -1,6 +1,6 @@
-// The backend of one NVIDIA card. f16 and bf16 with f32 sums (f32 for parity), weights row by row as checkpoints have them.
+// The device of one NVIDIA card. f16 and bf16 with f32 sums (f32 for parity), weights row by row as checkpoints have them.
 //
-// Operations are launched on a stream and return at once. Branches of parallel() run on streams of their own; what play() is
+// Operations are launched on a stream and return at once. Branches of parallel() run on streams of their own; what replay() is
 // given becomes CUDA graphs at its second call, one for each piece between two waits of the host. Weights are copied by a
 // stream and threads of their own, beside the work.
 #pragma once
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/device.h"
 #include "cuda/card_memory.h"
 #include "cuda/cuda.h"
 #include "cuda/device.h"
@@ -18,41 +18,38 @@
 
 namespace fude {
 
-class CudaBackend : public Backend {
+class CudaDevice : public Device {
  public:
   // The index-th card that CUDA shows. Error{device}.
-  explicit CudaBackend(int index);
+  explicit CudaDevice(int index);
   // One that is not here, to measure for: nothing is made on it.
-  explicit CudaBackend(const AbsentCard& card);
+  explicit CudaDevice(const AbsentCard& card);
 
   std::string name() const override;
-  int64_t rows_of_full_speed() const override { return 8192; }  // performance.md: from there on products gain little
+  Capabilities capabilities() const override {
+    // performance.md: from 8192 rows on products gain little
+    return {.branches = true, .gated_linears = true, .folded_upsampling = true, .full_speed_rows = 8192};
+  }
   bool on_host() const override { return false; }
   DType compute_dtype(DType wanted) const override;  // bf16 becomes f16 on cards without it
-  Buffer allocate(int64_t bytes) const override;
-  Buffer allocate_host(int64_t bytes) const override;
+  Buffer allocate(int64_t bytes) override;
+  Buffer allocate_host(int64_t bytes) override;
   DeviceMemory device_memory() const override;
   int64_t outside_bytes() const override { return outside_bytes_; }
 
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
-  Tensor pack_vector(int64_t n, const ReadRows& read, void* memory, Side side) const override;
-  void copy_weights(void* device, const void* host, int64_t bytes) const override;
-  Buffer pinned(Buffer filled) const override;
-  std::unique_ptr<Transfer> transfer() const override;
+  std::unique_ptr<Transfer> begin_transfer(Side side) override;
+  Buffer pinned(Buffer filled) override;
   int64_t group_pieces(const Tensor& x) const override;
 
   void replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) override;
   void host_callback(const std::function<void()>& action) override;
 
  protected:
-  bool has_branches() const override { return true; }
   void fork() override;
   void other_branch() override;
   void join() override;
-  void poison(void* memory, int64_t bytes) const override;
-  bool gates_linears() const override { return true; }
-  bool folds_upsampling() const override { return true; }
+  void poison(void* memory, int64_t bytes) override;
   bool norms_heads(const LinearCall& call) const override;
 
   int64_t workspace(const std::vector<LinearCall>& calls) const override;
@@ -98,8 +95,6 @@ class CudaBackend : public Backend {
   struct Graphs;
 
   cudaStream_t stream() const;  // of the branch that work is issued to now
-  void begin_copies() const;    // weights may now be overwritten
-  void read(void* memory, Side side, int64_t rows, int64_t row_bytes, cuda::Staging::Fill fill) const;
   void begin_piece();
   void end_piece();
   void leave_branches();
@@ -116,9 +111,7 @@ class CudaBackend : public Backend {
   Graphs* making_ = nullptr;           // the recording under way
   std::unique_ptr<cuda::Staging> staging_;
   cuda::Event computed_;
-  mutable bool copies_begun_ = false;                                 // since the last transfer
-  mutable std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;  // since the last transfer
-  Buffer found_, found_on_host_;                                      // one int: whether something was not finite
+  Buffer found_, found_on_host_;  // one int: whether something was not finite
   int64_t outside_bytes_ = 0;
 };
 

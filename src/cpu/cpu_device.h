@@ -1,4 +1,4 @@
-// The tuned host backend: products through oneDNN with weights packed once, rows through kernels chosen for the processor.
+// The tuned host device: products through oneDNN with weights packed once, rows through kernels chosen for the processor.
 //
 // f32 everywhere, and bf16 where the processor multiplies it (AVX-512 BF16, AMX). With AMX, linears
 // (tile_products.h) and attention (tile_attention.h) in bf16 are our own.
@@ -8,29 +8,29 @@
 
 #include <memory>
 
-#include "reference/reference_backend.h"
+#include "reference/reference_device.h"
 
 namespace fude {
 
-class CpuBackend : public ReferenceBackend {
+class CpuDevice : public ReferenceDevice {
  public:
   // threads 0: one for each core.
-  explicit CpuBackend(int threads = 0);
-  ~CpuBackend() override;
+  explicit CpuDevice(int threads = 0);
+  ~CpuDevice() override;
 
   std::string name() const override { return "cpu"; }
   std::string description() const;  // "2 threads, AVX2"
   static std::string library();     // "oneDNN 2.6.3"
   DType compute_dtype(DType wanted) const override;
   int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory, Side side) const override;
   int64_t group_pieces(const Tensor& x) const override;
 
  protected:
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
   int64_t workspace(const std::vector<LinearCall>& calls) const override;
   int64_t workspace(const AttentionCall& call) const override;
   int64_t workspace(const ConvCall& call) const override;
-  using Backend::workspace;
+  using Device::workspace;
   void do_copy(const Tensor& out, const Tensor& x) override;
   bool do_all_finite(const Tensor& x) override;
   void do_linears(const std::vector<LinearCall>& calls, void* workspace) override;

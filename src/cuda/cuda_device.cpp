@@ -1,4 +1,4 @@
-#include "cuda/cuda_backend.h"
+#include "cuda/cuda_device.h"
 
 #include <cassert>
 #include <utility>
@@ -40,7 +40,7 @@ cuda::Matrix matrix(const Tensor& t) {
 
 }  // namespace
 
-CudaBackend::CudaBackend(int index)
+CudaDevice::CudaDevice(int index)
     : outside_(std::in_place, index),
       name_(index == 0 ? "cuda" : "cuda:" + std::to_string(index)),
       index_(selected(index)),
@@ -53,7 +53,7 @@ CudaBackend::CudaBackend(int index)
   outside_bytes_ = outside_->measure();
 }
 
-CudaBackend::CudaBackend(const AbsentCard& card)
+CudaDevice::CudaDevice(const AbsentCard& card)
     : name_(card.name),
       absent_memory_(card.memory),
       card_{.capability = card.capability,
@@ -62,13 +62,13 @@ CudaBackend::CudaBackend(const AbsentCard& card)
             .resident_threads = card.resident_threads},
       outside_bytes_(card.context) {}
 
-std::string CudaBackend::name() const { return name_; }
+std::string CudaDevice::name() const { return name_; }
 
-DType CudaBackend::compute_dtype(DType wanted) const {
+DType CudaDevice::compute_dtype(DType wanted) const {
   return wanted == DType::bf16 && card_.capability < 80 ? DType::f16 : wanted;
 }
 
-Buffer CudaBackend::allocate(int64_t bytes) const {
+Buffer CudaDevice::allocate(int64_t bytes) {
   if (absent_memory_ > 0)
     throw Error(Code::bad_request,
                 name_ + " is planned for without being here; leave its name out to draw, or ask for the plan only");
@@ -76,12 +76,12 @@ Buffer CudaBackend::allocate(int64_t bytes) const {
   return cuda::device_buffer(bytes);
 }
 
-Buffer CudaBackend::allocate_host(int64_t bytes) const {
+Buffer CudaDevice::allocate_host(int64_t bytes) {
   check(cudaSetDevice(index_), "taking pinned host memory");
   return cuda::pinned_buffer(bytes);
 }
 
-DeviceMemory CudaBackend::device_memory() const {
+DeviceMemory CudaDevice::device_memory() const {
   if (absent_memory_ > 0) return {absent_memory_, absent_memory_ - outside_bytes_};
   size_t available = 0, total = 0;
   check(cudaSetDevice(index_), "asking for its memory");
@@ -91,64 +91,19 @@ DeviceMemory CudaBackend::device_memory() const {
 
 // ---- weights ---------------------------------------------------------------------------------------------------------------
 
-int64_t CudaBackend::packed_bytes(const WeightShape& shape, DType dtype) const {
+int64_t CudaDevice::packed_bytes(const WeightShape& shape, DType dtype) const {
   return (shape.kernel == 1 ? shape.numel() : cuda::conv_packed_elements(shape)) * size_of(dtype);
 }
 
-Weight CudaBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& rows, void* memory, Side side) const {
-  if (shape.kernel == 1) {
-    read(memory, side, shape.out, shape.row() * size_of(dtype),
-         [rows, dtype](int64_t begin, int64_t end, void* host) { rows(begin, end, dtype, host); });
-  } else {
-    const int64_t row = cuda::conv_packed_elements(shape) / shape.out;
-    read(memory, side, shape.out, row * size_of(dtype), [rows, dtype, shape, row](int64_t begin, int64_t end, void* host) {
-      WeightShape some = shape;
-      some.out = end - begin;
-      std::vector<float> plain(static_cast<size_t>(some.numel())), packed(static_cast<size_t>(some.out * row));
-      rows(begin, end, DType::f32, plain.data());
-      cuda::pack_conv(some, plain.data(), packed.data());
-      from_f32(dtype, packed.data(), host, some.out * row);
-    });
-  }
-  return {memory, dtype, shape};
-}
-
-Tensor CudaBackend::pack_vector(int64_t n, const ReadRows& rows, void* memory, Side side) const {
-  read(memory, side, 1, n * size_of(DType::f32), [rows, n](int64_t, int64_t, void* host) { rows(0, n, DType::f32, host); });
-  return Tensor::of(memory, DType::f32, {n});
-}
-
-void CudaBackend::read(void* memory, Side side, int64_t rows, int64_t row_bytes, cuda::Staging::Fill fill) const {
-  if (side == Side::device) begin_copies();
-  reading_.push_back(staging_->read({memory, side == Side::host, rows, row_bytes, std::move(fill)}));
-}
-
-void CudaBackend::copy_weights(void* device, const void* host, int64_t bytes) const {
-  begin_copies();
-  check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, staging_->stream()),
-        "copying weights to it");
-}
-
-Buffer CudaBackend::pinned(Buffer filled) const {
+Buffer CudaDevice::pinned(Buffer filled) {
   check(cudaSetDevice(index_), "pinning host memory");
   return cuda::pinned_buffer(std::move(filled));
 }
 
-// Memory that weights are copied to may have served work issued before.
-void CudaBackend::begin_copies() const {
-  if (copies_begun_) return;
-  check(cudaSetDevice(index_), "copying weights to it");
-  check(cudaEventRecord(computed_, branches_[0].stream), "copying weights to it");
-  check(cudaStreamWaitEvent(staging_->stream(), computed_), "copying weights to it");
-  copies_begun_ = true;
-}
-
-// Copies from pinned memory have been issued and end with an event; what threads read is issued by them, in its own time.
-class CudaBackend::CudaTransfer : public Transfer {
+// Copies from pinned memory are issued at once and end with an event; what threads read is issued by them, in its own time.
+class CudaDevice::CudaTransfer : public Transfer {
  public:
-  explicit CudaTransfer(const CudaBackend& op) : op_(op), reading_(std::exchange(op.reading_, {})) {
-    if (reading_.empty()) check(cudaEventRecord(copied_, op.staging_->stream()), "copying weights to it");
-  }
+  CudaTransfer(CudaDevice& device, Side side) : device_(device), side_(side) {}
 
   ~CudaTransfer() override {
     try {
@@ -160,40 +115,86 @@ class CudaBackend::CudaTransfer : public Transfer {
     }
   }
 
+  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& rows, void* memory) override {
+    if (shape.kernel == 1) {
+      read(memory, shape.out, shape.row() * size_of(dtype),
+           [rows, dtype](int64_t begin, int64_t end, void* host) { rows(begin, end, dtype, host); });
+    } else {
+      const int64_t row = cuda::conv_packed_elements(shape) / shape.out;
+      read(memory, shape.out, row * size_of(dtype), [rows, dtype, shape, row](int64_t begin, int64_t end, void* host) {
+        WeightShape some = shape;
+        some.out = end - begin;
+        std::vector<float> plain(static_cast<size_t>(some.numel())), packed(static_cast<size_t>(some.out * row));
+        rows(begin, end, DType::f32, plain.data());
+        cuda::pack_conv(some, plain.data(), packed.data());
+        from_f32(dtype, packed.data(), host, some.out * row);
+      });
+    }
+    return {memory, dtype, shape};
+  }
+
+  Tensor pack_vector(int64_t n, const ReadRows& rows, void* memory) override {
+    read(memory, 1, n * size_of(DType::f32), [rows, n](int64_t, int64_t, void* host) { rows(0, n, DType::f32, host); });
+    return Tensor::of(memory, DType::f32, {n});
+  }
+
+  void copy(void* device, const void* host, int64_t bytes) override {
+    begin_copies();
+    check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, device_.staging_->stream()),
+          "copying weights to it");
+    check(cudaEventRecord(copied_, device_.staging_->stream()), "copying weights to it");
+  }
+
   void wait() override {
     awaited_ = true;
+    if (!begun_ && reading_.empty()) return;
     std::exception_ptr error;
     for (const auto& job : reading_) try {
-        op_.staging_->wait(*job);
+        device_.staging_->wait(*job);
       } catch (...) {
         error = std::current_exception();
       }
-    if (!reading_.empty()) check(cudaEventRecord(copied_, op_.staging_->stream()), "copying weights to it");
-    check(cudaStreamWaitEvent(op_.branches_[0].stream, copied_), "waiting for weights");
+    if (!reading_.empty()) check(cudaEventRecord(copied_, device_.staging_->stream()), "copying weights to it");
+    check(cudaStreamWaitEvent(device_.branches_[0].stream, copied_), "waiting for weights");
     if (error) std::rethrow_exception(error);
   }
 
  private:
-  const CudaBackend& op_;
+  void read(void* memory, int64_t rows, int64_t row_bytes, cuda::Staging::Fill fill) {
+    if (side_ == Side::device) begin_copies();
+    reading_.push_back(device_.staging_->read({memory, side_ == Side::host, rows, row_bytes, std::move(fill)}));
+  }
+
+  // Memory that weights are copied to may have served work issued before.
+  void begin_copies() {
+    if (begun_) return;
+    check(cudaSetDevice(device_.index_), "copying weights to it");
+    check(cudaEventRecord(device_.computed_, device_.branches_[0].stream), "copying weights to it");
+    check(cudaStreamWaitEvent(device_.staging_->stream(), device_.computed_), "copying weights to it");
+    begun_ = true;
+  }
+
+  CudaDevice& device_;
+  const Side side_;
+  bool begun_ = false;  // copies to the device
   std::vector<std::shared_ptr<cuda::Staging::Job>> reading_;
   cuda::Event copied_ = cuda::make_event();
   bool awaited_ = false;
 };
 
-std::unique_ptr<Transfer> CudaBackend::transfer() const {
-  if (!std::exchange(copies_begun_, false) && reading_.empty()) return nullptr;
+std::unique_ptr<Transfer> CudaDevice::begin_transfer(Side side) {
   check(cudaSetDevice(index_), "copying weights to it");
-  return std::make_unique<CudaTransfer>(*this);
+  return std::make_unique<CudaTransfer>(*this, side);
 }
 
 // ---- how work is issued ----------------------------------------------------------------------------------------------------
 
-cudaStream_t CudaBackend::stream() const {
+cudaStream_t CudaDevice::stream() const {
   check(cudaSetDevice(index_), "starting work");
   return branches_[issuing_.back()].stream;
 }
 
-void CudaBackend::fork() {
+void CudaDevice::fork() {
   const cudaStream_t trunk = stream();
   if (opened_ == branches_.size()) branches_.emplace_back();
   const size_t child = opened_++;
@@ -202,9 +203,9 @@ void CudaBackend::fork() {
   forked_.push_back(child);
 }
 
-void CudaBackend::other_branch() { issuing_.push_back(forked_.back()); }
+void CudaDevice::other_branch() { issuing_.push_back(forked_.back()); }
 
-void CudaBackend::join() {
+void CudaDevice::join() {
   const Branch& child = branches_[forked_.back()];
   check(cudaEventRecord(child.ended, child.stream), "joining branches");
   issuing_.pop_back();
@@ -214,7 +215,7 @@ void CudaBackend::join() {
 }
 
 // Pieces of work, and what the host does after each but the last.
-struct CudaBackend::Graphs : DeviceGraph {
+struct CudaDevice::Graphs : DeviceGraph {
   struct Piece {
     Piece() = default;
     Piece(Piece&& other) noexcept : work(std::exchange(other.work, nullptr)), then(std::move(other.then)) {}
@@ -228,12 +229,12 @@ struct CudaBackend::Graphs : DeviceGraph {
   std::vector<Piece> pieces;
 };
 
-void CudaBackend::begin_piece() {
+void CudaDevice::begin_piece() {
   check(cudaStreamBeginCapture(branches_[0].stream, cudaStreamCaptureModeThreadLocal), "recording a step");
 }
 
 // What was recorded has not been done yet: it is launched.
-void CudaBackend::end_piece() {
+void CudaDevice::end_piece() {
   const cudaStream_t trunk = branches_[0].stream;
   cudaGraph_t recorded = nullptr;
   check(cudaStreamEndCapture(trunk, &recorded), "recording a step");
@@ -245,8 +246,7 @@ void CudaBackend::end_piece() {
 }
 
 // The first time work is done as it comes, so that every kernel it needs is loaded; the second time it is recorded.
-void CudaBackend::replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) {
-  if (measuring()) return work();
+void CudaDevice::replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) {
   if (!recording) {
     try {
       work();
@@ -257,7 +257,6 @@ void CudaBackend::replay(std::unique_ptr<DeviceGraph>& recording, const std::fun
     recording = std::make_unique<Graphs>();
     return;
   }
-  poll();
   auto& graphs = static_cast<Graphs&>(*recording);
   const cudaStream_t trunk = stream();
   if (!graphs.pieces.empty()) {
@@ -286,7 +285,7 @@ void CudaBackend::replay(std::unique_ptr<DeviceGraph>& recording, const std::fun
 
 // After an error between fork and join: work goes to the trunk again, behind whatever branches still do. Errors of a card that
 // is lost are reported by the next call.
-void CudaBackend::leave_branches() {
+void CudaDevice::leave_branches() {
   static_cast<void>(cudaGetLastError());
   issuing_ = {0};
   forked_.clear();
@@ -297,7 +296,7 @@ void CudaBackend::leave_branches() {
   static_cast<void>(cudaGetLastError());
 }
 
-void CudaBackend::host_callback(const std::function<void()>& action) {
+void CudaDevice::host_callback(const std::function<void()>& action) {
   assert(issuing_.size() == 1 && forked_.empty());
   if (!making_) return action();
   end_piece();
@@ -306,18 +305,18 @@ void CudaBackend::host_callback(const std::function<void()>& action) {
   begin_piece();
 }
 
-void CudaBackend::poison(void* memory, int64_t bytes) const {
+void CudaDevice::poison(void* memory, int64_t bytes) {
   check(cudaMemsetAsync(memory, 0xff, static_cast<size_t>(bytes), stream()), "clearing memory");
 }
 
 // ---- copies ----------------------------------------------------------------------------------------------------------------
 
-void CudaBackend::do_upload(const Tensor& out, const void* host) {
+void CudaDevice::do_upload(const Tensor& out, const void* host) {
   // From pageable memory the driver has read it when this returns; who writes pinned memory anew has waited for the stream.
   check(cudaMemcpyAsync(out.data, host, static_cast<size_t>(out.bytes()), cudaMemcpyHostToDevice, stream()), "copying to it");
 }
 
-void CudaBackend::do_download(const Tensor& x, void* host) {
+void CudaDevice::do_download(const Tensor& x, void* host) {
   if (x.contiguous()) {
     check(cudaMemcpyAsync(host, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()), "copying from it");
     return check(cudaStreamSynchronize(stream()), "working");
@@ -339,12 +338,12 @@ void CudaBackend::do_download(const Tensor& x, void* host) {
   check(cudaStreamSynchronize(stream()), "working");
 }
 
-void CudaBackend::do_to_host(const Tensor& host, const Tensor& x) {
+void CudaDevice::do_to_host(const Tensor& host, const Tensor& x) {
   check(cudaMemcpyAsync(host.data, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()),
         "copying from it");
 }
 
-bool CudaBackend::do_all_finite(const Tensor& x) {
+bool CudaDevice::do_all_finite(const Tensor& x) {
   auto* found = reinterpret_cast<int*>(found_.data());
   const auto* on_host = reinterpret_cast<const volatile int*>(found_on_host_.data());
   check(cudaMemsetAsync(found, 0, sizeof(int), stream()), "looking for values that are not numbers");
@@ -354,11 +353,11 @@ bool CudaBackend::do_all_finite(const Tensor& x) {
   return *on_host == 0;
 }
 
-void CudaBackend::do_copy(const Tensor& out, const Tensor& x) { cuda::copy(stream(), out, x); }
+void CudaDevice::do_copy(const Tensor& out, const Tensor& x) { cuda::copy(stream(), out, x); }
 
-void CudaBackend::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
+void CudaDevice::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
   if (kind == Noise::torch_cuda) cuda::torch_cuda_noise(card_, stream(), out, seed);
-  else Backend::do_noise(out, kind, seed);
+  else Device::do_noise(out, kind, seed);
 }
 
 // ---- products --------------------------------------------------------------------------------------------------------------
@@ -434,88 +433,88 @@ cuda::LinearArgs as_linear(const Tensor& out, const Tensor& x, const Conv& w, co
 
 }  // namespace
 
-bool CudaBackend::norms_heads(const LinearCall& call) const { return cuda::linear_norms_heads(card_, arguments(call)); }
+bool CudaDevice::norms_heads(const LinearCall& call) const { return cuda::linear_norms_heads(card_, arguments(call)); }
 
-int64_t CudaBackend::workspace(const std::vector<LinearCall>& calls) const {
+int64_t CudaDevice::workspace(const std::vector<LinearCall>& calls) const {
   const std::vector<cuda::LinearArgs> args = arguments(calls);
   return cuda::linears_workspace(card_, args.data(), static_cast<int>(args.size()));
 }
 
-void CudaBackend::do_linears(const std::vector<LinearCall>& calls, void* memory) {
+void CudaDevice::do_linears(const std::vector<LinearCall>& calls, void* memory) {
   const std::vector<cuda::LinearArgs> args = arguments(calls);
   cuda::linears(card_, stream(), args.data(), static_cast<int>(args.size()), memory);
 }
 
-int64_t CudaBackend::workspace(const AttentionCall& c) const {
+int64_t CudaDevice::workspace(const AttentionCall& c) const {
   return cuda::attention_workspace(card_, arguments(c.out, c.q, c.k, c.v, c.options));
 }
 
-void CudaBackend::do_attention(const AttentionCall& c, void* memory) {
+void CudaDevice::do_attention(const AttentionCall& c, void* memory) {
   cuda::attention(card_, stream(), arguments(c.out, c.q, c.k, c.v, c.options), memory);
 }
 
-int64_t CudaBackend::workspace(const ConvCall& c) const {
+int64_t CudaDevice::workspace(const ConvCall& c) const {
   if (c.w.weight.shape.kernel == 1) return cuda::linear_workspace(card_, as_linear(c.out, c.x, c.w, c.options));
   return cuda::conv_workspace(card_, arguments(c.out, c.x, c.w, c.options));
 }
 
-void CudaBackend::do_conv2d(const ConvCall& c, void* memory) {
+void CudaDevice::do_conv2d(const ConvCall& c, void* memory) {
   if (c.w.weight.shape.kernel == 1) cuda::linear(card_, stream(), as_linear(c.out, c.x, c.w, c.options), memory);
   else cuda::conv2d(card_, stream(), arguments(c.out, c.x, c.w, c.options), memory);
 }
 
 // ---- norms, elementwise ----------------------------------------------------------------------------------------------------
 
-void CudaBackend::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
+void CudaDevice::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
   cuda::layer_norm(stream(), out, x, norm, eps);
 }
 
-void CudaBackend::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
+void CudaDevice::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
   cuda::rms_norm(stream(), out, x, weight, eps);
 }
 
-void CudaBackend::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
+void CudaDevice::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
   cuda::norm_modulate(stream(), out, x, shift, scale, eps);
 }
 
-int64_t CudaBackend::group_pieces(const Tensor& x) const { return cuda::group_pieces(card_, x); }
+int64_t CudaDevice::group_pieces(const Tensor& x) const { return cuda::group_pieces(card_, x); }
 
-void CudaBackend::do_group_sums(const Tensor& sums, const Tensor& x) { cuda::group_sums(stream(), sums, x); }
+void CudaDevice::do_group_sums(const Tensor& sums, const Tensor& x) { cuda::group_sums(stream(), sums, x); }
 
-void CudaBackend::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
-                                   float eps) {
+void CudaDevice::do_group_factors(const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups,
+                                  float eps) {
   cuda::group_factors(stream(), factors, sums, pixels, norm, groups, eps);
 }
 
-void CudaBackend::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
+void CudaDevice::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
   cuda::scale_shift(stream(), out, x, factors, activation);
 }
 
-void CudaBackend::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
+void CudaDevice::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
   cuda::activate(stream(), out, x, activation);
 }
 
-void CudaBackend::do_add(const Tensor& x, const Tensor& y) { cuda::add(stream(), x, y); }
-void CudaBackend::do_multiply(const Tensor& x, const Tensor& y) { cuda::multiply(stream(), x, y); }
-void CudaBackend::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) { cuda::add_gated(stream(), x, gate, y); }
+void CudaDevice::do_add(const Tensor& x, const Tensor& y) { cuda::add(stream(), x, y); }
+void CudaDevice::do_multiply(const Tensor& x, const Tensor& y) { cuda::multiply(stream(), x, y); }
+void CudaDevice::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) { cuda::add_gated(stream(), x, gate, y); }
 
-void CudaBackend::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
+void CudaDevice::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
   cuda::modulate(stream(), out, x, shift, scale);
 }
 
-void CudaBackend::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) {
+void CudaDevice::do_patchify(const Tensor& out, const Tensor& latents, int64_t patch) {
   cuda::patchify(stream(), out, latents, patch);
 }
-void CudaBackend::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) {
+void CudaDevice::do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) {
   cuda::unpatchify(stream(), out, tokens, patch);
 }
 
-void CudaBackend::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
+void CudaDevice::do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) {
   cuda::to_nhwc(stream(), out, latents, scale, shift);
 }
 
-void CudaBackend::do_to_bytes(const Tensor& out, const Tensor& pixels) { cuda::to_bytes(stream(), out, pixels); }
-void CudaBackend::do_cfg(const Tensor& out, const Tensor& v, float guidance) { cuda::cfg(stream(), out, v, guidance); }
-void CudaBackend::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) { cuda::axpy(stream(), out, x, factor); }
+void CudaDevice::do_to_bytes(const Tensor& out, const Tensor& pixels) { cuda::to_bytes(stream(), out, pixels); }
+void CudaDevice::do_cfg(const Tensor& out, const Tensor& v, float guidance) { cuda::cfg(stream(), out, v, guidance); }
+void CudaDevice::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) { cuda::axpy(stream(), out, x, factor); }
 
 }  // namespace fude

@@ -1,0 +1,34 @@
+#include "core/device.h"
+
+#include <chrono>
+#include <cstring>
+
+#include "core/system.h"
+
+namespace fude {
+
+double Device::now() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+DeviceMemory Device::device_memory() const {
+  const HostMemory host = host_memory();
+  return {host.total, host.available};
+}
+
+void Device::poison(void* memory, int64_t bytes) { std::memset(memory, 0xff, static_cast<size_t>(bytes)); }
+
+void Device::replay(std::unique_ptr<DeviceGraph>&, const std::function<void()>& work) { work(); }
+
+int64_t Device::packed_bytes(const WeightShape& shape, DType dtype) const { return shape.numel() * size_of(dtype); }
+
+void Device::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
+  do_upload(out, torch_randn(kind, seed, out.numel()).data());
+}
+
+void Device::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
+  do_layer_norm(out, x, Norm{}, eps);
+  do_modulate(out, out, shift, scale);
+}
+
+}  // namespace fude

@@ -68,20 +68,20 @@ struct CpuDevice::Products::AttentionPlan {
 
 int64_t CpuDevice::workspace(const AttentionCall& call) const {
   if (is_tiled(call.q, call.head_dim)) return tile_workspace(call);
-  return is_tuned(call.q.dtype) ? Products::AttentionPlan(*products_, call).bytes(threads_) : 0;
+  return is_tuned(call.q.dtype) ? Products::AttentionPlan(products(), call).bytes(threads_) : 0;
 }
 
 void CpuDevice::do_attention(const AttentionCall& call, void* workspace_begin) {
   if (is_tiled(call.q, call.head_dim)) return attend_on_tiles(call, workspace_begin);
   if (!is_tuned(call.q.dtype)) return ReferenceDevice::do_attention(call, workspace_begin);
-  const Products::AttentionPlan plan(*products_, call);
+  const Products::AttentionPlan plan(products(), call);
   const int64_t queries = call.q.dim(1);
   const int64_t keys = call.k.dim(1);
   const int64_t d = call.head_dim;
   const int64_t heads = call.options.heads;
   const int64_t tiles = (queries + plan.rows - 1) / plan.rows;
   const int64_t element = size_of(call.q.dtype);
-  const dnnl::engine& engine = products_->engine;
+  const dnnl::engine& engine = products().engine;
   const dnnl::memory::data_type type = cpu::dnnl_type(call.q.dtype);
   char* const packed_keys = static_cast<char*>(workspace_begin);
   char* const packed_values = packed_keys + plan.heads * plan.key_bytes;

@@ -45,11 +45,17 @@ const float* batch_row(const Tensor& vectors, const Tensor& x, int64_t index) {
 }  // namespace
 
 CpuDevice::CpuDevice(int threads) : threads_(threads > 0 ? threads : omp_get_num_procs()) {
-  omp_set_num_threads(threads_);
   products_ = std::make_unique<Products>();
 }
 
 CpuDevice::~CpuDevice() = default;
+
+// oneDNN makes and runs primitives with as many threads as OpenMP allows the calling thread, which need not be the one that
+// made this device, and which may have used another device since.
+CpuDevice::Products& CpuDevice::products() const {
+  omp_set_num_threads(threads_);
+  return *products_;
+}
 
 DType CpuDevice::compute_dtype(DType wanted) const {
   return wanted == DType::bf16 && cpu::multiplies_bf16() ? DType::bf16 : DType::f32;

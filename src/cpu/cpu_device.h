@@ -61,6 +61,7 @@ class CpuDevice : public ReferenceDevice {
   void upsample(const Tensor& x, char* out) const;
 
   struct Products;  // oneDNN's engine, stream and the primitives made so far
+  Products& products() const;
   std::unique_ptr<Products> products_;
   int threads_;
 };

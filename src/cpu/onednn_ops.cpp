@@ -179,7 +179,7 @@ int64_t CpuDevice::packed_bytes(const WeightShape& shape, DType dtype) const {
   if (!is_tuned(dtype)) return ReferenceDevice::packed_bytes(shape, dtype);
   if (is_tiled(shape, dtype)) return cpu::packed_tile_bytes(shape.in, shape.out);
   const auto& packed =
-      shape.kernel == 1 ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
+      shape.kernel == 1 ? products().packed_linear(shape.in, shape.out, dtype) : products().packed_conv(shape, dtype);
   return static_cast<int64_t>(packed.get_size());
 }
 
@@ -187,7 +187,7 @@ Weight CpuDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& re
   if (!is_tuned(dtype)) return ReferenceDevice::pack(shape, dtype, read, destination);
   if (is_tiled(shape, dtype)) return pack_tiles(shape, read, destination);
   const bool is_linear = shape.kernel == 1;
-  const auto& packed = is_linear ? products_->packed_linear(shape.in, shape.out, dtype) : products_->packed_conv(shape, dtype);
+  const auto& packed = is_linear ? products().packed_linear(shape.in, shape.out, dtype) : products().packed_conv(shape, dtype);
   const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)
                                : memory::desc({shape.out, shape.in, shape.kernel, shape.kernel}, dnnl_type(dtype), tag::oihw);
   const int64_t row_bytes = shape.row() * size_of(dtype);
@@ -209,11 +209,11 @@ Weight CpuDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& re
   for (int64_t begin = 0; begin < shape.out; begin += piece) {
     const int64_t count = std::min(piece, shape.out - begin);
     read_rows(begin, begin + count, staging.data());
-    memory from(count == shape.out ? plain : matrix(shape.in, count, dtype, 1, shape.in), products_->engine, staging.data());
-    memory to(count == shape.out ? packed : packed.submemory_desc({shape.in, count}, {0, begin}), products_->engine,
+    memory from(count == shape.out ? plain : matrix(shape.in, count, dtype, 1, shape.in), products().engine, staging.data());
+    memory to(count == shape.out ? packed : packed.submemory_desc({shape.in, count}, {0, begin}), products().engine,
               destination);
-    dnnl::reorder(from, to).execute(products_->stream, from, to);
-    products_->stream.wait();
+    dnnl::reorder(from, to).execute(products().stream, from, to);
+    products().stream.wait();
   }
   return {destination, dtype, shape};
 }
@@ -268,14 +268,14 @@ int64_t CpuDevice::linear_workspace(const LinearCall& call) const {
   if (!is_tuned(call.w.weight.dtype)) return 0;
   if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) return tile_workspace(call);
   return Products::Contiguous(call.x).bytes() + Products::Contiguous(call.out).bytes() +
-         static_cast<int64_t>(products_->linear(call).pd.scratchpad_desc().get_size());
+         static_cast<int64_t>(products().linear(call).pd.scratchpad_desc().get_size());
 }
 
 void CpuDevice::linear(const LinearCall& call, void* workspace) {
   const Weight& w = call.w.weight;
   if (!is_tuned(w.dtype)) return ReferenceDevice::do_linears({call}, workspace);
-  const auto& [pd, matmul] = products_->linear(call);
-  const dnnl::engine& engine = products_->engine;
+  const auto& [pd, matmul] = products().linear(call);
+  const dnnl::engine& engine = products().engine;
   const Products::Contiguous x(call.x), out(call.out);
   char* const gathered_x = static_cast<char*>(workspace);
   char* const gathered_out = gathered_x + x.bytes();
@@ -289,8 +289,8 @@ void CpuDevice::linear(const LinearCall& call, void* workspace) {
                                             {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out.bytes() ? gathered_out : to)},
                                             {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}};
     if (call.w.bias) args.emplace(DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data));
-    matmul.execute(products_->stream, args);
-    products_->stream.wait();
+    matmul.execute(products().stream, args);
+    products().stream.wait();
     if (out.bytes()) out.scatter(gathered_out, to);
   }
   if (activates_apart(call)) do_activate(call.out, call.out, call.options.activation);
@@ -362,7 +362,7 @@ int64_t CpuDevice::workspace(const ConvCall& call) const {
   if (!is_tuned(call.x.dtype)) return 0;
   if (call.options.rows.end && call.x.dim(0) > 1) return workspace(of_picture(call, 0));
   if (call.w.weight.shape.kernel == 1) return linear_workspace(as_linear(call));
-  return Products::ConvPlan(*products_, call).bytes();
+  return Products::ConvPlan(products(), call).bytes();
 }
 
 void CpuDevice::do_conv2d(const ConvCall& call, void* workspace) {
@@ -372,8 +372,8 @@ void CpuDevice::do_conv2d(const ConvCall& call, void* workspace) {
     return;
   }
   if (call.w.weight.shape.kernel == 1) return do_linears({as_linear(call)}, workspace);
-  const Products::ConvPlan plan(*products_, call);
-  const dnnl::engine& engine = products_->engine;
+  const Products::ConvPlan plan(products(), call);
+  const dnnl::engine& engine = products().engine;
   char* const upsampled = static_cast<char*>(workspace);
   char* const reordered = upsampled + plan.upsampled_bytes;
   char* const scratch = reordered + plan.reordered_bytes;
@@ -385,16 +385,16 @@ void CpuDevice::do_conv2d(const ConvCall& call, void* workspace) {
   memory weights(plan.packed, engine, const_cast<void*>(call.w.weight.data));
   if (plan.reordered_bytes) {
     memory reordered_weights(plan.pd.weights_desc(), engine, reordered);
-    dnnl::reorder(weights, reordered_weights).execute(products_->stream, weights, reordered_weights);
+    dnnl::reorder(weights, reordered_weights).execute(products().stream, weights, reordered_weights);
     weights = reordered_weights;
   }
-  dnnl::convolution_forward(plan.pd).execute(products_->stream,
+  dnnl::convolution_forward(plan.pd).execute(products().stream,
                                              {{DNNL_ARG_SRC, memory(plan.pd.src_desc(), engine, const_cast<char*>(source))},
                                               {DNNL_ARG_WEIGHTS, weights},
                                               {DNNL_ARG_BIAS, memory(plan.pd.bias_desc(), engine, call.w.bias.data)},
                                               {DNNL_ARG_DST, memory(plan.pd.dst_desc(), engine, call.out.data)},
                                               {DNNL_ARG_SCRATCHPAD, memory(plan.pd.scratchpad_desc(), engine, scratch)}});
-  products_->stream.wait();
+  products().stream.wait();
 }
 
 // Nearest neighbour: each pixel twice in both directions.

@@ -331,10 +331,10 @@ class Engine {
   const std::string& model_name() const;  // the folder's or file's name, or the Hugging Face repository's
   const std::string& model_hash() const;  // identifies the weights: see docs
 
-  struct State;  // of the library itself
-  explicit Engine(std::unique_ptr<State> state);
-
  private:
+  struct State;
+  friend struct EngineParts;  // of the library itself
+  explicit Engine(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

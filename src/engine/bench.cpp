@@ -6,9 +6,9 @@
 
 #include "engine/bench_ops.h"
 #include "engine/devices.h"
-#include "engine/engine_state.h"
 #include "engine/request.h"
 #include "engine/stopwatch.h"
+#include "engine/worker.h"
 #include "fude/fude.h"
 
 namespace fude {
@@ -19,6 +19,13 @@ constexpr int64_t kUsualSide = 512;
 constexpr const char* kPrompt = "a lighthouse on a cliff at night, waves, woodblock print";
 // A card does the first step as it comes and records the second; those after it are what a long request consists of.
 constexpr size_t kUnusualSteps = 2;
+
+StageCosts costs_of(const ModelFiles& files, const EngineOptions& options, const Request& request) {
+  const Worker worker(std::make_shared<const Model>(files), options, make_device(options));
+  const ResolvedRequest resolved = worker.model().resolve(request);
+  const Drafts none;
+  return worker.costs_of({.model = worker.model(), .request = resolved, .embeddings = nullptr, .drafts = none});
+}
 
 // Of every request alike, those that are usual in a long one.
 double step_seconds(const std::vector<Result>& results) {
@@ -93,7 +100,7 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options, const B
   const int64_t requests = engine ? 2 : 0;
   int64_t of = requests;
   StageCosts costs;
-  if (engine) costs = Engine::State(files, options).costs_of(request);
+  if (engine) costs = costs_of(files, options, request);
   {
     const std::unique_ptr<Device> device = make_device(options);
     const DType dtype = device->compute_dtype(requested_dtype(options.dtype));

@@ -1,14 +1,14 @@
-// The way of a request: embeddings, seeded noise, denoising, decoding. In a dry run the same code finds out what it needs and
-// computes.
+#include "engine/draw.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/clock.h"
-#include "engine/engine_state.h"
 #include "engine/latents.h"
+#include "engine/metadata.h"
 #include "engine/request.h"
 
 namespace fude {
@@ -89,21 +89,22 @@ struct Picture {
   std::vector<float> noise;
 };
 
-}  // namespace
-
-class Engine::State::Drawing {
+class Drawing {
  public:
-  Drawing(State& state, Ops& op, const Job& job, const Callbacks& callbacks, Result& result, StageCosts& costs)
-      : s_(state),
-        op_(op),
+  Drawing(Ops& op, const Job& job, ModelWeights& weights, const Arrangement& arrangement, const Listener& listener,
+          Result& result)
+      : op_(op),
         job_(job),
-        request_(job.request),
-        callbacks_(callbacks),
+        model_(job.model),
+        request_(job.request.asked()),
+        weights_(weights),
+        arrangement_(arrangement),
+        listener_(listener),
+        callbacks_(listener.callbacks),
         result_(result),
-        costs_(costs),
-        channels_(state.checkpoint.mmdit().channels) {}
+        channels_(job.model.checkpoint().mmdit().channels) {}
 
-  void draw() {
+  Drawn draw() {
     const TextEmbeddings embeddings = embed();
     trace("embeddings", embeddings.tokens);
     trace("pooled", embeddings.pooled);
@@ -111,16 +112,17 @@ class Engine::State::Drawing {
     const int64_t whole = request_.count / kPicturesAtOnce;
     op_.repeat(whole, [&](int64_t i) { draw_some(embeddings, i * kPicturesAtOnce, (i + 1) * kPicturesAtOnce); });
     if (whole * kPicturesAtOnce < request_.count) draw_some(embeddings, whole * kPicturesAtOnce, request_.count);
+    return std::move(drawn_);
   }
 
  private:
   bool planning() const { return op_.measuring(); }
 
-  // ---- telling
-  // ---------------------------------------------------------------------------------------------------------------
+  // ---- telling ------------------------------------------------------------------------------------------------------------
 
   void tell(Stage stage, int64_t picture, int64_t step, int64_t steps) const {
-    if (!planning() && callbacks_.progress) callbacks_.progress({stage, s_.pictures_done + picture, s_.pictures, step, steps});
+    if (!planning() && callbacks_.progress)
+      callbacks_.progress({stage, listener_.series.pictures_done + picture, listener_.series.pictures, step, steps});
   }
 
   void trace(std::string_view name, const Tensor& x) const {
@@ -132,8 +134,7 @@ class Engine::State::Drawing {
     callbacks_.trace({name, "f32", {x.shape.begin(), x.shape.begin() + x.rank}, values.data()});
   }
 
-  // ---- before the loop
-  // -------------------------------------------------------------------------------------------------------
+  // ---- before the loop ----------------------------------------------------------------------------------------------------
 
   TextEmbeddings embed() {
     const Clock clock(op_.device());
@@ -142,14 +143,14 @@ class Engine::State::Drawing {
       if (!planning()) result_.seconds.encode += clock.seconds();
       return embeddings;
     }
-    const int64_t encoders = s_.checkpoint.has(Component::t5) ? 3 : 2;
+    const int64_t encoders = model_.checkpoint().has(Component::t5) ? 3 : 2;
     int64_t done = 0;
     tell(Stage::encode, 0, 0, encoders);
-    const StageMark mark(op_, costs_.encode);
-    const TextEmbeddings embeddings =
-        encode_text(op_, s_.checkpoint, s_.text, job_.ids, [&] { tell(Stage::encode, 0, ++done, encoders); });
+    const StageMark mark(op_, drawn_.costs.encode);
+    const TextEmbeddings embeddings = encode_text(op_, model_.checkpoint(), weights_.text, job_.request.ids(),
+                                                  [&] { tell(Stage::encode, 0, ++done, encoders); });
     if (planning()) return embeddings;
-    s_.not_kept(callbacks_, "the embeddings of this prompt", s_.embeddings->keep(job_.ids, download(op_, embeddings)));
+    if (listener_.encoded) listener_.encoded(download(op_, embeddings));
     result_.seconds.encode += clock.seconds();
     return embeddings;
   }
@@ -158,36 +159,35 @@ class Engine::State::Drawing {
   void load() {
     if (planning()) return;
     const Clock clock(op_.device());
-    Mmdit& mmdit = s_.mmdit;
+    Mmdit& mmdit = weights_.mmdit;
     const int64_t blocks = mmdit.blocks.size();
     mmdit.embedders.load(op_);
     mmdit.blocks.load(op_, [&](int64_t i) { tell(Stage::load, 0, i, blocks); });
     mmdit.final_layer.load(op_);
-    s_.vae.decoder.load(op_);
+    weights_.vae.decoder.load(op_);
     tell(Stage::load, 0, blocks, blocks);
     result_.seconds.load += clock.seconds();
   }
 
-  // ---- pictures [begin, end)
-  // -------------------------------------------------------------------------------------------------
+  // ---- pictures [begin, end) ----------------------------------------------------------------------------------------------
 
   void draw_some(const TextEmbeddings& embeddings, int64_t begin, int64_t end) {
     auto scratch = op_.scope();
     pictures_.assign(static_cast<size_t>(end - begin), {});
     first_picture_ = begin;
     const int64_t n = end - begin;
-    const int64_t vae_scale_factor = s_.vae_scale_factor();
+    const int64_t vae_scale_factor = model_.vae_scale_factor();
     Pass pass{request_.height / vae_scale_factor,
               request_.width / vae_scale_factor,
-              *request_.steps,
+              job_.request.steps(),
               0,
-              s_.batch,
+              arrangement_.batch,
               request_.place,
               request_.batch != 0,
               false};
     Tensor latents = op_.empty({n, channels_, pass.height, pass.width}, DType::f32);
     if (request_.draft) {
-      pass.first = first_step(*request_.steps, request_.draft->strength);
+      pass.first = first_step(job_.request.steps(), request_.draft->strength);
       enlarge_drafts(embeddings, latents, schedule_of(pass).sigmas[static_cast<size_t>(pass.first)]);
     } else {
       for (int64_t i = 0; i < n; ++i) {
@@ -202,15 +202,15 @@ class Engine::State::Drawing {
 
   void enlarge_drafts(const TextEmbeddings& embeddings, const Tensor& latents, float sigma) {
     const Draft& draft = *request_.draft;
-    const int64_t vae_scale_factor = s_.vae_scale_factor();
+    const int64_t vae_scale_factor = model_.vae_scale_factor();
     const int64_t n = latents.dim(0);
     const Size large{latents.dim(3), latents.dim(2)}, small{draft.width / vae_scale_factor, draft.height / vae_scale_factor};
     const Pass pass{small.height, small.width, *draft.steps, 0, draft.batch, draft.place, true, true};
     for (int64_t i = 0; i < n; ++i) {
       auto scratch = op_.scope();
       std::vector<float> drawn(static_cast<size_t>(channels_ * small.width * small.height));
-      const auto known = s_.drafts.find(draft_key(request_, first_picture_ + i));
-      if (known != s_.drafts.end() && known->second.size() == drawn.size()) {
+      const auto known = job_.drafts.find(draft_key(request_, first_picture_ + i));
+      if (known != job_.drafts.end() && known->second.size() == drawn.size()) {
         drawn = known->second;
       } else {
         Tensor one = op_.empty({1, channels_, small.height, small.width}, DType::f32);
@@ -240,11 +240,10 @@ class Engine::State::Drawing {
   }
 
   Schedule schedule_of(const Pass& pass) const {
-    return make_schedule(pass.steps, *request_.shift, s_.checkpoint.schedule().train_timesteps);
+    return make_schedule(pass.steps, job_.request.shift(), model_.checkpoint().schedule().train_timesteps);
   }
 
-  // ---- the loop
-  // --------------------------------------------------------------------------------------------------------------
+  // ---- the loop -----------------------------------------------------------------------------------------------------------
 
   // Moves latents [n, …] of the pictures from `picture` on through a pass; each that is no draft is decoded after its last
   // step.
@@ -260,11 +259,11 @@ class Engine::State::Drawing {
 
       const int64_t whole = pass.fills_up ? n : n - rest;
       const int64_t batches = (whole + pass.batch - 1) / pass.batch + (whole < n ? 1 : 0);
-      const auto passes = s_.mmdit.blocks.stream(op_, (end - begin) * batches);
+      const auto passes = weights_.mmdit.blocks.stream(op_, (end - begin) * batches);
       const auto groups = [&](int64_t from, int64_t to, int64_t batch) {
         if (from == to) return;
         auto scratch = op_.scope();
-        Loop loop(op_, s_.mmdit, conditioning, request_.guidance > 1, batch, pass);
+        Loop loop(op_, weights_.mmdit, conditioning, job_.request.guided(), batch, pass);
         const auto step_some = [&](int64_t i, int64_t end_of_some) {
           step_through(some, loop, pass, latents.batch(i, end_of_some), picture + i);
         };
@@ -278,8 +277,8 @@ class Engine::State::Drawing {
   }
 
   Conditioning condition_on(const TextEmbeddings& embeddings, const Pass& pass) {
-    const StageMark mark(op_, costs_.conditioning);
-    return condition(op_, s_.mmdit, embeddings.tokens, pass.height, pass.width);
+    const StageMark mark(op_, drawn_.costs.conditioning);
+    return condition(op_, weights_.mmdit, embeddings.tokens, pass.height, pass.width);
   }
 
   // Steps [begin, end) of a schedule, with the modulation that all pictures share.
@@ -289,13 +288,14 @@ class Engine::State::Drawing {
   };
   Steps steps_of(const Schedule& schedule, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
     const Clock clock(op_.device());
-    const StageMark mark(op_, costs_.conditioning);
+    const StageMark mark(op_, drawn_.costs.conditioning);
     std::vector<float> dt;
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
       dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
     const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
     const Tensor all_dt = op_.upload(dt.data(), DType::f32, {end - begin});
-    const Steps some{begin, end, modulate(op_, s_.mmdit, embed_timesteps(op_, s_.mmdit, timesteps, embeddings.pooled)), all_dt};
+    const Steps some{begin, end,
+                     modulate(op_, weights_.mmdit, embed_timesteps(op_, weights_.mmdit, timesteps, embeddings.pooled)), all_dt};
     if (!planning()) {
       result_.seconds.denoise += clock.seconds();
       for (Picture& picture : pictures_) picture.denoise += clock.seconds() / pictures;
@@ -312,7 +312,7 @@ class Engine::State::Drawing {
     op_.repeat(some.end - some.begin, [&](int64_t next) {
       const int64_t step = some.begin + next;
       const Clock clock(op_.device());
-      do_step(some, loop, next, b, pass.is_draft ? costs_.drafts : costs_.steps);
+      do_step(some, loop, next, b, pass.is_draft ? drawn_.costs.drafts : drawn_.costs.steps);
       if (!op_.all_finite(loop.x))
         throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " +
                                           std::to_string(step + 1) + "; check its file with `fude model verify`");
@@ -320,7 +320,7 @@ class Engine::State::Drawing {
       if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
       const double seconds = clock.seconds();
       result_.seconds.denoise += seconds;
-      if (!pass.is_draft && step >= some.begin + kUnusualSteps) s_.step_seconds.push_back(seconds);
+      if (!pass.is_draft && step >= some.begin + kUnusualSteps) drawn_.step_seconds.push_back(seconds);
       for (int64_t i = 0; i < n; ++i) {
         Picture& one = at(picture + i);
         one.denoise += seconds / static_cast<double>(n);
@@ -342,14 +342,11 @@ class Engine::State::Drawing {
       op_.copy(loop.modulation.rows(row, row + 1), some.modulations.rows(step * b + of, step * b + of + 1));
     });
     op_.copy(loop.dt, some.dt.columns(step, step + 1));
-    const auto once = [&] {
-      loop.step(op_, s_.mmdit, *find_sampler(request_.sampler), static_cast<float>(*request_.guidance), costs);
-    };
+    const auto once = [&] { loop.step(op_, weights_.mmdit, *find_sampler(request_.sampler), job_.request.guidance(), costs); };
     op_.replay(loop.recording, once);
   }
 
-  // ---- pixels
-  // ----------------------------------------------------------------------------------------------------------------
+  // ---- pixels -------------------------------------------------------------------------------------------------------------
 
   void decode(int64_t picture, const Tensor& latents) {
     const Clock clock(op_.device());
@@ -370,8 +367,8 @@ class Engine::State::Drawing {
       op_.download(bytes, rgb.data() + first);
       if (traces) op_.download(pixels, decoded.data() + first);
     };
-    const StageMark mark(op_, costs_.decode);
-    vae_decode(op_, s_.vae, latents, s_.placement ? s_.placement->decode : DecodePlan{}, draw_rows,
+    const StageMark mark(op_, drawn_.costs.decode);
+    vae_decode(op_, weights_.vae, latents, arrangement_.decode, draw_rows,
                {.tile_side = side, .tile_done = [&] { tell(Stage::decode, picture, ++done, tiles); }});
     if (planning()) return;
 
@@ -381,7 +378,7 @@ class Engine::State::Drawing {
                 .height = request_.height,
                 .rgb = std::move(rgb),
                 .seed = request_.seed + (varies_noise ? 0 : static_cast<uint64_t>(picture)),
-                .request = s_.place_in_series,
+                .request = listener_.series.request,
                 .batch = drawn.batch,
                 .place = drawn.place,
                 .seconds = {.denoise = drawn.denoise},
@@ -390,7 +387,7 @@ class Engine::State::Drawing {
                 .used = result_.used,
                 .noise = std::move(drawn.noise),
                 .latents = values_of(latents)};
-    s_.device_bytes(image.used) += op_.arena().peak();
+    device_bytes(op_.device(), image.used) += op_.arena().peak();
     image.used.host += op_.host_arena().peak();
     image.seconds.decode = clock.seconds();
     if (picture == 0) {
@@ -421,39 +418,59 @@ class Engine::State::Drawing {
 
   Picture& at(int64_t picture) { return pictures_[static_cast<size_t>(picture - first_picture_)]; }
 
-  State& s_;
   Ops& op_;
   const Job& job_;
+  const Model& model_;
   const Request& request_;
+  ModelWeights& weights_;
+  const Arrangement& arrangement_;
+  const Listener& listener_;
   const Callbacks& callbacks_;
   Result& result_;
-  StageCosts& costs_;
   const int64_t channels_;
+  Drawn drawn_;
   std::vector<Picture> pictures_;
   int64_t first_picture_ = 0;
 };
 
-void Engine::State::draw(Ops& op, const Job& job, const Callbacks& callbacks, Result& result) {
-  StageCosts costs;
-  Drawing(*this, op, job, callbacks, result, costs).draw();
+}  // namespace
+
+int64_t& device_bytes(const Device& device, Bytes& bytes) { return device.on_host() ? bytes.host : bytes.device; }
+
+// The request that draws the draft of the picture.
+std::string draft_key(const Request& request, int64_t picture) {
+  Request small = request;
+  if (const std::optional<Draft>& draft = request.draft) {
+    small.width = draft->width;
+    small.height = draft->height;
+    small.steps = draft->steps;
+    small.batch = draft->batch;
+    small.place = draft->place;
+    small.draft.reset();
+  }
+  (request.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
+  small.count = 1;
+  small.vae_tiling = false;  // latents do not depend on how they are decoded
+  return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-Engine::State::DryRun Engine::State::dry_run(const Job& job, const Rates* to_predict_by) {
+Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const Arrangement& arrangement, const Listener& listener,
+           Result& result) {
+  return Drawing(op, job, weights, arrangement, listener, result).draw();
+}
+
+DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const Arrangement& arrangement,
+               const Rates* rates) {
   Arena arena = Arena::measuring();
   Arena host_arena = Arena::measuring();
-  Ops op(*device, arena, host_arena, {.dtype = dtype, .stop = job.stop, .rates = to_predict_by});
-  DryRun run;
+  Ops op(device, arena, host_arena, {.dtype = dtype, .stop = job.stop, .rates = rates});
+  ModelWeights without_contents = placed;
   Result nothing;
-  Drawing(*this, op, job, {}, nothing, run.costs).draw();
+  DryRun run;
+  run.costs = draw(op, job, without_contents, arrangement, {}, nothing).costs;
   run.work = arena.peak();
   run.waiting = host_arena.peak();
   return run;
-}
-
-StageCosts Engine::State::costs_of(const Request& request) {
-  batch = std::max<int64_t>(1, request.batch);
-  const TokenIds ids = ids_of(request, {});
-  return dry_run({.request = request, .ids = ids}).costs;
 }
 
 }  // namespace fude

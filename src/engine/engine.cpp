@@ -1,29 +1,28 @@
-// What happens before a request is drawn: its prompts become ids, its memory is planned, weights and activations get their
-// places.
+// Engine: the public face of a Model and a Worker.
 
-#include <algorithm>
 #include <chrono>
-#include <functional>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
-#include "core/system.h"
 #include "engine/advice.h"
-#include "engine/calibrate.h"
-#include "engine/clock.h"
 #include "engine/devices.h"
 #include "engine/engine_state.h"
-#include "engine/metadata.h"
-#include "engine/model_files.h"
-#include "engine/prompt_syntax.h"
-#include "engine/request.h"
-#include "weights/quote.h"
 
 namespace fude {
 
 namespace {
+
+using Time = std::chrono::steady_clock;
+
+double seconds_since(Time::time_point began) { return std::chrono::duration<double>(Time::now() - began).count(); }
+
+// A card takes as long to start as the model's files to be looked at: both at once.
+Worker opened(const ModelFiles& files, const EngineOptions& options) {
+  auto opening = std::async(std::launch::async, [&files] { return std::make_shared<const Model>(files); });
+  std::unique_ptr<Device> device = make_device(options);
+  return {opening.get(), options, std::move(device)};
+}
 
 void trace_ids(const Callbacks& callbacks, const TokenIds& ids) {
   if (!callbacks.trace) return;
@@ -36,189 +35,29 @@ void trace_ids(const Callbacks& callbacks, const TokenIds& ids) {
   }
 }
 
-OpenedModel opened(const ModelFiles& files) {
-  Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
-  check_complete(checkpoint);
-  Tokenizers tokenizers(checkpoint);
-  const uint64_t identity = checkpoint.identity();
-  return {std::move(checkpoint), std::move(tokenizers), identity};
-}
-
-// Tells apart what gives other bytes for the same prompt.
-std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) {
-  std::string text = device.description + ", " + device.library;
-  for (const Component component : {Component::clip_l, Component::clip_g, Component::t5})
-    text += ' ' + (checkpoint.has(component) ? std::to_string(checkpoint.identity(component)) : "none");
-  return text;
-}
-
 }  // namespace
 
-// A card takes as long to start as the model's files to be looked at. Braces: the files first, so that both go on at once.
-Engine::State::State(const ModelFiles& files, const EngineOptions& asked)
-    : State{std::async(std::launch::async, opened, std::cref(files)), asked, make_device(asked)} {}
-
-Engine::State::State(const ModelFiles& files, const EngineOptions& asked, std::unique_ptr<Device> made)
-    : State(opened(files), asked, std::move(made)) {}
-
-Engine::State::State(std::future<OpenedModel> model, const EngineOptions& asked, std::unique_ptr<Device> made)
-    : State(model.get(), asked, std::move(made)) {}
-
-Engine::State::State(OpenedModel model, const EngineOptions& asked, std::unique_ptr<Device> made)
-    : checkpoint(std::move(model.checkpoint)),
-      tokenizers(std::move(model.tokenizers)),
-      device(std::move(made)),
-      dtype(device->compute_dtype(requested_dtype(asked.dtype))),
-      options(asked),
-      text(*device, dtype, checkpoint),
-      mmdit(*device, dtype, checkpoint),
-      vae(*device, dtype, checkpoint) {
-  device_name = device->name();
-  dtype_name = fude::name_of(dtype);
-  model_name = checkpoint.name();
-  const MmditGeometry& g = checkpoint.mmdit();
-  info = options.card.empty() ? device_info(device_name, options.threads) : DeviceInfo{.name = options.card};
-  embeddings.emplace(encoders_of(checkpoint, info), options.embeddings,
-                     std::vector<int64_t>{kClipTokens + kT5Tokens, g.context_width}, g.pooled_width);
-  model_hash = hexadecimal(model.identity);
-  outside = resident_memory();
-}
-
-int64_t Engine::State::largest_side() const {
-  return checkpoint.mmdit().pos_embed_max * checkpoint.mmdit().patch * vae_scale_factor();
-}
-
-// The request with every default, and whatever size it asks for.
-Request Engine::State::filled(const Request& request) const {
-  const MmditGeometry& g = checkpoint.mmdit();
-  check_settings(request);
-  Request full = request;
-  if (full.width == 0) full.width = g.sample_size * vae_scale_factor();
-  if (full.height == 0) full.height = g.sample_size * vae_scale_factor();
-  if (!full.shift) full.shift = checkpoint.schedule().shift;
-  const ModelDefaults own = checkpoint.defaults();
-  if (!full.steps) full.steps = own.steps;
-  if (!full.guidance) full.guidance = own.guidance;
-  if (full.draft && !full.draft->steps) full.draft->steps = own.steps;
-  full.sampler = sampler_from(full.sampler).value_or(full.sampler);
-  return full;
-}
-
-// The nearest size that the model draws.
-Size Engine::State::nearest_size(const Request& full) const {
-  return {nearest_side(full.width, largest_side()), nearest_side(full.height, largest_side())};
-}
-
-Request Engine::State::complete(const Request& request) const {
-  const Request full = filled(request);
-  check_size(full, nearest_size(full));
-  return full;
-}
-
-// Error{bad_request} that advises `nearest`, unless that is the request's size.
-void Engine::State::check_size(const Request& full, const Size& nearest) const {
-  const std::string why = why_no_side("width", full.width, largest_side()) + why_no_side("height", full.height, largest_side());
-  if (!why.empty()) {
-    std::string advice;
-    if (nearest.width != full.width) advice += " --width " + std::to_string(nearest.width);
-    if (nearest.height != full.height) advice += " --height " + std::to_string(nearest.height);
-    throw Error(Code::bad_request, why + "The nearest size that works is" + advice + '.');
-  }
-  check_sizes(full, largest_side());  // of a draft
-}
-
-int64_t Engine::State::vae_scale_factor() const { return checkpoint.vae().scale_factor(); }
-
-// Where memory is counted: on the host, or on a device that has its own.
-int64_t& Engine::State::device_bytes(Bytes& bytes) const { return device->on_host() ? bytes.host : bytes.device; }
-
-// The request that draws the draft of a picture of this request.
-std::string Engine::State::draft_key(const Request& request, int64_t picture) {
-  Request small = request;
-  if (const std::optional<Draft>& draft = request.draft) {
-    small.width = draft->width;
-    small.height = draft->height;
-    small.steps = draft->steps;
-    small.batch = draft->batch;
-    small.place = draft->place;
-    small.draft.reset();
-  }
-  (request.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
-  small.count = 1;
-  small.vae_tiling = false;  // latents do not depend on how they are decoded
-  return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+Engine::State::Turn::Turn(State& state) : state_(state) {
+  if (state.busy.exchange(true))
+    throw Error(Code::bad_request,
+                "this Engine is at work already, on another thread or in the call that this callback belongs to. Let "
+                "threads take turns with it, or make an Engine for each.");
 }
 
 // Each once, however many requests follow.
-void Engine::State::tell(const Request& request, const std::function<void(const std::string&)>& warning) {
+void Engine::State::tell(const Request& complete, const Warn& warning) {
   if (!warning) return;
-  for (const std::string& remark : remarks_on(request, checkpoint))
+  for (const std::string& remark : remarks_on(complete, worker.model().checkpoint()))
     if (told.insert(remark).second) warning(remark);
 }
 
-TokenIds Engine::State::ids_of(const Request& request, const std::function<void(const std::string&)>& warning) {
-  std::vector<std::string> prompts;
-  if (request.guidance > 1) prompts.push_back(request.negative);
-  prompts.push_back(request.prompt);
-  if (warning)
-    if (const std::string foreign = foreign_syntax_in(prompts); !foreign.empty()) warning(foreign);
-  return tokenize(tokenizers, prompts, warning);
-}
-
-Result Engine::State::generate(const Request& asked, const Callbacks& callbacks) {
-  const Clock clock(*device);
-  Result result;
-  result.request = complete(asked);
-  result.device = device_name;
-  result.dtype = dtype_name;
-  const Request& request = result.request;
-  const TokenIds ids = ids_of(request, callbacks.warning);
-  tell(request, callbacks.warning);
-  trace_ids(callbacks, ids);
-  const Job job{request, ids, embeddings->find(ids, dtype), callbacks.stop};
-
-  batch = std::max<int64_t>(1, request.batch);
-  if (!options.calibration.empty()) measure_rates(callbacks.stop);
-  make_room(job);
-  result.plan = plan_of(job);
-  result.planned = result.plan.planned;
-  if (callbacks.planned) callbacks.planned(result.plan);
-  result.used = kept();
-  step_seconds.clear();
-  Arena arena(work), host_arena(waiting);
-  Ops op(*device, arena, host_arena, {.dtype = dtype, .stop = callbacks.stop});
+Result Engine::State::generate(const Request& asked, const Callbacks& callbacks, const Series& series) {
+  const double began = worker.now();
+  const ResolvedRequest request = worker.model().resolve(asked, callbacks.warning);
+  tell(request.asked(), callbacks.warning);
+  trace_ids(callbacks, request.ids());
   const double opened = std::exchange(opening, 0.0);
-  const double begun = opened + clock.seconds();
-  result.seconds.load = begun;
-  const Seconds beforehand = result.plan.predicted;
-  if (Seconds& predicted = result.plan.predicted; predicted.total > 0) {  // opening is over, and known
-    predicted.load += begun;
-    predicted.total += begun;
-  }
-  draw(op, job, callbacks, result);
-  device_bytes(result.used) += arena.peak();
-  result.used.host += host_arena.peak();
-  result.seconds.total = opened + clock.seconds();
-  const std::string slow = why_slow(result.plan, options, batch, step_seconds);
-  if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
-  was_slow = !slow.empty();
-  if (rates && !callbacks.trace)
-    not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, opened > 0));
-  return result;
-}
-
-// `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests. Empty, or why it is
-// not kept.
-std::string Engine::State::learn_from(const Result& result, Seconds predicted, double begun, bool is_first) {
-  Seconds taken = result.seconds;
-  taken.load -= begun;
-  if (!is_first) predicted.load = predicted.encode = 0;
-  if (!learn(*rates, predicted, taken, waits_on_host(result.plan))) return {};
-  return keep_rates(info, dtype, options.calibration, *rates);
-}
-
-void Engine::State::not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why) {
-  if (!why.empty() && callbacks.not_kept && told_not_kept.insert(what).second) callbacks.not_kept(what + ": " + why);
+  return worker.generate(request, callbacks, series, opened + worker.now() - began, opened > 0);
 }
 
 std::vector<Result> Engine::State::generate(const std::vector<Request>& requests, const Callbacks& asked) {
@@ -228,31 +67,47 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
     callbacks.warning = [&](const std::string& warning) {
       if (warned.insert(warning).second) asked.warning(warning);
     };
-  pictures = pictures_done = 0;
-  for (const Request& each : requests) pictures += complete(each).count;
+  Series series;
+  for (const Request& each : requests) series.pictures += worker.model().complete(each).count;
   std::vector<Result> results;
-  for (place_in_series = 0; place_in_series < std::ssize(requests); ++place_in_series) {
-    results.push_back(generate(requests[static_cast<size_t>(place_in_series)], callbacks));
-    pictures_done += results.back().request.count;
+  for (; series.request < std::ssize(requests); ++series.request) {
+    results.push_back(generate(requests[static_cast<size_t>(series.request)], callbacks, series));
+    series.pictures_done += results.back().request.count;
   }
   return results;
 }
 
+Plan Engine::State::plan(const Request& asked) {
+  const Model& model = worker.model();
+  const Request full = model.filled(asked);
+  Size nearest = model.nearest_size(full);
+  if (nearest != Size{full.width, full.height}) {
+    Request drawn = full;
+    drawn.width = nearest.width;
+    drawn.height = nearest.height;
+    const ResolvedRequest smaller = model.resolve(drawn);
+    nearest = worker.largest_that_fits(worker.job_of(smaller));
+  }
+  model.check_size(full, nearest);
+  const ResolvedRequest request = model.resolve(asked);
+  worker.measure_rates();
+  return worker.plan(worker.job_of(request));
+}
+
 Engine::Engine(const ModelFiles& files, const EngineOptions& options) {
-  const auto began = std::chrono::steady_clock::now();
-  state_ = std::make_unique<State>(files, options);
-  state_->opening = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const auto began = Time::now();
+  state_.reset(new State{.worker = opened(files, options)});
+  state_->opening = seconds_since(began);
 }
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
-Engine::State::Turn::Turn(State& state) : state_(state) {
-  if (state.busy.exchange(true))
-    throw Error(Code::bad_request,
-                "this Engine is at work already, on another thread or in the call that this callback belongs to. Let "
-                "threads take turns with it, or make an Engine for each.");
+Engine EngineParts::assemble(std::shared_ptr<const Model> model, const EngineOptions& options, std::unique_ptr<Device> device,
+                             std::optional<int64_t> outside) {
+  return Engine(
+      std::unique_ptr<Engine::State>(new Engine::State{.worker = {std::move(model), options, std::move(device), outside}}));
 }
 
 Result Engine::generate(const Request& request, const Callbacks& callbacks) {
@@ -265,21 +120,21 @@ std::vector<Result> Engine::generate(const std::vector<Request>& requests, const
 }
 void Engine::remember(const Request& request, const std::vector<float>& latents) {
   const State::Turn turn(*state_);
-  state_->drafts[State::draft_key(complete(request), 0)] = latents;
+  state_->worker.remember(complete(request), latents);
 }
 void Engine::keep_embeddings_in(const std::string& folder) {
   const State::Turn turn(*state_);
-  state_->embeddings->keep_in(folder);
+  state_->worker.keep_embeddings_in(folder);
 }
 Plan Engine::plan(const Request& request) {
   const State::Turn turn(*state_);
   return state_->plan(request);
 }
-Request Engine::complete(const Request& request) const { return state_->complete(request); }
-const std::string& Engine::device() const { return state_->device_name; }
-const std::string& Engine::dtype() const { return state_->dtype_name; }
-const std::string& Engine::model_name() const { return state_->model_name; }
-bool Engine::has_t5() const { return state_->checkpoint.has(Component::t5); }
-const std::string& Engine::model_hash() const { return state_->model_hash; }
+Request Engine::complete(const Request& request) const { return state_->worker.model().complete(request); }
+const std::string& Engine::device() const { return state_->worker.device(); }
+const std::string& Engine::dtype() const { return state_->worker.dtype(); }
+const std::string& Engine::model_name() const { return state_->worker.model().name(); }
+bool Engine::has_t5() const { return state_->worker.model().checkpoint().has(Component::t5); }
+const std::string& Engine::model_hash() const { return state_->worker.model().hash(); }
 
 }  // namespace fude

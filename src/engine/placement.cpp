@@ -8,10 +8,8 @@
 
 #include "core/system.h"
 #include "engine/advice.h"
-#include "engine/calibrate.h"
-#include "engine/cards.h"
-#include "engine/engine_state.h"
 #include "engine/request.h"
+#include "engine/worker.h"
 
 namespace fude {
 
@@ -46,175 +44,140 @@ ComponentPlan component(std::string name, std::string_view dtype, const Parts&..
 
 }  // namespace
 
-Bytes Engine::State::room() const {
+Bytes Worker::room() const {
   const HostMemory host = host_memory();
-  const Bytes ours = kept();
   Bytes room;
-  room.host = options.ram ? options.ram - besides().host : host.available + ours.host - kLeaveFree;
-  if (!options.ram) room.host += waiting.size() + (device->on_host() ? work.size() : 0);
-  if (device->on_host()) return room;
-  const int64_t free = device->device_memory().available + weights.size() + work.size();
-  room.device = options.vram ? std::min(options.vram - besides().device, free) : free - kLeaveFree;
+  room.host = options_.ram ? options_.ram - besides().host : host.available + kept(weights_).host - kLeaveFree;
+  if (!options_.ram) room.host += host_memory_.size() + (device_->on_host() ? work_memory_.size() : 0);
+  if (device_->on_host()) return room;
+  const int64_t free = device_->device_memory().available + weights_memory_.size() + work_memory_.size();
+  room.device = options_.vram ? std::min(options_.vram - besides().device, free) : free - kLeaveFree;
   return room;
 }
 
-Bytes Engine::State::besides() const {
-  return {.host = outside + (options.ram ? kHostWork : 0), .device = device->on_host() ? 0 : device->outside_bytes()};
+Bytes Worker::besides() const {
+  return {.host = outside_ + (options_.ram ? kHostWork : 0), .device = device_->on_host() ? 0 : device_->outside_bytes()};
 }
 
-Bytes Engine::State::kept() const {
-  int64_t bytes = text.resident_bytes() + mmdit.resident_bytes() + vae.decoder.resident_bytes();
-  Bytes kept;
-  kept.host = mmdit.blocks.host_bytes() + vae.decoder.host_bytes();
-  device_bytes(kept) += bytes;
+Bytes Worker::kept(const ModelWeights& weights) const {
+  Bytes kept{.host = weights.host_bytes()};
+  device_bytes(*device_, kept) += weights.resident_bytes();
   return kept;
 }
 
-Bytes Engine::State::needs(const DryRun& run) const {
-  Bytes bytes = kept();
-  device_bytes(bytes) += run.work;
+Bytes Worker::needs(const ModelWeights& weights, const DryRun& run) const {
+  Bytes bytes = kept(weights);
+  device_bytes(*device_, bytes) += run.work;
   bytes.host += run.waiting;
   return bytes;
 }
 
 // Of the host's memory, outside every arena: embeddings that are kept, rows of the tables and T5's bias on their way.
-int64_t Engine::State::host_work(const Job& job) const {
-  const auto prompts = static_cast<int64_t>(job.ids.clip_l.size());
-  int64_t bytes = prompts * (kClipTokens + kT5Tokens) * checkpoint.mmdit().context_width * size_of(dtype);
-  if (!job.embeddings && text.t5) {
-    const T5Geometry& t5 = text.t5->geometry;
+int64_t Worker::host_work(const Job& job) const {
+  const int64_t prompts = job.request.prompts();
+  int64_t bytes = prompts * (kClipTokens + kT5Tokens) * model_->checkpoint().mmdit().context_width * size_of(dtype_);
+  if (!job.embeddings && weights_.text.t5) {
+    const T5Geometry& t5 = weights_.text.t5->geometry;
     bytes += (prompts * t5.d_model + t5.heads * kT5Tokens) * kT5Tokens * size_of(DType::f32);
   }
   return bytes;
 }
 
-// ---- what stays ------------------------------------------------------------------------------------------------------------
+StageCosts Worker::costs_of(const Job& job) const { return run(job, weights_, {.batch = job.request.batch()}).costs; }
 
-void Engine::State::keep(const Placement& wanted) {
-  placement = wanted;
-  text.keep(wanted.text);
-  vae.decoder.keep(wanted.vae ? 1 : 0, wanted.host_bytes);
-  mmdit.keep(wanted.blocks, wanted.host_bytes - vae.decoder.host_bytes());
-}
+// ---- what is resident ------------------------------------------------------------------------------------------------------
 
-// As many of the transformer's blocks as fit into `room`. An even number of others take turns, so that in two slots the first
-// of a step can be sent while the last is used.
-int64_t Engine::State::most_blocks(int64_t room) {
-  const int64_t layers = mmdit.blocks.size();
-  const int64_t step = device->on_host() ? 1 : 2;
+// As many of the transformer's blocks as fit into `room`. An even number of others are streamed, so that in two slots the first
+// of a step can be prefetched while the last is used.
+int64_t Worker::most_blocks(ModelWeights& weights, int64_t room) const {
+  const int64_t layers = weights.mmdit.blocks.size();
+  const int64_t step = device_->on_host() ? 1 : 2;
   int64_t most = layers - step;
   for (; most > 0; most -= step) {
-    mmdit.blocks.keep(most);
-    if (mmdit.blocks.resident_bytes() <= room) return most;
+    weights.mmdit.blocks.keep(most);
+    if (weights.mmdit.blocks.resident_bytes() <= room) return most;
   }
   return 0;
 }
 
 // What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step.
 // Decoding in strips costs little time, and as little again where its intermediates go to the host and back.
-std::optional<Placement> Engine::State::choose(const Job& job, Bytes room) {
-  const int64_t layers = mmdit.blocks.size();
+std::optional<Placement> Worker::choose(const Job& job, int64_t batch, Bytes room) const {
+  ModelWeights weights = weights_;
+  const int64_t layers = weights.mmdit.blocks.size();
   int64_t all_blocks = std::numeric_limits<int64_t>::max();
-  // Weights wait in what the pictures leave of the host's memory.
+  const auto needed_by = [&](const Placement& wanted) {
+    weights.keep(wanted);
+    return needs(weights, run(job, weights, {.batch = batch, .decode = wanted.decode}));
+  };
+  // Offloaded weights take what the pictures leave of the host's memory.
   const auto possible = [&](Placement wanted) -> std::optional<Placement> {
-    keep(wanted);
-    const Bytes needed = needs(dry_run(job));
-    if (wanted.blocks == layers) all_blocks = std::min(all_blocks, device_bytes(needed));
+    Bytes needed = needed_by(wanted);
+    if (wanted.blocks == layers) all_blocks = std::min(all_blocks, device_bytes(*device_, needed));
     if (!fits(needed, room)) return {};
     wanted.host_bytes = room.host - needed.host;
     return wanted;
   };
   // On the host the files already keep the encoders at hand.
-  if (!device->on_host())
+  if (!device_->on_host())
     if (const auto found = possible({.text = true, .blocks = layers})) return found;
   for (const DecodePlan& decode : kDecodePlans)
     for (const bool vae_stays : {true, false})
       if (const auto found = possible({.vae = vae_stays, .blocks = layers, .decode = decode})) return found;
   std::optional<Placement> best;
   for (const DecodePlan& decode : kDecodePlans) {
-    std::optional<Placement> found = possible({.vae = false, .decode = decode});
+    const Placement none{.vae = false, .decode = decode};
+    std::optional<Placement> found = possible(none);
     if (!found) continue;
-    found->blocks = most_blocks(device_bytes(room) - device_bytes(needs(dry_run(job))));
+    Bytes needed = needed_by(none);
+    found->blocks = most_blocks(weights, device_bytes(*device_, room) - device_bytes(*device_, needed));
     found->all_blocks = all_blocks;
     if (!best || found->blocks > best->blocks) best = found;
   }
   return best;
 }
 
-void Engine::State::release() {
-  keep({.vae = false});
-  placement.reset();
-  weights = {};
-  work = {};
-  waiting = {};
+// As weights are placed already where the request fits so.
+Worker::Candidate Worker::candidate_for(const Job& job, Bytes room) const {
+  Candidate candidate{.placement = placement_, .weights = weights_, .arrangement = {.batch = job.request.batch()}};
+  if (placement_) candidate.arrangement.decode = placement_->decode;
+  if (!placement_ || !fits(needs(weights_, run(job, weights_, candidate.arrangement)), room)) {
+    candidate.placement = choose(job, job.request.batch(), room);
+    const Placement& chosen = candidate.placement ? *candidate.placement : kLeast;
+    candidate.weights.keep(chosen);
+    candidate.arrangement.decode = chosen.decode;
+  }
+  if (job.request.asked().batch == 0) candidate.arrangement.batch = default_batch(job, candidate, room);
+  return candidate;
 }
 
-void Engine::State::take_memory(const Job& job) {
-  if (!weights.data()) {
-    Bytes bytes = kept();
-    if (!device->on_host()) bytes.host = 0;
-    weights = device->allocate(device_bytes(bytes));
-    Arena memory(weights);
-    text.place(memory);
-    mmdit.place(memory);
-    vae.decoder.place(memory);
-  }
-  const DryRun run = dry_run(job);
-  const auto take = [](Buffer& memory, int64_t bytes, const auto& allocate) {
-    if (memory.size() == bytes) return;
-    memory = {};  // first, since both may not fit
-    memory = allocate(bytes);
+// How many pictures are drawn at once where the request leaves it open: as many as make GEMMs faster, if they fit.
+int64_t Worker::default_batch(const Job& job, const Candidate& candidate, Bytes room) const {
+  const Request& request = job.request.asked();
+  const int64_t side = model_->vae_scale_factor() * model_->checkpoint().mmdit().patch;
+  const int64_t rows = job.request.prompts() * (request.width / side) * (request.height / side);
+  Arrangement arrangement = candidate.arrangement;
+  arrangement.batch = std::clamp<int64_t>(device_->capabilities().full_speed_rows / rows, 1, request.count);
+  const auto fits_so = [&] {
+    return candidate.placement && fits(needs(candidate.weights, run(job, candidate.weights, arrangement)), room);
   };
-  take(work, run.work, [&](int64_t bytes) { return device->allocate(bytes); });
-  take(waiting, run.waiting, [&](int64_t bytes) { return device->allocate_host(bytes); });
-}
-
-// Decides what stays where, or leaves it as it is where that fits, and takes the memory. Error{out_of_memory}.
-void Engine::State::make_room(const Job& job) {
-  for (bool again = false;; again = true) {
-    try {
-      if (!fits(job)) {  // earlier requests were smaller, or there were none
-        release();
-        const Bytes room = this->room();
-        const std::optional<Placement> chosen = choose(job, room);
-        if (!chosen) throw Error(Code::out_of_memory, why_not(job, room));
-        keep(*chosen);
-      }
-      if (job.request.batch == 0) batch = default_batch(job);
-      return take_memory(job);
-    } catch (const Error& error) {
-      release();
-      // Another program may have taken what was free a moment ago.
-      if (again || error.code() != Code::out_of_memory) throw;
-    }
-  }
-}
-
-// How many pictures are drawn at once where the request leaves it open: as many as make products faster, if they fit.
-int64_t Engine::State::default_batch(const Job& job) {
-  const Request& request = job.request;
-  const MmditGeometry& g = checkpoint.mmdit();
-  const int64_t side = vae_scale_factor() * g.patch;
-  const int64_t prompts = static_cast<int64_t>(job.ids.clip_l.size());
-  const int64_t rows = prompts * (request.width / side) * (request.height / side);
-  batch = std::clamp<int64_t>(device->capabilities().full_speed_rows / rows, 1, request.count);
-  while (batch > 1 && !fits(job)) batch /= 2;
-  return batch;
+  while (arrangement.batch > 1 && !fits_so()) arrangement.batch /= 2;
+  return arrangement.batch;
 }
 
 // ---- what a person is told -------------------------------------------------------------------------------------------------
 
-// The largest request of about the same shape that fits.
-std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes room) {
+// The largest size of about the same shape that fits.
+std::optional<Size> Worker::nearest_that_fits(const Job& job, Bytes room) const {
   constexpr int64_t kParts = 32, kMultiple = 16;
-  std::optional<Request> best;
+  std::optional<Size> best;
   for (int64_t low = 1, high = kParts - 1; low <= high;) {
     const int64_t part = (low + high) / 2;
-    Request smaller = job.request;
+    Size smaller{job.request.asked().width, job.request.asked().height};
     for (int64_t* side : {&smaller.width, &smaller.height})
       *side = std::max(kMultiple, *side * part / kParts / kMultiple * kMultiple);
-    smaller.draft.reset();
-    if (choose({smaller, job.ids, job.embeddings, job.stop}, room)) {
+    const ResolvedRequest request = job.request.at_size(smaller);
+    if (choose({job.model, request, job.embeddings, job.drafts, job.stop}, request.batch(), room)) {
       best = smaller;
       low = part + 1;
     } else {
@@ -224,18 +187,20 @@ std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes ro
   return best;
 }
 
-std::string Engine::State::why_not(const Job& job, Bytes room) {
-  keep(kLeast);
-  const Bytes least = needs(dry_run(job));
-  const bool of_host = least.host > room.host || device->on_host();
+std::string Worker::why_not(const Job& job, Bytes room) const {
+  ModelWeights weights = weights_;
+  weights.keep(kLeast);
+  const Bytes least = needs(weights, run(job, weights, {.batch = job.request.batch(), .decode = kLeast.decode}));
+  const bool of_host = least.host > room.host || device_->on_host();
   const auto of = [&](const Bytes& bytes) { return of_host ? bytes.host : bytes.device; };
   const int64_t needed = of(least) + of(besides());
   const int64_t there = of(room) + of(besides());
-  const int64_t budget = of_host ? options.ram : options.vram;
-  std::string message = "a picture of " + std::to_string(job.request.width) + "x" + std::to_string(job.request.height) +
-                        " needs at least " + mebibytes(needed) + " of the " + (of_host ? "computer's" : "card's") +
-                        " memory, everything included, and may take " + mebibytes(std::max<int64_t>(0, there)) + ". ";
-  if (const std::optional<Request> smaller = nearest_that_fits(job, room))
+  const int64_t budget = of_host ? options_.ram : options_.vram;
+  std::string message = "a picture of " + std::to_string(job.request.asked().width) + "x" +
+                        std::to_string(job.request.asked().height) + " needs at least " + mebibytes(needed) + " of the " +
+                        (of_host ? "computer's" : "card's") + " memory, everything included, and may take " +
+                        mebibytes(std::max<int64_t>(0, there)) + ". ";
+  if (const std::optional<Size> smaller = nearest_that_fits(job, room))
     message +=
         "Ask for --width " + std::to_string(smaller->width) + " --height " + std::to_string(smaller->height) + " or less, or ";
   else message += "Draw it where there is more memory, or ";
@@ -246,103 +211,59 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
          '.';
 }
 
-Plan Engine::State::plan_of(const Job& job) {
-  Plan plan{.fits = true, .request = job.request};
-  const DryRun run = dry_run(job, rates ? &*rates : nullptr);
-  plan.planned = plan.process = needs(run);
+Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
+  const Request& request = job.request.asked();
+  const auto& [text, mmdit, vae] = candidate.weights;
+  Plan plan{.fits = candidate.placement.has_value(), .request = request};
+  const DryRun counted = run(job, candidate.weights, candidate.arrangement, rates_ ? &*rates_ : nullptr);
+  plan.planned = plan.process = needs(candidate.weights, counted);
   plan.process.host += host_work(job);
   plan.budget = room();
   for (Bytes* bytes : {&plan.process, &plan.budget}) {
-    bytes->host += outside;
-    if (!device->on_host()) bytes->device += device->outside_bytes();
+    bytes->host += outside_;
+    if (!device_->on_host()) bytes->device += device_->outside_bytes();
   }
-  if (options.ram) plan.budget.host = options.ram;
+  if (options_.ram) plan.budget.host = options_.ram;
   if (!job.embeddings) {
-    plan.components = {component("clip_l", dtype_name, text.clip_l.blocks, text.clip_l.ends),
-                       component("clip_g", dtype_name, text.clip_g.blocks, text.clip_g.ends)};
-    if (text.t5) plan.components.push_back(component("t5", dtype_name, text.t5->layers, text.t5->final_norm));
+    plan.components = {component("clip_l", dtype_name_, text.clip_l.blocks, text.clip_l.ends),
+                       component("clip_g", dtype_name_, text.clip_g.blocks, text.clip_g.ends)};
+    if (text.t5) plan.components.push_back(component("t5", dtype_name_, text.t5->layers, text.t5->final_norm));
   }
-  plan.components.push_back(component("transformer", dtype_name, mmdit.embedders, mmdit.blocks, mmdit.final_layer));
-  plan.components.push_back(component("modulation", dtype_name, mmdit.modulation));
-  plan.components.push_back(component("vae", dtype_name, vae.decoder));
+  plan.components.push_back(component("transformer", dtype_name_, mmdit.embedders, mmdit.blocks, mmdit.final_layer));
+  plan.components.push_back(component("modulation", dtype_name_, mmdit.modulation));
+  plan.components.push_back(component("vae", dtype_name_, vae.decoder));
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
   plan.decode_tiles =
-      tile_count(job.request.height / vae_scale_factor(), job.request.width / vae_scale_factor(), tile_side(job.request));
-  plan.decode_strips = placement->decode.strips;
-  plan.decode_through_host = placement->decode.through_host;
-  if (rates) plan.predicted = predicted_seconds(run.costs, *rates, plan);
-  const bool host = device->on_host();
-  plan.advice = advice_on(plan, options, placement->all_blocks + (host ? outside + kHostWork : device->outside_bytes()),
-                          host ? host_memory().total : device->device_memory().total);
+      tile_count(request.height / model_->vae_scale_factor(), request.width / model_->vae_scale_factor(), tile_side(request));
+  plan.decode_strips = candidate.arrangement.decode.strips;
+  plan.decode_through_host = candidate.arrangement.decode.through_host;
+  if (rates_) plan.predicted = predicted_seconds(counted.costs, *rates_, plan);
+  const bool host = device_->on_host();
+  const int64_t all_blocks = candidate.placement ? candidate.placement->all_blocks : 0;
+  plan.advice = advice_on(plan, options_, all_blocks + (host ? outside_ + kHostWork : device_->outside_bytes()),
+                          host ? host_memory().total : device_->device_memory().total);
   return plan;
 }
 
-void Engine::State::measure_rates(const std::atomic<bool>* stop) {
-  if (rates) return;
-  const Bytes free = room();
-  const int64_t placed = weights.size() + work.size();
-  try {
-    rates = options.card.empty()
-                ? rates_of(*device, {.dtype = dtype, .stop = stop}, info, options.calibration, large_weights(checkpoint),
-                           (device->on_host() ? free.host : std::min(free.device, free.host)) - placed)
-                : expected_rates(card_sheet(options.card));
-  } catch (const Error& error) {  // memory is planned all the same
-    if (error.code() != Code::out_of_memory) throw;
-  }
-}
-
-// Of a size that the model draws: itself, or the largest of about its shape that fits the memory.
-Size Engine::State::largest_that_fits(Request request) {
-  request.draft.reset();
-  const TokenIds ids = ids_of(request, {});
-  const Job job{request, ids, embeddings->find(ids, dtype)};
-  batch = std::max<int64_t>(1, request.batch);
-  release();
+Size Worker::largest_that_fits(const Job& job) const {
+  const ResolvedRequest request = job.request.at_size({job.request.asked().width, job.request.asked().height});
+  const Job undrafted{job.model, request, job.embeddings, job.drafts, job.stop};
   const Bytes room = this->room();
-  if (!choose(job, room))
-    if (const std::optional<Request> smaller = nearest_that_fits(job, room)) request = *smaller;
-  release();
-  return {request.width, request.height};
+  if (!choose(undrafted, request.batch(), room))
+    if (const std::optional<Size> smaller = nearest_that_fits(undrafted, room)) return *smaller;
+  return {request.asked().width, request.asked().height};
 }
 
-Plan Engine::State::plan(const Request& asked) {
-  const Request request = filled(asked);
-  Size nearest_drawn = nearest_size(request);
-  if (nearest_drawn != Size{request.width, request.height}) {
-    Request drawn = request;
-    drawn.width = nearest_drawn.width;
-    drawn.height = nearest_drawn.height;
-    nearest_drawn = largest_that_fits(drawn);
-  }
-  check_size(request, nearest_drawn);
-  const TokenIds ids = ids_of(request, {});
-  const Job job{request, ids, embeddings->find(ids, dtype)};
-  measure_rates(nullptr);
-  batch = std::max<int64_t>(1, request.batch);
-  std::optional<Placement> chosen = placement;
-  std::string refusal;
-  std::optional<Request> nearest;
-  if (!fits(job)) {
-    release();
-    const Bytes room = this->room();
-    chosen = choose(job, room);
-    if (!chosen) {
-      refusal = why_not(job, room);
-      nearest = nearest_that_fits(job, room);
-    }
-    keep(chosen.value_or(kLeast));
-  }
-  if (request.batch == 0) batch = default_batch(job);
-  Plan plan = plan_of(job);
-  plan.fits = chosen.has_value();
-  if (!plan.fits) {
-    plan.advice = {refusal};
-    plan.process = plan.planned;
-    plan.process.host += besides().host;
-    plan.process.device += besides().device;
-  }
-  plan.nearest = std::move(nearest);
-  placement = chosen;
+Plan Worker::plan(const Job& job) const {
+  const Bytes room = this->room();
+  const Candidate candidate = candidate_for(job, room);
+  Plan plan = plan_of(job, candidate);
+  if (plan.fits) return plan;
+  plan.advice = {why_not(job, room)};
+  plan.process = plan.planned;
+  plan.process.host += besides().host;
+  plan.process.device += besides().device;
+  if (const std::optional<Size> nearest = nearest_that_fits(job, room)) plan.nearest = job.request.at_size(*nearest).asked();
   return plan;
 }
 

@@ -15,6 +15,8 @@ struct Placement {
   int64_t host_bytes = 0;  // of weights that wait in the host's memory for their turn; the others come from the file
   int64_t all_blocks =
       0;  // bytes of the device that would be needed for all of the transformer's blocks to stay, where not all do
+
+  bool operator==(const Placement&) const = default;
 };
 
 }  // namespace fude

@@ -38,11 +38,29 @@ class Blocks {
         blocks_(static_cast<size_t>(count)) {
     for (int64_t i = 0; i < count; ++i) {
       Arena measuring = Arena::measuring();
-      at(i).measured = load_one(i, measuring, nullptr);
+      at(i).measured = std::make_shared<const T>(load_one(i, measuring, nullptr));
       at(i).bytes = measuring.peak();
     }
     keep(0);
   }
+  // A copy has the same residency and no contents: what a dry run needs.
+  Blocks(const Blocks& other)
+      : device_(other.device_),
+        dtype_(other.dtype_),
+        checkpoint_(other.checkpoint_),
+        component_(other.component_),
+        load_(other.load_),
+        streamed_(other.streamed_),
+        ring_bytes_(other.ring_bytes_) {
+    for (const Block& block : other.blocks_)
+      blocks_.push_back({.bytes = block.bytes,
+                         .measured = block.measured,
+                         .resident = block.resident,
+                         .host_offloaded = block.host_offloaded,
+                         .slot = block.slot,
+                         .reuse_distance = block.reuse_distance});
+  }
+  Blocks& operator=(const Blocks&) = delete;
 
   // ---- residency -----------------------------------------------------------------------------------------------------------
 
@@ -131,7 +149,7 @@ class Blocks {
  private:
   struct Block {
     int64_t bytes = 0;
-    std::optional<T> measured;  // for dry runs: shapes without contents
+    std::shared_ptr<const T> measured;  // for dry runs: shapes without contents
     bool resident = false, host_offloaded = false;
     void* memory = nullptr;                // of a resident
     int64_t slot = 0, reuse_distance = 0;  // offset in the ring; uses since the previous user of an overlapping slot

@@ -70,8 +70,8 @@ class SlowSteps : public testing::Test {
     const EngineOptions options{
         .device = "cpu", .dtype = "f32", .threads = 1, .calibration = (folder_ / "calibration.json").string()};
     write_rates(options.calibration, options.threads, rate);
-    return Engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options,
-                                                  std::make_unique<MadeUpTime>(pause_)));
+    return EngineParts::assemble(std::make_shared<const Model>(ModelFiles{.model = fixture("dual").string()}), options,
+                                 std::make_unique<MadeUpTime>(pause_));
   }
   void draw(Engine& engine) {
     const Request request{.prompt = "a cat", .width = 64, .height = 64, .steps = 6, .seed = 1};

@@ -116,9 +116,9 @@ Engine engine_on(Card& card, const EngineOptions& options, const std::string& mo
   EngineOptions in_f32 = options;
   in_f32.dtype = "f32";
   in_f32.calibration = rates;
-  auto state = std::make_unique<Engine::State>(ModelFiles{.model = model}, in_f32, std::make_unique<FakeCard>(card));
-  state->outside = 0;  // else it would be what tests before this one took
-  return Engine(std::move(state));
+  constexpr int64_t kOutside = 0;  // else it would be what tests before this one took
+  return EngineParts::assemble(std::make_shared<const Model>(ModelFiles{.model = model}), in_f32,
+                               std::make_unique<FakeCard>(card), kOutside);
 }
 
 Request request() { return {.prompt = "a red bicycle", .width = 64, .height = 64, .steps = 2, .seed = 3}; }
@@ -179,7 +179,7 @@ TEST_P(LittleMemory, OfTheHostReadsWhatDoesNotStayFromTheFile) {
   const int64_t least_ram = [&] {
     Card card;
     const Plan plan = engine_on(card, {.vram = vram, .ram = 1}).plan(request());
-    return plan.planned.host + Engine::State::kHostWork;
+    return plan.planned.host + Worker::kHostWork;
   }();
   for (const bool has_room : {true, false}) {
     Card card{.copies_late = GetParam()};
@@ -247,6 +247,25 @@ TEST_P(LittleMemory, HoldsTilesAsPlanned) {
     }
     EXPECT_EQ(card.most, plan.planned.device);
   }
+}
+
+TEST(Plan, ChangesNothing) {
+  Card card;
+  Request large = request();
+  large.width = large.height = 256;
+  const int64_t vram = engine_on(card, {}).plan(large).planned.device;
+  Engine engine = engine_on(card, {.vram = vram - kMiB});
+  const Result first = engine.generate(request());
+  const int64_t live = card.live;
+  card.events = 0;
+  engine.generate(request());
+  const int64_t events = card.events;
+  card.events = 0;
+  EXPECT_TRUE(engine.plan(large).fits);  // placed otherwise
+  EXPECT_EQ(card.events, 0);
+  EXPECT_EQ(card.live, live);
+  EXPECT_EQ(engine.generate(request()).images[0].rgb, first.images[0].rgb);
+  EXPECT_EQ(card.events, events);  // what was loaded is still there
 }
 
 TEST(Plan, SaysWhatDoesNotFitAndWhatWould) {

@@ -216,8 +216,8 @@ TEST(Prediction, FollowsWhatPicturesTook) {
   write_rates(file, 1, 1e9);  // slow
   const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1, .calibration = file.string()};
   const double pause = 0.01;
-  Engine engine(std::make_unique<Engine::State>(ModelFiles{.model = fixture("dual").string()}, options,
-                                                std::make_unique<MadeUpTime>(pause)));
+  Engine engine = EngineParts::assemble(std::make_shared<const Model>(ModelFiles{.model = fixture("dual").string()}), options,
+                                        std::make_unique<MadeUpTime>(pause));
   const Request request{.prompt = "a cat", .width = 64, .height = 64, .steps = 12};
   Result result = engine.generate(request);
   EXPECT_GT(result.plan.predicted.denoise, 2 * result.seconds.denoise);
@@ -280,14 +280,12 @@ TEST(Prediction, CountsTheWorkThatDrawingDoes) {
   for (const char* model : {"dual", "no_t5"})
     for (const Request& asked : {three_steps, drafted, many_steps, batches}) {
       double drawn = 0;
-      auto state = std::make_unique<Engine::State>(ModelFiles{.model = fixture(model).string()},
-                                                   EngineOptions{.device = "cpu", .dtype = "f32", .threads = 1},
-                                                   std::make_unique<CountingFlops>(drawn));
-      const StageCosts costs = state->costs_of(state->complete(asked));
+      Worker worker(std::make_shared<const Model>(ModelFiles{.model = fixture(model).string()}),
+                    {.device = "cpu", .dtype = "f32", .threads = 1}, std::make_unique<CountingFlops>(drawn));
+      const ResolvedRequest request = worker.model().resolve(asked);
+      const StageCosts costs = worker.costs_of(worker.job_of(request));
       EXPECT_EQ(drawn, 0);
-      Engine engine(std::move(state));
-      const Request request = engine.complete(asked);
-      engine.generate(request);
+      worker.generate(request, {}, {}, 0, true);
       const double steps = asked.draft ? 2 * 2 : asked.batch == 2 ? 3 * 3 : static_cast<double>(*asked.steps * asked.count);
       EXPECT_EQ(costs.steps.count, steps) << model;
       EXPECT_EQ(costs.drafts.count, asked.draft ? 2 * 2 : 0) << model;

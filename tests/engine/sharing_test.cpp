@@ -3,6 +3,8 @@
 #include <latch>
 #include <thread>
 
+#include "engine/devices.h"
+#include "engine/worker.h"
 #include "support.h"
 #include "temporary.h"
 
@@ -121,6 +123,20 @@ TEST(WhatIsNotKept, IsToldOnceAndCostsNoPicture) {
   EXPECT_TRUE(told[1].starts_with("the rates of this machine: ")) << told[1];
   for (const std::string& what : told) EXPECT_NE(what.find(file.string()), std::string::npos) << what;
   std::filesystem::remove(file);
+}
+
+TEST(TwoWorkers, ShareAModel) {
+  const auto model = std::make_shared<const Model>(ModelFiles{.model = fixture("dual").string()});
+  const EngineOptions options{.device = "cpu", .dtype = "f32", .threads = 1};
+  const std::vector<uint8_t> expected = engine_of("dual").generate(request_of("dual")).images[0].rgb;
+  const auto draw = [&] {
+    Worker worker(model, options, make_device(options));
+    return worker.generate(model->resolve(request_of("dual")), {}, {}, 0, true).images[0].rgb;
+  };
+  auto one = std::async(std::launch::async, draw);
+  auto other = std::async(std::launch::async, draw);
+  EXPECT_EQ(one.get(), expected);
+  EXPECT_EQ(other.get(), expected);
 }
 
 }  // namespace

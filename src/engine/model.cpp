@@ -1,0 +1,92 @@
+#include "engine/model.h"
+
+#include <utility>
+
+#include "diffusion/samplers.h"
+#include "engine/model_files.h"
+#include "engine/prompt_syntax.h"
+#include "engine/request.h"
+#include "weights/quote.h"
+
+namespace fude {
+
+namespace {
+
+Checkpoint opened(const ModelFiles& files) {
+  Checkpoint checkpoint = Checkpoint::open(checkpoint_files(files));
+  check_complete(checkpoint);
+  return checkpoint;
+}
+
+}  // namespace
+
+ResolvedRequest ResolvedRequest::at_size(const Size& size) const {
+  ResolvedRequest other = *this;
+  other.request_.width = size.width;
+  other.request_.height = size.height;
+  other.request_.draft.reset();
+  return other;
+}
+
+Model::Model(const ModelFiles& files)
+    : checkpoint_(opened(files)),
+      tokenizers_(checkpoint_),
+      name_(checkpoint_.name()),
+      hash_(hexadecimal(checkpoint_.identity())) {}
+
+int64_t Model::largest_side() const {
+  return checkpoint_.mmdit().pos_embed_max * checkpoint_.mmdit().patch * vae_scale_factor();
+}
+
+Request Model::filled(const Request& request) const {
+  const MmditGeometry& g = checkpoint_.mmdit();
+  check_settings(request);
+  Request full = request;
+  if (full.width == 0) full.width = g.sample_size * vae_scale_factor();
+  if (full.height == 0) full.height = g.sample_size * vae_scale_factor();
+  if (!full.shift) full.shift = checkpoint_.schedule().shift;
+  const ModelDefaults own = checkpoint_.defaults();
+  if (!full.steps) full.steps = own.steps;
+  if (!full.guidance) full.guidance = own.guidance;
+  if (full.draft && !full.draft->steps) full.draft->steps = own.steps;
+  full.sampler = sampler_from(full.sampler).value_or(full.sampler);
+  return full;
+}
+
+Size Model::nearest_size(const Request& full) const {
+  return {nearest_side(full.width, largest_side()), nearest_side(full.height, largest_side())};
+}
+
+void Model::check_size(const Request& full, const Size& nearest) const {
+  const std::string why = why_no_side("width", full.width, largest_side()) + why_no_side("height", full.height, largest_side());
+  if (!why.empty()) {
+    std::string advice;
+    if (nearest.width != full.width) advice += " --width " + std::to_string(nearest.width);
+    if (nearest.height != full.height) advice += " --height " + std::to_string(nearest.height);
+    throw Error(Code::bad_request, why + "The nearest size that works is" + advice + '.');
+  }
+  check_sizes(full, largest_side());  // of a draft
+}
+
+Request Model::complete(const Request& request) const {
+  Request full = filled(request);
+  check_size(full, nearest_size(full));
+  return full;
+}
+
+ResolvedRequest Model::resolve(const Request& request, const Warn& warning) const {
+  Request full = complete(request);
+  TokenIds ids = ids_of(full, warning);
+  return {std::move(full), std::move(ids)};
+}
+
+TokenIds Model::ids_of(const Request& full, const Warn& warning) const {
+  std::vector<std::string> prompts;
+  if (full.guidance > 1) prompts.push_back(full.negative);
+  prompts.push_back(full.prompt);
+  if (warning)
+    if (const std::string foreign = foreign_syntax_in(prompts); !foreign.empty()) warning(foreign);
+  return tokenize(tokenizers_, prompts, warning);
+}
+
+}  // namespace fude

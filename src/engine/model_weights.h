@@ -1,0 +1,34 @@
+// ModelWeights: all weights of a model on one device, and which of them are resident.
+#pragma once
+
+#include "engine/placement.h"
+#include "engine/text_encoders.h"
+#include "model/mmdit.h"
+#include "model/vae.h"
+
+namespace fude {
+
+// A copy has the same residency and no contents: what a dry run needs.
+struct ModelWeights {
+  ModelWeights(Device& device, DType dtype, const Checkpoint& checkpoint)
+      : text(device, dtype, checkpoint), mmdit(device, dtype, checkpoint), vae(device, dtype, checkpoint) {}
+
+  void keep(const Placement& wanted) {
+    text.keep(wanted.text);
+    vae.decoder.keep(wanted.vae ? 1 : 0, wanted.host_bytes);
+    mmdit.keep(wanted.blocks, wanted.host_bytes - vae.decoder.host_bytes());
+  }
+  void place(Arena& memory) {
+    text.place(memory);
+    mmdit.place(memory);
+    vae.decoder.place(memory);
+  }
+  int64_t resident_bytes() const { return text.resident_bytes() + mmdit.resident_bytes() + vae.decoder.resident_bytes(); }
+  int64_t host_bytes() const { return mmdit.blocks.host_bytes() + vae.decoder.host_bytes(); }
+
+  TextEncoders text;
+  Mmdit mmdit;
+  Vae vae;
+};
+
+}  // namespace fude

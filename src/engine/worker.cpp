@@ -1,0 +1,166 @@
+#include "engine/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/system.h"
+#include "engine/advice.h"
+#include "engine/calibrate.h"
+#include "engine/cards.h"
+#include "engine/clock.h"
+#include "engine/devices.h"
+
+namespace fude {
+
+namespace {
+
+// Tells apart what gives other bytes for the same prompt.
+std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) {
+  std::string text = device.description + ", " + device.library;
+  for (const Component component : {Component::clip_l, Component::clip_g, Component::t5})
+    text += ' ' + (checkpoint.has(component) ? std::to_string(checkpoint.identity(component)) : "none");
+  return text;
+}
+
+std::vector<int64_t> embedding_shape(const Checkpoint& checkpoint) {
+  return {kClipTokens + kT5Tokens, checkpoint.mmdit().context_width};
+}
+
+// Takes memory anew where it is not of this size.
+template <class Allocate>
+void resize(Buffer& memory, int64_t bytes, const Allocate& allocate) {
+  if (memory.size() == bytes) return;
+  memory = {};  // first, since both may not fit
+  memory = allocate(bytes);
+}
+
+}  // namespace
+
+Worker::Worker(std::shared_ptr<const Model> model, const EngineOptions& options, std::unique_ptr<Device> device,
+               std::optional<int64_t> outside)
+    : model_(std::move(model)),
+      device_(std::move(device)),
+      dtype_(device_->compute_dtype(requested_dtype(options.dtype))),
+      options_(options),
+      device_name_(device_->name()),
+      dtype_name_(name_of(dtype_)),
+      info_(options.card.empty() ? device_info(device_name_, options.threads) : DeviceInfo{.name = options.card}),
+      embeddings_(encoders_of(model_->checkpoint(), info_), options.embeddings, embedding_shape(model_->checkpoint()),
+                  model_->checkpoint().mmdit().pooled_width),
+      weights_(*device_, dtype_, model_->checkpoint()),
+      outside_(outside ? *outside : resident_memory()) {}
+
+Job Worker::job_of(const ResolvedRequest& request, const std::atomic<bool>* stop) {
+  return {*model_, request, embeddings_.find(request.ids(), dtype_), drafts_, stop};
+}
+
+void Worker::measure_rates(const std::atomic<bool>* stop) {
+  if (rates_) return;
+  const Bytes free = room();
+  const int64_t placed = weights_memory_.size() + work_memory_.size();
+  try {
+    rates_ = options_.card.empty() ? rates_of(*device_, {.dtype = dtype_, .stop = stop}, info_, options_.calibration,
+                                              large_weights(model_->checkpoint()),
+                                              (device_->on_host() ? free.host : std::min(free.device, free.host)) - placed)
+                                   : expected_rates(card_sheet(options_.card));
+  } catch (const Error& error) {  // memory is planned all the same
+    if (error.code() != Code::out_of_memory) throw;
+  }
+}
+
+// ---- memory ----------------------------------------------------------------------------------------------------------------
+
+void Worker::release() {
+  weights_.keep({.vae = false});
+  placement_.reset();
+  weights_memory_ = {};
+  work_memory_ = {};
+  host_memory_ = {};
+}
+
+void Worker::commit(const Job& job, const Candidate& candidate) {
+  if (!placement_ || *placement_ != *candidate.placement) {
+    release();
+    weights_.keep(*candidate.placement);
+    weights_memory_ = device_->allocate(weights_.resident_bytes());
+    Arena memory(weights_memory_);
+    weights_.place(memory);
+    placement_ = candidate.placement;
+  }
+  const DryRun needed = run(job, weights_, candidate.arrangement);
+  resize(work_memory_, needed.work, [&](int64_t bytes) { return device_->allocate(bytes); });
+  resize(host_memory_, needed.waiting, [&](int64_t bytes) { return device_->allocate_host(bytes); });
+}
+
+// Decides what is resident, or leaves it as it is where the request fits so, and takes the memory. Error{out_of_memory}.
+Worker::Candidate Worker::make_room(const Job& job) {
+  for (bool again = false;; again = true) {
+    try {
+      const Bytes room = this->room();
+      Candidate candidate = candidate_for(job, room);
+      if (!candidate.placement) throw Error(Code::out_of_memory, why_not(job, room));
+      commit(job, candidate);
+      return candidate;
+    } catch (const Error& error) {
+      release();
+      // Another program may have taken what was free a moment ago.
+      if (again || error.code() != Code::out_of_memory) throw;
+    }
+  }
+}
+
+// ---- drawing ---------------------------------------------------------------------------------------------------------------
+
+Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbacks, const Series& series, double before,
+                        bool is_first) {
+  const Clock clock(*device_);
+  Result result;
+  result.request = request.asked();
+  result.device = device_name_;
+  result.dtype = dtype_name_;
+  const Job job = job_of(request, callbacks.stop);
+  if (!options_.calibration.empty()) measure_rates(callbacks.stop);
+  const Candidate placed = make_room(job);
+  result.plan = plan_of(job, placed);
+  result.planned = result.plan.planned;
+  if (callbacks.planned) callbacks.planned(result.plan);
+  result.used = kept(weights_);
+  Arena arena(work_memory_), host_arena(host_memory_);
+  Ops op(*device_, arena, host_arena, {.dtype = dtype_, .stop = callbacks.stop});
+  const double begun = before + clock.seconds();
+  result.seconds.load = begun;
+  const Seconds beforehand = result.plan.predicted;
+  if (Seconds& predicted = result.plan.predicted; predicted.total > 0) {  // opening is over, and known
+    predicted.load += begun;
+    predicted.total += begun;
+  }
+  const Listener listener{.callbacks = callbacks, .series = series, .encoded = [&](const HostEmbeddings& encoded) {
+                            tell_not_kept(callbacks, "the embeddings of this prompt", embeddings_.keep(request.ids(), encoded));
+                          }};
+  const Drawn drawn = draw(op, job, weights_, placed.arrangement, listener, result);
+  device_bytes(*device_, result.used) += arena.peak();
+  result.used.host += host_arena.peak();
+  result.seconds.total = before + clock.seconds();
+  const std::string slow = why_slow(result.plan, options_, placed.arrangement.batch, drawn.step_seconds);
+  if (!slow.empty() && !was_slow_ && callbacks.warning) callbacks.warning(slow);
+  was_slow_ = !slow.empty();
+  if (rates_ && !callbacks.trace)
+    tell_not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, is_first));
+  return result;
+}
+
+// `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests. Empty, or why it is
+// not kept.
+std::string Worker::learn_from(const Result& result, Seconds predicted, double begun, bool is_first) {
+  Seconds taken = result.seconds;
+  taken.load -= begun;
+  if (!is_first) predicted.load = predicted.encode = 0;
+  if (!learn(*rates_, predicted, taken, waits_on_host(result.plan))) return {};
+  return keep_rates(info_, dtype_, options_.calibration, *rates_);
+}
+
+void Worker::tell_not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why) {
+  if (!why.empty() && callbacks.not_kept && not_kept_.insert(what).second) callbacks.not_kept(what + ": " + why);
+}
+
+}  // namespace fude

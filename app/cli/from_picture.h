@@ -7,7 +7,7 @@
 
 #include "console.h"
 #include "options.h"
-#include "saving.h"
+#include "studio/saving.h"
 
 namespace fude {
 

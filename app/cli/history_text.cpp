@@ -9,8 +9,8 @@
 #include "engine/file.h"
 #include "gallery/csv.h"
 #include "history.h"
-#include "output.h"
-#include "saving.h"
+#include "studio/picture_place.h"
+#include "studio/saving.h"
 #include "weights/quote.h"
 
 namespace fude {

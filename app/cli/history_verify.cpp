@@ -14,7 +14,7 @@
 #include "fude/error.h"
 #include "history.h"
 #include "progress.h"
-#include "saving.h"
+#include "studio/saving.h"
 #include "terminal.h"
 #include "weights/quote.h"
 

@@ -13,9 +13,9 @@
 #include "fude/fude.h"
 #include "options.h"
 #include "picture_options.h"
-#include "saving.h"
 #include "session/ranges.h"
-#include "session_run.h"
+#include "studio/saving.h"
+#include "studio/session_run.h"
 #include "terminal.h"
 #include "weights/quote.h"
 

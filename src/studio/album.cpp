@@ -1,4 +1,4 @@
-#include "album.h"
+#include "studio/album.h"
 
 #include <future>
 #include <utility>

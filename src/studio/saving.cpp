@@ -1,4 +1,4 @@
-#include "saving.h"
+#include "studio/saving.h"
 
 #include <ctime>
 #include <mutex>

@@ -1,4 +1,4 @@
-#include "session_run.h"
+#include "studio/session_run.h"
 
 #include <algorithm>
 #include <chrono>
@@ -11,8 +11,6 @@
 #include <system_error>
 #include <utility>
 
-#include "album.h"
-#include "background.h"
 #include "cell_progress.h"
 #include "engine/devices.h"
 #include "engine/file.h"
@@ -20,11 +18,13 @@
 #include "from_picture.h"
 #include "fude/error.h"
 #include "gallery/report.h"
-#include "output.h"
 #include "picture_options.h"
-#include "saving.h"
 #include "session/sheet_layout.h"
 #include "skip_teardown.h"
+#include "studio/album.h"
+#include "studio/background.h"
+#include "studio/picture_place.h"
+#include "studio/saving.h"
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"

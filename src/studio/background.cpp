@@ -1,4 +1,4 @@
-#include "background.h"
+#include "studio/background.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "output.h"
+#include "studio/picture_place.h"
 
 #include <openssl/evp.h>
 

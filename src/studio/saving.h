@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "bookkeeping.h"
 #include "engine/foreign/foreign.h"
 #include "engine/metadata.h"
 #include "fude/fude.h"
 #include "gallery/history.h"
-#include "output.h"
+#include "studio/bookkeeping.h"
+#include "studio/picture_place.h"
 
 namespace fude {
 

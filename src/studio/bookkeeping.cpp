@@ -1,4 +1,4 @@
-#include "bookkeeping.h"
+#include "studio/bookkeeping.h"
 
 #include "engine/file.h"
 #include "fude/error.h"

@@ -12,6 +12,7 @@
 #include "fude/error.h"
 #include "gallery/csv.h"
 #include "session/ranges.h"
+#include "studio/verification.h"
 #include "terminal.h"
 #include "trash.h"
 #include "weights/paths.h"
@@ -249,6 +250,14 @@ int export_command(const Arguments& arguments) {
 
 }  // namespace
 
+HistoryPlace history_place() {
+  try {
+    return {history_file(), {}};
+  } catch (const Error& error) {
+    return {{}, error.what()};
+  }
+}
+
 HistoryEntry entry_named(const std::string& id) {
   if (id.empty()) refuse("there is no number of an entry. Write it behind the command; fude history shows the numbers.");
   const int64_t number = integer_from("ID", id);
@@ -275,8 +284,6 @@ void take_engine(const HistoryEntry& entry, const Options& options, ModelFiles& 
   engine.dtype = entry.provenance.dtype;
   engine.threads = entry.threads;
 }
-
-bool is_missing(const HistoryEntry& entry) { return !is_file(entry.path); }
 
 int history_command(const Arguments& arguments) {
   const bool lists = arguments.empty() || (arguments[0].starts_with('-') && arguments[0] != "--help" && arguments[0] != "-h");

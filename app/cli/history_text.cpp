@@ -9,8 +9,9 @@
 #include "engine/file.h"
 #include "gallery/csv.h"
 #include "history.h"
-#include "studio/picture_place.h"
-#include "studio/saving.h"
+#include "studio/sha256.h"
+#include "studio/stored_picture.h"
+#include "studio/verification.h"
 #include "weights/quote.h"
 
 namespace fude {

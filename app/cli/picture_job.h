@@ -8,7 +8,7 @@
 #include "engine/metadata.h"
 #include "fude/fude.h"
 #include "options.h"
-#include "studio/picture_place.h"
+#include "output.h"
 
 namespace fude {
 

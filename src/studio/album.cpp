@@ -1,3 +1,4 @@
+// Growing the contact sheet seldom enough, and writing sheet and report.
 #include "studio/album.h"
 
 #include <future>

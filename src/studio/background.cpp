@@ -1,3 +1,4 @@
+// One thread, a short queue, and the first failure for whoever comes next.
 #include "studio/background.h"
 
 #include <algorithm>

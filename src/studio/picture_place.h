@@ -1,60 +1,26 @@
-// Where pictures go: numbered files in a folder of the day, or one file that was named.
+// Where a picture is written: under the next number of a folder, or into one file.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
-#include <string>
-#include <vector>
-
-#include "fude/error.h"
-#include "options.h"
 
 namespace fude {
 
-std::string today();  // "2026-11-24"
-
-// `out`/YYYY-MM-DD of today. Error{bad_request} where `out` is the name of a picture.
-std::filesystem::path folder_of_today(const std::string& out);
-
-// As the command line says it.
-struct OutputPlace {
-  std::string folder = "outputs";  // --out
-  std::string file;                // --output; empty: a number in the folder
-};
-void add_place_options(Options& options, OutputPlace& place);
-
 class PicturePlace {
  public:
-  // Error{io} at once when nothing can be written there, Error{bad_request} when it is one file and the pictures are several.
-  PicturePlace(const OutputPlace& place, int64_t pictures);
+  // Error{io} at once when nothing can be written there.
+  static PicturePlace in_folder(const std::filesystem::path& folder);
+  static PicturePlace as_file(const std::filesystem::path& file);
 
   // Writes the file, or NNNNN-SEED.png in the folder, and returns its path. Numbers are used once, also when several processes
   // write there at the same time. Error{io}.
   std::filesystem::path save(std::span<const uint8_t> png, uint64_t seed) const;
 
  private:
+  PicturePlace() = default;
+
   std::filesystem::path folder_, file_;
 };
-
-// The paths of a command's pictures, printed when they are finished. Where they cannot be printed, the pictures go on.
-class FinishedPaths {
- public:
-  explicit FinishedPaths(bool prints) : prints_(prints) {}
-
-  void add(const std::filesystem::path& path);
-  bool empty() const { return paths_.empty(); }
-  int64_t count() const { return static_cast<int64_t>(paths_.size()); }
-  std::string kept() const;  // "finished and kept: …"
-  void check() const;        // at the end: Error{io} where some could not be printed
-
- private:
-  const bool prints_;
-  std::vector<std::string> paths_;
-  std::optional<Error> failure_;
-};
-
-std::string sha256_of(std::span<const uint8_t> bytes);  // 64 hexadecimal digits
 
 }  // namespace fude

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -18,12 +17,12 @@
 #include "gallery/report.h"
 #include "session/sheet_layout.h"
 #include "studio/album.h"
-#include "studio/background.h"
 #include "studio/callbacks.h"
 #include "studio/completed.h"
 #include "studio/local_time.h"
 #include "studio/pace.h"
 #include "studio/saving.h"
+#include "studio/session_saving.h"
 #include "studio/worklist.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
@@ -33,8 +32,7 @@ namespace fs = std::filesystem;
 namespace fude {
 namespace {
 
-constexpr size_t kPicturesBytes = size_t{32} << 20;  // of those that are saved while others are drawn
-constexpr int64_t kPicturesAtOnce = 16;              // of one request: with many steps they are finished together
+constexpr int64_t kPicturesAtOnce = 16;  // of one request: with many steps they are finished together
 
 // What an engine is made of.
 EngineOptions engine_options(const SessionFolder& session, const std::string& dtype) {
@@ -48,12 +46,6 @@ EngineOptions engine_options(const SessionFolder& session, const std::string& dt
 std::vector<std::string> dtypes_of(const SessionSpec& spec) {
   return spec.dtypes.empty() ? std::vector{spec.engine.dtype} : spec.dtypes;
 }
-
-// A finished picture in the formats it is kept in.
-struct Encoded {
-  EncodedPicture file;
-  std::vector<uint8_t> jpeg;  // for the report
-};
 
 class SessionRun {
  public:
@@ -74,7 +66,6 @@ class SessionRun {
   void draw(std::unique_ptr<Engine>& engine);
   void draw_all_of(Engine& engine, const std::string& dtype);
   void draw_batch(Engine& engine, PictureSaver& saver, Batch batch);
-  void save(const Task& task, const Image& image, Encoded encoded, PictureSaver& saver);
   void skip(const Batch& batch, const Error& error);
   void ask(double seconds);
   void fit_into_time();
@@ -85,7 +76,7 @@ class SessionRun {
     return {engine, spec.files, spec.engine, books_, {spec.kind, setting_.libraries, absolute_of(session_.path())}};
   }
   bool stops() const { return setting_.stop && *setting_.stop; }
-  int64_t finished() const { return drawn_ + drawn_before_; }
+  int64_t finished() const { return static_cast<int64_t>(before_.size() + saving_->cells().size()); }
   std::string label(const Task& task) const { return label_of(session_.spec(), layout_, task); }
   void warn(const std::string& text) {
     {
@@ -103,8 +94,8 @@ class SessionRun {
   const double began_;
 
   Worklist work_;
-  int64_t drawn_ = 0, drawn_before_ = 0;
-  double seconds_before_ = 0;  // of pictures drawn before
+  std::vector<SessionCell> before_;  // pictures that were drawn before,
+  double seconds_before_ = 0;        // and how long that took
   Arrangement layout_;
   Pace pace_;
   bool asked_ = false, declined_ = false;
@@ -114,15 +105,15 @@ class SessionRun {
   Seconds seconds_;
 
   std::optional<Album> album_;
-  std::vector<SessionCell> cells_;
-  Background saving_;  // last: its pieces use the others
+  std::optional<SessionSaving> saving_;  // last: it uses the others, on a thread of its own
 };
 
 SessionResult SessionRun::run(std::unique_ptr<Engine>& engine) {
   layout_ = layout_of(session_.spec(), engine->model_name());
   album_.emplace(session_, engine->model_name(), [this](const std::string& text) { warn(text); });
+  saving_.emplace(session_, layout_, *album_, reporter_);
   if (fresh_) {
-    saving_.add([this] { album_->prepare(); });
+    saving_->prepare_album();
   } else {
     look_for_finished();
     PictureSaver saver = saver_for(*engine);
@@ -150,14 +141,13 @@ void SessionRun::look_for_finished() {
     const std::optional<Image> picture = session_.finished(task);
     if (!picture) continue;
     work_.set_done(task);
-    ++drawn_before_;
     album_->add(task, *picture, jpeg_for_report(*picture, layout_.count));
     const RenderStats& stats = album_->cells().back().stats;
     pace_.learn(effort_of(task.request), stats.seconds.denoise + stats.seconds.decode);
     seconds_before_ += stats.seconds.total;
-    cells_.push_back({task.number, {.path = session_.picture(task), .seed = task.request.seed}, true});
+    before_.push_back({task.number, {.path = session_.picture(task), .seed = task.request.seed}, true});
   }
-  reporter_.begun(session_, drawn_before_);
+  reporter_.begun(session_, finished());
 }
 
 // One engine for each dtype, the first gone before the next takes memory.
@@ -186,10 +176,10 @@ void SessionRun::draw_all_of(Engine& engine, const std::string& dtype) {
       fit_into_time();
     }
   } catch (...) {
-    saving_.settle();  // before the saver goes
+    saving_->settle();  // before the saver goes
     throw;
   }
-  saving_.wait();
+  saving_->wait();
 }
 
 void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
@@ -202,7 +192,7 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
   Callbacks callbacks = callbacks_for(reporter_, setting_.stop, &books_);
   callbacks.warning = [this](const std::string& text) { warn(text); };
   callbacks.progress = [&](Progress progress) {
-    saving_.check();
+    saving_->check();
     if (progress.picture != current) {
       current = progress.picture;
       const Task& task = batch.tasks[static_cast<size_t>(current)];
@@ -233,38 +223,19 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
     seconds_.denoise += image.seconds.denoise;
     seconds_.decode += image.seconds.decode;
     work_.set_done(task);
-    // Those of a batch are finished together: they are encoded side by side, and then saved in their order.
-    const auto picture = std::make_shared<const Image>(image);
-    const auto encoded = std::make_shared<std::future<Encoded>>(
-        std::async([this, &saver, picture, request = batch.request, place = saved, number = task.number] {
-          return Encoded{saver.encode(*picture, request, place, number), jpeg_for_report(*picture, layout_.count)};
-        }));
-    const size_t together =
-        std::max<size_t>(1, kPicturesBytes / (3 * image.rgb.size()));  // as pixels, filtered, and compressed
-    saving_.add([this, &saver, task, picture, encoded] { save(task, *picture, encoded->get(), saver); }, together);
+    saving_->add(saver, task, image, batch.request, saved);
     ++saved;
     if (!asked_) ask(pace_.seconds_of(work_.effort_left()));
   };
   try {
     engine.generate(std::vector{batch.request}, callbacks);
   } catch (const Error& error) {
-    saving_.check();
+    saving_->check();
     const bool of_the_request =
         error.code() == Code::bad_request || error.code() == Code::out_of_memory || error.code() == Code::non_finite;
     if (!of_the_request || declined_ || !pace_.known()) throw;
     skip(batch, error);
   }
-}
-
-// In the background.
-void SessionRun::save(const Task& task, const Image& image, Encoded encoded, PictureSaver& saver) {
-  if (session_.spec().kind == kGacha) session_.keep(task, image);
-  const SavedPicture saved = saver.save_as(std::move(encoded.file), session_.picture(task));
-  ++drawn_;
-  reporter_.saved({task.number, label(task), image.seconds.total, saved});
-  cells_.push_back({task.number, saved});
-  album_->add(task, image, std::move(encoded.jpeg));
-  if (!saving_.has_more()) album_->grow();
 }
 
 // One picture that cannot be drawn is no reason to lose a night's others.
@@ -304,7 +275,7 @@ void SessionRun::fit_into_time() {
   const double left = spec.minutes * 60 - seconds_before_ - (setting_.now() - began_);
   const int64_t count = count_in_time(work_.last_done(), left, pace_.seconds_of(effort_of(work_.tasks().front().request)));
   if (count == spec.count) return;
-  saving_.wait();  // what is saved looks at the spec
+  saving_->wait();  // what is saved looks at the spec
   spec.count = count;
   session_.replace(spec);
   work_.recount(spec);
@@ -317,12 +288,13 @@ SessionResult SessionRun::result(std::optional<Error> stopped) const {
                        .report = session_.path() / "report.html",
                        .sheet = {},
                        .pictures = work_.count(),
-                       .drawn = drawn_,
+                       .drawn = static_cast<int64_t>(saving_->cells().size()),
                        .finished = finished(),
                        .skipped = skipped_,
                        .seconds = seconds_,
-                       .cells = cells_,
+                       .cells = before_,
                        .stopped = std::move(stopped)};
+  result.cells.insert(result.cells.end(), saving_->cells().begin(), saving_->cells().end());
   if (is_there(session_.sheet())) result.sheet = session_.sheet();
   result.seconds.total = setting_.now() - began_;
   return result;

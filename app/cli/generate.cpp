@@ -143,7 +143,7 @@ void draw(PictureJob& job, const Console& console) {
     if (!job.trace.empty()) trace.write(job.trace);
     const double total = seconds_since(begin);
     if (job.output.json) {
-      print(text_of_json(report(result, images, step_seconds, save_seconds, total, engine), 2) + '\n');
+      print(json_document(report(result, images, step_seconds, save_seconds, total, engine)));
     } else {
       console.note((images.size() == 1 ? "1 picture" : std::to_string(images.size()) + " pictures") + " in " +
                    text_of_seconds(total) + " (" + text_of_stages(result.seconds) + ") on " + result.device + " in " +

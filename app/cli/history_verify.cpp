@@ -7,6 +7,7 @@
 #include "console.h"
 #include "engine/json_text.h"
 #include "engine/metadata.h"
+#include "engine/size_text.h"
 #include "fude/error.h"
 #include "history.h"
 #include "reporting.h"
@@ -28,12 +29,10 @@ Image drawn_again(const HistoryEntry& entry, Engine& engine, const Console& cons
   return std::move(result.images.front());
 }
 
-std::string text_of(const Size& size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
-
 std::string text_of(const Comparison& comparison) {
   if (comparison.bit_equal) return "bit-equal";
   if (!comparison.psnr)
-    return "the file is " + text_of(comparison.before) + " pixels, drawn again it is " + text_of(comparison.now);
+    return "the file is " + text_of_size(comparison.before) + " pixels, drawn again it is " + text_of_size(comparison.now);
   char number[32];
   std::snprintf(number, sizeof number, "%.2f dB", *comparison.psnr);
   return "PSNR " + std::string(number);
@@ -81,7 +80,7 @@ int history_verify_command(const Arguments& arguments) {
   Engine engine(files, machine);
   const Comparison comparison = comparison_of(before, drawn_again(entry, engine, console));
   const std::vector<Change> changes = changes_since(entry, engine, machine, libraries());
-  print(output.json ? text_of_json(json_from(entry, comparison, changes), 2) + '\n' : text_of(entry, comparison, changes));
+  print(output.json ? json_document(json_from(entry, comparison, changes)) : text_of(entry, comparison, changes));
   return comparison.bit_equal ? 0 : kDiffers;
 }
 

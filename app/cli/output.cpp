@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "console.h"
+#include "core/characters.h"
 #include "engine/file.h"
 #include "fude/error.h"
 #include "studio/local_time.h"
@@ -21,11 +22,7 @@ constexpr std::string_view kPictureEndings[] = {kEnding, ".jpg", ".jpeg", ".webp
 [[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
 
 // In small letters: ".png".
-std::string ending_of(const fs::path& path) {
-  std::string ending = text_of(path.extension());
-  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return ending;
-}
+std::string ending_of(const fs::path& path) { return lower_case(text_of(path.extension())); }
 
 }  // namespace
 

@@ -222,7 +222,7 @@ int refine_command(const Arguments& arguments) {
     throw Error(Code::cancelled, "stopped; " + reporter.paths().kept() + ".");
   }
   reporter.paths().check();
-  if (job.output.json) print(text_of_json({{"images", reporter.images()}}, 2) + '\n');
+  if (job.output.json) print(json_document({{"images", reporter.images()}}));
   return 0;
 }
 

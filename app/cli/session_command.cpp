@@ -99,7 +99,7 @@ void print_result(const SessionResult& result, const SessionOptions& options, co
     throw Error(result.stopped->code(), cancelled ? "stopped; " + kept : result.stopped->what() + ("\n" + kept));
   }
   if (options.output.json) {
-    print(text_of_json(json_from(result), 2) + '\n');
+    print(json_document(json_from(result)));
   } else {
     if (!result.sheet.empty()) print(text_of(result.sheet) + '\n');
     print(text_of(result.report) + '\n');

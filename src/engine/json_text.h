@@ -11,4 +11,7 @@ inline std::string text_of_json(const nlohmann::ordered_json& json, int indent =
   return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+// As the whole of a file or of what a program prints.
+inline std::string json_document(const nlohmann::ordered_json& json) { return text_of_json(json, 2) + '\n'; }
+
 }  // namespace fude

@@ -128,12 +128,12 @@ class Setter {
     if (!arrangement_.choices.empty()) layout.lines_of_choices = widest_choice_ * caption <= width ? 1 : 2;
     const double below = std::round(caption * (2.3 + kLineHeight * layout.lines_of_choices));  // for the caption
     const auto height = static_cast<double>(layout.thumbnail.height);
-    const auto put = [&](int64_t number, int64_t column) {
+    const auto put_picture = [&](int64_t number, int64_t column) {
       const double x = margin + names + static_cast<double>(column) * (width + gap);
       layout.boxes[number] = {std::round(x), std::round(y), width, height};
     };
     for (int64_t i = 0; tables_.empty() && i < arrangement_.count; ++i) {
-      put(i + 1, i % columns());
+      put_picture(i + 1, i % columns());
       if ((i + 1) % columns() == 0 || i + 1 == arrangement_.count) y += height + below + gap;
     }
     for (const Table& table : tables_) {
@@ -156,7 +156,7 @@ class Setter {
           y = top;
         }
         for (size_t column = 0; column < table.numbers[row].size(); ++column)
-          put(table.numbers[row][column], static_cast<int64_t>(column));
+          put_picture(table.numbers[row][column], static_cast<int64_t>(column));
         y += height + below + gap;
       }
       y += layout.text * 1.2;

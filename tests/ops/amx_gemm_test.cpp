@@ -70,23 +70,23 @@ class Problem {
         std::copy_n(old_.begin() + (i * c_.m + r) * c_.n, c_.n, out.begin() + i * item + r * row + kMargin);
     std::vector<char> stored(out.size() * static_cast<size_t>(element));
     from_f32(c_.bf16 ? DType::bf16 : DType::f32, out.data(), stored.data(), std::ssize(out));
-    const std::vector<cpu::GemmCall> products{{.items = c_.items,
-                                               .m = c_.m,
-                                               .n = c_.n,
-                                               .k = c_.k,
-                                               .x = reinterpret_cast<const char*>(x_.data() + kMargin),
-                                               .x_item = x_item() * 2,
-                                               .x_row = x_row() * 2,
-                                               .out = stored.data() + kMargin * element,
-                                               .out_item = item * element,
-                                               .out_row = row * element,
-                                               .out_bf16 = c_.bf16,
-                                               .weight = packed_.data(),
-                                               .bias = c_.bias ? bias_.data() : nullptr,
-                                               .curve = c_.curve,
-                                               .accumulate = c_.accumulate}};
+    const std::vector<cpu::GemmCall> gemms{{.items = c_.items,
+                                            .m = c_.m,
+                                            .n = c_.n,
+                                            .k = c_.k,
+                                            .x = reinterpret_cast<const char*>(x_.data() + kMargin),
+                                            .x_item = x_item() * 2,
+                                            .x_row = x_row() * 2,
+                                            .out = stored.data() + kMargin * element,
+                                            .out_item = item * element,
+                                            .out_row = row * element,
+                                            .out_bf16 = c_.bf16,
+                                            .weight = packed_.data(),
+                                            .bias = c_.bias ? bias_.data() : nullptr,
+                                            .curve = c_.curve,
+                                            .accumulate = c_.accumulate}};
     std::vector<float> scratch(static_cast<size_t>(cpu::gemm_scratch_bytes(c_.k) / 4), NAN);
-    for (const cpu::GemmPiece& piece : cpu::gemm_pieces(products, threads)) emulated_gemm(piece, scratch.data());
+    for (const cpu::GemmPiece& piece : cpu::gemm_pieces(gemms, threads)) emulated_gemm(piece, scratch.data());
     to_f32(c_.bf16 ? DType::bf16 : DType::f32, stored.data(), out.data(), std::ssize(out));
     return out;
   }
@@ -159,7 +159,7 @@ TEST(AmxGemm, DoesNotDependOnTheNumberOfThreads) {
 
 // GEMMs that are issued together are cut into pieces that hold each of their blocks once, and never more than fits.
 TEST(AmxGemm, IsCutIntoPieces) {
-  const auto product = [](int64_t items, int64_t m, int64_t n, int64_t k) {
+  const auto gemm = [](int64_t items, int64_t m, int64_t n, int64_t k) {
     cpu::GemmCall p = {};
     p.items = items;
     p.m = m;
@@ -167,7 +167,7 @@ TEST(AmxGemm, IsCutIntoPieces) {
     p.k = k;
     return p;
   };
-  const std::vector<cpu::GemmCall> together = {product(2, 77, 1536, 1536), product(1, 1178, 1536, 1536), product(1, 1, 1, 64)};
+  const std::vector<cpu::GemmCall> together = {gemm(2, 77, 1536, 1536), gemm(1, 1178, 1536, 1536), gemm(1, 1, 1, 64)};
   for (const int64_t threads : {1, 3, 4, 16, 200}) {
     const std::vector<cpu::GemmPiece> pieces = cpu::gemm_pieces(together, threads);
     std::map<std::tuple<const cpu::GemmCall*, int64_t, int64_t>, int> times;
@@ -177,7 +177,7 @@ TEST(AmxGemm, IsCutIntoPieces) {
       EXPECT_LE(std::max(rows, columns), cpu::kMostBlocks);
       largest = std::max(largest, rows * columns);
       for (int64_t r = p.first_row; r < p.last_row; ++r)
-        for (int64_t c = p.first_column; c < p.last_column; ++c) ++times[{p.product, r, c}];
+        for (int64_t c = p.first_column; c < p.last_column; ++c) ++times[{p.gemm, r, c}];
     }
     EXPECT_EQ(times.size(), 6 * 48 + 37 * 48 + 1);
     for (const auto& [block, count] : times) EXPECT_EQ(count, 1);

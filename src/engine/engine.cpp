@@ -5,7 +5,6 @@
 #include <chrono>
 #include <functional>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -15,11 +14,13 @@
 #include "engine/clock.h"
 #include "engine/devices.h"
 #include "engine/engine_state.h"
+#include "engine/json_text.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
 #include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "engine/request_work.h"
+#include "engine/single_picture.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -149,7 +150,7 @@ int64_t& Engine::State::device_bytes(Bytes& bytes) const { return backend->on_ho
 
 // The request that draws the draft of a picture of this request.
 std::string Engine::State::draft_key(const Request& request, int64_t picture) {
-  Request small = request;
+  Request small = single_picture(request, picture);
   if (const std::optional<Draft>& draft = request.draft) {
     small.width = draft->width;
     small.height = draft->height;
@@ -158,10 +159,8 @@ std::string Engine::State::draft_key(const Request& request, int64_t picture) {
     small.place = draft->place;
     small.draft.reset();
   }
-  (request.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
-  small.count = 1;
   small.vae_tiling = false;  // latents do not depend on how they are decoded
-  return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return text_of_json(json_from(small));
 }
 
 // Each once, however many requests follow.

@@ -3,6 +3,7 @@
 
 #include "engine/file.h"
 #include "fude/error.h"
+#include "weights/quote.h"
 
 namespace fude {
 

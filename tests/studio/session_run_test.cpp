@@ -222,7 +222,7 @@ class TimeIsOverAt : public FakeReporter {
 TEST_F(SessionRuns, KeepToTheirTime) {
   SessionSpec timed = spec(kGacha);
   timed.count = 1;
-  timed.minutes = 0.1;
+  timed.minutes = 2;
   for (const int64_t last : {1, 2}) {
     TimeIsOverAt reporter(last);
     setting_.now = [&] { return reporter.time; };

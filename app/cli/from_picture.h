@@ -6,8 +6,11 @@
 #include <string_view>
 
 #include "console.h"
+#include "engine/metadata.h"
+#include "fude/fude.h"
 #include "options.h"
-#include "saving.h"
+#include "studio/reporter.h"
+#include "studio/stored_picture.h"
 
 namespace fude {
 
@@ -19,7 +22,9 @@ StoredPicture stored_in(const std::string& picture, const std::function<bool(con
                         const Console& console);
 StoredPicture stored_in(const std::string& picture, const Options& line, const Console& console);
 
-// Whether it tells a seed; otherwise a random one is drawn.
-bool has_seed(const StoredPicture& picture);
+// What draws it again, where nothing else is given.
+void take_from(const Provenance& drawn, Request& request, ModelFiles& files, EngineOptions& engine);
+// Where another model is about to draw again what is called `name`.
+void warn_of_another_model(const std::string& name, const Provenance& drawn, const Engine& engine, Reporter& reporter);
 
 }  // namespace fude

@@ -85,14 +85,6 @@ std::vector<std::string> prompts_in(const std::string& file) {
   return prompts;
 }
 
-Request completed(Engine& engine, const Request& asked) {
-  try {
-    return engine.complete(asked);
-  } catch (const Error&) {
-    return engine.plan(asked).request;  // refuses it too, and knows what fits
-  }
-}
-
 std::string choices_of_sampler() {
   std::string names;
   for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;

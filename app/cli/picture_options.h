@@ -17,10 +17,6 @@ std::string prompt_from(const std::string& text);
 // One prompt a line; empty lines are left out, and so are those that start with #. Error{bad_request}.
 std::vector<std::string> prompts_in(const std::string& file);
 
-// With every default filled in. Error{bad_request}: a size that cannot be drawn is answered with one that can, in this memory
-// too.
-Request completed(Engine& engine, const Request& asked);
-
 std::string choices_of_sampler();                               // "euler, …"
 void add_sampling_options(Options& options, Request& request);  // one value of each; a sweep takes lists
 void add_noise_option(Options& options, std::string_view group, Noise& noise);

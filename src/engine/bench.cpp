@@ -7,6 +7,7 @@
 #include "engine/bench_ops.h"
 #include "engine/devices.h"
 #include "engine/request.h"
+#include "engine/size_text.h"
 #include "engine/stopwatch.h"
 #include "engine/worker.h"
 #include "fude/fude.h"
@@ -58,7 +59,7 @@ BenchRequest bench_request(Engine& engine, const Request& request, const StageCo
     ++done;
   }
   const Seconds& second = results[1].seconds;
-  const std::string size = std::to_string(request.width) + 'x' + std::to_string(request.height);
+  const std::string size = text_of_size(request.width, request.height);
   report.model = engine.model_name();
   report.steps = *request.steps;
   report.guidance = *request.guidance;

@@ -1,15 +1,16 @@
 #include "engine/draw.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/clock.h"
+#include "engine/json_text.h"
 #include "engine/latents.h"
 #include "engine/metadata.h"
 #include "engine/request.h"
+#include "engine/single_picture.h"
 
 namespace fude {
 
@@ -230,10 +231,10 @@ class Drawing {
 
   // f32 [1, channels, height, width]
   Tensor noise(int64_t picture, int64_t height, int64_t width) {
-    const uint64_t seed = request_.seed, i = static_cast<uint64_t>(picture);
-    if (!request_.variation) return op_.noise(request_.noise, seed + i, {1, channels_, height, width});
-    const Tensor own = op_.noise(request_.noise, seed, {1, channels_, height, width});
-    const Tensor other = op_.noise(request_.noise, request_.variation->seed + i, {1, channels_, height, width});
+    const Request single = single_picture(request_, picture);
+    const Tensor own = op_.noise(single.noise, single.seed, {1, channels_, height, width});
+    if (!single.variation) return own;
+    const Tensor other = op_.noise(single.noise, single.variation->seed, {1, channels_, height, width});
     const std::vector<float> between =
         planning() ? std::vector<float>() : slerp(values_of(own), values_of(other), request_.variation->amount);
     return op_.upload(between.data(), DType::f32, {1, channels_, height, width});
@@ -373,11 +374,10 @@ class Drawing {
     if (planning()) return;
 
     Picture& drawn = at(picture);
-    const bool varies_noise = request_.variation.has_value();
     Image image{.width = request_.width,
                 .height = request_.height,
                 .rgb = std::move(rgb),
-                .seed = request_.seed + (varies_noise ? 0 : static_cast<uint64_t>(picture)),
+                .seed = single_picture(request_, picture).seed,
                 .request = listener_.series.request,
                 .batch = drawn.batch,
                 .place = drawn.place,
@@ -439,7 +439,7 @@ int64_t& device_bytes(const Device& device, Bytes& bytes) { return device.on_hos
 
 // The request that draws the draft of the picture.
 std::string draft_key(const Request& request, int64_t picture) {
-  Request small = request;
+  Request small = single_picture(request, picture);
   if (const std::optional<Draft>& draft = request.draft) {
     small.width = draft->width;
     small.height = draft->height;
@@ -448,10 +448,8 @@ std::string draft_key(const Request& request, int64_t picture) {
     small.place = draft->place;
     small.draft.reset();
   }
-  (request.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
-  small.count = 1;
   small.vae_tiling = false;  // latents do not depend on how they are decoded
-  return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return text_of_json(json_from(small));
 }
 
 Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const Arrangement& arrangement, const Listener& listener,

@@ -7,6 +7,9 @@
 #include <optional>
 #include <type_traits>
 
+#include "core/characters.h"
+#include "engine/json_text.h"
+#include "engine/size_text.h"
 #include "fude/error.h"
 
 namespace fude {
@@ -28,22 +31,13 @@ std::string text_of_number(double number) {
   return text;
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 std::string quoted_if_needed(const std::string& value) {
-  return value.find_first_of(",:\n") == std::string::npos ? value : dump(Json(value));
+  return value.find_first_of(",:\n") == std::string::npos ? value : text_of_json(value);
 }
 
 std::string display_name(std::string sampler) {
   if (!sampler.empty() && sampler[0] >= 'a' && sampler[0] <= 'z') sampler[0] = static_cast<char>(sampler[0] - 'a' + 'A');
   return sampler;
-}
-
-std::string lower_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 template <class Number>
@@ -84,8 +78,6 @@ template <class T>
 Json json_from(const std::optional<T>& value) {
   return value ? Json(*value) : Json();
 }
-
-std::string text_of_size(int64_t width, int64_t height) { return std::to_string(width) + 'x' + std::to_string(height); }
 
 void read_size(std::string_view name, std::string_view text, int64_t& width, int64_t& height) {
   const size_t cross = text.find('x');

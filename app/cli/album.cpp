@@ -8,6 +8,7 @@
 #include "fude/error.h"
 #include "gallery/report.h"
 #include "session/sheet_layout.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -29,7 +30,7 @@ void Album::prepare() {
     sheet_ = std::make_unique<ContactSheet>(arrangement_, warn_);
   } catch (const Error& error) {
     if (error.code() != Code::bad_request) throw;
-    warn_(std::string("there will be no contact sheet: ") + error.what());  // the pictures are no worse for it
+    warn_("there will be no contact sheet: " + worded(error.message()));  // the pictures are no worse for it
   }
   for (const Cell& cell : cells_)
     if (sheet_) sheet_->add(cell, read_pixels(cell.file));

@@ -3,6 +3,7 @@
 #include "engine/file.h"
 #include "fude/error.h"
 #include "options.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -26,7 +27,7 @@ Bookkeeping::Bookkeeping(const Console& console, const EngineOptions& options) :
     try {
       use();
     } catch (const Error& error) {
-      if (lost.empty()) reason = error.what();
+      if (lost.empty()) reason = worded(error.message());
       lost.emplace_back(what);
     }
   };
@@ -55,7 +56,7 @@ void Bookkeeping::with_history(const std::function<void(History&)>& use) {
     history_.reset();
     std::vector<std::string> lost = {kHistory};
     lost.insert(lost.end(), failed_.begin(), failed_.end());
-    warn(error.what(), lost);
+    warn(worded(error.message()), lost);
   }
 }
 

@@ -24,6 +24,7 @@
 #include "terminal.h"
 #include "weights/quote.h"
 #include "weights/safetensors.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -122,13 +123,13 @@ void draw(PictureJob& job, const Console& console) {
   Callbacks callbacks;
   callbacks.stop = &terminal::stop_requested();
   callbacks.progress = [&](const Progress& progress) { bar.update(progress); };
-  callbacks.warning = [&](const std::string& warning) {
+  callbacks.warning = [&](const Message& warning) {
     bar.clear();
-    console.warning(warning);
+    console.warning(worded(warning));
   };
   callbacks.planned = [&](const Plan& plan) {
-    for (const std::string& advice : plan.advice)
-      if (!job.output.json) console.note(advice);
+    for (const Message& advice : plan.advice)
+      if (!job.output.json) console.note(worded(advice));
   };
   callbacks.not_kept = [&](const std::string& what) { books.not_kept(what); };
   if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };

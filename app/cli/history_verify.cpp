@@ -17,6 +17,7 @@
 #include "saving.h"
 #include "terminal.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -72,7 +73,7 @@ Image stored_image(const HistoryEntry& entry) {
   try {
     return decode_png(read_file(entry.path, kLargestPicture));
   } catch (const Error& error) {
-    throw Error(Code::io, "there is nothing to compare with in " + shown(entry.path) + ": " + error.what());
+    throw Error(Code::io, "there is nothing to compare with in " + shown(entry.path) + ": " + worded(error.message()));
   }
 }
 
@@ -93,9 +94,9 @@ Image drawn_again(const HistoryEntry& entry, Engine& engine, const Console& cons
   Callbacks callbacks;
   callbacks.stop = &terminal::stop_requested();
   callbacks.progress = [&](const Progress& progress) { bar.update(progress); };
-  callbacks.warning = [&](const std::string& warning) {
+  callbacks.warning = [&](const Message& warning) {
     bar.clear();
-    console.warning(warning);
+    console.warning(worded(warning));
   };
   Result result = engine.generate(entry.provenance.request, callbacks);
   bar.finish();

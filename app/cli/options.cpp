@@ -18,6 +18,7 @@
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -191,14 +192,23 @@ bool Options::parse(std::vector<std::string> arguments) {
 }
 
 void Options::apply() const {
+  const auto take = [](const Entry& entry, const std::string& text) {
+    try {
+      entry.apply(text);
+    } catch (const Error& error) {
+      Message message = error.message();
+      if (message.field == Field::none) message.field = field_of("--" + entry.option->get_lnames()[0]);
+      throw Error(error.code(), std::move(message));
+    }
+  };
   for (const Entry& entry : entries_) {
     if (entry.option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll) {
-      for (const std::string& text : entry.option->results()) entry.apply(text);
+      for (const std::string& text : entry.option->results()) take(entry, text);
     } else if (entry.option->count() > 0) {
       if (entry.several && entry.option->count() > 1)
         refuse("--" + entry.option->get_lnames()[0] + " is there " + std::to_string(entry.option->count()) + " times. " +
                *entry.several);
-      entry.apply(entry.option->results().back());
+      take(entry, entry.option->results().back());
     }
   }
 }
@@ -345,14 +355,14 @@ void add_cache_option(Options& options, EngineOptions& engine) {
 }
 
 void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
-  const auto side = [&](const std::string& name, const std::string& names, int64_t& target) {
-    options.add(group, names, "N", "pixels, a multiple of 16; default: " + usual, [name, &target](const std::string& text) {
-      target = integer_from("--" + name, text);
-      if (target < 16) check_side(name, target);  // what is too large is known of a model only
+  const auto side = [&](Field field, const std::string& names, int64_t& target) {
+    options.add(group, names, "N", "pixels, a multiple of 16; default: " + usual, [field, &target](const std::string& text) {
+      target = integer_from(option_of(field), text);
+      if (target < 16) check_side(field, target);  // what is too large is known of a model only
     });
   };
-  side("width", "--width,-W", width);
-  side("height", "--height,-H", height);
+  side(Field::width, "--width,-W", width);
+  side(Field::height, "--height,-H", height);
 }
 
 namespace {
@@ -375,8 +385,8 @@ void add_size_options(Options& options, std::string_view group, const std::strin
     const Size size = size_in("--size", text);
     width = size.width;
     height = size.height;
-    for (const auto& [name, pixels] : {std::pair{"width", width}, std::pair{"height", height}})
-      if (pixels < 16) check_side(name, pixels);
+    for (const auto& [side, pixels] : {std::pair{Field::width, width}, std::pair{Field::height, height}})
+      if (pixels < 16) check_side(side, pixels);
   });
 }
 

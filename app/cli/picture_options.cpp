@@ -8,6 +8,7 @@
 #include "engine/file.h"
 #include "fude/error.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -42,7 +43,7 @@ std::string text_from(const std::string& text) {
       const std::vector<uint8_t> bytes = read_file(path_of(std::string_view(text).substr(1)), kLargestPromptFile);
       prompt.assign(bytes.begin(), bytes.end());
     } catch (const Error& error) {
-      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + std::string(error.what()) +
+      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + worded(error.message()) +
                                          " To write a prompt that starts with @, put a space before it.");
     }
   } else {
@@ -77,7 +78,7 @@ std::vector<std::string> prompts_in(const std::string& file) {
       begin = end + 1;
     }
   } catch (const Error& error) {
-    throw Error(Code::bad_request, "--prompts: " + std::string(error.what()));
+    throw Error(Code::bad_request, "--prompts: " + worded(error.message()));
   }
   if (prompts.empty())
     throw Error(Code::bad_request, "--prompts " + shown(file) +

@@ -27,6 +27,7 @@
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fs = std::filesystem;
 
@@ -102,8 +103,8 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
   }
   for (const std::string& picture : job.pictures) {
     // Steps are refine's own, and another size needs the picture's.
-    const auto overrides = [&](const std::string& option) {
-      return option == "--steps" || (option == "--guidance" && job.refinement.guidance.has_value());
+    const auto overrides = [&](Field field) {
+      return field == Field::steps || (field == Field::guidance && job.refinement.guidance.has_value());
     };
     StoredPicture stored = stored_in(picture, overrides, console);
     if (!has_seed(stored)) stored.provenance.request.seed = std::random_device{}();
@@ -181,9 +182,9 @@ class Refining {
     Callbacks callbacks;
     callbacks.stop = &terminal::stop_requested();
     callbacks.progress = [&](const Progress& progress) { bar_.update(progress); };
-    callbacks.warning = [&](const std::string& warning) {
+    callbacks.warning = [&](const Message& warning) {
       bar_.clear();
-      console_.warning(warning);
+      console_.warning(worded(warning));
     };
     callbacks.finished = [&](const Image& image) {
       bar_.clear();

@@ -28,6 +28,7 @@
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fs = std::filesystem;
 
@@ -48,8 +49,8 @@ std::string counted(int64_t number, const std::string& noun) {
   return std::to_string(number) + ' ' + noun + (number == 1 ? "" : "s");
 }
 
-std::string command_to_go_on(const SessionFolder& session) {
-  return "fude " + session.spec().kind + " --resume " + shown(session.path());
+Remedy way_on(const SessionFolder& session) {
+  return {.kind = Remedy::go_on, .values = {session.spec().kind}, .path = text_of(session.path())};
 }
 
 // What an engine is made of.
@@ -160,11 +161,18 @@ void SessionRun::run(std::unique_ptr<Engine> engine) {
       fs::remove_all(session_.path(), ignored);
       throw;
     }
-    const std::string kept = counted(finished(), noun_) + " of " + std::to_string(tasks_.size()) +
-                             (finished() == 1 ? " is" : " are") + " finished. Go on with: " + command_to_go_on(session_);
-    if (error.code() != Code::cancelled) throw Error(error.code(), error.what() + ("\n" + kept));
+    Message kept{.what = counted(finished(), noun_) + " of " + std::to_string(tasks_.size()) +
+                         (finished() == 1 ? " is" : " are") + " finished",
+                 .where = {.file = text_of(session_.path())},
+                 .remedies = {way_on(session_)}};
+    if (error.code() != Code::cancelled) {
+      Message message = error.message();
+      message.parts.push_back(std::move(kept));
+      throw Error(error.code(), std::move(message));
+    }
     album_->finish();
-    throw Error(Code::cancelled, "stopped; " + kept);
+    kept.what = "stopped; " + kept.what;
+    throw Error(Code::cancelled, std::move(kept));
   }
   end();
 }
@@ -173,7 +181,7 @@ void SessionRun::look_for_finished() {
   if (fresh_) return;
   session_.clean();
   for (const Task& task : tasks_) {
-    if (terminal::stop_requested()) throw Error(Code::cancelled, "stopped. Go on with: " + command_to_go_on(session_));
+    if (terminal::stop_requested()) throw Error(Code::cancelled, {.what = "stopped", .remedies = {way_on(session_)}});
     const std::optional<Image> picture = session_.finished(task);
     if (!picture) continue;
     set_done(task);
@@ -239,7 +247,7 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
 
   Callbacks callbacks;
   callbacks.stop = &terminal::stop_requested();
-  callbacks.warning = [this](const std::string& text) { warn(text); };
+  callbacks.warning = [this](const Message& message) { warn(worded(message)); };
   callbacks.not_kept = [this](const std::string& what) { books_.not_kept(what); };
   callbacks.progress = [&](Progress progress) {
     saving_.check();
@@ -315,7 +323,7 @@ void SessionRun::skip(const Batch& batch, const Error& error) {
   if (failed == batch.tasks.end()) return;
   set_done(*failed);
   failures_.push_back(error.code());
-  warn(noun_ + ' ' + std::to_string(failed->number) + " (" + label(*failed) + "): " + error.what());
+  warn(noun_ + ' ' + std::to_string(failed->number) + " (" + label(*failed) + "): " + worded(error.message()));
 }
 
 // Once it is known how long a step takes, and before much is drawn.
@@ -368,6 +376,13 @@ void SessionRun::end() {
   const double total = seconds_since(began_);
   const fs::path report = session_.path() / "report.html";
   const bool has_sheet = is_there(session_.sheet());
+  std::optional<Error> failure;
+  if (!failures_.empty())
+    failure.emplace(failures_.front(), Message{.what = counted(static_cast<int64_t>(failures_.size()), noun_) + " of " +
+                                                       std::to_string(tasks_.size()) +
+                                                       " could not be drawn; the others are in " + shown(session_.path()),
+                                               .where = {.file = text_of(session_.path())},
+                                               .remedies = {way_on(session_)}});
   if (options_.output.json) {
     Json document = {{"kind", session_.spec().kind}, {"folder", text_of(session_.path())}};
     document["sheet"] = has_sheet ? Json(text_of(session_.sheet())) : Json();
@@ -378,6 +393,7 @@ void SessionRun::end() {
                            {"denoise", seconds_.denoise},
                            {"decode", seconds_.decode},
                            {"total", total}};
+    if (failure) document["error"] = json_from(*failure);
     print(document.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
   } else {
     if (has_sheet) print(text_of(session_.sheet()) + '\n');
@@ -386,10 +402,7 @@ void SessionRun::end() {
                   ", encode " + text_of_seconds(seconds_.encode) + ", denoise " + text_of_seconds(seconds_.denoise) +
                   ", decode " + text_of_seconds(seconds_.decode) + ")");
   }
-  if (failures_.empty()) return;
-  throw Error(failures_.front(), counted(static_cast<int64_t>(failures_.size()), noun_) + " of " +
-                                     std::to_string(tasks_.size()) + " could not be drawn; the others are in " +
-                                     shown(session_.path()) + ". Try again with: " + command_to_go_on(session_));
+  if (failure) throw ToldError(*failure);
 }
 
 }  // namespace
@@ -452,7 +465,7 @@ void resume_session(std::string_view kind, const Options& line, const SessionOpt
   SessionFolder session = SessionFolder::open(path_of(options.resume));
   SessionSpec spec = session.spec();
   if (spec.kind != kind)
-    throw Error(Code::bad_request, shown(session.path()) + " is a " + spec.kind + ". Go on with: " + command_to_go_on(session));
+    throw Error(Code::bad_request, {.what = shown(session.path()) + " is a " + spec.kind, .remedies = {way_on(session)}});
   session.hold();
   EngineOptions here{.calibration = calibration_file()};
   if (!line.given("--no-cache")) here.embeddings = embedding_folders();

@@ -301,8 +301,10 @@ class Engine::State::Drawing {
       const Clock clock(op_);
       do_step(some, loop, step - some.begin, b);
       if (!op_.all_finite(loop.x))
-        throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " +
-                                          std::to_string(step + 1) + "; check its file with `fude model verify`");
+        throw Error(Code::non_finite,
+                    {.what = "the transformer produced values that are not numbers at step " + std::to_string(step + 1),
+                     .where = {.component = "transformer"},
+                     .remedies = {{Remedy::check_model}}});
       if (planning()) break;  // every step needs the same memory
       if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
       const double seconds = clock.seconds();
@@ -352,7 +354,9 @@ class Engine::State::Drawing {
       const Tensor bytes = op_.to_bytes(pixels);
       if (planning()) return;
       if (!op_.all_finite(pixels))
-        throw Error(Code::non_finite, "the VAE produced values that are not numbers; check its file with `fude model verify`");
+        throw Error(Code::non_finite, {.what = "the VAE produced values that are not numbers",
+                                       .where = {.component = "vae"},
+                                       .remedies = {{Remedy::check_model}}});
       const int64_t first = row * 3 * request_.width;
       op_.download(bytes, rgb.data() + first);
       if (traces) op_.download(pixels, decoded.data() + first);

@@ -132,13 +132,7 @@ Request Engine::State::complete(const Request& request) const {
 
 // Error{bad_request} that advises `nearest`, unless that is the request's size.
 void Engine::State::check_size(const Request& full, const Size& nearest) const {
-  const std::string why = why_no_side("width", full.width, largest_side()) + why_no_side("height", full.height, largest_side());
-  if (!why.empty()) {
-    std::string advice;
-    if (nearest.width != full.width) advice += " --width " + std::to_string(nearest.width);
-    if (nearest.height != full.height) advice += " --height " + std::to_string(nearest.height);
-    throw Error(Code::bad_request, why + "The nearest size that works is" + advice + '.');
-  }
+  refuse_size(full, largest_side(), nearest);
   check_sizes(full, largest_side());  // of a draft
 }
 
@@ -165,18 +159,18 @@ std::string Engine::State::draft_key(const Request& request, int64_t picture) {
 }
 
 // Each once, however many requests follow.
-void Engine::State::tell(const Request& request, const std::function<void(const std::string&)>& warning) {
+void Engine::State::tell(const Request& request, const std::function<void(const Message&)>& warning) {
   if (!warning) return;
-  for (const std::string& remark : remarks_on(request, checkpoint))
-    if (told.insert(remark).second) warning(remark);
+  for (const Message& remark : remarks_on(request, checkpoint))
+    if (told.insert(remark.what).second) warning(remark);
 }
 
-TokenIds Engine::State::ids_of(const Request& request, const std::function<void(const std::string&)>& warning) {
+TokenIds Engine::State::ids_of(const Request& request, const std::function<void(const Message&)>& warning) {
   std::vector<std::string> prompts;
   if (request.guidance > 1) prompts.push_back(request.negative);
   prompts.push_back(request.prompt);
   if (warning)
-    if (const std::string foreign = foreign_syntax_in(prompts); !foreign.empty()) warning(foreign);
+    if (const Message foreign = foreign_syntax_in(prompts); !foreign.what.empty()) warning(foreign);
   return tokenize(tokenizers, prompts, warning);
 }
 
@@ -216,9 +210,9 @@ Result Engine::State::generate(const Request& asked, const Callbacks& callbacks)
   device_bytes(result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = opened + clock.seconds();
-  const std::string slow = why_slow(result.plan, options, batch, step_seconds);
-  if (!slow.empty() && !was_slow && callbacks.warning) callbacks.warning(slow);
-  was_slow = !slow.empty();
+  const std::optional<Message> slow = why_slow(result.plan, options, batch, step_seconds);
+  if (slow && !was_slow && callbacks.warning) callbacks.warning(*slow);
+  was_slow = slow.has_value();
   if (rates && !callbacks.trace)
     not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, opened > 0));
   return result;
@@ -242,8 +236,8 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
   Callbacks callbacks = asked;
   std::set<std::string> warned;  // many requests share their prompt
   if (asked.warning)
-    callbacks.warning = [&](const std::string& warning) {
-      if (warned.insert(warning).second) asked.warning(warning);
+    callbacks.warning = [&](const Message& warning) {
+      if (warned.insert(warning.what).second) asked.warning(warning);
     };
   pictures = pictures_done = 0;
   for (const Request& each : requests) pictures += complete(each).count;

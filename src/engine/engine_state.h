@@ -68,8 +68,8 @@ struct Engine::State {
   int64_t vae_scale_factor() const;  // pixels of a latent's side
   int64_t& device_bytes(Bytes& bytes) const;
   int64_t device_bytes(const Bytes& bytes) const { return backend->on_host() ? bytes.host : bytes.device; }
-  TokenIds ids_of(const Request& request, const std::function<void(const std::string&)>& warning);
-  void tell(const Request& request, const std::function<void(const std::string&)>& warning);
+  TokenIds ids_of(const Request& request, const std::function<void(const Message&)>& warning);
+  void tell(const Request& request, const std::function<void(const Message&)>& warning);
 
   // placement.cpp
   void make_room(const Job& job);
@@ -88,7 +88,7 @@ struct Engine::State {
   Size largest_that_fits(Request request);
   Bytes besides() const;  // of the process, and not for placing: driver, libraries, the program, what is in passing
   std::optional<Request> nearest_that_fits(const Job& job, Bytes room);
-  std::string why_not(const Job& job, Bytes room);
+  Message why_not(const Job& job, Bytes room);
   int64_t most_blocks(int64_t room);
   void keep(const Placement& wanted);
   void take_memory(const Job& job);

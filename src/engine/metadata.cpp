@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(Code::bad_request,
-              "the request stored in the picture cannot be used: " + what + ". Give the request by options instead of --from.");
+              {.what = "the request stored in the picture cannot be used: " + what, .remedies = {{Remedy::give_request}}});
 }
 
 // As Python writes a float: 7.0, 4.5.

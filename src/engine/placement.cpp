@@ -243,7 +243,7 @@ std::optional<Request> Engine::State::nearest_that_fits(const Job& job, Bytes ro
   return best;
 }
 
-std::string Engine::State::why_not(const Job& job, Bytes room) {
+Message Engine::State::why_not(const Job& job, Bytes room) {
   keep(kLeast);
   const Bytes least = needs(job);
   const bool of_host = least.host > room.host || backend->on_host();
@@ -251,18 +251,18 @@ std::string Engine::State::why_not(const Job& job, Bytes room) {
   const int64_t needed = of(least) + of(besides());
   const int64_t there = of(room) + of(besides());
   const int64_t budget = of_host ? options.ram : options.vram;
-  std::string message = "a picture of " + std::to_string(job.request.width) + "x" + std::to_string(job.request.height) +
-                        " needs at least " + mebibytes(needed) + " of the " + (of_host ? "computer's" : "card's") +
-                        " memory, everything included, and may take " + mebibytes(std::max<int64_t>(0, there)) + ". ";
+  Message message;
+  message.what = "a picture of " + std::to_string(job.request.width) + "x" + std::to_string(job.request.height) +
+                 " needs at least " + mebibytes(needed) + " of the " + (of_host ? "computer's" : "card's") +
+                 " memory, everything included, and may take " + mebibytes(std::max<int64_t>(0, there));
   if (const std::optional<Request> smaller = nearest_that_fits(job, room))
-    message +=
-        "Ask for --width " + std::to_string(smaller->width) + " --height " + std::to_string(smaller->height) + " or less, or ";
-  else message += "Draw it where there is more memory, or ";
+    message.remedies.push_back({.kind = Remedy::use_size, .width = smaller->width, .height = smaller->height});
   // With a budget that is less than what is free.
-  return message +
-         (budget > 0 && there >= budget ? (of_host ? "allow --ram " : "allow --vram ") + round_budget(needed)
-                                        : "close other programs") +
-         '.';
+  if (budget > 0 && there >= budget)
+    message.remedies.push_back(
+        {.kind = Remedy::allow_memory, .field = of_host ? Field::ram : Field::vram, .bytes = round_budget(needed)});
+  else message.remedies.push_back({Remedy::close_other_programs});
+  return message;
 }
 
 Plan Engine::State::plan_of(const Job& job) {
@@ -341,7 +341,7 @@ Plan Engine::State::plan(const Request& asked) {
   measure_rates();
   batch = std::max<int64_t>(1, request.batch);
   std::optional<Placement> chosen = placement;
-  std::string refusal;
+  Message refusal;
   std::optional<Request> nearest;
   if (!fits(job)) {
     release();

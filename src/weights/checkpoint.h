@@ -42,7 +42,7 @@ class Checkpoint {
   bool contains(Component component, std::string_view canonical) const;
 
   // What a picture needs and is not there, and how to provide it; empty: it can be drawn with. T5 is not needed.
-  std::vector<std::string> lacks() const;
+  std::vector<Message> lacks() const;
   bool misses_t5() const { return !has(Component::t5) && !no_t5_; }  // though nobody asked to leave it out
 
   // Sizes; each needs its component.

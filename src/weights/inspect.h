@@ -1,4 +1,4 @@
-// What `fude model inspect` and `fude model verify` tell, as data.
+// What is in a model, and whether it is whole and sound, as data.
 #pragma once
 
 #include <cstdint>

@@ -75,21 +75,18 @@ Provenance provenance_from(const ForeignPicture& picture) {
 }
 
 std::string description_of(const ForeignPicture& picture, const std::string& name,
-                           const std::function<bool(const std::string&)>& overrides) {
-  const auto given = [&](std::initializer_list<const char*> options) {
-    return std::any_of(options.begin(), options.end(), overrides);
-  };
-  if (!picture.prompt && !given({"--prompt", "--prompts"})) {
+                           const std::function<bool(Field)>& overrides) {
+  if (!picture.prompt && !overrides(Field::prompt)) {
     throw Error(Code::bad_request,
-                name + " was drawn by " + picture.program +
-                    ", and its prompt could not be found in what is stored in it. Give it with --prompt; the rest is "
-                    "taken from the picture.");
+                {.what = name + " was drawn by " + picture.program +
+                         ", and its prompt could not be found in what is stored in it; the rest can be taken from it",
+                 .field = Field::prompt,
+                 .remedies = {{Remedy::give, Field::prompt}}});
   }
   const Request request = provenance_from(picture).request;
   std::vector<std::string> taken, missing, dropped;
-  const auto tell = [&](bool stored, std::initializer_list<const char*> options, const std::string& what,
-                        const std::string& instead) {
-    if (given(options)) return;
+  const auto tell = [&](bool stored, Field field, const std::string& what, const std::string& instead) {
+    if (overrides(field)) return;
     if (stored) taken.push_back(what);
     else if (!instead.empty()) missing.push_back(instead);
   };
@@ -97,21 +94,21 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
     return value ? ' ' + text_of_number(static_cast<double>(*value)) : std::string();
   };
   const bool empty_prompt = picture.prompt && picture.prompt->empty();
-  tell(picture.prompt.has_value(), {"--prompt", "--prompts"}, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
-  tell(picture.negative && !picture.negative->empty(), {"--negative"}, "the negative prompt",
+  tell(picture.prompt.has_value(), Field::prompt, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
+  tell(picture.negative && !picture.negative->empty(), Field::negative, "the negative prompt",
        picture.negative ? "" : "the negative prompt (none is used)");
-  tell(picture.steps.has_value(), {"--steps"}, "steps" + number(picture.steps), "the steps (the model's own are used)");
-  tell(picture.guidance.has_value(), {"--guidance"}, "guidance" + number(picture.guidance),
+  tell(picture.steps.has_value(), Field::steps, "steps" + number(picture.steps), "the steps (the model's own are used)");
+  tell(picture.guidance.has_value(), Field::guidance, "guidance" + number(picture.guidance),
        "the guidance (the model's own is used)");
-  tell(picture.seed.has_value(), {"--seed"}, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
+  tell(picture.seed.has_value(), Field::seed, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
   const bool rounded = picture.size && *picture.size != Size{request.width, request.height};
-  tell(picture.size.has_value(), {"--width", "--height", "--size"},
+  tell(picture.size.has_value(), Field::size,
        "size " + text_of(picture.size.value_or(Size{})) + (rounded ? " as " + text_of({request.width, request.height}) : ""),
        "the size (the model's own is drawn)");
-  tell(picture.shift.has_value(), {"--shift"}, "shift" + number(picture.shift), "");
-  tell(picture.variation.has_value(), {}, "the variation seed", "");
-  tell(picture.noise.has_value(), {"--noise"}, "noise " + std::string(name_of(request.noise)), "");
-  if (!given({"--sampler"}) && !picture.sampler.empty()) {
+  tell(picture.shift.has_value(), Field::shift, "shift" + number(picture.shift), "");
+  tell(picture.variation.has_value(), Field::variation_seed, "the variation seed", "");
+  tell(picture.noise.has_value(), Field::noise, "noise " + std::string(name_of(request.noise)), "");
+  if (!overrides(Field::sampler) && !picture.sampler.empty()) {
     if (find_sampler(picture.sampler)) taken.push_back("sampler " + request.sampler);
     else dropped.push_back("sampler " + brief(picture.sampler) + " (" + request.sampler + " is the nearest)");
   }
@@ -121,7 +118,7 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
 
   std::string text = name + " was drawn by " + picture.program;
   if (!picture.model.empty()) text += " with the model " + shown(brief(picture.model));
-  text += taken.empty() ? "." : ". StageRatios from it: " + listed(taken) + '.';
+  text += taken.empty() ? "." : ". Taken from it: " + listed(taken) + '.';
   if (!missing.empty()) text += " Not stored: " + listed(missing) + '.';
   if (!dropped.empty()) text += " Left out: " + listed(dropped) + '.';
   return text + " The picture will be alike, not the same.";

@@ -1,4 +1,4 @@
-// Copies to the card as slowly as another bus would make them: linked around cudaMemcpyAsync (-Wl,--wrap), for bench/gpu_memory
+// Copies to the GPU as slowly as a slower bus would: linked around cudaMemcpyAsync (-Wl,--wrap), for bench/gpu_memory
 // only. After each large copy its stream waits until the bytes so far could have come at the rate wanted.
 #include <cuda_runtime_api.h>
 

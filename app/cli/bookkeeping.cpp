@@ -3,6 +3,7 @@
 #include "engine/file.h"
 #include "fude/error.h"
 #include "options.h"
+#include "weights/quote.h"
 #include "wording.h"
 
 namespace fude {

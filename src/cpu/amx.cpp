@@ -1,13 +1,14 @@
+// The AMX kernels, instantiated for the hardware tiles: the only file compiled with AMX flags.
 #include "cpu/amx_attention_impl.h"
 #include "cpu/amx_gemm_impl.h"
 #include "cpu/amx_tiles.h"
 
 namespace fude::cpu {
 
-void multiply_on_amx(const TilePiece& piece, void* scratch) { multiply_tiles<AmxTiles>(piece, scratch); }
+void gemm_on_amx(const GemmPiece& piece, void* scratch) { run_gemm<AmxTiles>(piece, scratch); }
 
-void attend_on_amx(const TileAttention& attention, int64_t first, void* scratch) {
-  TileAttender<AmxTiles>(attention, first, scratch).attend();
+void attention_on_amx(const AttentionHead& attention, int64_t first, void* scratch) {
+  AttentionKernel<AmxTiles>(attention, first, scratch).run();
 }
 
 }  // namespace fude::cpu

@@ -1,4 +1,4 @@
-// Attention in bf16 on processors with tiles: keys and values of each head are packed once and serve all its queries.
+// Attention in bf16 on AMX: the keys and values of each head are packed once, then blocks of queries run in parallel.
 #include "cpu/amx_attention.h"
 
 #include <algorithm>
@@ -60,9 +60,9 @@ void CpuBackend::attend_on_tiles(const AttentionCall& call, void* workspace) con
     for (int64_t block = 0; block < key_blocks; ++block) {
       const int64_t first = block * cpu::kBlock;
       const int64_t count = std::min(cpu::kBlock, keys - first);
-      const int64_t place = h * packed_bytes + block * cpu::packed_block_bytes(width);
-      cpu::pack_keys(head(call.k, h) + first * key_row, key_row, count, width, packed_keys + place);
-      cpu::pack_values(head(call.v, h) + first * value_row, value_row, count, width, packed_values + place);
+      const int64_t offset = h * packed_bytes + block * cpu::packed_block_bytes(width);
+      cpu::pack_keys(head(call.k, h) + first * key_row, key_row, count, width, packed_keys + offset);
+      cpu::pack_values(head(call.v, h) + first * value_row, value_row, count, width, packed_values + offset);
     }
   });
 
@@ -70,7 +70,7 @@ void CpuBackend::attend_on_tiles(const AttentionCall& call, void* workspace) con
   const Tensor& bias = call.options.bias;
   cpu::parallel_tasks(threads_, all_heads * blocks, [&](int64_t task, int thread) {
     const int64_t h = task / blocks;
-    const cpu::TileAttention attention = {.queries = queries,
+    const cpu::AttentionHead attention = {.queries = queries,
                                           .keys = keys,
                                           .width = width,
                                           .q = head(call.q, h),
@@ -83,7 +83,7 @@ void CpuBackend::attend_on_tiles(const AttentionCall& call, void* workspace) con
                                           .causal = call.options.causal,
                                           .bias = bias ? bias.as<float>() + h % heads * bias.stride[0] : nullptr,
                                           .bias_row = bias ? bias.stride[1] : 0};
-    cpu::attend_on_amx(attention, task % blocks * cpu::kBlock, scratch + thread * cpu::attention_scratch_bytes(width));
+    cpu::attention_on_amx(attention, task % blocks * cpu::kBlock, scratch + thread * cpu::attention_scratch_bytes(width));
   });
 }
 

@@ -1,3 +1,4 @@
+// The host side of the AMX GEMM: splitting GEMMs into pieces for threads, and packing weights into tiles.
 #include "cpu/amx_gemm.h"
 
 #include <algorithm>
@@ -7,16 +8,16 @@ namespace fude::cpu {
 
 namespace {
 
-int64_t work(const TilePiece& p) {
-  return (p.last_row - p.first_row) * (p.last_column - p.first_column) * in_steps(p.product->k);
+int64_t work(const GemmPiece& p) {
+  return (p.last_row - p.first_row) * (p.last_column - p.first_column) * in_k_tiles(p.gemm->k);
 }
 
-// Halves a piece until it fits the caches and is at most so much work.
-void cut(const TilePiece& piece, int64_t most, std::vector<TilePiece>& to) {
+// Halves a piece until it fits the L2 cache and is at most `most` work.
+void cut(const GemmPiece& piece, int64_t most, std::vector<GemmPiece>& to) {
   const int64_t rows = piece.last_row - piece.first_row, columns = piece.last_column - piece.first_column;
   const int64_t longer = std::max(rows, columns);
   if (longer == 1 || (longer <= kMostBlocks && work(piece) <= most)) return to.push_back(piece);
-  TilePiece first = piece, second = piece;
+  GemmPiece first = piece, second = piece;
   if (columns == longer) first.last_column = second.first_column = piece.first_column + (columns + 1) / 2;
   else first.last_row = second.first_row = piece.first_row + (rows + 1) / 2;
   cut(first, most, to);
@@ -25,25 +26,25 @@ void cut(const TilePiece& piece, int64_t most, std::vector<TilePiece>& to) {
 
 }  // namespace
 
-// At least four pieces for each thread, and the last ones in quarters: processors of a shared machine are not equally fast, and
-// all are to finish together.
-std::vector<TilePiece> tile_pieces(const std::vector<TileProduct>& products, int64_t threads) {
-  std::vector<TilePiece> whole, pieces;
-  for (const TileProduct& p : products) whole.push_back({&p, 0, p.items * in_blocks(p.m), 0, in_blocks(p.n)});
+// At least four pieces for each thread, the last ones in quarters: the processors of a shared machine are not equally fast, and
+// all should finish together.
+std::vector<GemmPiece> gemm_pieces(const std::vector<GemmCall>& gemms, int64_t threads) {
+  std::vector<GemmPiece> whole, pieces;
+  for (const GemmCall& p : gemms) whole.push_back({&p, 0, p.items * in_blocks(p.m), 0, in_blocks(p.n)});
   int64_t most = 0;
-  for (const TilePiece& p : whole) most += work(p);
+  for (const GemmPiece& p : whole) most += work(p);
   most /= 4 * threads;
-  for (const TilePiece& p : whole) cut(p, most, pieces);
-  std::stable_sort(pieces.begin(), pieces.end(), [](const TilePiece& a, const TilePiece& b) { return work(a) > work(b); });
-  const std::vector<TilePiece> last(pieces.end() - std::min<int64_t>(threads, std::ssize(pieces)), pieces.end());
+  for (const GemmPiece& p : whole) cut(p, most, pieces);
+  std::stable_sort(pieces.begin(), pieces.end(), [](const GemmPiece& a, const GemmPiece& b) { return work(a) > work(b); });
+  const std::vector<GemmPiece> last(pieces.end() - std::min<int64_t>(threads, std::ssize(pieces)), pieces.end());
   pieces.resize(pieces.size() - last.size());
-  for (const TilePiece& p : last) cut(p, most / 4, pieces);
+  for (const GemmPiece& p : last) cut(p, most / 4, pieces);
   return pieces;
 }
 
 void pack_tile_block(const uint16_t* rows, int64_t row, int64_t count, int64_t k, void* packed) {
   uint16_t* to = static_cast<uint16_t*>(packed);
-  for (int64_t begin = 0; begin < k; begin += kStep)
+  for (int64_t begin = 0; begin < k; begin += kTileK)
     for (int64_t column = 0; column < kBlock; column += 16, to += kTileBytes / 2) {
       const int64_t present = std::clamp<int64_t>(count - column, 0, 16);
       const int64_t pairs = std::min<int64_t>(16, (k - begin) / 2);

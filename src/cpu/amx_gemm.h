@@ -1,8 +1,9 @@
-// bf16 matrix products on tiles (AMX): the products of linears, on processors that have them.
+// bf16 GEMM on AMX tiles, for linears on processors that have AMX.
 //
-// A tile holds 16 rows of 64 bytes. 16 rows × 32 elements of x are one as they lie; the weight is packed once into tiles of 16
-// pairs of k × 16 columns. The product of two tiles adds 32 elements of k to 16 × 16 sums. Blocks of 2 × 2 tiles are multiplied
-// at a time: each of the eight tiles a processor has is then a sum, or used twice whenever it is loaded.
+// An AMX tile holds 16 rows of 64 bytes. 16 rows × 32 elements of x can be loaded as a tile without packing; the weight is
+// packed once into tiles of 16 pairs of k × 16 columns. One tile instruction adds 32 elements of k to 16 × 16 accumulators. A
+// block is 2 × 2 tiles of accumulators: of the eight tiles a processor has, four accumulate, and each of the others is used
+// twice a load.
 #pragma once
 
 #include <cstdint>
@@ -12,54 +13,56 @@
 
 namespace fude::cpu {
 
-constexpr int64_t kTileBytes = 1024, kStep = 32;  // of k in a tile
-constexpr int64_t kBlock = 32;                    // rows, and columns, whose sums are in tiles at a time
-constexpr int64_t kSums = kBlock * kBlock;
+constexpr int64_t kTileBytes = 1024, kTileK = 32;  // elements of k in a k-tile
+constexpr int64_t kBlock = 32;                     // rows, and columns, of a block: its accumulators are in tiles
+constexpr int64_t kAccumulators = kBlock * kBlock;
 
 // `static`: files compiled for AMX have copies of their own.
-static constexpr int64_t in_steps(int64_t k) { return (k + kStep - 1) / kStep; }
+static constexpr int64_t in_k_tiles(int64_t k) { return (k + kTileK - 1) / kTileK; }
 static constexpr int64_t in_blocks(int64_t n) { return (n + kBlock - 1) / kBlock; }
 
-// out = curve(x·W + bias), or out += of it, for `items` matrices of m rows that are multiplied by one weight.
-struct TileProduct {
+// out = curve(x·W + bias), or out += of it, for `items` matrices of m rows with the same weight.
+struct GemmCall {
   int64_t items, m, n, k;
   const char* x;
   int64_t x_item, x_row;  // bytes from one to the next
   char* out;
   int64_t out_item, out_row;
   bool out_bf16;       // else f32
-  const char* weight;  // block of columns by block of columns, in each step by step, each two tiles
+  const char* weight;  // packed: by blocks of columns, in each by k-tiles, each of two tiles
   const float* bias;   // may be null
   Curve curve;
   bool accumulate;
 };
 
-// What one thread does at a time: blocks of rows, counted through the items, by blocks of columns.
-struct TilePiece {
-  const TileProduct* product;
+// The unit of work of a thread: blocks of rows, counted through the items, by blocks of columns.
+struct GemmPiece {
+  const GemmCall* gemm;
   int64_t first_row, last_row, first_column, last_column;
 };
 
-// Columns of a piece stay in the second-level cache (2 MiB) while its rows pass: most blocks × most steps take 1.1 MiB, and
-// each byte from further away is used for up to twelve blocks. Products deeper than that are made in chunks of k, and sums that
-// wait for the next one take up to 0.6 MiB more. x is read where it lies: 1.0 TFLOP/s a thread, where copies of it that were
-// tiles reached 0.75 (Xeon "Sapphire Rapids", 4 of 16 virtual processors).
-constexpr int64_t kMostBlocks = 12, kMostSteps = 48;
-static constexpr int64_t in_chunks(int64_t k) { return (in_steps(k) + kMostSteps - 1) / kMostSteps; }
+// The weights of a piece stay in the L2 cache (2 MiB) for all its rows: kMostBlocks × kMostKTiles take 1.1 MiB, and each byte
+// that is loaded from further away is used by up to twelve blocks. A larger k is split into chunks; the accumulators kept
+// between chunks take up to 0.6 MiB more. x is not packed: 1.0 TFLOP/s a thread, against 0.75 with x packed into tiles (Xeon
+// "Sapphire Rapids", 4 of 16 virtual processors).
+constexpr int64_t kMostBlocks = 12, kMostKTiles = 48;
+static constexpr int64_t in_chunks(int64_t k) { return (in_k_tiles(k) + kMostKTiles - 1) / kMostKTiles; }
 
-// Independent products in pieces for threads to take one by one, the large ones first. Which thread does one changes no sum.
-std::vector<TilePiece> tile_pieces(const std::vector<TileProduct>& products, int64_t threads);
+// Splits independent GEMMs into pieces, largest first, for threads to take one by one. The result does not depend on which
+// thread takes which.
+std::vector<GemmPiece> gemm_pieces(const std::vector<GemmCall>& gemms, int64_t threads);
 
-// What a thread needs for pieces of products so deep, 64-aligned: sums, twice where all of k is one chunk, and a step of x.
-static constexpr int64_t tile_sums(int64_t k) { return in_chunks(k) == 1 ? 2 : kMostBlocks * kMostBlocks; }
-static constexpr int64_t tile_scratch_bytes(int64_t k) { return tile_sums(k) * kSums * 4 + 2 * kTileBytes; }
+// Scratch of one thread for GEMMs of this k, 64-aligned: accumulators (two blocks where k is one chunk: one is computed, one is
+// in its epilogue), and a padded k-tile of x.
+static constexpr int64_t accumulator_blocks(int64_t k) { return in_chunks(k) == 1 ? 2 : kMostBlocks * kMostBlocks; }
+static constexpr int64_t gemm_scratch_bytes(int64_t k) { return accumulator_blocks(k) * kAccumulators * 4 + 2 * kTileBytes; }
 
-static constexpr int64_t packed_tile_bytes(int64_t k, int64_t n) { return in_blocks(n) * in_steps(k) * 2 * kTileBytes; }
-// Packs up to kBlock columns of a weight, which are rows of k elements, `row` elements apart; `packed`: the block's place.
+static constexpr int64_t packed_tile_bytes(int64_t k, int64_t n) { return in_blocks(n) * in_k_tiles(k) * 2 * kTileBytes; }
+// Packs up to kBlock columns of a weight, which are rows of k elements, `row` elements apart; `packed`: of this block.
 void pack_tile_block(const uint16_t* rows, int64_t row, int64_t count, int64_t k, void* packed);
 
-// Whether processor and operating system have tiles. Asked before the first product, since it also gets their permission.
+// Whether processor and operating system support AMX. Call it before the first GEMM: it also asks the system for permission.
 bool has_tiles();
-void multiply_on_amx(const TilePiece& piece, void* scratch);
+void gemm_on_amx(const GemmPiece& piece, void* scratch);
 
 }  // namespace fude::cpu

@@ -1,4 +1,4 @@
-// Linears in bf16 on processors with tiles: calls and weights as tile_products.h wants them.
+// Linears in bf16 on AMX: turns calls into GEMMs (amx_gemm.h), and packs weights.
 
 #include <algorithm>
 #include <cassert>
@@ -12,7 +12,7 @@ namespace fude {
 
 namespace {
 
-cpu::TileProduct tile_product(const LinearCall& call) {
+cpu::GemmCall gemm_call(const LinearCall& call) {
   const Tensor &x = call.x, &out = call.out;
   assert(x.dtype == DType::bf16 && (out.dtype == DType::bf16 || out.dtype == DType::f32));
   const bool batched = x.rank == 3;
@@ -38,19 +38,19 @@ cpu::TileProduct tile_product(const LinearCall& call) {
 }  // namespace
 
 int64_t CpuBackend::tile_workspace(const LinearCall& call) const {
-  return threads_ * cpu::tile_scratch_bytes(call.w.weight.shape.in);
+  return threads_ * cpu::gemm_scratch_bytes(call.w.weight.shape.in);
 }
 
 void CpuBackend::multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const {
-  std::vector<cpu::TileProduct> products;
+  std::vector<cpu::GemmCall> gemms;
   int64_t scratch_bytes = 0;
   for (const LinearCall& call : calls) {
-    products.push_back(tile_product(call));
-    scratch_bytes = std::max(scratch_bytes, cpu::tile_scratch_bytes(products.back().k));
+    gemms.push_back(gemm_call(call));
+    scratch_bytes = std::max(scratch_bytes, cpu::gemm_scratch_bytes(gemms.back().k));
   }
-  const std::vector<cpu::TilePiece> pieces = cpu::tile_pieces(products, threads_);
+  const std::vector<cpu::GemmPiece> pieces = cpu::gemm_pieces(gemms, threads_);
   cpu::parallel_tasks(threads_, std::ssize(pieces), [&](int64_t i, int thread) {
-    cpu::multiply_on_amx(pieces[static_cast<size_t>(i)], static_cast<char*>(workspace) + thread * scratch_bytes);
+    cpu::gemm_on_amx(pieces[static_cast<size_t>(i)], static_cast<char*>(workspace) + thread * scratch_bytes);
   });
 }
 

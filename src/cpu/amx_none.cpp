@@ -1,4 +1,4 @@
-// Processors that are not x86 have no AMX; has_tiles says so, and nobody comes here.
+// Stand-in where the processor is not x86: has_tiles() is false there, so these are never called.
 #include "cpu/amx_attention.h"
 #include "cpu/amx_gemm.h"
 #include "fude/error.h"
@@ -9,7 +9,7 @@ namespace {
 [[noreturn]] void refuse() { throw Error(Code::device, "this processor has no AMX"); }
 }  // namespace
 
-void multiply_on_amx(const TilePiece&, void*) { refuse(); }
-void attend_on_amx(const TileAttention&, int64_t, void*) { refuse(); }
+void gemm_on_amx(const GemmPiece&, void*) { refuse(); }
+void attention_on_amx(const AttentionHead&, int64_t, void*) { refuse(); }
 
 }  // namespace fude::cpu

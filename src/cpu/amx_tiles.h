@@ -1,5 +1,5 @@
-// The processor's tiles, as tile_products_impl.h and tile_attention_impl.h want them: 2 × 2 of sums (0 to 3), two of rows (4,
-// 5), two of columns (6, 7).
+// The hardware's AMX tiles, for amx_gemm_impl.h and amx_attention_impl.h: 2 × 2 tiles of accumulators (0 to 3), two of rows
+// (4, 5), two of columns (6, 7).
 #pragma once
 
 #include <immintrin.h>
@@ -12,8 +12,8 @@
 namespace fude::cpu {
 namespace {
 
-// The configurations of tiles for blocks with 1 to 32 rows. A lower tile without rows gets one, since a tile needs some; nobody
-// looks at it. They are constants because GCC's intrinsic does not say that it reads more than the first bytes.
+// The tile configurations for blocks of 1 to 32 rows. A tile needs at least one row, so an empty lower tile gets one, which is
+// never read. They are constants because GCC's intrinsic does not tell the compiler that it reads more than the first bytes.
 struct alignas(64) TileConfig {
   uint8_t palette, start_row, reserved[14];
   uint16_t row_bytes[16];
@@ -37,11 +37,11 @@ struct TileConfigs {
 constexpr TileConfigs kTileConfigs;
 
 struct AmxTiles {
-  // Other code of this thread, oneDNN's, has its own configuration, so ours lasts from here to `release`.
+  // oneDNN, on the same thread, has its own configuration, so ours is valid only from here to `release`.
   static void configure(int64_t block_rows) { _tile_loadconfig(&kTileConfigs.of[block_rows]); }
   static void release() { _tile_release(); }
 
-  // Before tiles are loaded that plain code has written: compilers do not see that a tile reads memory.
+  // Call it between plain stores and tile loads of the same memory: compilers do not see that a tile load reads memory.
   static void written() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
   static void clear() {
@@ -50,19 +50,19 @@ struct AmxTiles {
     _tile_zero(2);
     _tile_zero(3);
   }
-  static void load(const float* sums) {
-    _tile_loadd(0, sums, kSumStride);
-    _tile_loadd(1, sums + 16, kSumStride);
-    _tile_loadd(2, sums + 16 * kBlock, kSumStride);
-    _tile_loadd(3, sums + 16 * kBlock + 16, kSumStride);
+  static void load(const float* acc) {
+    _tile_loadd(0, acc, kAccumulatorStride);
+    _tile_loadd(1, acc + 16, kAccumulatorStride);
+    _tile_loadd(2, acc + 16 * kBlock, kAccumulatorStride);
+    _tile_loadd(3, acc + 16 * kBlock + 16, kAccumulatorStride);
   }
-  static void store(float* sums) {
-    _tile_stored(0, sums, kSumStride);
-    _tile_stored(1, sums + 16, kSumStride);
-    _tile_stored(2, sums + 16 * kBlock, kSumStride);
-    _tile_stored(3, sums + 16 * kBlock + 16, kSumStride);
+  static void store(float* acc) {
+    _tile_stored(0, acc, kAccumulatorStride);
+    _tile_stored(1, acc + 16, kAccumulatorStride);
+    _tile_stored(2, acc + 16 * kBlock, kAccumulatorStride);
+    _tile_stored(3, acc + 16 * kBlock + 16, kAccumulatorStride);
   }
-  // sums += rows·columns, a step of k
+  // acc += rows·columns, one k-tile
   static void add(const char* upper, const char* lower, int64_t stride, const char* columns) {
     _tile_loadd(6, columns, 64);
     _tile_loadd(4, upper, stride);
@@ -75,7 +75,7 @@ struct AmxTiles {
   }
 
  private:
-  static constexpr int64_t kSumStride = kBlock * 4;
+  static constexpr int64_t kAccumulatorStride = kBlock * 4;
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
-// softmax(scale·q·kᵀ + bias)·v for a tile of queries at a time: the scores of a tile against all keys stay in a core's cache
-// and are never materialised as a whole. Keys and values of each head are packed once, in the layout the products like, and
-// serve all its tiles. A tile's queries and results are copied between their columns and rows of their own: from AVX-512 on,
-// oneDNN's packed products take no strides, and run as plain loops, hundreds of times slower, where there are any. Limited by
-// the two products (4·queries·keys·head_dim operations per head).
+// Attention through oneDNN: softmax(scale·q·kᵀ + bias)·v, one tile of queries at a time.
+//
+// The scores of a tile against all keys stay in a core's cache; the full score matrix never exists. The keys and values of each
+// head are packed once, in the layout the GEMMs want, for all its tiles. The queries and results of a tile are copied from and
+// to contiguous rows: from AVX-512 on, oneDNN's packed GEMMs take no strides, and with strides fall back to plain loops,
+// hundreds of times slower. Limited by the two GEMMs (4·queries·keys·head_dim operations per head).
 
 #include <algorithm>
 
@@ -18,13 +19,13 @@ namespace {
 using cpu::is_tuned;
 using dnnl::memory;
 
-constexpr int64_t kScoreBytes = 512 << 10;  // of f32 scores: half of a common second-level cache
+constexpr int64_t kScoreBytes = 512 << 10;  // of f32 scores: half of a common L2 cache
 
 int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }
 int64_t bytes_of(const memory::desc& desc) { return round_up(static_cast<int64_t>(desc.get_size())); }
 
 bool is_tiled(const Tensor& q, int64_t head_dim) {
-  return q.dtype == DType::bf16 && head_dim % cpu::kStep == 0 && cpu::has_tiles();
+  return q.dtype == DType::bf16 && head_dim % cpu::kTileK == 0 && cpu::has_tiles();
 }
 
 // Query rows of a tile: as many as the cache holds, in multiples of 16.
@@ -38,12 +39,11 @@ CpuBackend::Products::AttentionTile CpuBackend::Products::attention_tile(const A
   const int64_t keys = call.k.dim(1);
   const int64_t d = call.head_dim;
   const DType t = call.q.dtype;
-  return {product({rows, keys, d, t, DType::f32}), product({rows, d, keys, t, t})};
+  return {matmul({rows, keys, d, t, DType::f32}), matmul({rows, d, keys, t, t})};
 }
 
-// The workspace: packed keys of every head, packed values of every head, then for each thread a tile's queries, whose place its
-// results take, its scores, its weights (the scores after softmax; in f32 they take the scores' place) and the products'
-// scratch.
+// The workspace: packed keys of every head, packed values of every head, then for each thread: a tile's queries (overwritten by
+// its results), its scores, its weights (the scores after softmax; in f32 they overwrite the scores), and oneDNN's scratch.
 struct CpuBackend::Products::AttentionPlan {
   AttentionPlan(Products& products, const AttentionCall& call)
       : rows(tile_rows(call.q.dim(1), call.k.dim(1))),
@@ -86,7 +86,7 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
   char* const packed_keys = static_cast<char*>(workspace_begin);
   char* const packed_values = packed_keys + plan.heads * plan.key_bytes;
   char* const threads_begin = packed_values + plan.heads * plan.value_bytes;
-  // Row `row` of head `index`, which counts through the batch.
+  // Row `row` of head `index`; heads are counted through the batch.
   const auto head = [&](const Tensor& t, int64_t index, int64_t row) {
     return static_cast<char*>(t.data) + (index / heads * t.stride[0] + row * t.stride[1] + index % heads * d) * element;
   };
@@ -107,21 +107,21 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
     const int64_t h = task / tiles;
     const int64_t first = task % tiles * plan.rows;
     const int64_t rows = std::min(plan.rows, queries - first);
-    const auto& [scores_product, values_product] = rows == plan.rows ? plan.whole : plan.rest;
+    const auto& [scores_matmul, values_matmul] = rows == plan.rows ? plan.whole : plan.rest;
     char* const tile = threads_begin + thread * plan.thread_bytes();
     char* const scores = tile + plan.query_bytes;
     char* const weights = plan.weight_bytes ? scores + plan.score_bytes : scores;
     char* const scratch = scores + plan.score_bytes + plan.weight_bytes;
     dnnl::stream stream(engine);
-    const auto multiply = [&](const Products::Product& product, void* x, void* w, void* out) {
-      const auto& pd = product.pd;
-      product.run.execute(stream, {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x)},
-                                   {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, w)},
-                                   {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out)},
-                                   {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
+    const auto multiply = [&](const Products::Matmul& matmul, void* x, void* w, void* out) {
+      const auto& pd = matmul.pd;
+      matmul.run.execute(stream, {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x)},
+                                  {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, w)},
+                                  {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out)},
+                                  {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
     };
     for (int64_t r = 0; r < rows; ++r) std::copy_n(head(call.q, h, first + r), d * element, tile + r * d * element);
-    multiply(scores_product, tile, packed_keys + h * plan.key_bytes, scores);
+    multiply(scores_matmul, tile, packed_keys + h * plan.key_bytes, scores);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t seen = call.options.causal ? first + r + 1 : keys;
       char* const row = weights + r * keys * element;
@@ -131,7 +131,7 @@ void CpuBackend::do_attention(const AttentionCall& call, void* workspace_begin) 
                                  call.options.scale, bias_row);
       std::fill(row + seen * element, row + keys * element, char{0});
     }
-    multiply(values_product, weights, packed_values + h * plan.value_bytes, tile);
+    multiply(values_matmul, weights, packed_values + h * plan.value_bytes, tile);
     for (int64_t r = 0; r < rows; ++r) std::copy_n(tile + r * d * element, d * element, head(call.out, h, first + r));
   });
 }

@@ -1,6 +1,5 @@
-// Arithmetic on sixteen floats at a time, for files that are compiled for AVX-512 with bf16: every processor that has tiles has
-// it. Compilers make more than twice as much of the same loops over single elements. Like elements_impl.h, all of it has
-// internal linkage.
+// Arithmetic on sixteen floats at a time, for the AMX kernels: every processor with AMX has AVX-512 with bf16. The same maths
+// as loops over single elements costs more than twice as many instructions. Internal linkage only, like elements_impl.h.
 #pragma once
 
 #include <immintrin.h>
@@ -17,7 +16,7 @@ using Vector = __m512;
 
 inline Vector all(float v) { return _mm512_set1_ps(v); }
 
-// While it lives, what is too small for f32 is zero: otherwise each such result costs a processor hundreds of cycles.
+// While it lives, subnormal floats are flushed to zero: each subnormal result would cost hundreds of cycles.
 class NoSubnormals {
  public:
   NoSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | kFlushToZero | kInputsAreZero); }
@@ -30,7 +29,7 @@ class NoSubnormals {
   const unsigned before_;
 };
 
-// 2^x to 3e-6, relative: what is computed here has factors in bf16. 0 and infinity beyond what f32 holds.
+// 2^x, relative error 3e-6, enough since the results are rounded to bf16. 0 and infinity beyond the range of f32.
 inline Vector exp2(Vector x) {
   const Vector shift = all(12582912);
   const Vector whole = _mm512_sub_ps(_mm512_add_ps(x, shift), shift);
@@ -43,13 +42,13 @@ inline Vector exp2(Vector x) {
   return _mm512_scalef_ps(y, whole);
 }
 
-// 1/x to 1e-7 of finite x.
+// 1/x, relative error 1e-7, of finite x.
 inline Vector reciprocal(Vector x) {
   const Vector y = _mm512_rcp14_ps(x);
   return _mm512_mul_ps(y, _mm512_fnmadd_ps(x, y, all(2)));
 }
 
-// 1/(1 + 2^x). The reciprocal of more than 2^126 is no longer normal.
+// 1/(1 + 2^x). The reciprocal of more than 2^126 would be subnormal.
 inline Vector logistic2(Vector x) { return reciprocal(_mm512_add_ps(all(1), exp2(_mm512_min_ps(x, all(126))))); }
 
 constexpr float kLog2e = 1.44269504088896341f;
@@ -84,7 +83,7 @@ inline Vector apply(Vector x) {
   return x;
 }
 
-// 32 elements in memory; those that are not in the mask are zero, or stay as they are.
+// 32 elements. Elements outside the mask load as zero, and are not stored.
 struct Pair {
   Vector low, high;
 };

@@ -1,5 +1,5 @@
-// Arithmetic on single elements, for files that are compiled for one instruction set each (see rows_impl.h): branch-free, so
-// that compilers vectorise it, and with internal linkage.
+// Arithmetic on single elements, branch-free, so that compilers vectorise it. Internal linkage only, since it is compiled once
+// per instruction set (see rows_impl.h).
 #pragma once
 
 #include <string.h>

@@ -1,4 +1,4 @@
-// Where the C++ interfaces of oneDNN 2 and 3 differ: 3 describes a primitive by its arguments at once, and an eltwise has no
+// Hides where the C++ interfaces of oneDNN 2 and 3 differ: in 3 a primitive is described in one call, and an eltwise has no
 // scale.
 #pragma once
 

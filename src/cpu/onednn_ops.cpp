@@ -1,3 +1,4 @@
+// Linears and convolutions through oneDNN, and the choice of instruction set for the CPU backend.
 #include "cpu/onednn_ops.h"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace fude {
 
 namespace cpu {
 
-// oneDNN's instruction sets are bits: AVX2 with VNNI has a larger number than all of AVX-512.
+// oneDNN's instruction sets are bit masks, not an order: AVX2 with VNNI is a larger number than all of AVX-512.
 bool has(dnnl::cpu_isa wanted) {
   const int bits = static_cast<int>(wanted);
   return (static_cast<int>(dnnl::get_effective_cpu_isa()) & bits) == bits;
@@ -61,7 +62,7 @@ memory::desc matrix(int64_t rows, int64_t columns, DType dtype, int64_t row_stri
   return memory::desc({rows, columns}, dnnl_type(dtype), memory::dims{row_stride, column_stride});
 }
 
-// Scratchpads come from the arena, so that they are part of the plan.
+// Scratchpads come from the arena, so that the plan counts them.
 dnnl::primitive_attr attributes(Activation activation, bool accumulate) {
   using dnnl::algorithm;
   dnnl::primitive_attr attr;
@@ -86,12 +87,12 @@ const typename Map::mapped_type& remember(Map& map, const Key& key, Make make) {
   return found->second;
 }
 
-// Our own products take linears, and 1×1 convolutions, which are linears.
+// The AMX GEMM takes linears, and 1×1 convolutions, which are linears.
 bool is_tiled(const WeightShape& shape, DType dtype) { return shape.kernel == 1 && dtype == DType::bf16 && cpu::has_tiles(); }
 
 int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }
 
-// A call on row ranges of a batch is one two-dimensional product for each item.
+// A call on row ranges of a batch is one two-dimensional GEMM for each item.
 struct Batches {
   int64_t count, rows;
 };
@@ -104,7 +105,7 @@ int64_t row_stride(const Tensor& t) { return t.stride[static_cast<size_t>(t.rank
 
 }  // namespace
 
-// The packed layout of linears is asked for with one typical number of rows and then used for all.
+// oneDNN is asked for the packed layout of a linear with one typical number of rows; all others then use that layout.
 const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out, DType dtype) {
   return remember(packed_, std::tuple{out, in, int64_t{1}, dtype}, [&] {
     const int64_t rows = 512;
@@ -115,8 +116,8 @@ const memory::desc& CpuBackend::Products::packed_linear(int64_t in, int64_t out,
   });
 }
 
-// What most sizes of picture like. Some like another: on AMX, oneDNN blocks a picture 256 or more pixels wide differently, and
-// forced into the layout of the others would fall back to loops a thousand times slower. Such calls reorder the weights first.
+// The weight layout oneDNN picks for most picture sizes. On AMX it blocks pictures 256 or more pixels wide differently; forced
+// into this layout, it would fall back to loops a thousand times slower. Such calls reorder the weights first.
 const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DType dtype) {
   return remember(packed_, std::tuple{s.out, s.in, s.kernel, dtype}, [&] {
     return memory::desc(
@@ -124,24 +125,24 @@ const memory::desc& CpuBackend::Products::packed_conv(const WeightShape& s, DTyp
   });
 }
 
-const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearKey& key) {
+const CpuBackend::Products::Matmul& CpuBackend::Products::linear(const LinearKey& key) {
   return remember(linears_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.k);
     const auto out = matrix(key.m, key.n, key.out, key.n);
     const memory::desc bias({1, key.n}, memory::data_type::f32, tag::ab);
     const memory::desc& weights = packed_linear(key.k, key.n, key.x);
     const auto attr = attributes(key.activation, key.accumulate);
-    if (key.bias) return Product(cpu::describe<dnnl::matmul>(engine, attr, x, weights, bias, out));
-    return Product(cpu::describe<dnnl::matmul>(engine, attr, x, weights, out));
+    if (key.bias) return Matmul(cpu::describe<dnnl::matmul>(engine, attr, x, weights, bias, out));
+    return Matmul(cpu::describe<dnnl::matmul>(engine, attr, x, weights, out));
   });
 }
 
-const CpuBackend::Products::Product& CpuBackend::Products::product(const ProductKey& key) {
-  return remember(products_, key, [&] {
+const CpuBackend::Products::Matmul& CpuBackend::Products::matmul(const MatmulKey& key) {
+  return remember(matmuls_, key, [&] {
     const auto x = matrix(key.m, key.k, key.x, key.k);
     const auto out = matrix(key.m, key.n, key.out, key.n);
     const memory::desc& w = packed_linear(key.k, key.n, key.x);
-    return Product(cpu::describe<dnnl::matmul>(engine, attributes(Activation::none, false), x, w, out));
+    return Matmul(cpu::describe<dnnl::matmul>(engine, attributes(Activation::none, false), x, w, out));
   });
 }
 
@@ -199,8 +200,8 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
     read_rows(0, shape.out, destination);
     return {destination, dtype, shape};
   }
-  // Piece by piece: T5's largest matrix takes 320 MiB, and as much again beside it would not be in the plan.
-  constexpr int64_t kPieceBytes = int64_t{8} << 20, kColumns = 192;  // of which every layout's blocks of columns are a divisor
+  // In pieces: T5's largest matrix takes 320 MiB, and a whole staging copy of it is not in the plan.
+  constexpr int64_t kPieceBytes = int64_t{8} << 20, kColumns = 192;  // a multiple of every layout's column blocks
   int64_t piece = shape.out;
   if (is_linear) piece = std::min(piece, std::max<int64_t>(1, kPieceBytes / (row_bytes * kColumns)) * kColumns);
   if (piece < shape.out && packed.submemory_desc({shape.in, piece}, {0, 0}, true).is_zero()) piece = shape.out;
@@ -217,13 +218,13 @@ Weight CpuBackend::pack(const WeightShape& shape, DType dtype, const ReadRows& r
   return {destination, dtype, shape};
 }
 
-// oneDNN's general product, all there is before AVX-512, takes longer for a fused activation than a pass of our own does.
+// Before AVX-512 oneDNN only has its generic GEMM, and there a fused activation is slower than a separate pass.
 bool CpuBackend::activates_apart(const LinearCall& call) {
   static const bool has_avx512 = cpu::has(dnnl::cpu_isa::avx512_core);
   return !has_avx512 && call.options.activation != Activation::none && !call.options.accumulate;
 }
 
-const CpuBackend::Products::Product& CpuBackend::Products::linear(const LinearCall& call) {
+const CpuBackend::Products::Matmul& CpuBackend::Products::linear(const LinearCall& call) {
   const WeightShape& w = call.w.weight.shape;
   return linear({batches(call.x).rows, w.out, w.in, call.x.dtype, call.out.dtype, bool(call.w.bias), call.options.accumulate,
                  activates_apart(call) ? Activation::none : call.options.activation});
@@ -244,7 +245,7 @@ void CpuBackend::do_linears(const std::vector<LinearCall>& calls, void* workspac
   if (!tiled.empty()) multiply_on_tiles(tiled, workspace);
 }
 
-// Rows that are columns of a wider tensor, brought together: from AVX-512 on, oneDNN's packed products take no strides.
+// Gathers the columns of a wider tensor into contiguous rows: from AVX-512 on, oneDNN's packed GEMMs take no strides.
 struct CpuBackend::Products::Contiguous {
   explicit Contiguous(const Tensor& t)
       : rows(batches(t).rows), row_bytes(t.dim(-1) * size_of(t.dtype)), stride(row_stride(t) * size_of(t.dtype)) {}
@@ -273,7 +274,7 @@ int64_t CpuBackend::linear_workspace(const LinearCall& call) const {
 void CpuBackend::linear(const LinearCall& call, void* workspace) {
   const Weight& w = call.w.weight;
   if (!is_tuned(w.dtype)) return ReferenceBackend::do_linears({call}, workspace);
-  const auto& [pd, product] = products_->linear(call);
+  const auto& [pd, matmul] = products_->linear(call);
   const dnnl::engine& engine = products_->engine;
   const Products::Contiguous x(call.x), out(call.out);
   char* const gathered_x = static_cast<char*>(workspace);
@@ -288,7 +289,7 @@ void CpuBackend::linear(const LinearCall& call, void* workspace) {
                                             {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out.bytes() ? gathered_out : to)},
                                             {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}};
     if (call.w.bias) args.emplace(DNNL_ARG_BIAS, memory(pd.bias_desc(), engine, call.w.bias.data));
-    product.execute(products_->stream, args);
+    matmul.execute(products_->stream, args);
     products_->stream.wait();
     if (out.bytes()) out.scatter(gathered_out, to);
   }
@@ -297,7 +298,7 @@ void CpuBackend::linear(const LinearCall& call, void* workspace) {
 
 namespace {
 
-// The part of a picture that the wanted rows of a convolution read: all of it, or rows of a single picture.
+// The input rows, halo included, that the wanted output rows of a convolution read: all of them, or rows of a single picture.
 struct ConvSource {
   ConvSource(const Tensor& x, int64_t kernel, const ConvOptions& options) : read(x) {
     const int64_t upscale = options.upsample ? 2 : 1;
@@ -317,7 +318,7 @@ struct ConvSource {
   }
 
   Tensor read;
-  int64_t first, rows;  // of them, enlarged: those that the convolution gets
+  int64_t first, rows;  // of the upsampled picture: those that the convolution gets
   int64_t top, bottom;  // rows of padding
 };
 
@@ -352,7 +353,7 @@ LinearCall CpuBackend::as_linear(const ConvCall& call) {
           {}};
 }
 
-// Rows of several pictures, picture by picture.
+// Row ranges of a batch are convolved picture by picture.
 CpuBackend::ConvCall CpuBackend::of_picture(const ConvCall& call, int64_t i) {
   return {call.out.batch(i, i + 1), call.x.batch(i, i + 1), call.w, call.options};
 }
@@ -383,9 +384,9 @@ void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
   }
   memory weights(plan.packed, engine, const_cast<void*>(call.w.weight.data));
   if (plan.reordered_bytes) {
-    memory liked(plan.pd.weights_desc(), engine, reordered);
-    dnnl::reorder(weights, liked).execute(products_->stream, weights, liked);
-    weights = liked;
+    memory reordered_weights(plan.pd.weights_desc(), engine, reordered);
+    dnnl::reorder(weights, reordered_weights).execute(products_->stream, weights, reordered_weights);
+    weights = reordered_weights;
   }
   dnnl::convolution_forward(plan.pd).execute(products_->stream,
                                              {{DNNL_ARG_SRC, memory(plan.pd.src_desc(), engine, const_cast<char*>(source))},
@@ -396,7 +397,7 @@ void CpuBackend::do_conv2d(const ConvCall& call, void* workspace) {
   products_->stream.wait();
 }
 
-// Each pixel twice in both directions.
+// Nearest neighbour: each pixel twice in both directions.
 void CpuBackend::upsample(const Tensor& x, char* out) const {
   const int64_t width = x.dim(2);
   const int64_t pixel = x.dim(3) * size_of(x.dtype);

@@ -1,4 +1,4 @@
-// oneDNN's part of the CPU backend: its engine and stream, and one primitive for each shape that was asked for.
+// oneDNN's part of the CPU backend: its engine and stream, and a cache of primitives by shape.
 #pragma once
 
 #include <dnnl.hpp>
@@ -10,7 +10,7 @@
 namespace fude {
 
 namespace cpu {
-// Whether bf16 products are faster than f32 ones on this processor.
+// Whether bf16 GEMMs are faster than f32 ones on this processor.
 bool multiplies_bf16();
 bool is_tuned(DType t);
 dnnl::memory::data_type dnnl_type(DType t);
@@ -26,10 +26,10 @@ struct CpuBackend::Products {
     auto operator<=>(const LinearKey&) const = default;
   };
   // out[m, n] = x[m, k]·w[k, n], both activations; w packed as packed_linear says.
-  struct ProductKey {
+  struct MatmulKey {
     int64_t m, n, k;
     DType x, out;
-    auto operator<=>(const ProductKey&) const = default;
+    auto operator<=>(const MatmulKey&) const = default;
   };
   struct ConvKey {
     int64_t n, height, width, in, out, kernel, stride;
@@ -39,9 +39,9 @@ struct CpuBackend::Products {
     auto operator<=>(const ConvKey&) const = default;
   };
 
-  // A product and what it was made from. RenderStats one costs as much as running a small one, so both are kept.
-  struct Product {
-    explicit Product(const dnnl::matmul::primitive_desc& made_from) : pd(made_from), run(made_from) {}
+  // A primitive and its descriptor. Creating one costs as much as running a small one, so both are cached.
+  struct Matmul {
+    explicit Matmul(const dnnl::matmul::primitive_desc& made_from) : pd(made_from), run(made_from) {}
     dnnl::matmul::primitive_desc pd;
     dnnl::matmul run;
   };
@@ -51,15 +51,15 @@ struct CpuBackend::Products {
 
   const dnnl::memory::desc& packed_linear(int64_t in, int64_t out, DType dtype);
   const dnnl::memory::desc& packed_conv(const WeightShape& shape, DType dtype);
-  const Product& linear(const LinearKey& key);
-  const Product& linear(const LinearCall& call);
-  const Product& product(const ProductKey& key);
+  const Matmul& linear(const LinearKey& key);
+  const Matmul& linear(const LinearCall& call);
+  const Matmul& matmul(const MatmulKey& key);
   const dnnl::convolution_forward::primitive_desc& conv(const ConvKey& key);
 
   // Scores (f32) and weighted values of `rows` queries of one head.
   struct AttentionTile {
-    const Product& scores;
-    const Product& values;
+    const Matmul& scores;
+    const Matmul& values;
   };
   AttentionTile attention_tile(const AttentionCall& call, int64_t rows);
   struct AttentionPlan;
@@ -70,8 +70,8 @@ struct CpuBackend::Products {
   dnnl::convolution_forward::primitive_desc make_conv(const ConvKey& key);
 
   std::map<std::tuple<int64_t, int64_t, int64_t, DType>, dnnl::memory::desc> packed_;
-  std::map<LinearKey, Product> linears_;
-  std::map<ProductKey, Product> products_;
+  std::map<LinearKey, Matmul> linears_;
+  std::map<MatmulKey, Matmul> matmuls_;
   std::map<ConvKey, dnnl::convolution_forward::primitive_desc> convs_;
 };
 

@@ -1,4 +1,4 @@
-// One parallel loop, so that no other file names the threading library.
+// The parallel loops: the only file that names OpenMP.
 #pragma once
 
 #include <omp.h>
@@ -8,7 +8,7 @@
 
 namespace fude::cpu {
 
-// f(begin, end) over [0, n) in one contiguous piece for each thread; on the calling thread when there is little to do.
+// f(begin, end) over [0, n), one contiguous piece for each thread; a single piece runs on the calling thread.
 template <class F>
 void parallel_ranges(int threads, int64_t n, F f) {
   const int64_t pieces = std::min<int64_t>(threads, n);

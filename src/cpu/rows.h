@@ -1,4 +1,4 @@
-// Loops over single rows, compiled once per instruction set and chosen when the program starts.
+// Row kernels: loops over single rows, compiled once per instruction set and chosen at run time.
 //
 // Rows are contiguous, of f32 or bf16; all arithmetic is f32. Vectors (weight, bias, shift, scale, gate) are f32.
 #pragma once
@@ -12,7 +12,7 @@ struct Span {
   bool bf16;  // else f32
 };
 
-enum class Curve : uint8_t { none, silu, gelu_tanh, gelu_erf, quick_gelu };  // core/backend.h's Activation, number by number
+enum class Curve : uint8_t { none, silu, gelu_tanh, gelu_erf, quick_gelu };  // the same values as Activation in core/
 
 struct RowKernels {
   const char* name;
@@ -28,14 +28,14 @@ struct RowKernels {
   void (*convert)(Span out, Span x, int64_t n);
   // curve(x·factor + offset)
   void (*affine)(Span out, Span x, int64_t n, const float* factor, const float* offset, Curve curve);
-  // Adds each column and its square to the two sums.
+  // sum += x, squares += x², column by column.
   void (*accumulate)(Span x, int64_t n, float* sum, float* squares);
   // Softmax of scores·scale + bias (may be null).
   void (*softmax)(Span out, const float* scores, int64_t n, float scale, const float* bias);
   bool (*finite)(Span x, int64_t n);
 };
 
-// The fastest this processor runs.
+// The fastest that this processor supports.
 const RowKernels& row_kernels();
 
 extern const RowKernels kBaselineRows, kAvx2Rows, kAvx512Rows;

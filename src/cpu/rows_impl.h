@@ -1,6 +1,6 @@
-// The bodies of rows.h. Included by one file per instruction set, each compiled with its own flags; so everything here has
-// internal linkage and nothing inline from another header is used: a function compiled for AVX-512 must not be the copy others
-// are linked to.
+// The bodies of the row kernels, included by one file per instruction set. Everything here has internal linkage and uses
+// nothing inline from other headers: the linker may keep any copy of an inline function, and the AVX-512 copy crashes
+// elsewhere.
 
 #include <math.h>
 

@@ -1,7 +1,8 @@
-// What Hopper's kernels do with the sums of a warpgroup's products. A thread's sums c[4·j + 2·h + e] belong to row 8·h and
+// How Hopper's kernels start and store wgmma's accumulators. A thread's accumulators c[4·j + 2·h + e] belong to row 8·h and
 // column 8·j + 2·(lane%4) + e, counted from its first row, 16·warp + lane/4, and the tile's first column.
 #pragma once
 
+#include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
 
 namespace fude::cuda {
@@ -21,17 +22,6 @@ __device__ inline void transpose(uint32_t (&r)[4]) {
   }
 }
 
-template <class T>
-__device__ inline uint32_t pack(float x, float y) {
-  if constexpr (std::is_same_v<T, __half>) {
-    const __half2 pair = __floats2half2_rn(x, y);
-    return reinterpret_cast<const uint32_t&>(pair);
-  } else {
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(x, y);
-    return reinterpret_cast<const uint32_t&>(pair);
-  }
-}
-
 // f(j, values) for each of a thread's pairs of columns of a row of `columns` f32. `count` of them exist, a multiple of 8; what
 // lies past them is 0.
 template <int columns, class F>
@@ -41,31 +31,31 @@ __device__ inline void for_pairs(const float* row, int count, F&& f) {
     f(j, 8 * j < count ? __ldg(reinterpret_cast<const float2*>(row + 8 * j)) : make_float2(0, 0));
 }
 
-// Zeros, or the bias of the columns from the tile's first one on.
-template <int parts, int size>
-__device__ inline void start_sums(float (&sums)[parts][size], const float* bias, int column, int columns) {
+// Zeros, or the bias of the columns from the tile's first one on, so that the epilogue need not add it.
+template <int atoms, int size>
+__device__ inline void init_accumulators(float (&acc)[atoms][size], const float* bias, int column, int columns) {
 #pragma unroll
-  for (int part = 0; part < parts; part++)
+  for (int atom = 0; atom < atoms; atom++)
 #pragma unroll
-    for (int i = 0; i < size; i++) sums[part][i] = 0;
+    for (int i = 0; i < size; i++) acc[atom][i] = 0;
   if (bias) {
     for_pairs<2 * size>(bias + column + 2 * (threadIdx.x % 4), columns - column, [&](int j, float2 b) {
 #pragma unroll
-      for (int part = 0; part < parts; part++) {
-        sums[part][4 * j] = sums[part][4 * j + 2] = b.x;
-        sums[part][4 * j + 1] = sums[part][4 * j + 3] = b.y;
+      for (int atom = 0; atom < atoms; atom++) {
+        acc[atom][4 * j] = acc[atom][4 * j + 2] = b.x;
+        acc[atom][4 * j + 1] = acc[atom][4 * j + 3] = b.y;
       }
     });
   }
 #pragma unroll
-  for (int part = 0; part < parts; part++) settle(sums[part]);
+  for (int atom = 0; atom < atoms; atom++) wgmma_fence_operand(acc[atom]);
 }
 
-// Stores the thread's rows, which lie `eight_rows` apart, or adds them to what is there. `rows` and `columns` exist from the
+// Stores the thread's two rows, which lie `eight_rows` apart, or adds them to the output. `rows` and `columns` exist from the
 // thread's first row and the tile's first column on. Four lanes exchange their pairs so that each holds eight neighbouring
 // columns: 16-byte accesses, 64 bytes of a row together.
 template <bool accumulate, class T, int size>
-__device__ inline void store_narrow(const float (&c)[size], T* out, int64_t eight_rows, int rows, int columns) {
+__device__ inline void store_16bit(const float (&c)[size], T* out, int64_t eight_rows, int rows, int columns) {
   const int first_column = 8 * (threadIdx.x % 4);
   out += first_column;
 #pragma unroll

@@ -1,9 +1,10 @@
-// Attention: the choice of kernel, and the plain kernel that takes every call.
+// Attention: the choice of kernel, and the SIMT kernel that takes every call.
 //
-// The plain kernel computes out = softmax(scale·q·kᵀ + bias)·v in f32 for any head size, alignment and dtype. A block owns 64
-// queries of one head and 64 columns of the output and walks over tiles of 64 keys with an online softmax; 256 threads each
-// hold 4×4 scores and 4×4 outputs. Wider heads have several column blocks, each of which computes the scores again: memory
-// stays bounded and the code small, for the price of speed where heads are wide. Limit: f32 multiply-adds.
+// The SIMT kernel is flash attention, out = softmax(scale·q·kᵀ + bias)·v, in f32 for any head size, alignment and dtype. A
+// block owns 64 queries of one head and 64 columns of the output and loops over tiles of 64 keys with an online softmax
+// (running max and sum); 256 threads each hold 4×4 scores and 4×4 outputs. Wider heads have several column blocks, each of
+// which computes the scores again: memory stays bounded and the code small, for the price of speed where heads are wide. Limit:
+// f32 multiply-adds.
 #include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
 
@@ -11,7 +12,7 @@ namespace fude::cuda {
 namespace {
 
 constexpr int kTile = 64;          // queries, keys and output columns of a block
-constexpr int kStep = 32;          // head columns summed at a time
+constexpr int kStep = 32;          // head columns of q·kᵀ at a time
 constexpr int kPitch = kTile + 4;  // keeps float4 aligned
 constexpr int kSide = 16;          // threads along each side of a tile; each has kTile / kSide = 4 rows and columns
 constexpr int kThreads = kSide * kSide;
@@ -66,14 +67,14 @@ __device__ inline float row_sum(float x) {
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) attention_plain_kernel(const AttentionCall<T> call) {
-  __shared__ __align__(16) float weights[kTile * kPitch];   // [key][query]
-  __shared__ __align__(16) float operands[kTile * kPitch];  // queries and keys [column][row], then values [key][column]
+__global__ void __launch_bounds__(kThreads) attention_simt_kernel(const AttentionCall<T> call) {
+  __shared__ __align__(16) float probabilities[kTile * kPitch];  // [key][query]
+  __shared__ __align__(16) float operands[kTile * kPitch];       // queries and keys [column][row], then values [key][column]
   float* const query_tile = operands;
   float* const key_tile = operands + kStep * kPitch;
 
   const int column = static_cast<int>(threadIdx.x) % kSide * 4, row = static_cast<int>(threadIdx.x) / kSide * 4;
-  const int column_blocks = (call.head_dim + kTile - 1) / kTile;
+  const int column_blocks = ceil_div(call.head_dim, kTile);
   const int first_query = static_cast<int>(blockIdx.x) / column_blocks * kTile;
   const int first_column = static_cast<int>(blockIdx.x) % column_blocks * kTile;
   const int head = static_cast<int>(blockIdx.y), batch = static_cast<int>(blockIdx.z);
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(kThreads) attention_plain_kernel(const Attenti
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int query = first_query + row + i;
-      float highest = max[i];
+      float new_max = max[i];
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const int key = first_key + column + j;
@@ -105,24 +106,24 @@ __global__ void __launch_bounds__(kThreads) attention_plain_kernel(const Attenti
         else if (call.bias && query < call.queries) {
           s[i][j] += call.bias[head * call.bias_head_stride + query * call.bias_query_stride + key];
         }
-        highest = fmaxf(highest, s[i][j]);
+        new_max = fmaxf(new_max, s[i][j]);
       }
-      highest = row_max(highest);
-      const float factor = expf(max[i] - highest);
-      max[i] = highest;
-      sum[i] *= factor;
+      new_max = row_max(new_max);
+      const float rescale = expf(max[i] - new_max);
+      max[i] = new_max;
+      sum[i] *= rescale;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        o[i][j] *= factor;
-        const float weight = expf(s[i][j] - highest);
-        sum[i] += weight;
-        weights[(column + j) * kPitch + row + i] = weight;
+        o[i][j] *= rescale;
+        const float probability = expf(s[i][j] - new_max);
+        sum[i] += probability;
+        probabilities[(column + j) * kPitch + row + i] = probability;
       }
     }
     __syncthreads();
     load_values(operands, call.v, batch, head_column, first_key, call.keys, first_column, call.head_dim);
     __syncthreads();
-    multiply_tiles<kTile>(o, weights, operands, row, column);
+    multiply_tiles<kTile>(o, probabilities, operands, row, column);
   }
 
 #pragma unroll
@@ -140,12 +141,12 @@ __global__ void __launch_bounds__(kThreads) attention_plain_kernel(const Attenti
 
 }  // namespace
 
-void attention_plain(cudaStream_t stream, const AttentionArgs& args) {
+void attention_simt(cudaStream_t stream, const AttentionArgs& args) {
   const dim3 grid(static_cast<unsigned>(ceil_div(args.q.rows, kTile) * ceil_div(args.head_dim, kTile)),
                   static_cast<unsigned>(args.heads), static_cast<unsigned>(args.q.batches));
   with_type(args.q.dtype, [&](auto zero) {
     using T = decltype(zero);
-    attention_plain_kernel<T><<<grid, kThreads, 0, stream>>>(AttentionCall<T>(args));
+    attention_simt_kernel<T><<<grid, kThreads, 0, stream>>>(AttentionCall<T>(args));
   });
   check(cudaGetLastError(), "attention");
 }
@@ -153,10 +154,10 @@ void attention_plain(cudaStream_t stream, const AttentionArgs& args) {
 int64_t attention_workspace(const Card&, const AttentionArgs&) { return 0; }
 
 void attention(const Card& card, cudaStream_t stream, const AttentionArgs& args, void*) {
-  if (attention_sm90_takes(card, args)) attention_sm90(card, stream, args);
-  else if (attention_mma_takes(card, args)) attention_mma(card, stream, args);
-  else if (attention_wide_takes(card, args)) attention_wide(card, stream, args);
-  else attention_plain(stream, args);
+  if (attention_sm90_supports(card, args)) attention_sm90(card, stream, args);
+  else if (attention_mma_supports(card, args)) attention_mma(card, stream, args);
+  else if (attention_wide_supports(card, args)) attention_wide(card, stream, args);
+  else attention_simt(stream, args);
 }
 
 }  // namespace fude::cuda

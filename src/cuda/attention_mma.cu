@@ -1,10 +1,9 @@
-// Attention for heads of 64 on tensor cores through mma.sync (sm_75 and later): out = softmax(scale·q·kᵀ + bias)·v, flash
-// style.
+// Flash attention for heads of 64 on tensor cores through mma.sync (sm_75 and later): out = softmax(scale·q·kᵀ + bias)·v.
 //
-// A block owns 128 queries of one head and walks over tiles of keys. Each warp keeps 32 queries, their 32×64 scores and their
-// output in registers, so scores never leave them; two row tiles share every key fragment read from shared memory. Softmax
-// runs online in base 2 with the scale folded in: a new row maximum rescales what was summed before. Keys and values pass
-// through a ring of shared tiles filled by asynchronous copies. Limit: tensor cores, then the exponentials.
+// A block owns 128 queries of one head and loops over tiles of keys. Each warp keeps 32 queries, their 32×64 scores and their
+// output in registers, so scores never leave them; two row tiles share every key fragment read from shared memory. The online
+// softmax runs in base 2 with the scale folded in: a new running max rescales sum and output. Keys and values pass through a
+// ring of shared tiles filled by cp.async. Limit: tensor cores, then the exponentials.
 #include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
 
@@ -15,10 +14,11 @@ template <int kRowTiles_, int kWarps_, int kKeys_, int kStages_, int kBlocks_>
 struct MmaShape {
   static constexpr int kRowTiles = kRowTiles_, kWarps = kWarps_, kKeys = kKeys_, kStages = kStages_, kBlocks = kBlocks_;
   static constexpr int kThreads = kWarps * 32, kRows = kWarps * kRowTiles * 16;
-  static constexpr int kSlot = 2 * kKeys * kTileColumns;  // elements of one key tile and its value tile
+  static constexpr int kStageElements = 2 * kKeys * kTileColumns;  // of one key tile and its value tile
   static constexpr int kQueryTile = kRows * kTileColumns;
-  // The queries lie in the slot that is filled last: they are in registers by then.
-  static constexpr int kSharedBytes = 2 * ((kStages - 1) * kSlot + (kSlot > kQueryTile ? kSlot : kQueryTile));
+  // The queries share the stage that is filled last: they are in registers by then.
+  static constexpr int kSharedBytes =
+      2 * ((kStages - 1) * kStageElements + (kStageElements > kQueryTile ? kStageElements : kQueryTile));
 };
 
 // Rows and columns of the scores that a thread holds: s[r][c][2·h + e] is query r·16 + 8·h + lane/4, key c·8 + lane%4·2 + e.
@@ -29,7 +29,7 @@ struct Scores {
 
 template <class Shape>
 struct Softmax {
-  float max[Shape::kRowTiles][2], sum[Shape::kRowTiles][2];  // sums are this lane's share
+  float max[Shape::kRowTiles][2], sum[Shape::kRowTiles][2];  // running max and sum; sum is this lane's share
 
   __device__ Softmax() {
     for (int r = 0; r < Shape::kRowTiles; ++r) {
@@ -37,25 +37,25 @@ struct Softmax {
     }
   }
 
-  // Scores become weights relative to the maximum; where that must rise, what was summed follows. A row whose scores are all −∞
-  // or hold NaN turns to NaN by itself, as it must; masked keys cannot cause it, for key 0 is never masked.
+  // Turns scores into probabilities relative to the running max; where that must grow, sum and output are rescaled. A row whose
+  // scores are all −∞ or hold NaN turns to NaN by itself, as it must; masked keys cannot cause it, for key 0 is never masked.
   __device__ void update(Scores<Shape>& scores, float (&o)[Shape::kRowTiles][8][4], float scale) {
-    float highest[Shape::kRowTiles][2];
-    bool rises = false;
+    float new_max[Shape::kRowTiles][2];
+    bool grows = false;
 #pragma unroll
     for (int r = 0; r < Shape::kRowTiles; ++r) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        highest[r][h] = max[r][h];
+        new_max[r][h] = max[r][h];
 #pragma unroll
         for (int c = 0; c < Shape::kKeys / 8; ++c) {
-          highest[r][h] = fmaxf(highest[r][h], fmaxf(scores.s[r][c][2 * h], scores.s[r][c][2 * h + 1]));
+          new_max[r][h] = fmaxf(new_max[r][h], fmaxf(scores.s[r][c][2 * h], scores.s[r][c][2 * h + 1]));
         }
-        highest[r][h] = quad_max(highest[r][h]);
-        rises |= highest[r][h] * scale > max[r][h] * scale + kSlack;
+        new_max[r][h] = quad_max(new_max[r][h]);
+        grows |= new_max[r][h] * scale > max[r][h] * scale + kRescaleThreshold;
       }
     }
-    if (__any_sync(0xffffffffu, rises)) raise(highest, o, scale);
+    if (__any_sync(0xffffffffu, grows)) rescale(new_max, o, scale);
 #pragma unroll
     for (int r = 0; r < Shape::kRowTiles; ++r) {
 #pragma unroll
@@ -73,16 +73,16 @@ struct Softmax {
     }
   }
 
-  __device__ void raise(const float (&highest)[Shape::kRowTiles][2], float (&o)[Shape::kRowTiles][8][4], float scale) {
+  __device__ void rescale(const float (&new_max)[Shape::kRowTiles][2], float (&o)[Shape::kRowTiles][8][4], float scale) {
 #pragma unroll
     for (int r = 0; r < Shape::kRowTiles; ++r) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        const float factor = exp2_fast((max[r][h] - highest[r][h]) * scale);
-        max[r][h] = highest[r][h];
-        sum[r][h] *= factor;
+        const float ratio = exp2_fast((max[r][h] - new_max[r][h]) * scale);
+        max[r][h] = new_max[r][h];
+        sum[r][h] *= ratio;
 #pragma unroll
-        for (int c = 0; c < 8; ++c) o[r][c][2 * h] *= factor, o[r][c][2 * h + 1] *= factor;
+        for (int c = 0; c < 8; ++c) o[r][c][2 * h] *= ratio, o[r][c][2 * h + 1] *= ratio;
       }
     }
   }
@@ -119,15 +119,16 @@ __device__ inline void multiply_keys(Scores<Shape>& scores, const uint32_t (&q)[
       load_b(b, keys, c * 16, step);
 #pragma unroll
       for (int r = 0; r < Shape::kRowTiles; ++r) {
-        multiply_add<T>(scores.s[r][2 * c], q[r][step], b[0], b[1]);
-        multiply_add<T>(scores.s[r][2 * c + 1], q[r][step], b[2], b[3]);
+        mma_16x8x16<T>(scores.s[r][2 * c], q[r][step], b[0], b[1]);
+        mma_16x8x16<T>(scores.s[r][2 * c + 1], q[r][step], b[2], b[3]);
       }
     }
   }
 }
 
 template <class Shape, class T>
-__device__ inline void multiply_values(float (&o)[Shape::kRowTiles][8][4], const Scores<Shape>& weights, const T* values) {
+__device__ inline void multiply_values(float (&o)[Shape::kRowTiles][8][4], const Scores<Shape>& probabilities,
+                                       const T* values) {
 #pragma unroll
   for (int step = 0; step < Shape::kKeys / 16; ++step) {
     uint32_t a[Shape::kRowTiles][4];
@@ -135,8 +136,8 @@ __device__ inline void multiply_values(float (&o)[Shape::kRowTiles][8][4], const
     for (int r = 0; r < Shape::kRowTiles; ++r) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const float(&w)[4] = weights.s[r][2 * step + e / 2];
-        a[r][e] = pack<T>(w[e % 2 * 2], w[e % 2 * 2 + 1]);
+        const float(&p)[4] = probabilities.s[r][2 * step + e / 2];
+        a[r][e] = pack<T>(p[e % 2 * 2], p[e % 2 * 2 + 1]);
       }
     }
 #pragma unroll
@@ -145,8 +146,8 @@ __device__ inline void multiply_values(float (&o)[Shape::kRowTiles][8][4], const
       load_b_transposed(b, values, step * 16, c);
 #pragma unroll
       for (int r = 0; r < Shape::kRowTiles; ++r) {
-        multiply_add<T>(o[r][2 * c], a[r], b[0], b[1]);
-        multiply_add<T>(o[r][2 * c + 1], a[r], b[2], b[3]);
+        mma_16x8x16<T>(o[r][2 * c], a[r], b[0], b[1]);
+        mma_16x8x16<T>(o[r][2 * c + 1], a[r], b[2], b[3]);
       }
     }
   }
@@ -156,31 +157,31 @@ template <class T, class Shape, bool kCausal, bool kBias>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma_kernel(const AttentionCall<T> call) {
   extern __shared__ __align__(128) unsigned char shared[];
   T* const ring = reinterpret_cast<T*>(shared);
-  T* const query_tile = ring + (Shape::kStages - 1) * Shape::kSlot;
+  T* const query_tile = ring + (Shape::kStages - 1) * Shape::kStageElements;
 
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int first_query = static_cast<int>(blockIdx.x) * Shape::kRows, warp_row = warp * Shape::kRowTiles * 16;
   const int head = static_cast<int>(blockIdx.y), batch = static_cast<int>(blockIdx.z);
-  const T* const keys = call.k.at(batch, 0, head * 64);
-  const T* const values = call.v.at(batch, 0, head * 64);
+  const T* const keys = call.k.at(batch, 0, head * kHeadDim);
+  const T* const values = call.v.at(batch, 0, head * kHeadDim);
   const int visible = kCausal ? min(call.keys, first_query + Shape::kRows) : call.keys;
-  const int tiles = (visible + Shape::kKeys - 1) / Shape::kKeys;
+  const int tiles = ceil_div(visible, Shape::kKeys);
 
   const auto load = [&](int tile) {
     if (tile < tiles) {
-      T* const slot = ring + tile % Shape::kStages * Shape::kSlot;
-      load_tile<Shape::kKeys, Shape::kThreads>(slot, keys, call.k.row_stride, tile * Shape::kKeys, call.keys);
-      load_tile<Shape::kKeys, Shape::kThreads>(slot + Shape::kSlot / 2, values, call.v.row_stride, tile * Shape::kKeys,
-                                               call.keys);
+      T* const stage = ring + tile % Shape::kStages * Shape::kStageElements;
+      load_tile<Shape::kKeys, Shape::kThreads>(stage, keys, call.k.row_stride, tile * Shape::kKeys, call.keys);
+      load_tile<Shape::kKeys, Shape::kThreads>(stage + Shape::kStageElements / 2, values, call.v.row_stride,
+                                               tile * Shape::kKeys, call.keys);
     }
-    commit_copies();
+    cp_async_commit();
   };
 
-  load_tile<Shape::kRows, Shape::kThreads>(query_tile, call.q.at(batch, 0, head * 64), call.q.row_stride, first_query,
+  load_tile<Shape::kRows, Shape::kThreads>(query_tile, call.q.at(batch, 0, head * kHeadDim), call.q.row_stride, first_query,
                                            call.queries);
-  commit_copies();
+  cp_async_commit();
   for (int tile = 0; tile < Shape::kStages - 1; ++tile) load(tile);
-  wait_copies<Shape::kStages - 1>();
+  cp_async_wait<Shape::kStages - 1>();
   __syncthreads();
   uint32_t q[Shape::kRowTiles][4][4];
 #pragma unroll
@@ -193,13 +194,13 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma
   Softmax<Shape> softmax;
   const float scale = kBias ? 1.0f : call.scale * kLog2E;
   for (int tile = 0; tile < tiles; ++tile) {
-    wait_copies<Shape::kStages - 2>();
+    cp_async_wait<Shape::kStages - 2>();
     __syncthreads();
     load(tile + Shape::kStages - 1);
 
-    const T* const slot = ring + tile % Shape::kStages * Shape::kSlot;
+    const T* const stage = ring + tile % Shape::kStages * Shape::kStageElements;
     Scores<Shape> scores;
-    multiply_keys<Shape>(scores, q, slot);
+    multiply_keys<Shape>(scores, q, stage);
 
     const int first_key = tile * Shape::kKeys, first_row = first_query + warp_row;
     if constexpr (kBias) {
@@ -215,7 +216,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma
       });
     }
     softmax.update(scores, o, scale);
-    multiply_values<Shape>(o, scores, slot + Shape::kSlot / 2);
+    multiply_values<Shape>(o, scores, stage + Shape::kStageElements / 2);
   }
 
 #pragma unroll
@@ -225,7 +226,7 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma
       const float inverse = 1.0f / quad_sum(softmax.sum[r][h]);
       const int row = first_query + warp_row + r * 16 + h * 8 + lane / 4;
       if (row >= call.queries) continue;
-      T* const out = call.out.at(batch, row, head * 64 + lane % 4 * 2);
+      T* const out = call.out.at(batch, row, head * kHeadDim + lane % 4 * 2);
 #pragma unroll
       for (int c = 0; c < 8; ++c) {
         *reinterpret_cast<uint32_t*>(out + c * 8) = pack<T>(o[r][c][2 * h] * inverse, o[r][c][2 * h + 1] * inverse);
@@ -238,7 +239,7 @@ template <class T, class Shape, bool kCausal, bool kBias>
 void launch_mma(cudaStream_t stream, const AttentionArgs& args) {
   const auto kernel = attention_mma_kernel<T, Shape, kCausal, kBias>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes), "preparing attention");
-  const dim3 grid(ceil_div(args.q.rows, Shape::kRows), static_cast<unsigned>(args.heads),
+  const dim3 grid(static_cast<unsigned>(ceil_div(args.q.rows, Shape::kRows)), static_cast<unsigned>(args.heads),
                   static_cast<unsigned>(args.q.batches));
   kernel<<<grid, Shape::kThreads, Shape::kSharedBytes, stream>>>(AttentionCall<T>(args));
   check(cudaGetLastError(), "attention");
@@ -246,8 +247,8 @@ void launch_mma(cudaStream_t stream, const AttentionArgs& args) {
 
 }  // namespace
 
-bool attention_mma_takes(const Card& card, const AttentionArgs& args) {
-  return args.head_dim == 64 && attention_is_aligned(card, args);
+bool attention_mma_supports(const Card& card, const AttentionArgs& args) {
+  return args.head_dim == kHeadDim && attention_fits_tensor_cores(card, args);
 }
 
 void attention_mma(const Card&, cudaStream_t stream, const AttentionArgs& args) {

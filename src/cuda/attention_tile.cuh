@@ -1,9 +1,10 @@
-// What the attention kernels share: the call as kernels see it, swizzled tiles of 128-byte rows, and the running softmax.
+// What the flash-attention kernels share: their arguments, swizzled tiles of 128-byte rows, and parts of the online softmax.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
+#include "cuda/ceil_div.h"
 #include "cuda/elements.cuh"
 #include "cuda/kernels.h"
 #include "cuda/mma.cuh"
@@ -49,23 +50,23 @@ struct AttentionCall {
         bias_query_stride(args.bias_query_stride) {}
 };
 
-// Tiles lie in shared memory as rows of 64 16-bit elements: eight pieces of 16 bytes, each row's exchanged by the row's number,
-// so that the eight rows ldmatrix reads at once lie in different banks.
+// Tiles lie in shared memory as rows of 64 16-bit elements: eight chunks of 16 bytes, XOR-swizzled by the row's number, so that
+// the eight rows ldmatrix reads at once lie in different banks.
 constexpr int kTileColumns = 64;
 
-__device__ inline int tile_offset(int row, int piece) { return row * kTileColumns + ((piece ^ (row & 7)) << 3); }
+__device__ inline int tile_offset(int row, int chunk) { return row * kTileColumns + ((chunk ^ (row & 7)) << 3); }
 
-// Rows [first, first + kRows) of a matrix of `rows` rows; zeros past its end, since what is there could be NaN.
+// Rows [first, first + kRows) of a matrix of `rows` rows; zeros past its end, since the memory there could hold NaN.
 template <int kRows, int kThreads, class T>
 __device__ inline void load_tile(T* tile, const T* source, int64_t row_stride, int first, int rows) {
   constexpr int kStep = kThreads / 8;  // rows that the threads copy at once
   static_assert(kStep % 8 == 0 && kRows % kStep == 0);
-  const int row = static_cast<int>(threadIdx.x) / 8, piece = static_cast<int>(threadIdx.x) % 8;
-  source += (first + row) * row_stride + piece * 8;
-  tile += tile_offset(row, piece);
+  const int row = static_cast<int>(threadIdx.x) / 8, chunk = static_cast<int>(threadIdx.x) % 8;
+  source += (first + row) * row_stride + chunk * 8;
+  tile += tile_offset(row, chunk);
 #pragma unroll
   for (int i = 0; i < kRows; i += kStep) {
-    copy_16(tile + i * kTileColumns, source + i * row_stride, first + row + i < rows);
+    cp_async_16(tile + i * kTileColumns, source + i * row_stride, first + row + i < rows);
   }
 }
 
@@ -73,44 +74,24 @@ __device__ inline void load_tile(T* tile, const T* source, int64_t row_stride, i
 template <class T>
 __device__ inline void load_a(uint32_t (&a)[4], const T* tile, int row, int step) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  load_matrices(a, tile + tile_offset(row + lane % 16, step * 2 + lane / 16));
+  ldmatrix_x4(a, tile + tile_offset(row + lane % 16, step * 2 + lane / 16));
 }
 // B for 16 output columns that are the tile's rows [row, row + 16), summed over the tile's columns [16·step, …).
 template <class T>
 __device__ inline void load_b(uint32_t (&b)[4], const T* tile, int row, int step) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  load_matrices(b, tile + tile_offset(row + lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
+  ldmatrix_x4(b, tile + tile_offset(row + lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
 }
 // B for 16 output columns that are the tile's columns [16·step, …), summed over its rows [row, row + 16).
 template <class T>
 __device__ inline void load_b_transposed(uint32_t (&b)[4], const T* tile, int row, int step) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  load_matrices_transposed(b, tile + tile_offset(row + lane % 16, step * 2 + lane / 16));
+  ldmatrix_x4_trans(b, tile + tile_offset(row + lane % 16, step * 2 + lane / 16));
 }
 
-// 2ˣ; NaN for NaN and 0 for −∞.
-__device__ inline float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
-  return y;
-}
-
-template <class T>
-__device__ inline uint32_t pack(float low, float high) {
-  uint32_t r;
-  if constexpr (std::is_same_v<T, __half>) {
-    const __half2 h = __floats2half2_rn(low, high);
-    r = reinterpret_cast<const uint32_t&>(h);
-  } else {
-    const __nv_bfloat162 h = __floats2bfloat162_rn(low, high);
-    r = reinterpret_cast<const uint32_t&>(h);
-  }
-  return r;
-}
-
-// A running maximum may lag this far (in base 2) behind the scores before the output is rescaled: weights stay below 2⁸, and
-// the rescaling, else a good part of the work, becomes rare.
-constexpr float kSlack = 8.0f;
+// The running max may lag this far (in base 2) behind the scores before the output is rescaled: probabilities stay below 2⁸,
+// and rescaling, else a good part of the work, becomes rare.
+constexpr float kRescaleThreshold = 8.0f;
 
 // Over the four lanes that share the rows of an accumulator.
 __device__ inline float quad_max(float x) {
@@ -121,7 +102,5 @@ __device__ inline float quad_sum(float x) {
   x += __shfl_xor_sync(0xffffffffu, x, 1);
   return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
-
-inline int ceil_div(int64_t a, int64_t b) { return static_cast<int>((a + b - 1) / b); }
 
 }  // namespace fude::cuda

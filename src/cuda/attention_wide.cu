@@ -1,11 +1,10 @@
-// Attention with heads of 512 (the VAE's single one) on tensor cores through mma.sync: out = softmax(scale·q·kᵀ)·v, flash
-// style.
+// Flash attention with heads of 512 (the VAE's single one) on tensor cores through mma.sync: out = softmax(scale·q·kᵀ)·v.
 //
 // A block of eight warps owns 64 queries (32 where shared memory is 64 KiB) and keeps them in shared memory and their 512
 // output columns in registers. Keys and values pass as chunks of 64 keys × 64 columns through a ring: for each tile of 64 keys
-// eight chunks of keys build the scores, then eight chunks of values each add to 64 output columns. The warps stand 2 × 4: rows
-// of queries times columns of the chunk's product; weights go from the warps that made them to the others through shared
-// memory. Limit: shared-memory bandwidth of the key products, then tensor cores.
+// eight chunks of keys accumulate the scores, then eight chunks of values each add to 64 output columns. The warps stand 2 × 4:
+// rows of queries times columns of the chunk's GEMM; probabilities go from the warps that computed them to the others through
+// shared memory. Limit: shared-memory bandwidth of q·kᵀ, then tensor cores.
 #include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
 
@@ -18,13 +17,13 @@ constexpr int kWarpKeys = kKeys / kWarpColumns;
 
 template <int kRowTiles_, int kStages_>
 struct WideShape {
-  static constexpr int kRowTiles = kRowTiles_, kStages = kStages_;  // row tiles of 16 queries per warp; slots of the ring
+  static constexpr int kRowTiles = kRowTiles_, kStages = kStages_;  // row tiles of 16 queries per warp
   static constexpr int kRows = kWarpRows * kRowTiles * 16;
   static constexpr int kChunk = kKeys * kTileColumns;
   static constexpr int kSharedBytes = 2 * (kRows * kHead + kStages * kChunk + kRows * kKeys) + 4 * kWarpColumns * kRows;
 };
 
-// What the four warps of a row of warps know of their rows, each its own keys.
+// Row max and row sum across the four warps that share rows, each with its own keys.
 template <class Shape>
 struct RowExchange {
   float (*values)[Shape::kRows];  // [kWarpColumns]
@@ -43,8 +42,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
   extern __shared__ __align__(128) unsigned char shared[];
   T* const query_tiles = reinterpret_cast<T*>(shared);  // kChunks tiles of kRows × 64
   T* const ring = query_tiles + Shape::kRows * kHead;
-  T* const weight_tile = ring + Shape::kStages * Shape::kChunk;
-  const RowExchange<Shape> exchange{reinterpret_cast<float(*)[Shape::kRows]>(weight_tile + Shape::kRows * kKeys)};
+  T* const probability_tile = ring + Shape::kStages * Shape::kChunk;
+  const RowExchange<Shape> exchange{reinterpret_cast<float(*)[Shape::kRows]>(probability_tile + Shape::kRows * kKeys)};
 
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_column = warp % kWarpColumns, warp_row = warp / kWarpColumns * Shape::kRowTiles * 16;
@@ -53,7 +52,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
   const T* const queries = call.q.at(batch, 0, head * kHead);
   const T* const keys = call.k.at(batch, 0, head * kHead);
   const T* const values = call.v.at(batch, 0, head * kHead);
-  const int tiles = (call.keys + kKeys - 1) / kKeys, chunks = tiles * 2 * kChunks;
+  const int tiles = ceil_div(call.keys, kKeys), chunks = tiles * 2 * kChunks;
 
   int loaded = 0, used = 0;  // chunks, in the order keys 0…7, values 0…7 of every tile
   const auto load_next = [&] {
@@ -64,11 +63,11 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
                                  is_keys ? call.k.row_stride : call.v.row_stride, loaded / (2 * kChunks) * kKeys, call.keys);
     }
     ++loaded;
-    commit_copies();
+    cp_async_commit();
   };
-  // The next chunk, once every warp is done with the one whose place is filled again.
+  // The next chunk, once every warp is done with the one whose stage is refilled.
   const auto next_chunk = [&]() -> const T* {
-    wait_copies<Shape::kStages - 2>();
+    cp_async_wait<Shape::kStages - 2>();
     __syncthreads();
     load_next();
     return ring + used++ % Shape::kStages * Shape::kChunk;
@@ -81,7 +80,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
   for (int i = 0; i < Shape::kStages - 1; ++i) load_next();  // the queries belong to the first group
 
   float o[kChunks][Shape::kRowTiles][2][4] = {};
-  float max[Shape::kRowTiles][2], sum[Shape::kRowTiles][2];
+  float max[Shape::kRowTiles][2], sum[Shape::kRowTiles][2];  // running; sum is this lane's share
   for (int r = 0; r < Shape::kRowTiles; ++r) {
     for (int h = 0; h < 2; ++h) max[r][h] = -INFINITY, sum[r][h] = 0;
   }
@@ -101,8 +100,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
         for (int r = 0; r < Shape::kRowTiles; ++r) {
           uint32_t a[4];
           load_a(a, query_tile, warp_row + r * 16, step);
-          multiply_add<T>(s[r][0], a, b[0], b[1]);
-          multiply_add<T>(s[r][1], a, b[2], b[3]);
+          mma_16x8x16<T>(s[r][0], a, b[0], b[1]);
+          mma_16x8x16<T>(s[r][1], a, b[2], b[3]);
         }
       }
     }
@@ -112,16 +111,16 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
     for (int r = 0; r < Shape::kRowTiles; ++r) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
-        float highest = -INFINITY;
+        float new_max = -INFINITY;
 #pragma unroll
         for (int c = 0; c < 2; ++c) {
 #pragma unroll
           for (int e = 0; e < 2; ++e) {
             if (first_key + c * 8 + e >= call.keys) s[r][c][2 * h + e] = -INFINITY;
-            highest = fmaxf(highest, s[r][c][2 * h + e]);
+            new_max = fmaxf(new_max, s[r][c][2 * h + e]);
           }
         }
-        exchange.put(warp_column, warp_row + r * 16 + h * 8 + lane / 4, quad_max(highest));
+        exchange.put(warp_column, warp_row + r * 16 + h * 8 + lane / 4, quad_max(new_max));
       }
     }
     __syncthreads();
@@ -130,36 +129,36 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const int row = warp_row + r * 16 + h * 8 + lane / 4;
-        const float highest = fmaxf(max[r][h], exchange.max(row));
-        const float shift = highest * scale;
-        const float factor = exp2_fast(max[r][h] * scale - shift);
-        max[r][h] = highest;
-        sum[r][h] *= factor;
+        const float new_max = fmaxf(max[r][h], exchange.max(row));
+        const float shift = new_max * scale;
+        const float rescale = exp2_fast(max[r][h] * scale - shift);
+        max[r][h] = new_max;
+        sum[r][h] *= rescale;
 #pragma unroll
         for (int c = 0; c < kChunks; ++c) {
 #pragma unroll
-          for (int n = 0; n < 2; ++n) o[c][r][n][2 * h] *= factor, o[c][r][n][2 * h + 1] *= factor;
+          for (int n = 0; n < 2; ++n) o[c][r][n][2 * h] *= rescale, o[c][r][n][2 * h + 1] *= rescale;
         }
 #pragma unroll
         for (int c = 0; c < 2; ++c) {
           const float low = exp2_fast(fmaf(s[r][c][2 * h], scale, -shift));
           const float high = exp2_fast(fmaf(s[r][c][2 * h + 1], scale, -shift));
           sum[r][h] += low + high;
-          T* const pair = weight_tile + tile_offset(row, warp_column * 2 + c) + lane % 4 * 2;
+          T* const pair = probability_tile + tile_offset(row, warp_column * 2 + c) + lane % 4 * 2;
           *reinterpret_cast<uint32_t*>(pair) = pack<T>(low, high);
         }
       }
     }
 
-    uint32_t weights[Shape::kRowTiles][4][4];
+    uint32_t probabilities[Shape::kRowTiles][4][4];
 #pragma unroll
     for (int c = 0; c < kChunks; ++c) {
       const T* const chunk = next_chunk();
-      if (c == 0) {  // the wait above was for the weights too
+      if (c == 0) {  // next_chunk's barrier was for the probabilities too
 #pragma unroll
         for (int r = 0; r < Shape::kRowTiles; ++r) {
 #pragma unroll
-          for (int step = 0; step < 4; ++step) load_a(weights[r][step], weight_tile, warp_row + r * 16, step);
+          for (int step = 0; step < 4; ++step) load_a(probabilities[r][step], probability_tile, warp_row + r * 16, step);
         }
       }
 #pragma unroll
@@ -168,8 +167,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
         load_b_transposed(b, chunk, step * 16, warp_column);
 #pragma unroll
         for (int r = 0; r < Shape::kRowTiles; ++r) {
-          multiply_add<T>(o[c][r][0], weights[r][step], b[0], b[1]);
-          multiply_add<T>(o[c][r][1], weights[r][step], b[2], b[3]);
+          mma_16x8x16<T>(o[c][r][0], probabilities[r][step], b[0], b[1]);
+          mma_16x8x16<T>(o[c][r][1], probabilities[r][step], b[2], b[3]);
         }
       }
     }
@@ -206,7 +205,7 @@ template <class T, class Shape>
 void launch_wide(cudaStream_t stream, const AttentionArgs& args) {
   const auto kernel = attention_wide_kernel<T, Shape>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes), "preparing attention");
-  const dim3 grid(ceil_div(args.q.rows, Shape::kRows), static_cast<unsigned>(args.heads),
+  const dim3 grid(static_cast<unsigned>(ceil_div(args.q.rows, Shape::kRows)), static_cast<unsigned>(args.heads),
                   static_cast<unsigned>(args.q.batches));
   kernel<<<grid, kThreads, Shape::kSharedBytes, stream>>>(AttentionCall<T>(args));
   check(cudaGetLastError(), "attention");
@@ -218,9 +217,9 @@ using Short = WideShape<1, 3>;  // 61 KiB: sm_75
 
 }  // namespace
 
-bool attention_wide_takes(const Card& card, const AttentionArgs& args) {
+bool attention_wide_supports(const Card& card, const AttentionArgs& args) {
   return args.head_dim == kHead && !args.causal && !args.bias && card.shared_bytes >= Short::kSharedBytes &&
-         attention_is_aligned(card, args);
+         attention_fits_tensor_cores(card, args);
 }
 
 void attention_wide(const Card& card, cudaStream_t stream, const AttentionArgs& args) {

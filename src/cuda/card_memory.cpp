@@ -1,4 +1,5 @@
-// CUDA tells how much of a card is free only once a context exists. NVML, which comes with the driver, also tells before.
+// CUDA reports how much of a GPU's memory is free only once a context exists. NVML, which comes with the driver, reports it
+// before.
 
 #include "cuda/card_memory.h"
 
@@ -14,16 +15,16 @@ namespace fude::cuda {
 
 namespace {
 
-// Kernels that are loaded when they are first used, and recordings: 8 to 18 MiB were seen in requests of an H100.
-constexpr int64_t kLater = int64_t{24} << 20;
-// Where NVML is missing: what a context takes on common cards, unless less is used altogether.
-constexpr int64_t kUsualContext = int64_t{640} << 20;
+// Lazily loaded kernels and CUDA graphs: 8 to 18 MiB were measured in requests on an H100.
+constexpr int64_t kLazyBytes = int64_t{24} << 20;
+// Where NVML is missing: what a context takes on common GPUs, unless less is used altogether.
+constexpr int64_t kTypicalContext = int64_t{640} << 20;
 
 struct NvmlMemory {
   unsigned long long total, free, used;
 };
 
-// Bytes of a card in use by everybody; -1: not known.
+// Bytes of a GPU in use by all processes; -1: not known.
 int64_t used_of_card(int index) {
 #ifdef _WIN32
   constexpr const char* kNvml = "nvml.dll";
@@ -58,10 +59,11 @@ int64_t OutsideMemory::measure() {
   static std::map<int, int64_t> known;
   const std::lock_guard lock(mutex);
   if (const auto found = known.find(index_); found != known.end()) return found->second;
-  if (const int64_t now = used_of_card(index_); before_ >= 0 && now > before_) return known[index_] = now - before_ + kLater;
+  if (const int64_t now = used_of_card(index_); before_ >= 0 && now > before_)
+    return known[index_] = now - before_ + kLazyBytes;
   size_t available = 0, total = 0;
-  if (cudaMemGetInfo(&available, &total) != cudaSuccess) return known[index_] = kUsualContext;
-  return known[index_] = std::min(kUsualContext, static_cast<int64_t>(total - available) + kLater);
+  if (cudaMemGetInfo(&available, &total) != cudaSuccess) return known[index_] = kTypicalContext;
+  return known[index_] = std::min(kTypicalContext, static_cast<int64_t>(total - available) + kLazyBytes);
 }
 
 }  // namespace fude::cuda

@@ -1,22 +1,22 @@
-// What a card's memory is used for besides what fude allocates there.
+// GPU memory that this process takes besides what fude allocates.
 #pragma once
 
 #include <cstdint>
 
 namespace fude::cuda {
 
-// Counts what this process makes a card keep: its context, code, and what libraries take.
+// Measures the CUDA context, kernel code, and what libraries take.
 class OutsideMemory {
  public:
-  // Before the card is used for the first time.
+  // Before the GPU is used for the first time.
   explicit OutsideMemory(int index);
-  // Now, and what will be added to it later; what this process allocated itself must not be there yet. Of several calls in a
-  // process the first counts.
+  // What is taken now, with a reserve for what is loaded lazily; before fude allocates anything. Later calls in a process
+  // return the first one's result.
   int64_t measure();
 
  private:
   int index_;
-  int64_t before_;  // bytes used by everybody; -1: not known
+  int64_t before_;  // bytes used by all processes; -1: not known
 };
 
 }  // namespace fude::cuda

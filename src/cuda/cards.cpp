@@ -1,4 +1,4 @@
-// Which cards there are, and their backends.
+// The GPUs that are here, and their backends.
 
 #include "cuda/cuda.h"
 #include "cuda/cuda_backend.h"

@@ -1,4 +1,4 @@
-// Which card the code that runs on this one was compiled for: kernels may ask no more of it than that.
+// Which architecture the code that runs on this GPU was compiled for: kernels may use no more than that one's instructions.
 #include "cuda/device.h"
 
 namespace fude::cuda {
@@ -10,7 +10,7 @@ __device__ const int kCompiledFor = 90;  // wgmma is in sm_90a only
 #elif defined(__CUDA_ARCH__)
 __device__ const int kCompiledFor = __CUDA_ARCH__ / 10 == 90 ? 89 : __CUDA_ARCH__ / 10;
 #else
-__device__ const int kCompiledFor = 0;  // the host's pass
+__device__ const int kCompiledFor = 0;  // the host pass
 #endif
 
 }  // namespace

@@ -1,13 +1,15 @@
-// Convolutions as products whose left operand exists only as addresses: row m is an output pixel, k runs over (ky, kx,
+// Convolutions as implicit GEMM: the im2col matrix exists only as addresses. Row m is an output pixel, k runs over (ky, kx,
 // channel).
 //
-// Weights are packed as [out][ky][kx][channel], channels padded with zeros to whole 16-byte pieces; pictures whose channels are
-// not such a multiple are padded the same way in the workspace. Zero padding is a matter of which address is read.
+// Weights are packed as [out][ky][kx][channel], channels padded with zeros to multiples of 16 bytes; images whose channels are
+// not such a multiple are padded the same way in the workspace. Zero padding at the borders is a matter of which address is
+// read.
 //
-// Where every pixel is doubled first, 3×3 taps see only 2×2 pixels of the small picture, which ones depends on whether the
-// output pixel's y and x are odd: four convolutions, one for each parity, whose taps are sums of the original ones, make a
-// quarter of the result each with 2.25 times less work in all. Their weights are packed as [out][odd y][odd
-// x][ky][kx][channel]. Limit: tensor cores (f16, bf16) or arithmetic (f32).
+// After nearest ×2 upsampling, 3×3 taps see only 2×2 input pixels; which ones depends on whether the output pixel's y and x are
+// odd. So there are four phases, each a convolution with 2×2 taps that are sums of the original ones and with a quarter of the
+// output: 2.25 times less work in all. Their weights are packed as [out][odd y][odd x][ky][kx][channel]. Limit: tensor cores
+// (f16, bf16) or arithmetic (f32).
+#include "cuda/ceil_div.h"
 #include "cuda/conv_sm90.h"
 #include "cuda/gemm_simt.cuh"
 #include "cuda/gemm_tiling.cuh"
@@ -17,13 +19,11 @@ namespace fude::cuda {
 namespace {
 
 constexpr int64_t kChannelMultiple = 8;
-constexpr int kParities = 4;  // of a doubled picture's pixels: y and x even or odd
+constexpr int kPhases = 4;  // of an upsampled image's pixels: y and x even or odd
 
-int64_t packed_taps(const WeightShape& shape) { return shape.upsample ? kParities * 4 : shape.kernel * shape.kernel; }
+int64_t packed_taps(const WeightShape& shape) { return shape.upsample ? kPhases * 4 : shape.kernel * shape.kernel; }
 
-int64_t padded_channels(const WeightShape& shape) {
-  return (shape.in + kChannelMultiple - 1) / kChannelMultiple * kChannelMultiple;
-}
+int64_t padded_channels(const WeightShape& shape) { return ceil_div(shape.in, kChannelMultiple) * kChannelMultiple; }
 
 template <class T>
 __global__ void pad_channels_kernel(T* out, const T* x, int64_t elements, int channels, int padded) {
@@ -39,19 +39,19 @@ const T* pad_channels(cudaStream_t stream, const ConvArgs& args, void* workspace
   constexpr int kThreads = 256;
   const int64_t padded = padded_channels(args.shape);
   const int64_t elements = args.n * args.height * args.width * padded;
-  pad_channels_kernel<<<static_cast<unsigned>((elements + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
+  pad_channels_kernel<<<static_cast<unsigned>(ceil_div(elements, kThreads)), kThreads, 0, stream>>>(
       static_cast<T*>(workspace), static_cast<const T*>(args.x), elements, static_cast<int>(args.shape.in),
       static_cast<int>(padded));
   check(cudaGetLastError(), "padding channels");
   return static_cast<const T*>(workspace);
 }
 
-// A convolution whose output pixels lie `upscale` apart in both directions, from (odd_y, odd_x) on.
+// One phase: a convolution whose output pixels lie `upscale` apart in both directions, from (odd_y, odd_x) on.
 template <class T>
 Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t upscale, int64_t odd_y, int64_t odd_x) {
   const int64_t width = args.width * upscale / args.stride;
   const int64_t channels = padded_channels(args.shape);
-  const auto source = [&](int64_t row) { return (row - odd_y + upscale - 1) / upscale; };  // the first one made in this parity
+  const auto source = [&](int64_t row) { return (row - odd_y + upscale - 1) / upscale; };  // the first one of this phase
   Problem<T, ConvOperand<T>> p{};
   ConvOperand<T>& a = p.a;
   a.data = x;
@@ -75,7 +75,7 @@ Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t ups
          static_cast<int>(rows),
          static_cast<int>(taps * channels)};
 
-  Output& out = p.out;  // every row of pixels is a batch of its own
+  Epilogue& out = p.out;  // every row of pixels is a batch item of its own
   out.data = static_cast<T*>(args.out) + ((upscale * a.out_top + odd_y - args.begin) * width + odd_x) * args.shape.out;
   out.bias = args.bias;
   out.row_stride = upscale * args.shape.out;
@@ -91,14 +91,13 @@ Problem<T, ConvOperand<T>> problem(const ConvArgs& args, const T* x, int64_t ups
 }
 
 template <class T>
-void solve(const Card& card, cudaStream_t stream, const Problem<T, ConvOperand<T>>* problems, int count) {
+void run(const Card& card, cudaStream_t stream, const Problem<T, ConvOperand<T>>* problems, int count) {
   if constexpr (std::is_same_v<T, float>) {
     for (int i = 0; i < count; ++i)
       if (problems[i].out.rows > 0)
-        simt_product<T, ConvPixels<T, kSimtRows>, MatrixRows<T, kSimtRows>>(stream, problems[i].a, problems[i].b,
-                                                                            problems[i].out);
+        simt_gemm<T, ConvPixels<T, kSimtRows>, MatrixRows<T, kSimtRows>>(stream, problems[i].a, problems[i].b, problems[i].out);
   } else {
-    ProductSize sizes[kParities];
+    GemmSize sizes[kPhases];
     int rows = 0;
     for (int i = 0; i < count; ++i) {
       sizes[i] = {problems[i].out.rows, problems[i].out.columns, problems[i].b.k};
@@ -107,22 +106,22 @@ void solve(const Card& card, cudaStream_t stream, const Problem<T, ConvOperand<T
     if (rows == 0) return;
     with_tile(card, sizes, count, false, [&](auto tile) {
       using Tile = decltype(tile);
-      product<T, Tile, ConvPixels<T, Tile::kRowsA>, kParities>(card, stream, problems, count);
+      gemm<T, Tile, ConvPixels<T, Tile::kRowsA>, kPhases>(card, stream, problems, count);
     });
   }
 }
 
-// Picture by picture: of some rows of the result, those of one parity need not be as far apart from picture to picture.
+// Image by image: in a strip of the output, one phase's rows may not lie one stride apart from image to image.
 template <class T>
-void upsample_and_solve(const Card& card, cudaStream_t stream, const ConvArgs& args, const T* x) {
+void upsample_and_run(const Card& card, cudaStream_t stream, const ConvArgs& args, const T* x) {
   ConvArgs one = args;
   one.n = 1;
   for (int64_t n = 0; n < args.n; ++n) {
     one.out = static_cast<T*>(args.out) + n * (args.end - args.begin) * 2 * args.width * args.shape.out;
-    const T* picture = x + n * args.height * args.width * padded_channels(args.shape);
-    Problem<T, ConvOperand<T>> problems[kParities];
-    for (int i = 0; i < kParities; ++i) problems[i] = problem(one, picture, 2, i / 2, i % 2);
-    solve(card, stream, problems, kParities);
+    const T* image = x + n * args.height * args.width * padded_channels(args.shape);
+    Problem<T, ConvOperand<T>> problems[kPhases];
+    for (int i = 0; i < kPhases; ++i) problems[i] = problem(one, image, 2, i / 2, i % 2);
+    run(card, stream, problems, kPhases);
   }
 }
 
@@ -141,12 +140,11 @@ void pack_conv(const WeightShape& shape, const float* weight, float* packed) {
     };
     for (int64_t tap = 0; tap < taps; ++tap) {
       if (!shape.upsample) add(tap, tap);
-      // Which of two source pixels a tap sees from an output pixel: half of where it looks, rounded down, from the first one's
-      // on.
-      for (int64_t parity = 0; shape.upsample && parity < kParities; ++parity) {
-        const int64_t odd_y = parity / 2, odd_x = parity % 2;
+      // Which of the two input pixels a tap sees: half of the upsampled position, rounded down, counted from the first one.
+      for (int64_t phase = 0; shape.upsample && phase < kPhases; ++phase) {
+        const int64_t odd_y = phase / 2, odd_x = phase % 2;
         const int64_t ky = (tap / 3 + odd_y + 1) / 2 - odd_y, kx = (tap % 3 + odd_x + 1) / 2 - odd_x;
-        add(parity * 4 + ky * 2 + kx, tap);
+        add(phase * 4 + ky * 2 + kx, tap);
       }
     }
   }
@@ -158,14 +156,14 @@ int64_t conv_workspace(const Card&, const ConvArgs& args) {
 }
 
 void conv2d(const Card& card, cudaStream_t stream, const ConvArgs& args, void* workspace) {
-  if (conv_sm90_takes(card, args)) return conv_sm90(card, stream, args);
+  if (conv_sm90_supports(card, args)) return conv_sm90(card, stream, args);
   with_type(args.dtype, [&](auto zero) {
     using T = decltype(zero);
     const T* x = static_cast<const T*>(args.x);
     if (args.shape.in % kChannelMultiple != 0) x = pad_channels<T>(stream, args, workspace);
-    if (args.shape.upsample) return upsample_and_solve<T>(card, stream, args, x);
+    if (args.shape.upsample) return upsample_and_run<T>(card, stream, args, x);
     const auto whole = problem<T>(args, x, 1, 0, 0);
-    solve<T>(card, stream, &whole, 1);
+    run<T>(card, stream, &whole, 1);
   });
 }
 

@@ -1,22 +1,23 @@
 // 3×3 convolutions for Hopper, NHWC, plain or after nearest ×2 upsampling: out = y + bias, or out += y + bias.
 //
-// A tile is 8×16 pixels by 128 channels of the result: a product of 128 rows (pixels, eight neighbours in x are a group of
-// rows) by K = (channel, kx, ky). A step of K is 64 channels seen through one column of taps: the copy engine brings 8×18
-// pixels, shifted by kx, and zeros for what lies outside of the picture; the three taps of the column read the same pixels,
-// each 8 rows further on, where a swizzled tile may begin. So a pixel comes from the L2 cache 3·18/16 times instead of 9.
+// An implicit GEMM: a tile is 8×16 output pixels by 128 output channels, so 128 rows (pixels; eight neighbours in x are a group
+// of rows) by K = (channel, kx, ky). A k-step is 64 channels seen through one column of taps: TMA loads 8×18 pixels (the tile
+// and its halo in y), shifted by kx, with zeros outside of the image; the three taps of the column read the same pixels, each 8
+// rows further on, where a swizzled tile may begin. So a pixel comes from the L2 cache 3·18/16 times instead of 9.
 //
-// Upsampled, an output pixel of either parity in x and y sees 2×2 pixels of the small picture, with weights that pack_conv has
-// summed: four convolutions with taps 2×2 whose results interleave, 2.25 times less work.
+// Upsampled, an output pixel of either parity in x and y sees 2×2 input pixels, with weights that pack_conv has summed: one
+// convolution with 2×2 taps for each of the four phases, whose outputs interleave, 2.25 times less work.
 //
-// Otherwise as linear_sm90: the grid is as large as the card and walks over tiles; one thread (the producer) keeps a ring of
-// steps in shared memory filled; two warpgroups take turns at whole tiles, so that one writes its results while the other
-// multiplies. Two blocks make a cluster: they work on the same channels of neighbouring tiles, each copies half of the weights
-// and both receive all of them. Limit: the tensor cores; where few channels come out, the copies.
+// Otherwise as linear_sm90: persistent, warp-specialised, ping-pong. One producer thread fills a ring of k-steps in shared
+// memory; two consumer warpgroups alternate in whole tiles, so that one runs its epilogue while the other multiplies. Two
+// blocks make a cluster: they work on the same channels of neighbouring tiles, each loads half of the weights and multicasts
+// them to both. Limit: the tensor cores; where few channels come out, the loads.
 #include "cuda/conv_sm90.h"
 
 #include <algorithm>
 
 #include "cuda/accumulators_sm90.cuh"
+#include "cuda/ceil_div.h"
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
 #include "cuda/hopper_launch.h"
@@ -25,244 +26,242 @@ namespace fude::cuda {
 namespace {
 
 constexpr int kTileWidth = 8, kTileHeight = 16;
-constexpr int kParts = kTileWidth * kTileHeight / 64;  // of a tile's pixels, as wgmma takes 64
-constexpr int kPartHeight = 64 / kTileWidth;
+constexpr int kAtoms = kTileWidth * kTileHeight / 64;  // wgmmas of 64 rows that cover a tile's pixels
+constexpr int kAtomHeight = 64 / kTileWidth;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kWarpgroup;
 constexpr int kSharedBytes = 227 * 1024;
 
 struct Convolution {
-  CUtensorMap x;       // [n, height, width, in], boxes of what one column of taps sees of a tile
+  CUtensorMap x;       // [n, height, width, in], boxes of a tile with the halo of one column of taps
   CUtensorMap weight;  // [taps, out, in], boxes of a block's share of a tile's columns through one tap
-  void* out;           // [n, rows, width of the result, out]
+  void* out;           // [n, rows, width of the output, out]
   const float* bias;
-  int n, width;    // of x
-  int begin, end;  // rows of the result
-  int columns;     // channels of the result
-  int slices;      // of the channels that go in
+  int n, width;       // of x
+  int begin, end;     // rows of the output
+  int columns;        // output channels
+  int channel_tiles;  // of the input channels
   int tiles_x, tiles_y, column_tiles;
-  int tiles;  // of clusters
+  int tiles;  // counted in clusters
   bool accumulate;
 };
 
-// What differs between a plain convolution and an upsampling one, and between one to many channels and one to `columns` of them
-// at most.
+// The shape of a block's tile, for a plain convolution or an upsampling one, to many output channels or to at most `columns`.
 template <bool upsample, int columns_ = 128>
-struct Window {
+struct Tiling {
   static constexpr int columns = columns_;  // of a tile
   static constexpr int cluster = columns == 128 ? 2 : 1;
   static constexpr int taps = upsample ? 2 : 3;  // in each direction
   static constexpr int upscale = upsample ? 2 : 1;
-  static constexpr int phases = upscale * upscale;  // of pixels of the result, by their parity
-  static constexpr int x_bytes = kTileWidth * (kTileHeight + taps - 1) * kSlice * 2;
-  static constexpr int tap_bytes = columns * kSlice * 2;
+  static constexpr int phases = upscale * upscale;  // of output pixels, by their parity in y and x
+  static constexpr int x_bytes = kTileWidth * (kTileHeight + taps - 1) * kKTile * 2;
+  static constexpr int tap_bytes = columns * kKTile * 2;
   static constexpr int weight_bytes = taps * tap_bytes;
   static constexpr int stages = std::min(8, (kSharedBytes - 1024) / (x_bytes + weight_bytes));
   static_assert(x_bytes % 1024 == 0 && tap_bytes % 1024 == 0, "swizzled tiles begin at multiples of 1024 bytes");
 };
 
-template <class Window>
+template <class Tiling>
 struct Ring {
-  char x[Window::stages][Window::x_bytes];
-  char weight[Window::stages][Window::weight_bytes];  // tap by tap
-  Barrier full[Window::stages], empty[Window::stages];
+  char x[Tiling::stages][Tiling::x_bytes];
+  char weight[Tiling::stages][Tiling::weight_bytes];  // tap by tap
+  Barrier full[Tiling::stages], empty[Tiling::stages];
 };
 
-// The first row of the picture that row `row` of the result, or one after it, is made for in this parity.
-template <class Window>
-__host__ __device__ inline int source_row(int row, int parity) {
-  return (row - parity + Window::upscale - 1) / Window::upscale;
+// The input row of the first output row of this parity that is not before `row`.
+template <class Tiling>
+__host__ __device__ inline int input_row(int row, int parity) {
+  return (row - parity + Tiling::upscale - 1) / Tiling::upscale;
 }
 
-struct Place {
-  int n, y, x;  // the tile's first pixel, counted in the picture that goes in; n may be past the last picture
+struct TileCoord {
+  int n, y, x;  // the tile's first pixel, in the input's pixels; n may be past the last image
   int column;
   int phase, odd_y, odd_x;
 };
 
-// Channels and phases of one pair of tiles follow one another, so that its pixels are still in the L2 cache.
-template <class Window>
-__device__ inline Place place_of(const Convolution& c, int tile, int rank) {
-  const int column = tile % c.column_tiles, phase = tile / c.column_tiles % Window::phases;
-  const int pixels = tile / c.column_tiles / Window::phases * Window::cluster + rank;
+// The order of tiles: channels and phases of one pair of tiles follow one another, so that its pixels are still in the L2
+// cache.
+template <class Tiling>
+__device__ inline TileCoord tile_coord(const Convolution& c, int tile, int rank) {
+  const int column = tile % c.column_tiles, phase = tile / c.column_tiles % Tiling::phases;
+  const int pixels = tile / c.column_tiles / Tiling::phases * Tiling::cluster + rank;
   const int tile_x = pixels % c.tiles_x, row = pixels / c.tiles_x, n = row / c.tiles_y, odd_y = phase / 2;
   return {n,
-          source_row<Window>(c.begin, odd_y) + (row - n * c.tiles_y) * kTileHeight,
+          input_row<Tiling>(c.begin, odd_y) + (row - n * c.tiles_y) * kTileHeight,
           tile_x * kTileWidth,
-          column * Window::columns,
+          column * Tiling::columns,
           phase,
           odd_y,
           phase % 2};
 }
 
-template <class Window>
-__device__ void produce(const Convolution& c, Ring<Window>& ring, int first, int step, int rank) {
-  constexpr int kShare = Window::columns / Window::cluster;
-  constexpr uint16_t kAll = (1 << Window::cluster) - 1;
-  Cursor<Window::stages> cursor;
+template <class Tiling>
+__device__ void produce(const Convolution& c, Ring<Tiling>& ring, int first, int step, int rank) {
+  constexpr int kColumnsOfBlock = Tiling::columns / Tiling::cluster;
+  constexpr uint16_t kAllBlocks = (1 << Tiling::cluster) - 1;
+  PipelineState<Tiling::stages> state;
   for (int tile = first; tile < c.tiles; tile += step) {
-    const Place place = place_of<Window>(c, tile, rank);
-    const int x = place.x - 1 + place.odd_x, y = place.y - 1 + place.odd_y;  // of the first tap
-    for (int slice = 0; slice < c.slices; slice++) {
-      for (int kx = 0; kx < Window::taps; kx++, cursor.advance()) {
-        const int stage = cursor.stage, channel = slice * kSlice;
+    const TileCoord at = tile_coord<Tiling>(c, tile, rank);
+    const int x = at.x - 1 + at.odd_x, y = at.y - 1 + at.odd_y;  // of the first tap
+    for (int channel_tile = 0; channel_tile < c.channel_tiles; channel_tile++) {
+      for (int kx = 0; kx < Tiling::taps; kx++, state.advance()) {
+        const int stage = state.stage, channel = channel_tile * kKTile;
         Barrier* full = &ring.full[stage];
-        wait(&ring.empty[stage], cursor.parity ^ 1);
-        arrive_expecting(full, Window::x_bytes + Window::weight_bytes);
-        copy_box(ring.x[stage], &c.x, channel, x + kx, y, place.n, full);
+        wait(&ring.empty[stage], state.parity ^ 1);
+        arrive_expecting(full, Tiling::x_bytes + Tiling::weight_bytes);
+        tma_load(ring.x[stage], &c.x, channel, x + kx, y, at.n, full);
 #pragma unroll
-        for (int ky = 0; ky < Window::taps; ky++) {
-          const int tap = (place.phase * Window::taps + ky) * Window::taps + kx;
-          char* const to = ring.weight[stage] + ky * Window::tap_bytes + rank * kShare * kSlice * 2;
-          const int column = place.column + rank * kShare;
-          if constexpr (Window::cluster == 1) copy_box(to, &c.weight, channel, column, tap, full);
-          else copy_box_to_all(to, &c.weight, channel, column, tap, full, kAll);
+        for (int ky = 0; ky < Tiling::taps; ky++) {
+          const int tap = (at.phase * Tiling::taps + ky) * Tiling::taps + kx;
+          char* const to = ring.weight[stage] + ky * Tiling::tap_bytes + rank * kColumnsOfBlock * kKTile * 2;
+          const int column = at.column + rank * kColumnsOfBlock;
+          if constexpr (Tiling::cluster == 1) tma_load(to, &c.weight, channel, column, tap, full);
+          else tma_load_multicast(to, &c.weight, channel, column, tap, full, kAllBlocks);
         }
       }
     }
   }
 }
 
-template <class Window>
-__device__ inline void release(Ring<Window>& ring, int stage) {
+template <class Tiling>
+__device__ inline void release(Ring<Tiling>& ring, int stage) {
   const int lane = threadIdx.x % kWarp;
-  if (lane < Window::cluster) arrive_at(&ring.empty[stage], lane);
+  if (lane < Tiling::cluster) arrive_at(&ring.empty[stage], lane);
 }
 
-template <class T, class Window>
-__device__ inline void multiply_step(Ring<Window>& ring, const Cursor<Window::stages>& cursor,
-                                     float (&sums)[kParts][Window::columns / 2]) {
-  // In units of 16 bytes: 16 elements of K, a row of the tile's pixels, 64 of its pixels, a tap's weights.
-  constexpr int kStep = 16 * 2 / 16, kRow = kTileWidth * kSlice * 2 / 16, kPart = kPartHeight * kRow,
-                kTap = Window::tap_bytes / 16;
-  wait(&ring.full[cursor.stage], cursor.parity);
-  const uint64_t x = describe_tile(ring.x[cursor.stage]);
-  const uint64_t weight = describe_tile(ring.weight[cursor.stage]);
-  begin_products();
+template <class T, class Tiling>
+__device__ inline void multiply_k_step(Ring<Tiling>& ring, const PipelineState<Tiling::stages>& state,
+                                       float (&acc)[kAtoms][Tiling::columns / 2]) {
+  // Descriptor offsets, in units of 16 bytes: 16 elements of K, a row of the tile's pixels, 64 of its pixels, a tap's weights.
+  constexpr int kStep = 16 * 2 / 16, kRow = kTileWidth * kKTile * 2 / 16, kAtom = kAtomHeight * kRow,
+                kTap = Tiling::tap_bytes / 16;
+  wait(&ring.full[state.stage], state.parity);
+  const uint64_t x = smem_descriptor(ring.x[state.stage]);
+  const uint64_t weight = smem_descriptor(ring.weight[state.stage]);
+  wgmma_fence();
 #pragma unroll
-  for (int ky = 0; ky < Window::taps; ky++) {
+  for (int ky = 0; ky < Tiling::taps; ky++) {
 #pragma unroll
-    for (int k = 0; k < kSlice / 16; k++) {
+    for (int k = 0; k < kKTile / 16; k++) {
 #pragma unroll
-      for (int part = 0; part < kParts; part++)
-        multiply_add<T, Window::columns>(sums[part], x + ky * kRow + part * kPart + k * kStep, weight + ky * kTap + k * kStep);
+      for (int atom = 0; atom < kAtoms; atom++)
+        wgmma<T, Tiling::columns>(acc[atom], x + ky * kRow + atom * kAtom + k * kStep, weight + ky * kTap + k * kStep);
     }
   }
-  commit_products();
+  wgmma_commit();
 }
 
-// The same as store_narrow for those of eight columns that exist, one by one, with their bias.
+// As store_16bit, for a tile of eight columns of which not all exist: one by one, with their bias.
 template <class T>
-__device__ inline void store_few(const Convolution& c, const float (&sums)[4], T* out, int64_t eight_rows, int rows) {
+__device__ inline void store_columns(const Convolution& c, const float (&acc)[4], T* out, int64_t eight_rows, int rows) {
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     const int h = i / 2, column = 2 * (static_cast<int>(threadIdx.x) % 4) + i % 2;
     if (8 * h >= rows || column >= c.columns) continue;
     T* const to = out + h * eight_rows + column;
-    const float y = sums[i] + (c.bias ? __ldg(c.bias + column) : 0.0f);
+    const float y = acc[i] + (c.bias ? __ldg(c.bias + column) : 0.0f);
     *to = from_float<T>(c.accumulate ? to_float(*to) + y : y);
   }
 }
 
-// Stores the sums of one part of a tile, eight rows of eight pixels, the first of which is row y of the picture that goes in.
-template <class T, class Window, int size>
-__device__ inline void finish(const Convolution& c, const float (&sums)[size], const Place& place, int y) {
+// The epilogue of one wgmma atom of a tile, eight rows of eight pixels, the first of which is input row y.
+template <class T, class Tiling, int size>
+__device__ inline void epilogue(const Convolution& c, const float (&acc)[size], const TileCoord& at, int y) {
   const int pixel = threadIdx.x % kWarpgroup / kWarp * 16 + threadIdx.x % kWarp / 4;  // the thread's other one lies below it
-  const int x = place.x + pixel % kTileWidth;
+  const int x = at.x + pixel % kTileWidth;
   y += pixel / kTileWidth;
-  const bool inside = x < c.width && place.n < c.n;
-  const int rows = inside ? (source_row<Window>(c.end, place.odd_y) - y) * kTileWidth : 0;
-  const int64_t width = int64_t{Window::upscale} * c.width;
-  const int64_t row = int64_t{place.n} * (c.end - c.begin) + Window::upscale * y + place.odd_y - c.begin;
-  const int64_t below = Window::upscale * width * c.columns;
-  T* out = static_cast<T*>(c.out) + (row * width + Window::upscale * x + place.odd_x) * c.columns + place.column;
-  if constexpr (Window::columns == 8) store_few(c, sums, out, below, rows);
-  else if (c.accumulate) store_narrow<true>(sums, out, below, rows, c.columns - place.column);
-  else store_narrow<false>(sums, out, below, rows, c.columns - place.column);
+  const bool inside = x < c.width && at.n < c.n;
+  const int rows = inside ? (input_row<Tiling>(c.end, at.odd_y) - y) * kTileWidth : 0;
+  const int64_t width = int64_t{Tiling::upscale} * c.width;
+  const int64_t row = int64_t{at.n} * (c.end - c.begin) + Tiling::upscale * y + at.odd_y - c.begin;
+  const int64_t below = Tiling::upscale * width * c.columns;
+  T* out = static_cast<T*>(c.out) + (row * width + Tiling::upscale * x + at.odd_x) * c.columns + at.column;
+  if constexpr (Tiling::columns == 8) store_columns(c, acc, out, below, rows);
+  else if (c.accumulate) store_16bit<true>(acc, out, below, rows, c.columns - at.column);
+  else store_16bit<false>(acc, out, below, rows, c.columns - at.column);
 }
 
-template <class T, class Window>
-__device__ void consume(const Convolution& c, Ring<Window>& ring, int first, int step, int rank, int consumer) {
-  constexpr int kTurn = 1;  // and the next: barriers of the consumers' turns
-  if (consumer == 1) arrive_threads(kTurn, 2 * kWarpgroup);
-  const int steps = c.slices * Window::taps;
-  Cursor<Window::stages> cursor;
-  int turn = 0;
+template <class T, class Tiling>
+__device__ void consume(const Convolution& c, Ring<Tiling>& ring, int first, int step, int rank, int consumer) {
+  constexpr int kOrder = 1;  // and the next: named barriers that order the consumers' mainloops
+  if (consumer == 1) named_barrier_arrive(kOrder, 2 * kWarpgroup);
+  const int k_steps = c.channel_tiles * Tiling::taps;
+  PipelineState<Tiling::stages> state;
+  int turn = 0;  // the consumer whose tile it is
   for (int tile = first; tile < c.tiles; tile += step, turn ^= 1) {
     if (turn != consumer) {
-      cursor.advance(steps);
+      state.advance(k_steps);
       continue;
     }
-    const Place place = place_of<Window>(c, tile, rank);
-    float sums[kParts][Window::columns / 2];
-    start_sums(sums, Window::columns == 8 ? nullptr : c.bias, place.column, c.columns);
-    sync_threads(kTurn + consumer, 2 * kWarpgroup);
-    multiply_step<T>(ring, cursor, sums);
-    for (int i = 1; i < steps; i++) {
-      const int previous = cursor.stage;
-      cursor.advance();
-      multiply_step<T>(ring, cursor, sums);
-      wait_products<1>();
+    const TileCoord at = tile_coord<Tiling>(c, tile, rank);
+    float acc[kAtoms][Tiling::columns / 2];
+    init_accumulators(acc, Tiling::columns == 8 ? nullptr : c.bias, at.column, c.columns);
+    named_barrier_sync(kOrder + consumer, 2 * kWarpgroup);
+    multiply_k_step<T>(ring, state, acc);
+    for (int i = 1; i < k_steps; i++) {
+      const int previous = state.stage;
+      state.advance();
+      multiply_k_step<T>(ring, state, acc);
+      wgmma_wait<1>();
       release(ring, previous);
     }
-    arrive_threads(kTurn + (consumer ^ 1), 2 * kWarpgroup);
-    wait_products<0>();
-    release(ring, cursor.stage);
-    cursor.advance();
+    named_barrier_arrive(kOrder + (consumer ^ 1), 2 * kWarpgroup);
+    wgmma_wait<0>();
+    release(ring, state.stage);
+    state.advance();
 #pragma unroll
-    for (int part = 0; part < kParts; part++) finish<T, Window>(c, sums[part], place, place.y + part * kPartHeight);
+    for (int atom = 0; atom < kAtoms; atom++) epilogue<T, Tiling>(c, acc[atom], at, at.y + atom * kAtomHeight);
   }
 }
 
-template <class T, class Window>
+template <class T, class Tiling>
 __global__ void __launch_bounds__(kThreads, 1) conv_sm90_kernel(const __grid_constant__ Convolution c) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ __align__(1024) char shared[];
-  Ring<Window>& ring = *reinterpret_cast<Ring<Window>*>(shared);
-  const int rank = Window::cluster > 1 ? static_cast<int>(rank_in_cluster()) : 0;
-  const int first = static_cast<int>(blockIdx.x) / Window::cluster, step = static_cast<int>(gridDim.x) / Window::cluster;
+  Ring<Tiling>& ring = *reinterpret_cast<Ring<Tiling>*>(shared);
+  const int rank = Tiling::cluster > 1 ? static_cast<int>(rank_in_cluster()) : 0;
+  const int first = static_cast<int>(blockIdx.x) / Tiling::cluster, step = static_cast<int>(gridDim.x) / Tiling::cluster;
   if (threadIdx.x == 0) {
-    prefetch_map(&c.x);
-    prefetch_map(&c.weight);
-    for (int stage = 0; stage < Window::stages; stage++) {
+    prefetch_descriptor(&c.x);
+    prefetch_descriptor(&c.weight);
+    for (int stage = 0; stage < Tiling::stages; stage++) {
       init(&ring.full[stage], 1);
-      init(&ring.empty[stage], Window::cluster * kWarpgroup / kWarp);
+      init(&ring.empty[stage], Tiling::cluster * kWarpgroup / kWarp);
     }
-    publish_barriers();
+    fence_barrier_init();
   }
   sync_cluster();
 
   const int warpgroup = __shfl_sync(~0u, static_cast<int>(threadIdx.x) / kWarpgroup, 0);
   if (warpgroup == 0) {
-    lower_registers<40>();
-    if (threadIdx.x == 0) produce<Window>(c, ring, first, step, rank);
+    warpgroup_reg_dealloc<40>();
+    if (threadIdx.x == 0) produce<Tiling>(c, ring, first, step, rank);
     __syncwarp();
   } else {
-    raise_registers<232>();
-    consume<T, Window>(c, ring, first, step, rank, warpgroup - 1);
+    warpgroup_reg_alloc<232>();
+    consume<T, Tiling>(c, ring, first, step, rank, warpgroup - 1);
   }
-  sync_cluster();  // the other block may still write to this one's memory
+  sync_cluster();  // the other block may still multicast into this one's shared memory
 #else
   __trap();
 #endif
 }
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-template <class Window>
+template <class Tiling>
 Convolution describe(const ConvArgs& args) {
   const int64_t in = args.shape.in, out = args.shape.out;
-  constexpr int kTaps = Window::phases * Window::taps * Window::taps;
+  constexpr int kTaps = Tiling::phases * Tiling::taps * Tiling::taps;
   Convolution c = {};
-  c.x = tensor_map(args.dtype, args.x,
-                   {{in, 1, kSlice},
-                    {args.width, in, kTileWidth},
-                    {args.height, args.width * in, kTileHeight + Window::taps - 1},
-                    {args.n, args.height * args.width * in, 1}},
-                   "a convolution's picture");
-  c.weight = tensor_map(args.dtype, args.weight,
-                        {{in, 1, kSlice}, {out, kTaps * in, Window::columns / Window::cluster}, {kTaps, in, 1}},
-                        "a convolution's weight");
+  c.x = tma_descriptor(args.dtype, args.x,
+                       {{in, 1, kKTile},
+                        {args.width, in, kTileWidth},
+                        {args.height, args.width * in, kTileHeight + Tiling::taps - 1},
+                        {args.n, args.height * args.width * in, 1}},
+                       "a convolution's picture");
+  c.weight = tma_descriptor(args.dtype, args.weight,
+                            {{in, 1, kKTile}, {out, kTaps * in, Tiling::columns / Tiling::cluster}, {kTaps, in, 1}},
+                            "a convolution's weight");
   c.out = args.out;
   c.bias = args.bias;
   c.n = static_cast<int>(args.n);
@@ -270,37 +269,37 @@ Convolution describe(const ConvArgs& args) {
   c.begin = static_cast<int>(args.begin);
   c.end = static_cast<int>(args.end);
   c.columns = static_cast<int>(out);
-  c.slices = static_cast<int>(in / kSlice);
+  c.channel_tiles = static_cast<int>(in / kKTile);
   c.tiles_x = static_cast<int>(ceil_div(args.width, kTileWidth));
-  c.tiles_y = static_cast<int>(ceil_div(ceil_div(args.end - args.begin, Window::upscale), kTileHeight));
-  c.column_tiles = static_cast<int>(ceil_div(out, Window::columns));
-  c.tiles = static_cast<int>(ceil_div(int64_t{c.n} * c.tiles_y * c.tiles_x, Window::cluster)) * Window::phases * c.column_tiles;
+  c.tiles_y = static_cast<int>(ceil_div(ceil_div(args.end - args.begin, Tiling::upscale), kTileHeight));
+  c.column_tiles = static_cast<int>(ceil_div(out, Tiling::columns));
+  c.tiles = static_cast<int>(ceil_div(int64_t{c.n} * c.tiles_y * c.tiles_x, Tiling::cluster)) * Tiling::phases * c.column_tiles;
   c.accumulate = args.accumulate;
   return c;
 }
 
-template <class T, class Window>
+template <class T, class Tiling>
 void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
-  constexpr int kBytes = sizeof(Ring<Window>);
+  constexpr int kBytes = sizeof(Ring<Tiling>);
   static_assert(kBytes <= kSharedBytes);
-  const Convolution c = describe<Window>(args);
+  const Convolution c = describe<Tiling>(args);
   if (c.tiles == 0) return;
-  launch_clusters(card, stream, conv_sm90_kernel<T, Window>, c, c.tiles, Window::cluster, kThreads, kBytes,
+  launch_clusters(card, stream, conv_sm90_kernel<T, Tiling>, c, c.tiles, Tiling::cluster, kThreads, kBytes,
                   "starting a convolution");
 }
 
 template <class T>
 void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
-  if (args.shape.out <= 8) launch<T, Window<false, 8>>(card, stream, args);
-  else if (args.shape.upsample) launch<T, Window<true>>(card, stream, args);
-  else launch<T, Window<false>>(card, stream, args);
+  if (args.shape.out <= 8) launch<T, Tiling<false, 8>>(card, stream, args);
+  else if (args.shape.upsample) launch<T, Tiling<true>>(card, stream, args);
+  else launch<T, Tiling<false>>(card, stream, args);
 }
 
 }  // namespace
 
-bool conv_sm90_takes(const Card& card, const ConvArgs& args) {
+bool conv_sm90_supports(const Card& card, const ConvArgs& args) {
   return card.capability == 90 && (args.dtype == DType::f16 || args.dtype == DType::bf16) && args.shape.kernel == 3 &&
-         args.stride == 1 && args.shape.in % kSlice == 0 &&
+         args.stride == 1 && args.shape.in % kKTile == 0 &&
          (args.shape.out % 64 == 0 || (args.shape.out <= 8 && !args.shape.upsample));
 }
 

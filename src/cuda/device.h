@@ -1,4 +1,4 @@
-// A card and what is owned on it: streams, events, memory.
+// A GPU's properties and its resources: streams, events, memory.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -14,15 +14,15 @@ namespace fude::cuda {
 
 std::string version_text(int version);  // 13000 -> "13.0"
 
-Card card_of(int index);              // which is the current one
-int compiled_for();                   // 75, 80 … of the code that the current card runs; compiled_for.cu
-Buffer device_buffer(int64_t bytes);  // of the current card. Error{out_of_memory}
-// Memory of the host for copies that run by themselves: fresh, or a host_buffer that was written to, which is several times
-// faster.
+Card card_of(int index);              // `index` must be the current one
+int compiled_for();                   // 75, 80 … of the code that the current GPU runs; compiled_for.cu
+Buffer device_buffer(int64_t bytes);  // of the current GPU. Error{out_of_memory}
+// Pinned host memory, for asynchronous copies: fresh, or a host_buffer that was already written to, which is pinned several
+// times faster.
 Buffer pinned_buffer(int64_t bytes);  // Error{out_of_memory}
-Buffer pinned_buffer(Buffer filled);  // where the system does not let it, copies from it only take longer
+Buffer pinned_buffer(Buffer filled);  // where the system refuses to pin it, copies from it only take longer
 
-// A stream or an event, destroyed when it goes. Errors while destroying are those of a card that is lost, reported before.
+// A stream or an event, destroyed with its owner. Errors while destroying are those of a lost GPU, reported before.
 template <class Handle, cudaError_t (*kDestroy)(Handle)>
 class Owned {
  public:

@@ -1,8 +1,11 @@
-// Element types inside kernels: conversion to and from f32, and the activations.
+// Element types inside kernels: conversion to and from f32, fast exponentials, and the activations.
 #pragma once
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+
+#include <cstdint>
+#include <type_traits>
 
 #include "core/activation.h"
 #include "core/dtype.h"
@@ -26,6 +29,25 @@ __device__ inline __half from_float<__half>(float x) {
 template <>
 __device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
   return __float2bfloat16_rn(x);
+}
+
+// Two neighbouring elements, the first in the low half.
+template <class T>
+__device__ inline uint32_t pack(float x, float y) {
+  if constexpr (std::is_same_v<T, __half>) {
+    const __half2 pair = __floats2half2_rn(x, y);
+    return reinterpret_cast<const uint32_t&>(pair);
+  } else {
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(x, y);
+    return reinterpret_cast<const uint32_t&>(pair);
+  }
+}
+
+// 2ˣ; NaN for NaN and 0 for −∞.
+__device__ inline float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
 }
 
 // x·sigmoid(y). The fast division is right to two roundings, and all that memory-bound kernels have time for.

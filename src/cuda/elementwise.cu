@@ -1,6 +1,7 @@
-// One thread for each vector of neighbouring elements (or each element, where rows are not aligned). All are limited by memory.
+// One thread for each vector of neighbouring elements (or each element, where rows are not aligned). Limit: memory bandwidth.
 #include "cuda/elementwise.h"
 
+#include "cuda/ceil_div.h"
 #include "cuda/rows.cuh"
 #include "fude/error.h"
 
@@ -11,7 +12,7 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kVector = 4;
 
-unsigned blocks_for(int64_t threads) { return static_cast<unsigned>((threads + kThreads - 1) / kThreads); }
+unsigned blocks_for(int64_t threads) { return static_cast<unsigned>(ceil_div(threads, kThreads)); }
 __device__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
 
 // to[r][i] = f(to[r][i], from[r][i], r, i)
@@ -60,7 +61,7 @@ __global__ void __launch_bounds__(kThreads) to_bytes_kernel(uint8_t* out, const 
   if (i < n) out[i] = static_cast<uint8_t>(rintf(fminf(fmaxf(0.5f * pixels[i] + 0.5f, 0.0f), 1.0f) * 255.0f));
 }
 
-__global__ void __launch_bounds__(kThreads) guide_kernel(float* out, const float* v, int64_t n, float guidance) {
+__global__ void __launch_bounds__(kThreads) cfg_kernel(float* out, const float* v, int64_t n, float guidance) {
   const int64_t i = thread_index();
   if (i < n) out[i] = v[i] + guidance * (v[n + i] - v[i]);
 }
@@ -100,7 +101,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads) find_non_finite_kernel(Rows<T> x, int* found) {
   const int64_t i = thread_index();
   if (i >= x.count * x.width) return;
-  if (!isfinite(to_float(x[i / x.width][i % x.width]))) *found = 1;  // whoever writes, writes the same
+  if (!isfinite(to_float(x[i / x.width][i % x.width]))) *found = 1;  // a benign race: every writer writes the same
 }
 
 }  // namespace
@@ -145,7 +146,7 @@ void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels) {
 }
 
 void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance) {
-  guide_kernel<<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), out.numel(), guidance);
+  cfg_kernel<<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), out.numel(), guidance);
   check(cudaGetLastError(), "guiding");
 }
 

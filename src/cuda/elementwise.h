@@ -1,4 +1,4 @@
-// Operations on single elements, on the card. Tensors as Backend's operations have them; launched on a stream.
+// Elementwise kernels. Tensors as Backend's operations have them; launched on a stream.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -25,7 +25,7 @@ void to_nhwc(cudaStream_t stream, const Tensor& out, const Tensor& latents, floa
 // Sets *found when an element of x is not finite; leaves it alone otherwise.
 void find_non_finite(cudaStream_t stream, const Tensor& x, int* found);
 
-// torch.randn's values for a fresh CUDA generator of this seed on this card, f32, bit for bit.
+// torch.randn's values for a fresh CUDA generator of this seed on this GPU, f32, bit for bit.
 // Source: ATen/native/cuda/DistributionTemplates.h.
 void torch_cuda_noise(const Card& card, cudaStream_t stream, const Tensor& out, uint64_t seed);  // noise.cu
 

@@ -1,4 +1,4 @@
-// What every product does with a finished sum: bias, activation, and then a store, an addition or a gated addition.
+// The GEMM epilogue: bias, head norms, activation, and then a store, an addition or a gated addition.
 #pragma once
 
 #include <cstdint>
@@ -64,30 +64,28 @@ __device__ void store_elements(E* to, int count, bool vectors, const float (&v)[
   }
 }
 
-// The result's rows, counted through all batches, and what happens on the way there.
-struct Output {
+// The output, its rows counted through all batches, and what is fused into the GEMM on the way there.
+struct Epilogue {
   void* data;
   const float *bias, *gate;
   int64_t batch_stride, row_stride, gate_stride;
-  int64_t part_stride;                 // between sums over different parts of k
+  int64_t split_stride;                // between the partial sums of split-K
   int rows, batch_rows, columns;       // rows of all batches, of one batch
-  const float *norm_query, *norm_key;  // of heads of kHeadDim columns in the first and the second third, or none
+  const float *norm_query, *norm_key;  // QK-norm's weights, or none: of the first and the second third of the columns
   float norm_eps;
   Activation activation;
-  bool f32, accumulate;  // f32: whatever the operands are
+  bool f32, accumulate;  // f32: the output's type, whatever the operands are
   bool vectors;          // every row, the bias and the gates begin at 16-byte boundaries
 
-  static constexpr int kHeadDim = 64;
-
-  // The sums v of columns n … n + kCount − 1 of row m; those outside are dropped. kLanes neighbouring lanes have neighbouring
-  // columns of one row, and all lanes of a warp come here together if they hold whole heads.
+  // Takes the accumulators v of columns n … n + kCount − 1 of row m; those outside are dropped. kLanes neighbouring lanes have
+  // neighbouring columns of one row, and all lanes of a warp come here together if they hold whole heads.
   template <class T, int kLanes, int kCount>
-  __device__ void finish(int part, int m, int n, float (&v)[kCount]) const {
+  __device__ void apply(int split, int m, int n, float (&v)[kCount]) const {
     const int batch = m / batch_rows, count = columns - n;
-    const bool whole = vectors && count >= kCount;
+    const bool vectorised = vectors && count >= kCount;
     float other[kCount];
     if (bias) {
-      load_elements(bias + n, count, whole, other);
+      load_elements(bias + n, count, vectorised, other);
 #pragma unroll
       for (int i = 0; i < kCount; ++i) v[i] += other[i];
     }
@@ -96,13 +94,13 @@ struct Output {
     if (m >= rows || n >= columns) return;
     activate(activation, v);
     if (gate) {
-      load_elements(gate + batch * gate_stride + n, count, whole, other);
+      load_elements(gate + batch * gate_stride + n, count, vectorised, other);
 #pragma unroll
       for (int i = 0; i < kCount; ++i) v[i] *= other[i];
     }
-    const int64_t at = part * part_stride + batch * batch_stride + (m - batch * batch_rows) * row_stride + n;
-    if (f32) deliver(static_cast<float*>(data) + at, count, whole, v);
-    else deliver(static_cast<T*>(data) + at, count, whole, v);
+    const int64_t at = split * split_stride + batch * batch_stride + (m - batch * batch_rows) * row_stride + n;
+    if (f32) store(static_cast<float*>(data) + at, count, vectorised, v);
+    else store(static_cast<T*>(data) + at, count, vectorised, v);
   }
 
  private:
@@ -122,14 +120,14 @@ struct Output {
   }
 
   template <int kCount, class E>
-  __device__ void deliver(E* to, int count, bool whole, float (&v)[kCount]) const {
+  __device__ void store(E* to, int count, bool vectorised, float (&v)[kCount]) const {
     if (accumulate) {
       float before[kCount];
-      load_elements(to, count, whole, before);
+      load_elements(to, count, vectorised, before);
 #pragma unroll
       for (int i = 0; i < kCount; ++i) v[i] += before[i];
     }
-    store_elements(to, count, whole, v);
+    store_elements(to, count, vectorised, v);
   }
 };
 

@@ -1,6 +1,7 @@
-// Where a product's operands come from. An operand is a matrix with neighbouring k, real (MatrixRows) or imagined (ConvPixels:
-// row m is an output pixel, k runs over (ky, kx, channel) of what it sees). Each thread brings the 16 bytes at one k of kRows
-// rows per step: address(i) is where they lie, valid(i) whether they exist (zeros otherwise), advance(n) goes on by n along k.
+// The loaders of a GEMM's operands. An operand is a K-major matrix, real (MatrixRows) or the im2col matrix of a convolution,
+// which exists only as addresses (ConvPixels: row m is an output pixel, k runs over the (ky, kx, channel) of its taps). Of each
+// k-tile a thread loads the 16 bytes at one k of kRows rows: address(i) is where they lie, valid(i) whether they exist (zeros
+// otherwise), advance(n) moves on by n along k.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +21,20 @@ template <class T>
 struct ConvOperand {
   const T* data;                             // [n, height, width, channels]
   int height, width, channels;               // channels a multiple of 16 bytes
-  int rows, out_top, out_height, out_width;  // rows: output pixels of all pictures; of each, out_height rows from out_top on
+  int rows, out_top, out_height, out_width;  // rows: output pixels of all images; of each, out_height rows from out_top on
   int kernel, stride, above, left;           // kernel: 2 or 3; above, left: padding
 };
 
-// Rows beyond the last repeat it: what is made of them is never stored.
+// Rows beyond the last repeat it: their results are never stored.
 template <class T, int kRows>
 class MatrixRows {
  public:
   using Params = MatrixOperand<T>;
 
-  __device__ MatrixRows(const Params& p, int row, int step, int k) : data_(p.data + k), left_(p.k - k) {
+  __device__ MatrixRows(const Params& p, int row, int row_step, int k) : data_(p.data + k), left_(p.k - k) {
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      const int m = min(row + i * step, p.rows - 1);
+      const int m = min(row + i * row_step, p.rows - 1);
       const int batch = m / p.batch_rows;
       offset_[i] = static_cast<uint32_t>((batch * p.batch_stride + (m - batch * p.batch_rows) * p.row_stride) / kChunk);
     }
@@ -54,11 +55,11 @@ class ConvPixels {
  public:
   using Params = ConvOperand<T>;
 
-  __device__ ConvPixels(const Params& p, int row, int step, int k)
+  __device__ ConvPixels(const Params& p, int row, int row_step, int k)
       : data_(p.data), width_(p.width), channels_(p.channels), kernel_(p.kernel), above_(p.above), left_(p.left), channel_(k) {
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      const int m = row + i * step, n = m / p.out_width / p.out_height;
+      const int m = row + i * row_step, n = m / p.out_width / p.out_height;
       const int y = (p.out_top + m / p.out_width % p.out_height) * p.stride, x = m % p.out_width * p.stride;
       pixel_[i] = (n * p.height + y) * p.width + x;
       taps_[i] = 0;
@@ -68,27 +69,27 @@ class ConvPixels {
         taps_[i] |= static_cast<uint32_t>(inside) << tap;
       }
     }
-    settle();
+    update_address();
   }
-  __device__ const T* address(int i) const { return seen_ + static_cast<int64_t>(pixel_[i]) * channels_; }
+  __device__ const T* address(int i) const { return im2col_ + static_cast<int64_t>(pixel_[i]) * channels_; }
   __device__ bool valid(int i) const { return taps_[i] >> tap_ & 1; }
   __device__ void advance(int n) {
     channel_ += n;
-    settle();
+    update_address();
   }
 
  private:
-  __device__ void settle() {
+  __device__ void update_address() {
     for (; channel_ >= channels_; channel_ -= channels_) ++tap_;
     const int ky = kernel_ == 3 ? tap_ / 3 : tap_ / 2, kx = tap_ - kernel_ * ky;
-    seen_ = data_ + static_cast<int64_t>((ky - above_) * width_ + kx - left_) * channels_ + channel_;
+    im2col_ = data_ + static_cast<int64_t>((ky - above_) * width_ + kx - left_) * channels_ + channel_;
   }
 
-  const T *data_, *seen_;
+  const T *data_, *im2col_;
   int width_, channels_, kernel_, above_, left_;
   int channel_, tap_ = 0;
   int pixel_[kRows];
-  uint32_t taps_[kRows];  // bit t: tap t lies inside the picture; none beyond them does
+  uint32_t taps_[kRows];  // bit t: tap t lies inside the image; taps past the last never do
 };
 
 }  // namespace fude::cuda

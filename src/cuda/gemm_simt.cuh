@@ -1,10 +1,11 @@
-// out = A·Bᵀ without tensor cores, multiplied and summed in f32: products in f32, and every shape and alignment that 16-byte
-// copies cannot take.
+// SIMT GEMM, out = A·Bᵀ, in f32 without tensor cores: for f32 operands, and for every shape and alignment that 16-byte copies
+// cannot take.
 //
-// A block of 256 threads owns 128×128 sums, 8×8 a thread, and walks along k in steps of 16; the next step's elements wait in
-// registers while this one's lie in shared memory, k by k. Limit: f32 arithmetic.
+// A block of 256 threads owns a tile of 128×128 accumulators, 8×8 a thread, and loops over k-tiles of 16: the next one is
+// prefetched into registers while this one is multiplied from shared memory, where it lies transposed. Limit: f32 arithmetic.
 #pragma once
 
+#include "cuda/ceil_div.h"
 #include "cuda/gemm_epilogue.cuh"
 #include "cuda/gemm_operands.cuh"
 #include "cuda/kernels.h"
@@ -12,8 +13,8 @@
 namespace fude::cuda {
 
 constexpr int kSimtTile = 128, kSimtK = 16, kSimtThreads = 256;
-constexpr int kSimtStep = kSimtThreads / (kSimtK / 4),
-              kSimtRows = kSimtTile / kSimtStep;  // rows brought at once, by each thread
+constexpr int kSimtCopyRows = kSimtThreads / (kSimtK / 4);  // rows that one load of all threads covers
+constexpr int kSimtRows = kSimtTile / kSimtCopyRows;        // of a thread in a k-tile
 
 // Rows of any type, stride and alignment, four elements at a time.
 template <class T>
@@ -21,10 +22,10 @@ class AnyRows {
  public:
   using Params = MatrixOperand<T>;
 
-  __device__ AnyRows(const Params& p, int row, int step, int k) : data_(p.data + k), left_(p.k - k) {
+  __device__ AnyRows(const Params& p, int row, int row_step, int k) : data_(p.data + k), left_(p.k - k) {
 #pragma unroll
     for (int i = 0; i < kSimtRows; ++i) {
-      const int m = min(row + i * step, p.rows - 1);
+      const int m = min(row + i * row_step, p.rows - 1);
       const int batch = m / p.batch_rows;
       offset_[i] = batch * p.batch_stride + (m - batch * p.batch_rows) * p.row_stride;
     }
@@ -48,73 +49,73 @@ __device__ float4 load_4(const Operand& from, int i) {
   else return from.valid(i) ? *reinterpret_cast<const float4*>(from.address(i)) : make_float4(0, 0, 0, 0);
 }
 
-// kSimtTile rows of kSimtK elements, turned so that a thread finds neighbouring rows of one k together.
+// A k-tile of kSimtTile rows, transposed so that a thread finds neighbouring rows of one k together.
 template <class Operand>
 class SimtTile {
  public:
   __device__ SimtTile(const typename Operand::Params& p, int first)
-      : from_(p, first + threadIdx.x / (kSimtK / 4), kSimtStep, threadIdx.x % (kSimtK / 4) * 4) {}
+      : from_(p, first + threadIdx.x / (kSimtK / 4), kSimtCopyRows, threadIdx.x % (kSimtK / 4) * 4) {}
 
-  __device__ void fetch() {
+  __device__ void prefetch() {
 #pragma unroll
-    for (int i = 0; i < kSimtRows; ++i) waiting_[i] = load_4(from_, i);
+    for (int i = 0; i < kSimtRows; ++i) prefetched_[i] = load_4(from_, i);
     from_.advance(kSimtK);
   }
   __device__ void put(float (&to)[kSimtK][kSimtTile + 4]) const {
     const int k = threadIdx.x % (kSimtK / 4) * 4;
 #pragma unroll
     for (int i = 0; i < kSimtRows; ++i) {
-      const int row = threadIdx.x / (kSimtK / 4) + i * kSimtStep;
-      to[k][row] = waiting_[i].x;
-      to[k + 1][row] = waiting_[i].y;
-      to[k + 2][row] = waiting_[i].z;
-      to[k + 3][row] = waiting_[i].w;
+      const int row = threadIdx.x / (kSimtK / 4) + i * kSimtCopyRows;
+      to[k][row] = prefetched_[i].x;
+      to[k + 1][row] = prefetched_[i].y;
+      to[k + 2][row] = prefetched_[i].z;
+      to[k + 3][row] = prefetched_[i].w;
     }
   }
 
  private:
   Operand from_;
-  float4 waiting_[kSimtRows];
+  float4 prefetched_[kSimtRows];
 };
 
-// Rows 4·lane … 4·lane + 3 of both halves of a tile, at one k.
-__device__ inline void take_8(const float (&row)[kSimtTile + 4], int lane, float (&v)[8]) {
+// A thread's fragment: rows 4·lane … 4·lane + 3 of both halves of a tile, at one k.
+__device__ inline void load_fragment(const float (&row)[kSimtTile + 4], int lane, float (&v)[8]) {
   *reinterpret_cast<float4*>(v) = *reinterpret_cast<const float4*>(row + lane * 4);
   *reinterpret_cast<float4*>(v + 4) = *reinterpret_cast<const float4*>(row + kSimtTile / 2 + lane * 4);
 }
 
 template <class T, class A, class B>
 __global__ void __launch_bounds__(kSimtThreads)
-    simt_product_kernel(const __grid_constant__ typename A::Params a, const __grid_constant__ typename B::Params b,
-                        const __grid_constant__ Output out) {
+    simt_gemm_kernel(const __grid_constant__ typename A::Params a, const __grid_constant__ typename B::Params b,
+                     const __grid_constant__ Epilogue out) {
   __shared__ __align__(16) float tiles[2][2][kSimtK][kSimtTile + 4];
-  const int tiles_n = (out.columns + kSimtTile - 1) / kSimtTile;
+  const int tiles_n = ceil_div(out.columns, kSimtTile);
   const int first_m = blockIdx.x / tiles_n * kSimtTile, first_n = blockIdx.x % tiles_n * kSimtTile;
-  const int lane_n = threadIdx.x % 16, lane_m = threadIdx.x / 16, steps = (b.k + kSimtK - 1) / kSimtK;
+  const int lane_n = threadIdx.x % 16, lane_m = threadIdx.x / 16, k_tiles = ceil_div(b.k, kSimtK);
   SimtTile<A> tile_a(a, first_m);
   SimtTile<B> tile_b(b, first_n);
 
-  float sum[8][8] = {};
-  tile_a.fetch();
-  tile_b.fetch();
-  for (int step = 0; step < steps; ++step) {
-    auto& now = tiles[step % 2];
-    tile_a.put(now[0]);
-    tile_b.put(now[1]);
+  float acc[8][8] = {};
+  tile_a.prefetch();
+  tile_b.prefetch();
+  for (int k_tile = 0; k_tile < k_tiles; ++k_tile) {
+    auto& current = tiles[k_tile % 2];
+    tile_a.put(current[0]);
+    tile_b.put(current[1]);
     __syncthreads();
-    if (step + 1 < steps) {
-      tile_a.fetch();
-      tile_b.fetch();
+    if (k_tile + 1 < k_tiles) {
+      tile_a.prefetch();
+      tile_b.prefetch();
     }
 #pragma unroll
     for (int k = 0; k < kSimtK; ++k) {
       float x[8], y[8];
-      take_8(now[0][k], lane_m, x);
-      take_8(now[1][k], lane_n, y);
+      load_fragment(current[0][k], lane_m, x);
+      load_fragment(current[1][k], lane_n, y);
 #pragma unroll
       for (int i = 0; i < 8; ++i)
 #pragma unroll
-        for (int j = 0; j < 8; ++j) sum[i][j] += x[i] * y[j];
+        for (int j = 0; j < 8; ++j) acc[i][j] += x[i] * y[j];
     }
   }
 
@@ -122,16 +123,16 @@ __global__ void __launch_bounds__(kSimtThreads)
   for (int i = 0; i < 8; ++i)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float v[4] = {sum[i][half * 4], sum[i][half * 4 + 1], sum[i][half * 4 + 2], sum[i][half * 4 + 3]};
-      out.finish<T, 1>(0, first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4,
-                       v);
+      float v[4] = {acc[i][half * 4], acc[i][half * 4 + 1], acc[i][half * 4 + 2], acc[i][half * 4 + 3]};
+      out.apply<T, 1>(0, first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4,
+                      v);
     }
 }
 
 template <class T, class A, class B>
-void simt_product(cudaStream_t stream, const typename A::Params& a, const typename B::Params& b, const Output& out) {
-  const int64_t tiles = int64_t{(out.rows + kSimtTile - 1) / kSimtTile} * ((out.columns + kSimtTile - 1) / kSimtTile);
-  simt_product_kernel<T, A, B><<<static_cast<unsigned>(tiles), kSimtThreads, 0, stream>>>(a, b, out);
+void simt_gemm(cudaStream_t stream, const typename A::Params& a, const typename B::Params& b, const Epilogue& out) {
+  const int64_t tiles = int64_t{ceil_div(out.rows, kSimtTile)} * ceil_div(out.columns, kSimtTile);
+  simt_gemm_kernel<T, A, B><<<static_cast<unsigned>(tiles), kSimtThreads, 0, stream>>>(a, b, out);
   check(cudaGetLastError(), "starting a product without tensor cores");
 }
 

@@ -1,4 +1,4 @@
-// Which tile products get: the one with which the card finishes them first.
+// The tile heuristic: the tile shape with which the GPU is predicted to finish a grouped GEMM first.
 #pragma once
 
 #include <algorithm>
@@ -14,21 +14,22 @@ using FlatTile = GemmTile<64, 128, 64, 2, 2, 4, 2>;
 using SmallTile = GemmTile<64, 64, 64, 2, 2, 6, 2>;
 using NarrowTile = GemmTile<128, 16, 64, 4, 1, 4, 2>;
 
-struct ProductSize {
+struct GemmSize {
   int rows, columns, k;
 };
 
-// Blocks that one multiprocessor holds at once.
+// Occupancy: blocks that one multiprocessor holds at once.
 template <class Tile>
-int blocks_at_once(const Card& card) {
-  constexpr int kReserved = 1024;  // shared memory that every block costs besides its own
+int occupancy(const Card& card) {
+  constexpr int kReserved = 1024;  // shared memory that CUDA adds to each block's own
   return std::min(Tile::kBlocks, (card.shared_bytes + kReserved) / (Tile::shared_bytes(card.capability) + kReserved));
 }
 
-// Time of products side by side, in sums of one multiprocessor at full speed. `rate` is the tile's part of that speed if as
-// many blocks share a multiprocessor as it holds; `alone` if one has it for itself.
+// Predicted time of a grouped GEMM, in multiply-adds of one multiprocessor at full speed. `rate` is the share of that speed
+// that a tile shape reaches at full occupancy, `alone` with one block on a multiprocessor. Waves are counted, so that a last
+// one that is not full costs what it takes.
 template <class Tile>
-double cost(const Card& card, const ProductSize* sizes, int count, double rate, double alone) {
+double cost(const Card& card, const GemmSize* sizes, int count, double rate, double alone) {
   int64_t tiles = 0;
   double k = 0;
   for (int i = 0; i < count; ++i) {
@@ -36,16 +37,16 @@ double cost(const Card& card, const ProductSize* sizes, int count, double rate, 
     tiles += own;
     k += static_cast<double>(own) * sizes[i].k;
   }
-  const int at_once = blocks_at_once<Tile>(card);
-  const int64_t turns = (tiles + card.multiprocessors - 1) / card.multiprocessors, rest = turns % at_once;
+  const int resident = occupancy<Tile>(card);
+  const int64_t waves = ceil_div(tiles, card.multiprocessors), rest = waves % resident;
   const double rest_rate = rest == 1 ? alone : rate;
   return Tile::kM * Tile::kN * k / static_cast<double>(tiles) *
-         (static_cast<double>(turns - rest) / rate + static_cast<double>(rest) / rest_rate);
+         (static_cast<double>(waves - rest) / rate + static_cast<double>(rest) / rest_rate);
 }
 
 // Calls f with a value of the tile's type. `heads`: each warp must hold whole heads of 64 columns.
 template <class F>
-void with_tile(const Card& card, const ProductSize* sizes, int count, bool heads, F&& f) {
+void with_tile(const Card& card, const GemmSize* sizes, int count, bool heads, F&& f) {
   const double wide = cost<WideTile>(card, sizes, count, 1.0, 1.0);
   const double square = cost<SquareTile>(card, sizes, count, 0.95, 0.75);
   const double flat = cost<FlatTile>(card, sizes, count, 0.75, 0.55);

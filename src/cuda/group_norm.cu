@@ -1,10 +1,11 @@
-// GroupNorm over all pixels of a picture, then optionally silu. x NHWC.
-// Three passes: sums of every channel over pieces of the picture; factor and offset of every channel; y = silu(x·factor +
-// offset). x is read twice and y written once, so memory is the limit. The pieces depend on the shape and the card only, and
-// their sums are added in one order: the same picture gives the same bits.
+// GroupNorm over all pixels of an image, then optionally silu. x NHWC.
+// Three passes: partial sums of every channel over pieces of the image; scale and shift of every channel; y = silu(x·scale +
+// shift). Limit: memory bandwidth; x is read twice and y written once. The pieces depend on the shape and the GPU only, and
+// their sums are reduced in one order: the same image gives the same bits.
 #include <algorithm>
 #include <type_traits>
 
+#include "cuda/ceil_div.h"
 #include "cuda/norm.h"
 #include "cuda/rows.cuh"
 
@@ -13,13 +14,13 @@ namespace fude::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kPixelsInF32 = 64;  // a thread's sums go over to f64 after this many
+constexpr int64_t kPixelsInF32 = 64;  // a thread accumulates so many in f32, then adds that to f64
 
-// Sums and sums of squares of each channel over one piece: sums [batch, piece, 2, channels]. Threads stand side by side along
-// the channels, `vector` each, and in rows along the pixels.
+// Sums and sums of squares of each channel over one piece: sums [batch, piece, 2, channels]. Threads lie side by side along
+// the channels, `vector` each, and in lines along the pixels.
 template <class T, int vector>
 __global__ void __launch_bounds__(kThreads) sums_kernel(float* sums, const T* x, int64_t pixels, int channels, int64_t pieces) {
-  extern __shared__ float shared[];  // [rows of threads][2][channels]
+  extern __shared__ float shared[];  // [lines][2][channels]
   const int columns = channels / vector;
   const int lines = max(1, static_cast<int>(blockDim.x) / columns);
   const int64_t piece = blockIdx.x, batch = blockIdx.y;
@@ -59,7 +60,7 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(float* sums, const T* x,
   }
 }
 
-// One block for each group of each picture: factor and offset of its channels, [batch, 2, channels].
+// One block for each group of each image: scale and shift of its channels, [batch, 2, channels].
 __global__ void __launch_bounds__(kThreads)
     factors_kernel(float* factors, const float* sums, const float* weight, const float* bias, int64_t pixels, int channels,
                    int64_t pieces, int groups, float eps) {
@@ -86,9 +87,9 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Threads stand as in sums_kernel and keep their channels' factors; each asks for kAtOnce pixels before it needs one. out may
+// Threads lie as in sums_kernel and keep their channels' factors; each prefetches kPrefetch pixels before it uses one. out may
 // be x.
-constexpr int kPixelsOfThread = 16, kAtOnce = 4;
+constexpr int kPixelsOfThread = 16, kPrefetch = 4;
 
 template <class T, int vector>
 __global__ void __launch_bounds__(kThreads)
@@ -102,20 +103,20 @@ __global__ void __launch_bounds__(kThreads)
   for (int column = static_cast<int>(threadIdx.x) % columns; column < columns; column += kThreads) {
     const int channel = column * vector;
     const int64_t at = (batch * pixels + first) * channels + channel;
-    float factor[vector], offset[vector];
-    load(factor, factors + batch * 2 * channels + channel);
-    load(offset, factors + (batch * 2 + 1) * channels + channel);
-    for (int pixel = line; pixel < count; pixel += kAtOnce * lines) {
-      float v[kAtOnce][vector];
+    float scale[vector], shift[vector];
+    load(scale, factors + batch * 2 * channels + channel);
+    load(shift, factors + (batch * 2 + 1) * channels + channel);
+    for (int pixel = line; pixel < count; pixel += kPrefetch * lines) {
+      float v[kPrefetch][vector];
 #pragma unroll
-      for (int i = 0; i < kAtOnce; ++i)
+      for (int i = 0; i < kPrefetch; ++i)
         if (pixel + i * lines < count) load(v[i], x + at + int64_t{pixel + i * lines} * channels);
 #pragma unroll
-      for (int i = 0; i < kAtOnce; ++i) {
+      for (int i = 0; i < kPrefetch; ++i) {
         if (pixel + i * lines >= count) break;
 #pragma unroll
         for (int k = 0; k < vector; ++k) {
-          v[i][k] = v[i][k] * factor[k] + offset[k];
+          v[i][k] = v[i][k] * scale[k] + shift[k];
           if (activation == Activation::silu) v[i][k] = activate(Activation::silu, v[i][k]);
         }
         store(out + at + int64_t{pixel + i * lines} * channels, v[i]);
@@ -167,7 +168,7 @@ void scale_shift(cudaStream_t stream, const Tensor& out, const Tensor& x, const 
     const int64_t pixels = x.dim(1) * x.dim(2);
     const int64_t channels = x.dim(3);
     const int64_t of_block = std::max<int64_t>(1, kThreads / (channels / vector)) * kPixelsOfThread;
-    const dim3 grid(static_cast<unsigned>((pixels + of_block - 1) / of_block), static_cast<unsigned>(x.dim(0)));
+    const dim3 grid(static_cast<unsigned>(ceil_div(pixels, of_block)), static_cast<unsigned>(x.dim(0)));
     apply_kernel<T, vector><<<grid, kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors.as<float>(), pixels,
                                                            static_cast<int>(channels), activation);
   });

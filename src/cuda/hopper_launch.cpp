@@ -8,7 +8,7 @@
 
 namespace fude::cuda {
 
-CUtensorMap tensor_map(DType dtype, const void* data, std::initializer_list<MapDimension> dimensions, const char* what) {
+CUtensorMap tma_descriptor(DType dtype, const void* data, std::initializer_list<TmaDimension> dimensions, const char* what) {
   static const auto encode = [] {
     void* function = nullptr;
     cudaDriverEntryPointQueryResult found;
@@ -16,26 +16,26 @@ CUtensorMap tensor_map(DType dtype, const void* data, std::initializer_list<MapD
           "look up cuTensorMapEncodeTiled");
     return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
   }();
-  constexpr size_t kMost = 5;
-  assert(dimensions.size() <= kMost && dimensions.begin()->stride == 1);
-  std::array<cuuint64_t, kMost> sizes{}, strides{};
-  std::array<cuuint32_t, kMost> box{}, steps{};
+  constexpr size_t kMaxRank = 5;
+  assert(dimensions.size() <= kMaxRank && dimensions.begin()->stride == 1);
+  std::array<cuuint64_t, kMaxRank> sizes{}, strides{};
+  std::array<cuuint32_t, kMaxRank> box{}, steps{};
   size_t i = 0;
-  for (const MapDimension& d : dimensions) {
+  for (const TmaDimension& d : dimensions) {
     sizes[i] = static_cast<cuuint64_t>(d.size);
     strides[i] = static_cast<cuuint64_t>(d.stride) * 2;
     box[i] = static_cast<cuuint32_t>(d.box);
     steps[i++] = 1;
   }
-  CUtensorMap map;
+  CUtensorMap descriptor;
   const CUresult result =
-      encode ? encode(&map, dtype == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+      encode ? encode(&descriptor, dtype == DType::f16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
                       static_cast<cuuint32_t>(i), const_cast<void*>(data), sizes.data(), strides.data() + 1, box.data(),
                       steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                       CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)
              : CUDA_ERROR_NOT_FOUND;
   if (result != CUDA_SUCCESS) throw Error(Code::device, std::string("could not describe ") + what + " to the card");
-  return map;
+  return descriptor;
 }
 
 }  // namespace fude::cuda

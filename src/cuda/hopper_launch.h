@@ -1,4 +1,4 @@
-// How kernels for Hopper are started: what its copy engine is told of tensors, and blocks in clusters.
+// TMA descriptors and cluster launches, for Hopper's kernels.
 #pragma once
 
 #include <cudaTypedefs.h>
@@ -10,17 +10,17 @@
 
 namespace fude::cuda {
 
-struct MapDimension {
+struct TmaDimension {
   int64_t size;
   int64_t stride;  // in elements; the first dimension's is 1
-  int box;         // how much of it one copy brings
+  int box;         // of one TMA load
 };
 
-// A tensor of 16-bit elements in boxes whose first dimension is 64 elements: rows of 128 bytes, swizzled over eight of them.
-// What of a box lies outside of the tensor becomes zeros. `what` says whose tensor it is.
-CUtensorMap tensor_map(DType dtype, const void* data, std::initializer_list<MapDimension> dimensions, const char* what);
+// The TMA descriptor of a tensor of 16-bit elements, in boxes whose first dimension is 64 elements: rows of 128 bytes, 128-byte
+// swizzle. Elements of a box outside of the tensor are read as zeros. `what` names the tensor in errors.
+CUtensorMap tma_descriptor(DType dtype, const void* data, std::initializer_list<TmaDimension> dimensions, const char* what);
 
-// Starts as many clusters as the card holds, but not more than there are tiles for them.
+// A persistent grid: as many clusters as the GPU holds, but not more than there are tiles for them.
 template <class Params>
 void launch_clusters(const Card& card, cudaStream_t stream, void (*kernel)(Params), const Params& params, int tiles,
                      int cluster, int threads, int shared_bytes, const char* doing) {

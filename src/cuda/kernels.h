@@ -1,5 +1,5 @@
 // What the kernel files offer the CUDA backend. Everything is launched on a stream and returns at once; a launch that fails is
-// Error{device}. Which kernel runs is a pure function of the arguments and the card.
+// Error{device}. Which kernel runs is a pure function of the arguments and the GPU.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -13,9 +13,9 @@
 
 namespace fude::cuda {
 
-// What a kernel's choice may depend on.
+// The properties of a GPU that the choice of a kernel may depend on.
 struct Card {
-  int capability = 0;  // that its code was compiled for: 75, 80, 86, 89, 90 (with wgmma), 120 …
+  int capability = 0;  // that the running code was compiled for: 75, 80, 86, 89, 90 (with wgmma), 120 …
   int multiprocessors = 0;
   int shared_bytes = 0;      // of one block, opted in
   int resident_threads = 0;  // of one multiprocessor
@@ -31,16 +31,20 @@ struct Matrix {
 
 // ---- linear.cu -------------------------------------------------------------------------------------------------------------
 
-// RMS norms of queries and keys: the first third of the output's columns is normalised in heads of head_dim columns with one
-// weight, the second third with another; the rest stays. After the bias, before anything is rounded.
-struct HeadNorms {
+// The head width of the transformers, which the epilogue's head norms and the flash-attention kernels are written for.
+inline constexpr int kHeadDim = 64;
+
+// QK-norm in the epilogue of a fused QKV projection: the first third of the output's columns (queries) is RMS-normalised in
+// heads of head_dim columns with one weight, the second third (keys) with another; the values stay. After the bias, before
+// rounding.
+struct HeadNormArgs {
   const float *query = nullptr, *key = nullptr;  // [head_dim] each, or none
-  int64_t head_dim = 64;
+  int64_t head_dim = kHeadDim;
   float eps = 0;
 };
 
 // y = activation(x·Wᵀ + bias), then out = y, out += y, or out += gate·y.
-// x f32, f16 or bf16; W of x's dtype, [out.columns, x.columns] row by row; out of x's dtype or f32; sums in f32.
+// x f32, f16 or bf16; W of x's dtype, [out.columns, x.columns] row by row; out of x's dtype or f32; f32 accumulators.
 struct LinearArgs {
   Matrix out, x;
   const void* weight = nullptr;
@@ -49,7 +53,7 @@ struct LinearArgs {
   int64_t gate_stride = 0;
   Activation activation = Activation::none;
   bool accumulate = false;
-  HeadNorms norms;  // only where linear_norms_heads says so
+  HeadNormArgs norms;  // only where linear_norms_heads says so
 };
 int64_t linear_workspace(const Card& card, const LinearArgs& args);
 void linear(const Card& card, cudaStream_t stream, const LinearArgs& args, void* workspace);
@@ -57,16 +61,16 @@ void linear(const Card& card, cudaStream_t stream, const LinearArgs& args, void*
 // Whether linear() can do these args' head norms itself.
 bool linear_norms_heads(const Card& card, const LinearArgs& args);
 
-// Independent products, side by side where the card likes that; no one reads or writes what another one writes.
+// Independent linears, as one grouped GEMM where a kernel can; none reads or writes what another one writes.
 int64_t linears_workspace(const Card& card, const LinearArgs* args, int count);
 void linears(const Card& card, cudaStream_t stream, const LinearArgs* args, int count, void* workspace);
 
 // ---- conv.cu ---------------------------------------------------------------------------------------------------------------
 
-// NHWC convolution with 3×3 taps, padding 1; stride 2 pads right and bottom only; if shape.upsample, x is read as if every
-// pixel were doubled in both directions first. out = y + bias, or out += y + bias.
+// NHWC convolution with 3×3 taps, padding 1; stride 2 pads right and bottom only; if shape.upsample, x is upsampled ×2
+// (nearest) on the fly. out = y + bias, or out += y + bias.
 struct ConvArgs {
-  void* out = nullptr;       // [n, end − begin, width of the result, out]
+  void* out = nullptr;       // [n, end − begin, width of the output, out]
   const void* x = nullptr;   // [n, height, width, in]
   DType dtype = DType::f32;  // of x, weight and out
   int64_t n = 0, height = 0, width = 0;
@@ -74,7 +78,7 @@ struct ConvArgs {
   const void* weight = nullptr;  // as packed by pack_conv
   const float* bias = nullptr;
   int64_t stride = 1;
-  int64_t begin = 0, end = 0;  // the rows of the result that are wanted
+  int64_t begin = 0, end = 0;  // the rows of the output to compute: a strip
   bool accumulate = false;
 };
 int64_t conv_packed_elements(const WeightShape& shape);
@@ -85,10 +89,10 @@ void conv2d(const Card& card, cudaStream_t stream, const ConvArgs& args, void* w
 
 // ---- attention.cu ----------------------------------------------------------------------------------------------------------
 
-// softmax(scale·q·kᵀ + bias)·v per head. Heads are neighbouring ranges of head_dim columns.
+// out = softmax(scale·q·kᵀ + bias)·v per head. Heads are neighbouring ranges of head_dim columns.
 struct AttentionArgs {
   Matrix out, q, k, v;  // one dtype
-  int64_t heads = 1, head_dim = 64;
+  int64_t heads = 1, head_dim = kHeadDim;
   float scale = 1;
   bool causal = false;          // query i sees keys 0..i
   const float* bias = nullptr;  // f32 [heads, queries, keys] or none; its strides in elements, of any sign:

@@ -1,4 +1,4 @@
-// Chooses how linears are multiplied, and does what needs no tensor cores.
+// Which GEMM kernel a linear runs on, and the launch of the SIMT one.
 #include <algorithm>
 
 #include "cuda/gemm_simt.cuh"
@@ -11,58 +11,58 @@ namespace fude::cuda {
 namespace {
 
 // Whether x and the weight can be read 16 bytes at a time.
-bool in_pieces(const LinearArgs& args) {
+bool reads_16_bytes(const LinearArgs& args) {
   return aligned(args.x) && aligned(args.weight) && args.x.columns * size_of(args.x.dtype) % 16 == 0;
 }
 
 void linear_simt(cudaStream_t stream, const LinearArgs& args) {
-  if (args.x.dtype == DType::f32 && in_pieces(args)) {
+  if (args.x.dtype == DType::f32 && reads_16_bytes(args)) {
     using Rows = MatrixRows<float, kSimtRows>;
-    return simt_product<float, Rows, Rows>(stream, operand<float>(args.x), weight_operand<float>(args), output(args));
+    return simt_gemm<float, Rows, Rows>(stream, operand<float>(args.x), weight_operand<float>(args), epilogue(args));
   }
   with_type(args.x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    simt_product<T, AnyRows<T>, AnyRows<T>>(stream, operand<T>(args.x), weight_operand<T>(args), output(args));
+    simt_gemm<T, AnyRows<T>, AnyRows<T>>(stream, operand<T>(args.x), weight_operand<T>(args), epilogue(args));
   });
 }
 
-// The ways of linear(), in the order in which they are asked. Whether there are parts must not depend on addresses: a plan is
-// made without any.
-enum class Way { simt, few, parts, sm90, mma };
+// The kernels of linear(), in the order in which they are tried. Whether split-K is used must not depend on addresses: a dry
+// run has none, and must find the same workspace.
+enum class LinearKernel { simt, skinny, split_k, sm90, mma };
 
-bool in_parts(const Card& card, const LinearArgs& args) {
-  return args.x.dtype != DType::f32 && !args.norms.query && args.out.batches * args.out.rows > kFewRows &&
-         linear_parts_workspace(card, args) > 0;
+bool splits_k(const Card& card, const LinearArgs& args) {
+  return args.x.dtype != DType::f32 && !args.norms.query && args.out.batches * args.out.rows > kSkinnyRows &&
+         linear_split_k_workspace(card, args) > 0;
 }
 
-Way way(const Card& card, const LinearArgs& args) {
-  if (args.x.dtype == DType::f32 || !in_pieces(args)) return Way::simt;
-  if (args.out.batches * args.out.rows <= kFewRows) return Way::few;
-  if (in_parts(card, args)) return Way::parts;
-  return linear_sm90_takes(card, args) ? Way::sm90 : Way::mma;
+LinearKernel kernel_for(const Card& card, const LinearArgs& args) {
+  if (args.x.dtype == DType::f32 || !reads_16_bytes(args)) return LinearKernel::simt;
+  if (args.out.batches * args.out.rows <= kSkinnyRows) return LinearKernel::skinny;
+  if (splits_k(card, args)) return LinearKernel::split_k;
+  return linear_sm90_supports(card, args) ? LinearKernel::sm90 : LinearKernel::mma;
 }
 
 }  // namespace
 
 int64_t linear_workspace(const Card& card, const LinearArgs& args) {
-  return in_parts(card, args) ? linear_parts_workspace(card, args) : 0;
+  return splits_k(card, args) ? linear_split_k_workspace(card, args) : 0;
 }
 
 void linear(const Card& card, cudaStream_t stream, const LinearArgs& args, void* workspace) {
   if (args.out.batches * args.out.rows == 0 || args.out.columns == 0) return;
-  switch (way(card, args)) {
-    case Way::simt: return linear_simt(stream, args);
-    case Way::few: return linear_few(stream, args);
-    case Way::parts: return linear_parts(card, stream, args, workspace);
-    case Way::sm90: return linear_sm90(card, stream, args);
-    case Way::mma: return linear_mma(card, stream, &args, 1);
+  switch (kernel_for(card, args)) {
+    case LinearKernel::simt: return linear_simt(stream, args);
+    case LinearKernel::skinny: return linear_skinny(stream, args);
+    case LinearKernel::split_k: return linear_split_k(card, stream, args, workspace);
+    case LinearKernel::sm90: return linear_sm90(card, stream, args);
+    case LinearKernel::mma: return linear_mma(card, stream, &args, 1);
   }
 }
 
 bool linear_norms_heads(const Card& card, const LinearArgs& args) {
-  const Way chosen = way(card, args);
-  if (chosen == Way::sm90) return linear_sm90_norms_heads(card, args);
-  return chosen == Way::mma && args.norms.head_dim == Output::kHeadDim && args.out.columns % (3 * Output::kHeadDim) == 0;
+  const LinearKernel chosen = kernel_for(card, args);
+  if (chosen == LinearKernel::sm90) return linear_sm90_norms_heads(card, args);
+  return chosen == LinearKernel::mma && args.norms.head_dim == kHeadDim && args.out.columns % (3 * kHeadDim) == 0;
 }
 
 int64_t linears_workspace(const Card& card, const LinearArgs* args, int count) {
@@ -72,13 +72,13 @@ int64_t linears_workspace(const Card& card, const LinearArgs* args, int count) {
 }
 
 void linears(const Card& card, cudaStream_t stream, const LinearArgs* args, int count, void* workspace) {
-  const auto all_go = [&](Way wanted) {
+  const auto all_run_on = [&](LinearKernel wanted) {
     return std::all_of(args, args + count, [&](const LinearArgs& a) {
-      return a.x.dtype == args->x.dtype && a.out.batches * a.out.rows * a.out.columns > 0 && way(card, a) == wanted;
+      return a.x.dtype == args->x.dtype && a.out.batches * a.out.rows * a.out.columns > 0 && kernel_for(card, a) == wanted;
     });
   };
-  if (count <= kMaxLinearGroup && all_go(Way::sm90)) return linear_group_sm90(card, stream, args, count);
-  if (count <= kMaxLinears && all_go(Way::mma)) return linear_mma(card, stream, args, count);
+  if (count <= kMaxLinearGroup && all_run_on(LinearKernel::sm90)) return linear_group_sm90(card, stream, args, count);
+  if (count <= kMaxLinears && all_run_on(LinearKernel::mma)) return linear_mma(card, stream, args, count);
   for (int i = 0; i < count; ++i) linear(card, stream, args[i], workspace);
 }
 

@@ -1,4 +1,4 @@
-// A linear's arguments as its kernels want them.
+// A linear's arguments as operands and epilogue of a GEMM.
 #pragma once
 
 #include "cuda/gemm_epilogue.cuh"
@@ -24,9 +24,9 @@ inline bool aligned(const Matrix& m) {
   return aligned(m.data) && m.row_stride * size % 16 == 0 && (m.batches == 1 || m.batch_stride * size % 16 == 0);
 }
 
-inline Output output(const LinearArgs& args) {
+inline Epilogue epilogue(const LinearArgs& args) {
   const Matrix& m = args.out;
-  Output out{};
+  Epilogue out{};
   out.data = m.data;
   out.bias = args.bias;
   out.gate = args.gate;

@@ -1,8 +1,9 @@
-// The normal numbers torch draws on a card: Philox counters and Box-Muller of the same library, threads laid out as torch does.
+// The normal numbers of torch.randn on a GPU: cuRAND's Philox counters and Box-Muller, with torch's layout of threads.
 #include <curand_kernel.h>
 
 #include <algorithm>
 
+#include "cuda/ceil_div.h"
 #include "cuda/elementwise.h"
 
 namespace fude::cuda {
@@ -17,8 +18,7 @@ __global__ void __launch_bounds__(kThreads) noise_kernel(float* out, int64_t n, 
   const int64_t threads = static_cast<int64_t>(gridDim.x) * kThreads;
   curandStatePhilox4_32_10_t state;
   curand_init(seed, static_cast<unsigned long long>(thread), 0, &state);
-  for (int64_t first = thread; first < (n + threads * kUnroll - 1) / (threads * kUnroll) * threads * kUnroll;
-       first += threads * kUnroll) {
+  for (int64_t first = thread; first < ceil_div(n, threads * kUnroll) * threads * kUnroll; first += threads * kUnroll) {
     const float4 normal = curand_normal4(&state);
     const float values[kUnroll] = {normal.x, normal.y, normal.z, normal.w};
     for (int i = 0; i < kUnroll; ++i)
@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(kThreads) noise_kernel(float* out, int64_t n, 
 
 void torch_cuda_noise(const Card& card, cudaStream_t stream, const Tensor& out, uint64_t seed) {
   const int64_t most = static_cast<int64_t>(card.multiprocessors) * (card.resident_threads / kThreads);
-  const int64_t blocks = std::min((out.numel() + kThreads - 1) / kThreads, most);
+  const int64_t blocks = std::min(ceil_div(out.numel(), kThreads), most);
   noise_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(out.as<float>(), out.numel(), seed);
   check(cudaGetLastError(), "drawing noise");
 }

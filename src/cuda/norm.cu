@@ -1,9 +1,10 @@
 // LayerNorm and RMSNorm over the last dimension, with what follows them fused in: weight and bias, or shift and scale of a
 // batch.
 //   y = (x − mean)·rsqrt(var + eps)·weight + bias,  y·(1 + scale) + shift
-// One group of threads for each row, the row in registers: it is read once and written once, so memory is the limit.
+// One group of threads for each row, the row in registers: it is read once and written once. Limit: memory bandwidth.
 #include "cuda/norm.h"
 
+#include "cuda/ceil_div.h"
 #include "cuda/rows.cuh"
 #include "fude/error.h"
 
@@ -21,7 +22,7 @@ struct Affine {
   bool centred;  // LayerNorm; otherwise RMSNorm
 };
 
-// The sum over a group of 2ⁿ neighbouring threads: lanes of a warp, or the whole block.
+// The reduction over a group of 2ⁿ neighbouring threads: lanes of a warp, or the whole block.
 template <int group>
 __device__ float sum_of(float x) {
   constexpr int kLanes = group < 32 ? group : 32;
@@ -114,7 +115,7 @@ template <class Out, class In>
 void launch(cudaStream_t stream, const Tensor& out, const Tensor& x, const Affine& affine) {
   const Rows<Out> to = rows_of<Out>(out);
   const Rows<In> from = rows_of<In>(x);
-  const auto blocks = [&](int64_t lanes) { return static_cast<unsigned>((from.count * lanes + kThreads - 1) / kThreads); };
+  const auto blocks = [&](int64_t lanes) { return static_cast<unsigned>(ceil_div(from.count * lanes, kThreads)); };
   const bool vectors = from.width % 8 == 0 && rows_aligned(x, 8 * sizeof(In)) && rows_aligned(out, 8 * sizeof(Out));
   if (vectors && from.width <= 64) norm_kernel<Out, In, 8, 1><<<blocks(8), kThreads, 0, stream>>>(to, from, affine);
   else if (vectors && from.width <= 512) norm_kernel<Out, In, 32, 2><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);

@@ -1,4 +1,4 @@
-// Norms on the card. Tensors as Backend's operations have them; launched on a stream.
+// Norm kernels. Tensors as Backend's operations have them; launched on a stream.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -42,7 +42,7 @@ inline bool rows_aligned(const Tensor& t, int64_t bytes) {
   return aligned;
 }
 
-// n neighbouring elements as f32.
+// n neighbouring elements as f32, in one vectorised access.
 template <int n, class T>
 __device__ void load(float (&out)[n], const T* from) {
   struct alignas(sizeof(T) * n) Vector {

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "cuda/ceil_div.h"
+
 namespace fude::cuda {
 
 namespace {
 
-// Two pieces for each thread: one is read while the other is copied. Small enough to stay in a core's cache on the way.
+// Of a ping-pong buffer; each thread has two: one is filled while the other is copied. Small enough to stay in a core's cache.
 constexpr int64_t kPieceBytes = int64_t{1} << 20;
 
 int64_t thread_count() { return std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 8); }
@@ -36,7 +38,7 @@ Staging::Job::Job(void* target, bool on_host, int64_t rows, int64_t row_bytes, F
       row_bytes_(row_bytes),
       rows_at_once_(std::max<int64_t>(1, kPieceBytes / row_bytes)),
       fill_(std::move(fill)),
-      unfinished_((rows + rows_at_once_ - 1) / rows_at_once_) {}
+      unfinished_(ceil_div(rows, rows_at_once_)) {}
 
 std::shared_ptr<Staging::Job> Staging::read(Job job) {
   const auto shared = std::make_shared<Job>(std::move(job));
@@ -56,7 +58,7 @@ void Staging::wait(Job& job) {
 }
 
 void Staging::work(int device, int64_t thread) {
-  static_cast<void>(cudaSetDevice(device));  // a card that is lost is reported by the first copy
+  static_cast<void>(cudaSetDevice(device));  // a lost GPU is reported by the first copy
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
@@ -83,7 +85,7 @@ void Staging::work(int device, int64_t thread) {
 void Staging::read_piece(const Job& job, int64_t begin, int64_t end, int64_t thread) {
   if (job.on_host_) return job.fill_(begin, end, job.target_ + begin * job.row_bytes_);
   const auto t = static_cast<size_t>(thread);
-  // A row longer than a piece goes through in slices of it: rows are read whole, so they need memory of their own.
+  // A row longer than a piece is copied piece by piece: rows are read whole, so it needs memory of its own.
   const int64_t bytes = (end - begin) * job.row_bytes_;
   std::vector<std::byte> long_row(bytes > kPieceBytes ? static_cast<size_t>(bytes) : 0);
   if (!long_row.empty()) job.fill_(begin, end, long_row.data());

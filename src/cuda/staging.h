@@ -1,5 +1,5 @@
-// Weights on their way from files to the card: threads read pieces into pinned memory, the card copies them from there. All of
-// it goes on by itself while the card works.
+// Streams weights from files to the GPU: threads read pieces into pinned staging buffers, from which they are copied on a
+// stream of their own. Both overlap with compute.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -23,10 +23,10 @@ class Staging {
   // Fills `host` with rows [begin, end); called from several threads at once.
   using Fill = std::function<void(int64_t begin, int64_t end, void* host)>;
 
-  // Rows that are being read.
+  // One transfer: rows that are being read and copied.
   class Job {
    public:
-    // Of rows of row_bytes each, to memory of the card or of the host.
+    // Of rows of row_bytes each, to device or host memory.
     Job(void* target, bool on_host, int64_t rows, int64_t row_bytes, Fill fill);
 
    private:
@@ -35,7 +35,7 @@ class Staging {
     bool on_host_;
     int64_t rows_, row_bytes_, rows_at_once_;
     Fill fill_;
-    int64_t next_ = 0, unfinished_;  // first row nobody took; pieces not yet read
+    int64_t next_ = 0, unfinished_;  // first row that no thread has taken; pieces not yet read
     std::exception_ptr error_;
   };
 
@@ -55,11 +55,11 @@ class Staging {
 
   Stream stream_;
   Buffer pinned_;
-  std::vector<Event> copied_;  // of each half of each thread's part of pinned_
-  std::vector<int> half_;      // of each thread's part, used last
+  std::vector<Event> copied_;  // of each ping-pong buffer: two a thread, in pinned_
+  std::vector<int> half_;      // the buffer that each thread used last
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  std::deque<std::shared_ptr<Job>> jobs_;  // with rows nobody took
+  std::deque<std::shared_ptr<Job>> jobs_;  // with rows that no thread has taken
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -1,3 +1,4 @@
+// The table of samplers and the search by name.
 #include "diffusion/samplers.h"
 
 namespace fude {

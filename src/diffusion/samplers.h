@@ -12,16 +12,16 @@ namespace fude {
 struct Sampler {
   std::string name;                      // of the command line
   std::string a1111_name;                // of the PNG's parameters text
-  std::vector<std::string> other_names;  // that programs give it: ComfyUI, diffusers, k-diffusion
+  std::vector<std::string> other_names;  // in ComfyUI, diffusers, k-diffusion
   // Moves latents (f32, in place) to the next sigma, given the guided velocity; dt f32 [1], the difference of the sigmas.
   void (*step)(Backend& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt);
 };
 
 const std::vector<Sampler>& samplers();  // the first is the default
-// By any of its names, however it is written; nullptr when there is none.
+// By any of its names, in any spelling; null when there is none.
 const Sampler* find_sampler(std::string_view name);
 
-// What the spellings of a name have in common: "DPM++ 2M", "dpmpp_2m" and "Dpmpp-2m" are all "dpmpp2m".
+// A name without the differences of spelling: "DPM++ 2M", "dpmpp_2m" and "Dpmpp-2m" are all "dpmpp2m".
 std::string folded(std::string_view name);
 
 }  // namespace fude

@@ -1,3 +1,4 @@
+// Computes the sigmas and timesteps.
 #include "diffusion/schedule.h"
 
 namespace fude {

@@ -10,6 +10,7 @@
 #include "engine/file.h"
 #include "engine/stopwatch.h"
 #include "fude/error.h"
+#include "weights/quote.h"
 
 namespace fude {
 

@@ -258,7 +258,7 @@ class Engine::State::Drawing {
 
       const int64_t whole = pass.fills_up ? n : n - rest;
       const int64_t batches = (whole + pass.batch - 1) / pass.batch + (whole < n ? 1 : 0);
-      const auto turns = s_.mmdit.blocks.turns((end - begin) * batches);
+      const auto passes = s_.mmdit.blocks.stream((end - begin) * batches);
       const auto groups = [&](int64_t from, int64_t to, int64_t batch) {
         if (from == to) return;
         auto scratch = op_.scope();

@@ -10,9 +10,6 @@
 
 namespace fude {
 
-// Text is UTF-8 on every system; Windows would take a narrow path for its own code page.
-inline std::filesystem::path path_of(std::string_view utf8) { return {std::u8string(utf8.begin(), utf8.end())}; }
-
 // The bytes of a regular file. Error{io} when it cannot be read or holds more than `limit` bytes.
 std::vector<uint8_t> read_file(const std::filesystem::path& path, uint64_t limit);
 

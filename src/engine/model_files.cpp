@@ -1,6 +1,7 @@
 #include "engine/model_files.h"
 
 #include "engine/file.h"
+#include "weights/quote.h"
 
 namespace fude {
 

@@ -1,3 +1,4 @@
+// Building tables and captions from axes.
 #include "gallery/arrangement.h"
 
 #include <algorithm>

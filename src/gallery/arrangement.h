@@ -38,8 +38,8 @@ std::string shortened(const std::string& text, int characters);
 // Which of the axis's values the cell of this number has.
 size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number);
 
-// What tells the cell from the others: the values of its axes, "guidance 7 · 30 steps", without some of them if need be; in a
-// flow what was chosen for it, or nothing.
+// The caption that distinguishes the cell: the values of its axes, "guidance 7 · 30 steps", without some of them if need be; in
+// a flow what was chosen for it, or nothing.
 std::string label_of(const Arrangement& arrangement, int64_t number, std::initializer_list<std::optional<size_t>> without = {});
 
 // One axis across, one down: across goes steps where it varies, because that is what people compare, else the last axis.

@@ -1,3 +1,4 @@
+// Drawing with Cairo and Pango, and choosing fonts.
 #include "gallery/canvas.h"
 
 #include <pango/pangocairo.h>
@@ -62,7 +63,7 @@ bool has(const std::string& clean, const Is& is) {
   return false;
 }
 
-// Japanese and Korean tell themselves apart from Chinese by their own letters.
+// Japanese and Korean are recognised by letters that Chinese does not have.
 PangoLanguage* language_of(std::string_view text) {
   const std::string clean = cleaned(text);
   const auto has_script = [&](GUnicodeScript a, GUnicodeScript b) {

@@ -38,7 +38,7 @@ class Fonts {
   double width(std::string_view text, const TextStyle& style) const;  // on one line
   double height(std::string_view text, const TextStyle& style, double width) const;
 
-  // What to tell a person when no font has some of the characters: which, and which package to install. Else empty.
+  // The message when no font has some of the characters: which, and which package to install. Else empty.
   std::string complaint_about(std::string_view text) const;
 
  private:

@@ -1,3 +1,4 @@
+// Reading the metadata and the pixels of one PNG.
 #include "gallery/cell.h"
 
 #include "engine/file.h"
@@ -10,7 +11,7 @@ namespace {
 
 constexpr uint64_t kLargestFile = uint64_t{512} << 20;
 
-// What `read` makes of the file's bytes; whatever is wrong with them, the message names the file.
+// Applies `read` to the bytes of the file, and adds the file's name to errors.
 template <class Read>
 auto from_bytes_of(const std::filesystem::path& file, const Read& read) {
   const std::vector<uint8_t> bytes = read_file(file, kLargestFile);

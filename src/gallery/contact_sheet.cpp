@@ -1,3 +1,4 @@
+// Computing the layout of a sheet, and drawing it.
 #include "gallery/contact_sheet.h"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ namespace {
 constexpr Colour kPaper{0.972, 0.969, 0.961}, kFrame{0.925, 0.918, 0.902}, kRule{0.867, 0.859, 0.839};
 constexpr Colour kInk{0.125, 0.122, 0.114}, kQuiet{0.435, 0.424, 0.400}, kFaint{0.725, 0.714, 0.686};
 
-constexpr double kRoom = 3720;  // of pictures side by side, while they stay large enough to be seen
+constexpr double kRoom = 3720;  // widths of pictures side by side, as long as they stay large enough to see
 constexpr double kLeastGap = 8;
 constexpr double kLargest = 512, kLeast = 96;  // widths of a picture on it
 constexpr double kNarrowest = 960;             // so that the header has room
@@ -32,14 +33,14 @@ constexpr double kLineHeight = 1.4;  // of a caption, in sizes of its text
 
 double gap_of(double width) { return std::max(kLeastGap, std::round(width * 0.045)); }
 
-// Where everything goes.
+// The positions and sizes of everything on the sheet.
 struct Layout {
   Size size;
   double text = 16;  // size of plain text
   double margin = 0;
-  Size thumbnail;                 // place of a picture
-  int lines_of_choices = 0;       // below it
-  std::map<int64_t, Box> places;  // of pictures, by number
+  Size thumbnail;                // largest size of a picture
+  int lines_of_choices = 0;      // below it
+  std::map<int64_t, Box> boxes;  // of pictures, by number
   struct Line {
     Box box;
     std::string text;
@@ -102,7 +103,7 @@ class Setter {
     const double margin = layout.margin = std::round(layout.text * 2.4);
 
     const TextStyle label{std::min(layout.text, std::max(12.0, width * 0.08)), true, kInk, 3};
-    double names = 0;  // width of the rows' names
+    double names = 0;  // width of the row labels
     if (rows_are_named()) {
       for (const std::string& row : tables_[0].rows) names = std::max(names, fonts_.width(row, label));
       names = std::min(names, layout.text * 11) + std::round(layout.text * 1.2);
@@ -127,12 +128,12 @@ class Setter {
     if (!arrangement_.choices.empty()) layout.lines_of_choices = widest_choice_ * caption <= width ? 1 : 2;
     const double below = std::round(caption * (2.3 + kLineHeight * layout.lines_of_choices));  // for the caption
     const auto height = static_cast<double>(layout.thumbnail.height);
-    const auto place = [&](int64_t number, int64_t column) {
+    const auto put_picture = [&](int64_t number, int64_t column) {
       const double x = margin + names + static_cast<double>(column) * (width + gap);
-      layout.places[number] = {std::round(x), std::round(y), width, height};
+      layout.boxes[number] = {std::round(x), std::round(y), width, height};
     };
     for (int64_t i = 0; tables_.empty() && i < arrangement_.count; ++i) {
-      place(i + 1, i % columns());
+      put_picture(i + 1, i % columns());
       if ((i + 1) % columns() == 0 || i + 1 == arrangement_.count) y += height + below + gap;
     }
     for (const Table& table : tables_) {
@@ -155,7 +156,7 @@ class Setter {
           y = top;
         }
         for (size_t column = 0; column < table.numbers[row].size(); ++column)
-          place(table.numbers[row][column], static_cast<int64_t>(column));
+          put_picture(table.numbers[row][column], static_cast<int64_t>(column));
         y += height + below + gap;
       }
       y += layout.text * 1.2;
@@ -216,36 +217,34 @@ struct ContactSheet::State {
     const double margin = layout.margin;
     canvas.box({margin, layout.rule, static_cast<double>(layout.size.width) - 2 * margin, std::max(1.0, layout.text / 16)},
                kRule);
-    for (const auto& [number, place] : layout.places) {
-      canvas.box(place, kFrame, radius());
-      const TextStyle style{std::clamp(place.width * 0.14, 12.0, 64.0), false, kFaint};
+    for (const auto& [number, box] : layout.boxes) {
+      canvas.box(box, kFrame, radius());
+      const TextStyle style{std::clamp(box.width * 0.14, 12.0, 64.0), false, kFaint};
       const std::string text = std::to_string(number);
       const double width = fonts.width(text, style);
-      canvas.text({place.x + (place.width - width) / 2, place.y + (place.height - style.size * 1.4) / 2, width + 1, 0}, text,
-                  style);
+      canvas.text({box.x + (box.width - width) / 2, box.y + (box.height - style.size * 1.4) / 2, width + 1, 0}, text, style);
     }
   }
 
-  void caption(const Box& place, const Cell& cell) {
+  void caption(const Box& box, const Cell& cell) {
     const double size = Setter::caption_size(layout);
-    const double y = place.y + place.height + std::round(size * 0.45);
+    const double y = box.y + box.height + std::round(size * 0.45);
     const TextStyle bold{size, true, kInk};
     const TextStyle plain{size, false, kQuiet, 1, true};
     const std::string number = std::to_string(cell.number);
-    canvas.text({place.x, y, place.width, 0}, number, bold);
+    canvas.text({box.x, y, box.width, 0}, number, bold);
     const double taken = fonts.width(number, bold) + size * 0.8;
     std::string text;
     if (is_flow) {
       const std::string seed = std::to_string(cell.provenance.request.seed);
       text = "seed " + seed;
-      if (fonts.width(text, plain) > place.width - taken) text = seed;
+      if (fonts.width(text, plain) > box.width - taken) text = seed;
     } else if (cell.stats.seconds.total > 0) {
       text = text_of_seconds(cell.stats.seconds.total);
     }
-    canvas.text({place.x + taken, y, place.width - taken, 0}, text, plain);
+    canvas.text({box.x + taken, y, box.width - taken, 0}, text, plain);
     if (const auto index = static_cast<size_t>(cell.number - 1); index < choices.size())
-      canvas.text({place.x, y + size * kLineHeight, place.width, 0}, choices[index],
-                  {size, false, kInk, layout.lines_of_choices});
+      canvas.text({box.x, y + size * kLineHeight, box.width, 0}, choices[index], {size, false, kInk, layout.lines_of_choices});
   }
 };
 
@@ -261,16 +260,16 @@ ContactSheet::ContactSheet(ContactSheet&&) noexcept = default;
 ContactSheet& ContactSheet::operator=(ContactSheet&&) noexcept = default;
 
 void ContactSheet::add(const Cell& cell, const Image& picture) {
-  const auto found = state_->layout.places.find(cell.number);
-  if (found == state_->layout.places.end()) return;
-  const Box& place = found->second;
+  const auto found = state_->layout.boxes.find(cell.number);
+  if (found == state_->layout.boxes.end()) return;
+  const Box& box = found->second;
   const Size size = fitted({picture.width, picture.height}, state_->layout.thumbnail);
-  state_->canvas.box(place, kPaper);
-  state_->canvas.box(place, kFrame, state_->radius());
-  state_->canvas.picture(place.x + std::floor((place.width - static_cast<double>(size.width)) / 2),
-                         place.y + std::floor((place.height - static_cast<double>(size.height)) / 2), scaled(picture, size),
+  state_->canvas.box(box, kPaper);
+  state_->canvas.box(box, kFrame, state_->radius());
+  state_->canvas.picture(box.x + std::floor((box.width - static_cast<double>(size.width)) / 2),
+                         box.y + std::floor((box.height - static_cast<double>(size.height)) / 2), scaled(picture, size),
                          state_->radius());
-  state_->caption(place, cell);
+  state_->caption(box, cell);
 }
 
 Image ContactSheet::render() const { return state_->canvas.image(); }

@@ -23,10 +23,10 @@ class ContactSheet {
   ContactSheet(ContactSheet&&) noexcept;
   ContactSheet& operator=(ContactSheet&&) noexcept;
 
-  // Puts the picture at its number's place. Without axes its seed and what was chosen stand below, else how long it took.
+  // Draws the picture into its cell. The caption is its seed and its choices without axes, else how long it took.
   void add(const Cell& cell, const Image& picture);
 
-  // The sheet as it is now; places of pictures that have not come are frames.
+  // The sheet so far; missing pictures are empty frames.
   Image render() const;
 
  private:

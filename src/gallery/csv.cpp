@@ -1,3 +1,4 @@
+// Quoting of cells.
 #include "gallery/csv.h"
 
 #include <utf8proc.h>

@@ -1,3 +1,4 @@
+// Calls of the SQLite C interface.
 #include "gallery/database.h"
 
 #include <sqlite3.h>
@@ -81,7 +82,7 @@ int64_t Statement::integer(int column) const { return sqlite3_column_int64(state
 void Database::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
 
 Database::Database(const std::filesystem::path& file) {
-  for (const char* part : {"", "-journal", "-wal", "-shm"}) {  // SQLite would wait for ever at a pipe
+  for (const char* part : {"", "-journal", "-wal", "-shm"}) {  // SQLite would block forever on a pipe
     std::filesystem::path each = file;
     if (const std::string why = why_not_replaced(each += part); !why.empty())
       throw Error(Code::io, {.what = "the history " + shown(each) + " cannot be opened: " + why +
@@ -115,7 +116,7 @@ Transaction::~Transaction() {
   if (!open_) return;
   try {
     database_.execute("ROLLBACK");
-  } catch (const Error&) {  // it was rolled back already
+  } catch (const Error&) {  // already rolled back
   }
 }
 

@@ -1,4 +1,4 @@
-// SQLite as C++: what is opened is closed, values are bound and never written into SQL, and failures say what to do.
+// SQLite with RAII: values are always bound, never written into SQL, and errors say what to do.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ class Database {
   std::unique_ptr<sqlite3, Close> database_;
 };
 
-// Everything or nothing; nobody else writes meanwhile.
+// All or nothing; holds the write lock.
 class Transaction {
  public:
   explicit Transaction(const Database& database);

@@ -1,3 +1,5 @@
+// Mean absolute difference, PSNR and SSIM of two pictures.
+//
 // Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli: Image quality assessment, from error visibility to structural similarity, 2004.
 // The same numbers as scikit-image's structural_similarity(…, gaussian_weights=True, sigma=1.5, use_sample_covariance=False).
 #include "gallery/difference.h"
@@ -38,7 +40,7 @@ std::vector<double> luma_of_row(const Image& image, int64_t y) {
   return luma;
 }
 
-// Weighted means of a, b, a², b² and ab at one place.
+// Weighted means of a, b, a², b² and ab at one pixel.
 struct Moments {
   double a = 0, b = 0, aa = 0, bb = 0, ab = 0;
   void add(double weight, const Moments& other) {

@@ -1,3 +1,4 @@
+// Tables, search and filters of the history, in SQL.
 #include "gallery/history.h"
 
 #include <nlohmann/json.hpp>
@@ -115,15 +116,15 @@ bool is_empty(const Database& database) { return !database.prepare("SELECT 1 FRO
 
 void make_tables(const Database& database) {
   Transaction transaction(database);
-  if (!is_empty(database)) return;  // another process was first
+  if (!is_empty(database)) return;  // another process made them
   database.execute(kTables);
   database.execute(("PRAGMA application_id = " + std::to_string(kApplication)).c_str());
   database.execute(("PRAGMA user_version = " + std::to_string(kLayout)).c_str());
   transaction.commit();
 }
 
-// The journal that lets some read while one writes. Where it cannot be (another process is just opening the file, the file
-// system is a network's), SQLite's older one does as well.
+// Write-ahead logging lets others read during a write. Where it is impossible (another process is opening the file, a network
+// file system), SQLite's default journal works as well.
 void use_wal(const Database& database) {
   try {
     if (pragma(database, "journal_mode") != "wal") database.execute("PRAGMA journal_mode = WAL");

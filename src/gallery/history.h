@@ -1,4 +1,4 @@
-// Every picture that was drawn, with all that repeats it: a SQLite database that several processes use at once.
+// The history of drawn pictures, with all that is needed to repeat them: a SQLite database shared by several processes.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// JPEG encoding through libjpeg, without its exit and its messages.
 #include "gallery/jpeg.h"
 
 #include <jpeglib.h>
@@ -53,7 +54,7 @@ boolean keep_piece(j_compress_ptr jpeg) {
 
 void keep_rest(j_compress_ptr jpeg) { keep(jpeg, target_of(jpeg).piece.size() - target_of(jpeg).manager.free_in_buffer); }
 
-// Apart from the frame that longjmp returns to: nothing with a destructor may live there. False: it failed.
+// Separate from the frame that longjmp returns to, where nothing with a destructor may live. False: it failed.
 bool write_with_libjpeg(jpeg_compress_struct& jpeg, Handler& handler, Target& target, const Image& image, int quality) {
   if (setjmp(handler.back)) return false;
   jpeg_create_compress(&jpeg);

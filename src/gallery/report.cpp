@@ -28,7 +28,7 @@ constexpr int64_t kManyPictures = 48;  // from here on the page holds smaller on
 constexpr int64_t kLongSide = 768, kLongSideOfMany = 512;
 constexpr int kQuality = 85;
 
-// A cell and what looking at its pixels told.
+// A cell and what was computed from its pixels.
 struct Entry {
   const Cell* cell = nullptr;
   std::string jpeg;  // a data: URL
@@ -50,7 +50,7 @@ std::string base64(std::span<const uint8_t> bytes) {
 
 std::string data_url(std::span<const uint8_t> jpeg) { return "data:image/jpeg;base64," + base64(jpeg); }
 
-// What has to be decoded is decoded once, pictures of a series while the one they are compared with is at hand.
+// Decodes each picture once; those of a series while the picture they are compared with is in memory.
 std::map<int64_t, Entry> look_at(const Arrangement& arrangement, std::span<const Cell> cells, std::vector<Series>& all) {
   const auto url = [&](const Cell& cell, const Image& picture) {
     return data_url(cell.jpeg.empty() ? jpeg_for_report(picture, arrangement.count) : cell.jpeg);

@@ -1,3 +1,4 @@
+// Downscaling by area averages.
 #include "gallery/scale.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Grouping cells into series, and wording what they show.
 #include "gallery/series.h"
 
 #include <algorithm>

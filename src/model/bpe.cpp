@@ -1,3 +1,4 @@
+// The merge loop of byte-pair encoding, with a heap of candidate merges.
 #include "model/bpe.h"
 
 #include <algorithm>
@@ -66,7 +67,7 @@ void Bpe::encode(std::string_view word, std::vector<int32_t>& ids) const {
   while (!queue.empty()) {
     const Candidate pair = queue.top();
     queue.pop();
-    // Out of date unless what stands there now still becomes the same symbol.
+    // Stale, unless the pair that is there now still merges into the same symbol.
     const Ranked* merge = merge_at(pair.at);
     if (!merge || merge->merged != pair.merged) continue;
     Symbol& left = symbols[pair.at];

@@ -1,3 +1,4 @@
+// Reading and applying a SentencePiece charsmap (a darts-clone double array).
 #include "model/charsmap.h"
 
 #include "model/tokenizer_files.h"
@@ -93,7 +94,7 @@ std::optional<std::string> decode_base64(std::string_view text) {
   std::string bytes;
   bytes.reserve(text.size() / 4 * 3 + 2);
   uint32_t bits = 0;
-  int waiting = 0;  // bits that make no byte yet
+  int waiting = 0;  // bits of an unfinished byte
   for (const char c : text) {
     const int value = digit(c);
     if (value < 0) return std::nullopt;

@@ -1,3 +1,4 @@
+// Loading and forward pass of the CLIP text encoder.
 #include "model/clip.h"
 
 #include <algorithm>
@@ -69,13 +70,13 @@ ClipOutput clip_forward(Backend& op, Clip& clip, const std::vector<std::vector<i
 
   auto scratch = op.scope();
   Tensor x = embed(op, clip, ids);
-  const auto turns = clip.blocks.turns(1);
+  const auto passes = clip.blocks.stream(1);
   for (int64_t i = 0; i < clip.blocks.size(); ++i) {
     if (i == clip.blocks.size() - 1) op.copy(out.hidden, x);
     clip_block(op, clip.blocks[i], g, x);
   }
 
-  const auto end_turn = clip.ends.turns(1);
+  const auto ends_pass = clip.ends.stream(1);
   const ClipEnds& ends = *clip.ends;
   Tensor last = op.empty({b, g.hidden});  // each prompt's end-of-text row, normalised
   for (int64_t i = 0; i < b; ++i) {

@@ -1,3 +1,4 @@
+// Reading CLIP vocabularies and merges, and splitting prompts as CLIPTokenizer does.
 #include "model/clip_tokenizer.h"
 
 #include <algorithm>
@@ -136,7 +137,7 @@ Bpe make_bpe(const Vocabulary& vocabulary, const std::vector<Bpe::Merge>& merges
 }
 
 // NFC, runs of white space as one space, lower case. Composition and lower-casing stay within a grapheme cluster, so the
-// clusters can go through both one by one, and each keeps its place in the prompt.
+// clusters can go through both one by one, and each keeps its offset in the prompt.
 void normalize(std::string_view text, size_t offset, NormalText& normal) {
   std::u32string cluster;
   bool follows_space = false;
@@ -196,7 +197,7 @@ ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder_or_file, s
     config = read_json_if_present(folder_or_file / "tokenizer_config.json");
     map = read_json_if_present(folder_or_file / "special_tokens_map.json");
   }
-  // What the config lists replaces what tokenizer.json does.
+  // The list of the config replaces that of tokenizer.json.
   std::vector<AddedToken> added;
   if (const auto* list = find_member(config, "added_tokens_decoder")) added = added_tokens(*list, folder_or_file);
   else if (const auto* of_file = model ? find_member(document, "added_tokens") : nullptr) added = added_tokens(*of_file, file);

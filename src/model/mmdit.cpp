@@ -1,3 +1,4 @@
+// Loading and forward pass of MMDiT-X.
 #include "model/mmdit.h"
 
 #include <cmath>
@@ -73,7 +74,8 @@ Embedders load_embedders(Loader& file) {
           .final_modulation = file.linear("final_layer.adaLN_modulation.1")};
 }
 
-// Queries, keys and values of normalised rows [b, rows, D], RMS-normalised per head, into their place among all rows.
+// Queries, keys and values of normalised rows [b, rows, D], RMS-normalised per head, into `qkv`, a row range of the joint
+// tensor.
 LinearCall project_qkv(const Attention& w, const Tensor& rows, const Tensor& qkv) {
   return {.out = qkv, .x = rows, .w = w.qkv, .options = {.norms = {w.norm_q, w.norm_k, kEps}}, .gate = {}};
 }
@@ -91,7 +93,7 @@ void attend(Backend& op, const Tensor& out, const Tensor& qkv, int64_t heads) {
                     {.heads = heads, .scale = scale, .causal = false, .bias = {}});
 }
 
-// One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place; what is alike in both is done side by side.
+// One MMDiT block (SD3 paper, fig. 2b). Adds to both residual streams in place; equal operations of both run in one call.
 void joint_block(Backend& op, const JointBlock& w, const JointModulation& m, int64_t heads, const Tensor& ctx,
                  const Tensor& x) {
   auto scratch = op.scope();  // temporaries die at }
@@ -167,7 +169,7 @@ Conditioning condition(Backend& op, Mmdit& mmdit, const Tensor& embeddings, int6
   if (rows > table || columns > table)
     throw Error(Code::bad_request, "the model's position table ends at " + std::to_string(table * g.patch * 8) +
                                        " pixels a side; ask for a smaller picture");
-  const int64_t top = (table - rows) / 2, left = (table - columns) / 2;  // the window's place in the table: its middle
+  const int64_t top = (table - rows) / 2, left = (table - columns) / 2;  // the window is in the middle of the table
   std::vector<float> window(static_cast<size_t>(rows * columns * g.width));
   for (int64_t r = 0; r < rows && !op.measuring(); ++r) {
     const int64_t first = (top + r) * table + left;
@@ -225,7 +227,7 @@ Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb) {
     op.linear_into(out.columns(column, column + w.weight.shape.out), silu, w);
     column += w.weight.shape.out;
   };
-  const auto turns = mmdit.modulation.turns(1);
+  const auto passes = mmdit.modulation.stream(1);
   for (int64_t i = 0; i < g.layers; ++i) {
     const ModulationWeights& w = mmdit.modulation[i];
     append(w.x);

@@ -17,7 +17,7 @@ struct Attention {
   Tensor norm_q, norm_k;  // RMS norm per head, [head_dim]; may be empty
 };
 
-// What one of the two streams (image, text) has in a block.
+// The weights of one of the two streams (image, text) in a block.
 struct Stream {
   Attention attn;
   std::optional<Attention> attn2;  // image stream of dual blocks
@@ -26,7 +26,7 @@ struct Stream {
 
 struct JointBlock {
   Stream x, ctx;
-  bool last = false;  // the text stream ends here: after its keys and values nothing of it is needed
+  bool last = false;  // the text stream ends here: only its keys and values are needed
 };
 
 // adaLN-Zero: what turns the step's embedding into shifts, scales and gates. Only needed before the loop.
@@ -49,8 +49,8 @@ struct FinalLayer {
 struct Mmdit {
   Mmdit(Backend& op, const Checkpoint& checkpoint);
 
-  // `resident` blocks stay on the device, and the two ends; of the other blocks, as many as take at most `host_bytes` wait in
-  // the host's memory. See Blocks.
+  // `resident` blocks stay on the device, and so do the two ends; of the other blocks, as many as fit into `host_bytes` are
+  // host-offloaded. See Blocks.
   void keep(int64_t resident, int64_t host_bytes = 0);
   void place(Arena& memory);
   int64_t resident_bytes() const { return embedders.resident_bytes() + blocks.resident_bytes() + final_layer.resident_bytes(); }
@@ -60,7 +60,7 @@ struct Mmdit {
   Blocks<ModulationWeights> modulation;
   Blocks<JointBlock> blocks;
   Whole<FinalLayer> final_layer;
-  Source pos_embed;  // [P², D]; the window a picture needs is read from the file
+  Source pos_embed;  // [P², D]; the window for a picture is read from the file
 };
 
 // What stays the same over all steps of a request.
@@ -79,11 +79,11 @@ Tensor embed_timesteps(Backend& op, Mmdit& mmdit, const std::vector<float>& time
 Tensor modulate(Backend& op, Mmdit& mmdit, const Tensor& temb);
 int64_t modulation_columns(const MmditGeometry& geometry);
 
-// Called with ("x_embed" | "block.K.x" | "block.K.context", tensor) by tests that look inside.
+// For tests: called with ("x_embed" | "block.K.x" | "block.K.context", tensor).
 using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
 
 // The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same
-// shape. Where not all blocks stay on the device, the caller holds their turns.
+// shape. Unless all blocks are resident, the caller holds mmdit.blocks.stream(…).
 Tensor mmdit_forward(Backend& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning,
                      const Tensor& latents, const MmditProbe& probe = {});
 

@@ -1,3 +1,4 @@
+// Reading unigram models from tokenizer.json and from the protobuf of spiece.model.
 #include "model/spiece.h"
 
 #include <algorithm>

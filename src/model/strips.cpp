@@ -1,3 +1,4 @@
+// The strip-wise passes: buffer layout, halo, GroupNorm statistics, convolution.
 #include "model/strips.h"
 
 #include <algorithm>
@@ -14,11 +15,11 @@ Tensor rows_of(const Tensor& map, RowRange rows) {
 
 int64_t elements(const MapShape& shape) { return shape.height * shape.width * shape.channels; }
 
-MapShape shape_of(int place, const Tensor& map) { return {place, map.dim(1), map.dim(2), map.dim(3)}; }
+MapShape shape_of(int buffer, const Tensor& map) { return {buffer, map.dim(1), map.dim(2), map.dim(3)}; }
 
-Tensor at(const Tensor& place, int64_t offset, DType dtype, std::initializer_list<int64_t> shape) {
-  const Tensor t = Tensor::of(static_cast<char*>(place.data) + offset, dtype, shape);
-  assert(offset + t.bytes() <= place.bytes());
+Tensor at(const Tensor& buffer, int64_t offset, DType dtype, std::initializer_list<int64_t> shape) {
+  const Tensor t = Tensor::of(static_cast<char*>(buffer.data) + offset, dtype, shape);
+  assert(offset + t.bytes() <= buffer.bytes());
   return t;
 }
 
@@ -34,44 +35,45 @@ FeatureMaps::FeatureMaps(Backend& op, const DecodePlan& plan, const std::vector<
   assert(plan.strips >= 1);
   std::array<int64_t, 2> device{}, host{};
   for (const MapShape& shape : shapes) {
-    const auto place = static_cast<size_t>(shape.place);
+    const auto buffer = static_cast<size_t>(shape.buffer);
     const int64_t bytes = shift(shape) + elements(shape) * size_of(op.dtype());
     const int64_t sums = strips_of(shape.height) * pieces_of(shape) * 2 * shape.channels * size_of(DType::f32);
-    if (waits_on_host(shape)) host[place] = std::max(host[place], bytes);
-    device[place] = std::max(device[place], waits_on_host(shape) ? sums : bytes);
+    if (host_offloaded(shape)) host[buffer] = std::max(host[buffer], bytes);
+    device[buffer] = std::max(device[buffer], host_offloaded(shape) ? sums : bytes);
   }
   if (through_host_) host_scope_.emplace(op.host_arena());
-  for (size_t place = 0; place < 2; ++place) {
-    device_[place] = op.empty({device[place]}, DType::u8);
-    if (through_host_) host_[place] = op.empty_on_host({host[place]}, DType::u8);
+  for (size_t buffer = 0; buffer < 2; ++buffer) {
+    device_[buffer] = op.empty({device[buffer]}, DType::u8);
+    if (through_host_) host_[buffer] = op.empty_on_host({host[buffer]}, DType::u8);
   }
 }
 
-// As many for the whole picture as the device would like there, or one a strip.
+// As many for the whole picture as the device asks for, but at least one a strip.
 int64_t FeatureMaps::pieces_of(const MapShape& shape) const {
   const Tensor whole = Tensor::of(nullptr, op_.dtype(), {1, shape.height, shape.width, shape.channels});
   return std::max<int64_t>(op_.group_pieces(whole) / strips_of(shape.height), 1);
 }
 
-// A row, or a little more: add_conv writes its result over its input. One row earlier in the same place, a strip's rows end
-// where the row before the next strip's begins, which is the first that is still to be read.
+// A row, rounded up: add_conv overwrites its input. It writes one row earlier in the buffer, so that a strip's results end
+// where the halo of the next strip begins, the first row that is still to be read.
 int64_t FeatureMaps::shift(const MapShape& shape) const {
   const int64_t row = shape.width * shape.channels * size_of(op_.dtype());
   return (row + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
 }
 
 FeatureMap FeatureMaps::map(const MapShape& shape, int64_t offset) const {
-  const auto place = static_cast<size_t>(shape.place);
-  const bool waits = waits_on_host(shape);
-  FeatureMap map{
-      .whole = at(waits ? host_[place] : device_[place], offset, op_.dtype(), {1, shape.height, shape.width, shape.channels}),
-      .sums = {},
-      .place = shape.place};
-  if (waits) map.sums = at(device_[place], 0, DType::f32, {1, strips_of(shape.height) * pieces_of(shape), 2, shape.channels});
+  const auto buffer = static_cast<size_t>(shape.buffer);
+  const bool on_host = host_offloaded(shape);
+  FeatureMap map{.whole = at(on_host ? host_[buffer] : device_[buffer], offset, op_.dtype(),
+                             {1, shape.height, shape.width, shape.channels}),
+                 .sums = {},
+                 .buffer = shape.buffer};
+  if (on_host)
+    map.sums = at(device_[buffer], 0, DType::f32, {1, strips_of(shape.height) * pieces_of(shape), 2, shape.channels});
   return map;
 }
 
-// Strips of nearly the same height.
+// Calls strip(index, rows) for strips of nearly the same height.
 template <class Strip>
 void FeatureMaps::for_each_strip(int64_t height, const Strip& strip) {
   const int64_t strips = strips_of(height);
@@ -115,17 +117,17 @@ FeatureMaps::Read FeatureMaps::read(const ConvInput& input, const Tensor& factor
   return {x, {rows.begin - upscale * first, rows.end - upscale * first}};
 }
 
-// `begin` gives the rows of the result what the convolution is added to.
+// `begin` fills the rows of the result with what the convolution is added to.
 template <class Begin>
 void FeatureMaps::convolve(const FeatureMap& out, const ConvInput& input, const Conv& w, bool accumulate, const Begin& begin) {
   auto scratch = op_.scope();
   const Tensor scale = factors(input);
-  const int64_t pieces = pieces_of(shape_of(out.place, out.whole));
+  const int64_t pieces = pieces_of(shape_of(out.buffer, out.whole));
   for_each_strip(out.whole.dim(1), [&](int64_t strip, RowRange rows) {
     Tensor y = rows_of(out.whole, rows);
     if (out.on_host()) y = op_.empty({1, y.dim(1), y.dim(2), y.dim(3)});
     const Read in = read(input, scale, rows, w.weight.shape.kernel);
-    begin(y, rows);  // now that the input's rows have been read, which may be here
+    begin(y, rows);  // only after reading the input: it may be in the same memory
     op_.conv2d_into(y, in.x, w, {.upsample = input.upsample, .accumulate = accumulate, .rows = in.wanted});
     if (!out.on_host()) return;
     op_.to_host(rows_of(out.whole, rows), y);
@@ -136,7 +138,7 @@ void FeatureMaps::convolve(const FeatureMap& out, const ConvInput& input, const 
 FeatureMap FeatureMaps::conv(const ConvInput& input, const Conv& w) {
   const int64_t upscale = input.upsample ? 2 : 1;
   const Tensor& x = input.x.whole;
-  const MapShape shape{1 - input.x.place, x.dim(1) * upscale, x.dim(2) * upscale, w.weight.shape.out};
+  const MapShape shape{1 - input.x.buffer, x.dim(1) * upscale, x.dim(2) * upscale, w.weight.shape.out};
   const FeatureMap out = map(shape, shift(shape));
   convolve(out, input, w, false, [](const Tensor&, RowRange) {});
   return out;
@@ -144,7 +146,7 @@ FeatureMap FeatureMaps::conv(const ConvInput& input, const Conv& w) {
 
 FeatureMap FeatureMaps::add_conv(const FeatureMap& x, const std::optional<Conv>& shortcut, const ConvInput& input,
                                  const Conv& w) {
-  const FeatureMap out = shortcut ? map(shape_of(input.x.place, input.x.whole), 0) : x;
+  const FeatureMap out = shortcut ? map(shape_of(input.x.buffer, input.x.whole), 0) : x;
   convolve(out, input, w, true, [&](const Tensor& y, RowRange rows) {
     if (!shortcut) {
       if (x.on_host()) op_.from_host(y, rows_of(x.whole, rows));

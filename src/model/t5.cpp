@@ -1,3 +1,4 @@
+// Loading and forward pass of the T5 encoder.
 #include "model/t5.h"
 
 #include <algorithm>
@@ -20,8 +21,8 @@ T5Layer load_layer(Loader& file, int64_t i) {
   return loaded;
 }
 
-// f32 [heads, tokens, tokens], added to the scores of every block. It depends on the distance of key and query alone: a head's
-// rows are pieces of one line, each query's beginning one element before that of the query before.
+// f32 [heads, tokens, tokens], added to the scores of every block. It depends only on the distance of key and query: the rows
+// of a head are views of one line, and each row starts one element before the row above it (stride −1).
 Tensor position_bias(Backend& op, const T5& t5, int64_t tokens) {
   const T5Geometry& g = t5.geometry;
   const int64_t length = 2 * tokens - 1;
@@ -100,9 +101,9 @@ Tensor t5_forward(Backend& op, T5& t5, const std::vector<std::vector<int32_t>>& 
   auto scratch = op.scope();
   Tensor bias = position_bias(op, t5, n);
   Tensor x = embed(op, t5, ids);
-  const auto turns = t5.layers.turns(1);
+  const auto passes = t5.layers.stream(1);
   for (int64_t i = 0; i < t5.layers.size(); ++i) t5_layer(op, t5.layers[i], t5.geometry, bias, x);
-  const auto end_turn = t5.final_norm.turns(1);
+  const auto norm_pass = t5.final_norm.stream(1);
   op.copy(out, op.rms_norm(x, t5.final_norm->weight, t5.geometry.eps));
   return out;
 }

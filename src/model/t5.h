@@ -19,8 +19,7 @@ struct T5Mlp {
   Linear wo;
 };
 
-// A block is two of them, an attention and an MLP. They take turns in memory by themselves: whole blocks of T5-XXL are 368 MiB
-// each.
+// Half a T5 block, an attention or an MLP. Halves are streamed by themselves: whole blocks of T5-XXL are 368 MiB each.
 struct T5Layer {
   Norm norm;
   std::optional<T5Attention> attention;

@@ -1,3 +1,4 @@
+// Reading T5 tokenizers, and splitting prompts as T5Tokenizer does.
 #include "model/t5_tokenizer.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Checked reading of token ids, special tokens and added tokens.
 #include "model/tokenizer_files.h"
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 
 #include "fude/error.h"
 #include "model/unicode.h"
+#include "weights/presence.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -76,8 +78,7 @@ std::vector<std::pair<std::string, int32_t>> read_ids(const std::filesystem::pat
 }
 
 nlohmann::json read_json_if_present(const std::filesystem::path& file) {
-  std::error_code failed;
-  return std::filesystem::exists(file, failed) ? read_json(file) : nlohmann::json();
+  return is_present(file) ? read_json(file) : nlohmann::json();
 }
 
 const nlohmann::json* find_member(const nlohmann::json& object, std::string_view key) {
@@ -140,10 +141,10 @@ std::vector<AddedToken> added_tokens(const nlohmann::json& list, const std::file
 }
 
 void merge_added(std::vector<AddedToken>& into, std::vector<AddedToken> more) {
-  std::unordered_map<std::string, size_t> place;
-  for (size_t i = 0; i < into.size(); ++i) place.emplace(into[i].text, i);
+  std::unordered_map<std::string, size_t> index;
+  for (size_t i = 0; i < into.size(); ++i) index.emplace(into[i].text, i);
   for (AddedToken& token : more) {
-    const auto [at, is_new] = place.emplace(token.text, into.size());
+    const auto [at, is_new] = index.emplace(token.text, into.size());
     if (is_new) into.push_back(std::move(token));
     else into[at->second] = std::move(token);
   }

@@ -1,3 +1,4 @@
+// Matching added tokens, and filling and truncating a row of ids.
 #include "model/tokens.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What the tokenizers give, and the two things they share: literal special tokens, and cutting a prompt that is too long.
+// The result of tokenizing, and what both tokenizers share: literal special tokens, and truncating prompts that are too long.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ namespace fude {
 struct Tokens {
   std::vector<int32_t> ids;           // padded to the length asked for
   int64_t used = 0;                   // ids before padding, specials included
-  std::vector<std::string> warnings;  // what of the prompt will not be drawn
+  std::vector<std::string> warnings;  // the parts of the prompt that will not be drawn
 };
 
 // A token that is written literally in a prompt, such as `<|endoftext|>`.
@@ -28,7 +28,7 @@ struct AddedToken {
   bool normalized = false;                       // is looked for in the normal form of the prompt, as its own normal form
 };
 
-// Text as the vocabulary spells it, and the place in the prompt that each byte of it came from.
+// Text as the vocabulary spells it, and the offset in the prompt that each byte of it came from.
 struct NormalText {
   std::string text;
   std::vector<size_t> origin;
@@ -54,7 +54,7 @@ class AddedTokens {
 // Collects ids up to a limit and remembers where in the prompt the first one that did not fit began.
 class TokenRow {
  public:
-  // A row of `length` that starts with `ids` and keeps one place for the end token.
+  // A row of `length` that starts with `ids` and keeps room for the end token.
   TokenRow(std::vector<int32_t> ids, int64_t length)
       : ids_(std::move(ids)), length_(static_cast<size_t>(length)), prefix_(ids_.size()) {}
   bool full() const { return cut_at_.has_value(); }
@@ -77,7 +77,7 @@ class PromptSplitter {
  public:
   // Appends the normal form of a text that stands at `offset` of the prompt.
   using Normalize = std::function<void(std::string_view text, size_t offset, NormalText& normal)>;
-  // Gets an ordinary text and the place in the prompt of each of its bytes.
+  // Gets an ordinary text and the offset in the prompt of each of its bytes.
   using Encode = std::function<void(std::string_view text, const size_t* origin)>;
 
   PromptSplitter() = default;

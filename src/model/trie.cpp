@@ -1,3 +1,4 @@
+// Building the trie by sorting, and walking it.
 #include "model/trie.h"
 
 #include <algorithm>

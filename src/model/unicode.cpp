@@ -1,3 +1,4 @@
+// The Unicode functions on top of utf8proc, where they differ from it and why.
 #include "model/unicode.h"
 
 #include <utf8proc.h>

@@ -1,5 +1,5 @@
-// The few Unicode questions that the tokenizers ask, answered as Rust's libraries and Oniguruma's patterns answer them, so that
-// our token ids equal Hugging Face's. A thin layer over utf8proc; characters newer than its tables count as unassigned.
+// The Unicode functions of the tokenizers, with the results of Rust's libraries and of Oniguruma's patterns, so that token ids
+// equal those of Hugging Face. A thin layer over utf8proc; characters newer than its tables count as unassigned.
 #pragma once
 
 #include <cstddef>

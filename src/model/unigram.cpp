@@ -1,3 +1,4 @@
+// The Viterbi search for the best split of a word.
 #include "model/unigram.h"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ Unigram::Unigram(const std::vector<Piece>& pieces, int32_t unknown) : unknown_(u
 }
 
 void Unigram::encode(std::string_view word, std::vector<Token>& tokens) const {
-  struct Best {  // the best path to a place
+  struct Best {  // the best path to an offset
     double score = 0;
     int32_t id = -1;  // of its last piece; -1: not reached
     size_t begin = 0;

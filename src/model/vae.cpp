@@ -1,3 +1,4 @@
+// Loading and forward pass of the VAE decoder.
 #include "model/vae.h"
 
 #include <cassert>
@@ -48,21 +49,21 @@ FeatureMap resnet(FeatureMaps& maps, const Resnet& w, const FeatureMap& x) {
   return maps.add_conv(x, w.shortcut, {.x = h, .norm = &w.norm2}, w.conv2);
 }
 
-// The maps of a decoder, where resnet and vae_decode place them.
+// The maps of a decoder, in the order and the buffers that resnet and decode use.
 std::vector<MapShape> maps_of(const Decoder& w, int64_t height, int64_t width) {
-  int place = 0;
-  std::vector<MapShape> maps = {{place, height, width, w.conv_in.weight.shape.out}};
+  int buffer = 0;
+  std::vector<MapShape> maps = {{buffer, height, width, w.conv_in.weight.shape.out}};
   const auto resnet = [&](const Resnet& r) {
-    maps.push_back({1 - place, height, width, r.conv1.weight.shape.out});
-    if (r.shortcut) place = 1 - place;
+    maps.push_back({1 - buffer, height, width, r.conv1.weight.shape.out});
+    if (r.shortcut) buffer = 1 - buffer;
   };
   resnet(w.mid1);
   resnet(w.mid2);
   for (const UpBlock& up : w.up) {
     for (const Resnet& r : up.resnets) resnet(r);
     if (!up.upsample) continue;
-    place = 1 - place, height *= 2, width *= 2;
-    maps.push_back({place, height, width, up.upsample->weight.shape.out});
+    buffer = 1 - buffer, height *= 2, width *= 2;
+    maps.push_back({buffer, height, width, up.upsample->weight.shape.out});
   }
   return maps;
 }
@@ -98,7 +99,7 @@ void decode(Backend& op, const VaeGeometry& geometry, const Decoder& w, const Te
   {
     auto scratch_of_latents = op.scope();
     const Tensor scaled = op.to_nhwc(latents, 1.0f / geometry.scaling_factor, geometry.shift_factor);
-    x = maps.conv({.x = {.whole = scaled, .sums = {}, .place = 1}}, w.conv_in);
+    x = maps.conv({.x = {.whole = scaled, .sums = {}, .buffer = 1}}, w.conv_in);
   }
   x = resnet(maps, w.mid1, x);
   if (w.attention) attention(op, *w.attention, x.whole, geometry.groups);
@@ -121,8 +122,8 @@ Vae::Vae(Backend& op, const Checkpoint& checkpoint)
 
 void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
                 const VaeOptions& options) {
-  const auto turn = vae.decoder.turns(1);
-  const Decoder& w = *vae.decoder;  // one turn for all tiles
+  const auto passes = vae.decoder.stream(1);
+  const Decoder& w = *vae.decoder;  // one pass for all tiles
   const DecodeTile decode_tile = [&](const Tensor& part, const DrawRows& draw_part) {
     decode(op, vae.geometry, w, part, plan, draw_part, options);
   };

@@ -46,14 +46,14 @@ struct Vae {
 };
 
 struct VaeOptions {
-  int64_t tile_side = kNoTiles;     // latents; what has a larger side is decoded in tiles: another picture (model/vae_tiling.h)
+  int64_t tile_side = kNoTiles;     // latents; a larger side is decoded in tiles, which is another picture (model/vae_tiling.h)
   std::function<void()> tile_done;  // called after each of them, or after the whole
-  // Called with ("mid" | "up.K", NHWC tensor) by tests that look inside.
+  // For tests: called with ("mid" | "up.K", NHWC tensor).
   std::function<void(const std::string& name, const Tensor&)> probe;
 };
 
 // One picture's latents as the denoiser leaves them, f32 [1, 16, h, w] -> pixels 8h × 8w, about −1…1, from top to bottom. The
-// plan decides what memory the picture or a tile of it takes, not what comes out.
+// plan changes only the memory that the picture or a tile of it takes, not the result.
 void vae_decode(Backend& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
                 const VaeOptions& options = {});
 

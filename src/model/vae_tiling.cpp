@@ -1,3 +1,4 @@
+// Cutting latents into tiles, and blending the decoded tiles row by row.
 #include "model/vae_tiling.h"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ struct Tile {
   bool has_above, has_below, has_left, has_right;
 };
 
-// n values, `step` of `steps` away from those they are blended into.
+// Linear blend of n values, at `step` of `steps` between `before` and `values`.
 void blend(float* values, const float* before, int64_t n, int64_t step, int64_t steps) {
   const double part = static_cast<double>(step) / static_cast<double>(steps);
   const auto old = static_cast<float>(1 - part), fresh = static_cast<float>(part);
@@ -28,7 +29,7 @@ void blend(float* values, const float* before, int64_t n, int64_t step, int64_t 
 
 void copy_pixels(float* to, const float* from, int64_t n) { std::copy_n(from, kChannels * n, to); }
 
-// One row of tiles on the host, and what the next one needs of it. Neighbours are blended already, in both directions.
+// One row of tiles in host memory, already blended with its neighbours, and the edges that the next row blends with.
 class Blending {
  public:
   // Pixels of a tile's side and of the picture's width.
@@ -50,7 +51,7 @@ class Blending {
     for (int64_t y = 0; y < rows.dim(0) && !op_.measuring(); ++y) add_row(tile, first + y, rows[y].as<float>());
   }
 
-  // The row of tiles, which is the picture's rows [first, first + height).
+  // Hands out the row of tiles: rows [first, first + height) of the picture.
   void draw(int64_t first, int64_t height, const DrawRows& draw_rows) {
     for (int64_t y = 0; y < height; y += overlap_) {
       auto scratch = op_.scope();
@@ -66,7 +67,7 @@ class Blending {
       blend(row, above[overlap_ - n + y].as<float>(), kChannels * tile.width, y, n);
     if (const int64_t n = std::min(overlap_, tile.width); tile.has_left)
       for (int64_t x = 0; x < n; ++x) blend(row + kChannels * x, left[overlap_ - n + x].as<float>(), kChannels, x, n);
-    // In place of what was read of the neighbours, or later.
+    // Overwrites only edges of neighbours that have been read.
     const int64_t last_rows = tile.height - overlap_, last_columns = tile.width - overlap_;
     if (tile.has_below && y >= last_rows) copy_pixels(above[y - last_rows].as<float>(), row, tile.width);
     if (tile.has_right) copy_pixels(left.as<float>(), row + kChannels * last_columns, overlap_);

@@ -1,10 +1,10 @@
+// Parsing ranges with exact decimal arithmetic.
 #include "session/ranges.h"
 
 #include <algorithm>
 #include <charconv>
 #include <limits>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "fude/error.h"
@@ -14,7 +14,7 @@ namespace fude {
 namespace {
 
 constexpr int kMostDecimals = 9;
-constexpr int64_t kLargestInteger = 1000000000;  // of an option that is no seed
+constexpr int64_t kLargestInteger = 1000000000;  // of any option but the seed
 
 [[noreturn]] void refuse(std::string_view option, std::string_view text, const std::string& what) {
   throw Error(Code::bad_request, std::string(option) + ' ' + shown(text) + ' ' + what);
@@ -42,11 +42,11 @@ std::vector<std::string_view> pieces_of(std::string_view option, std::string_vie
   }
 }
 
-// A number as digits times a power of ten, so that steps add up exactly. Seeds need all 64 bits, hence the sign apart.
+// A number as digits times a power of ten, so that steps add up exactly. Seeds need all 64 bits, so the sign is separate.
 struct Decimal {
   bool negative = false;
   uint64_t digits = 0;
-  int decimals = 0;  // how many digits stand behind the point
+  int decimals = 0;  // digits after the decimal point
 };
 
 std::optional<Decimal> decimal_from(std::string_view text) {
@@ -90,7 +90,7 @@ double double_of(int64_t number, int decimals) {
   return value;
 }
 
-// How many values first..last:step has. Refuses what is backward, endless or too much.
+// How many values first..last:step has. Refuses ranges that run backward, never end or are too long.
 uint64_t length_of(std::string_view option, std::string_view text, bool backward, uint64_t distance, uint64_t step) {
   if (step == 0) refuse(option, text, "never ends, since its step is 0. Give a step above 0, such as 20..70:10.");
   if (backward) refuse(option, text, "is empty: it runs backwards. Write the smaller number first, such as 20..70:10.");

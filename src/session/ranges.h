@@ -23,8 +23,8 @@ std::vector<Value> without_repeats(const std::vector<Value>& values) {
   return once;
 }
 
-// Values and ranges (both ends included, ":STEP" is 1 when left out), separated by commas. A value that comes again is left
-// out, and counted in `repeats`. `option` is named in messages: "--steps". Error{bad_request}.
+// Values and ranges (both ends included, ":STEP" is 1 when left out), separated by commas. Repeated values are left out and
+// counted in `repeats`. `option` is named in messages: "--steps". Error{bad_request}.
 std::vector<int64_t> integers_in(std::string_view option, std::string_view text, size_t* repeats = nullptr);
 std::vector<uint64_t> seeds_in(std::string_view option, std::string_view text, size_t* repeats = nullptr);
 // Decimal fractions are stepped exactly: 0..1:0.1 has the same 0.3 that is written as 0.3.

@@ -1,3 +1,4 @@
+// Making, locking, reading and resuming a session folder.
 #include "session/session.h"
 
 #include <cstdio>
@@ -32,7 +33,7 @@ std::span<const uint8_t> bytes_of(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-// Whatever batch it was drawn in.
+// Whether they draw the same picture, whatever batch each was drawn in.
 bool same_picture(Request a, Request b) {
   a.batch = b.batch = 1;
   a.place = b.place = 0;
@@ -79,7 +80,7 @@ SessionFolder SessionFolder::open(const fs::path& folder) {
 
 void SessionFolder::replace(const SessionSpec& spec) {
   write_file(path_ / kFile, bytes_of(text_from(spec)));
-  wish_ = spec;
+  spec_ = spec;
 }
 
 fs::path SessionFolder::picture(const Task& task) const {
@@ -114,7 +115,7 @@ std::optional<Image> SessionFolder::finished(const Task& task) const {
     provenance = provenance_from_json(text_under(texts, kProvenanceKeyword));
     image = decode_png(file);
   } catch (const Error&) {
-    return std::nullopt;  // a power cut can leave a file that has its name and not its bytes
+    return std::nullopt;  // after a power cut a file can exist without its bytes
   }
   if (!same_picture(provenance.request, task.request))
     throw Error(Code::bad_request,

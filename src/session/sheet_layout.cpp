@@ -1,3 +1,4 @@
+// Axes, titles and captions of the contact sheet of a session.
 #include "session/sheet_layout.h"
 
 #include <algorithm>

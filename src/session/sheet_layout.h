@@ -8,10 +8,11 @@
 
 namespace fude {
 
-// `model` is its name. Axes of a single value are none.
+// `model` is its name. Axes with a single value are left out.
 Arrangement layout_of(const SessionSpec& spec, const std::string& model);
 
-// What tells this picture from the others: "30 steps, guidance 7"; of a gacha its seed, and its prompt where there are several.
+// The caption that distinguishes this picture: "30 steps, guidance 7"; of a gacha its seed, and its prompt where there are
+// several.
 std::string label_of(const SessionSpec& spec, const Arrangement& layout, const Task& task);
 
 }  // namespace fude

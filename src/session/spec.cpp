@@ -1,3 +1,4 @@
+// Turning a spec into tasks, and reading and writing session.json.
 #include "session/spec.h"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kDeepest = 6;  // what text_from writes nests less
+constexpr int kDeepest = 6;  // text_from nests less than that
 constexpr int kMostThreads = 4096;
 constexpr uint64_t kMostText = uint64_t{1} << 30;  // bytes of all pictures' prompts
 
@@ -45,7 +46,7 @@ auto fields_of(Files& files) {
                     std::pair{"vae", &files.vae},       std::pair{"tokenizers", &files.tokenizers}};
 }
 
-// As its type or not at all: a number is never made of another kind of number, as nlohmann's own conversions would.
+// Exactly its type: unlike nlohmann's conversions, one kind of number is never converted to another.
 template <class Value>
 Value value_of(const Json& json) {
   bool fits = false;
@@ -84,7 +85,7 @@ Json object_in(const Json& json, const char* name) {
   return *found;
 }
 
-SessionSpec read_wish(const Json& json) {
+SessionSpec read_spec(const Json& json) {
   if (!json.is_object()) throw Error(Code::bad_request, "it is not a JSON object");
   SessionSpec spec;
   read(json, "kind", spec.kind);
@@ -246,7 +247,7 @@ SessionSpec spec_from(std::string_view text, const std::string& where) {
       if (depth > kDeepest) throw Error(Code::bad_request, "it nests too deep");
       return true;
     };
-    return read_wish(Json::parse(text, bounded));
+    return read_spec(Json::parse(text, bounded));
   } catch (const Json::exception&) {
     refuse("a value is missing, or of the wrong kind");
   } catch (const Error& error) {

@@ -1,3 +1,4 @@
+// Parsing choices, and walking evenly through their combinations.
 #include "session/wildcards.h"
 
 #include <numeric>
@@ -9,7 +10,7 @@
 namespace fude {
 namespace {
 
-// So that a candidate's number times the stride below fits 64 bits.
+// So that a candidate's number times the stride below fits into 64 bits.
 constexpr uint64_t kMostCombinations = 100'000'000'000'000;
 constexpr int kDeepest = 32;  // choices within choices: reading them recurses
 
@@ -119,9 +120,9 @@ uint64_t Wildcards::combinations_of(const Sequence& sequence) {
   return product;
 }
 
-// `chosen` hears of the choices on the way; nullptr: of none. Where there is one option, what it holds is chosen instead.
+// `chosen` collects the outer choices, if not null. A choice with one option is skipped, and the choices inside it count.
 void Wildcards::append(const Sequence& sequence, uint64_t index, std::string& text, std::vector<std::string>* chosen) {
-  uint64_t below = combinations_of(sequence);  // combinations of this piece and those behind it
+  uint64_t below = combinations_of(sequence);  // combinations of this piece and those after it
   for (const Piece& piece : sequence) {
     if (!piece.choice) {
       text += piece.text;
@@ -147,7 +148,7 @@ std::string Wildcards::combination(uint64_t index) const {
 }
 
 uint64_t Wildcards::index_of(uint64_t i) const {
-  // Strides of the golden ratio: wherever the walk stops, its places lie evenly. Without a common divisor it visits them all.
+  // A stride by the golden ratio spreads any number of steps evenly; coprime to the count, it visits every combination.
   auto stride = static_cast<uint64_t>(0.6180339887498949 * static_cast<double>(combinations_));
   while (std::gcd(stride, combinations_) != 1) ++stride;
   return i % combinations_ * stride % combinations_;

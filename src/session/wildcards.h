@@ -9,20 +9,20 @@
 
 namespace fude {
 
-// Braces enclose a choice, bars separate its options, which may be empty or hold choices. Braces without a bar are text. \{ \}
-// \| and
-// \\ stand for the character itself; a bar outside of braces needs no backslash.
+// Braces enclose a choice, bars separate its options, which may be empty or hold choices. Braces without a bar are text. The
+// escapes \{ \} \| and \\ stand for the character itself; a bar outside of braces needs no backslash.
 class Wildcards {
  public:
-  // Of one or several prompts; each of several is an option too. Error{bad_request} that points at the place.
+  // Of one or several prompts; each of several is an option too. Error{bad_request} that points at the position.
   explicit Wildcards(const std::vector<std::string>& prompts);
 
   uint64_t combinations() const { return combinations_; }  // at least 1
   // Combination `index` of them; the last choice changes fastest.
   std::string combination(uint64_t index) const;
-  // What candidate i (below 100000) gets: all combinations in turn, in an order in which a few already differ in every choice.
+  // The combination of candidate i (below 100000): all of them in turn, ordered so that even the first few differ in every
+  // choice.
   std::string prompt_of(uint64_t i) const;
-  // What it gets of each choice that stands in no other, in the order of the text; of several prompts the prompt.
+  // Its option of each outermost choice, in the order of the text; with several prompts, the prompt first.
   std::vector<std::string> choices_of(uint64_t i) const;
 
  private:

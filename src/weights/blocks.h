@@ -1,9 +1,9 @@
-// Blocks<T>: the layers of a model, used one after the other. Some stay on the device; the others take turns in slots there.
+// Blocks<T>: the layers of a model, used in order. Some are resident on the device; the others are streamed through a ring.
 //
-// Residents are spread evenly among the others, so that copies go on while they are used. A block always takes the same slot:
-// what follows the wait for it can be recorded. Slots are pieces of one ring, laid out one after the other from its start; a
-// block is sent for as soon as everything that lies where it will lie was used. What is sent comes from the host's memory,
-// where it waits as the device wants it, or else from the file.
+// Residents are spread evenly among the streamed blocks, so that copies overlap with their use. A block always gets the same
+// slot of the ring, so that the work after the wait for it can be captured in a graph. A block is prefetched as soon as all
+// blocks whose slots overlap its own have been used. Its source is host memory, where host-offloaded blocks lie already packed
+// and pinned, or else the file.
 #pragma once
 
 #include <algorithm>
@@ -23,43 +23,44 @@ namespace fude {
 
 template <class T>
 class Blocks {
-  static constexpr int64_t kReadAhead = 4;  // blocks that are asked for before the first of them must be there
+  static constexpr int64_t kReadAhead = 4;  // blocks whose loading has begun before the first of them must be there
 
  public:
   using Load = std::function<T(Loader&, int64_t index)>;
 
-  // Nothing stays and nothing is read yet.
+  // Only measures the blocks: nothing is resident and nothing is read yet.
   Blocks(Backend& op, const Checkpoint& checkpoint, Component component, int64_t count, Load load)
       : op_(op), checkpoint_(checkpoint), component_(component), load_(std::move(load)), blocks_(static_cast<size_t>(count)) {
     for (int64_t i = 0; i < count; ++i) {
       Arena measuring = Arena::measuring();
-      at(i).without_contents = load_one(i, measuring, {});
+      at(i).measured = load_one(i, measuring, {});
       at(i).bytes = measuring.peak();
     }
     keep(0);
   }
 
-  // ---- where they are ------------------------------------------------------------------------------------------------------
+  // ---- residency -----------------------------------------------------------------------------------------------------------
 
-  // `resident` blocks will stay on the device once they were used or loaded, in memory that `place` gives them; of the others,
-  // as many as take at most `host_bytes` will wait in the host's memory. Forgets what was there before.
+  // `resident` blocks will stay on the device once they were used or loaded, in memory that `place` assigns; of the others, as
+  // many as fit into `host_bytes` will be host-offloaded. Forgets all that was loaded before.
   void keep(int64_t resident, int64_t host_bytes = 0) {
     streamed_.clear();
     for (int64_t i = 0; i < size(); ++i) {
       Block& block = at(i);
-      block.transfer.reset();  // it is waited for before its memory goes
-      block = {.bytes = block.bytes, .without_contents = std::move(block.without_contents)};
-      // Spread as a line is drawn on a grid: block i stays when the running total of `resident` passes a multiple of the count.
+      block.transfer.reset();  // waits for it, before its memory is freed
+      block = {.bytes = block.bytes, .measured = std::move(block.measured)};
+      // Spread as a line is drawn on a grid: block i is resident when the running total of `resident` passes a multiple of the
+      // count.
       block.resident = (i + 1) * resident / size() > i * resident / size();
       if (block.resident) continue;
       streamed_.push_back(i);
-      block.waits_on_host = !op_.on_host() && block.bytes <= host_bytes;
-      if (block.waits_on_host) host_bytes -= block.bytes;
+      block.host_offloaded = !op_.on_host() && block.bytes <= host_bytes;
+      if (block.host_offloaded) host_bytes -= block.bytes;
     }
     lay_out();
   }
 
-  // Takes the residents' memory, which outlives their use, from an arena. A measuring one says how much it is.
+  // Allocates the residents from an arena, which must outlive their use. A measuring arena says how much they take.
   void place(Arena& memory) {
     for (Block& block : blocks_)
       if (block.resident) block.memory = memory.allocate(block.bytes);
@@ -74,47 +75,47 @@ class Blocks {
     return total([](const Block& block) { return block.resident; });
   }
   int64_t host_bytes() const {
-    return total([](const Block& block) { return block.waits_on_host; });
+    return total([](const Block& block) { return block.host_offloaded; });
   }
   int64_t slot_bytes() const { return ring_bytes_; }
 
   // ---- use -----------------------------------------------------------------------------------------------------------------
 
-  // Reads what will stay, on the device and on the host. `starts` is called before each block.
+  // Loads all resident and host-offloaded blocks. `starts` is called before each.
   void load(const std::function<void(int64_t index)>& starts = {}) {
     for (int64_t i = 0; i < size() + kReadAhead; ++i) {
       op_.poll();
       if (i < size()) {
         if (starts) starts(i);
-        begin_to_keep(i);
+        begin_load(i);
       }
-      if (i >= kReadAhead) end_to_keep(i - kReadAhead);
+      if (i >= kReadAhead) end_load(i - kReadAhead);
     }
   }
 
-  // While it lives, blocks that do not stay can be used as well: from the first to the last, `passes` times over. Their slots
-  // come from the back of the backend's arena.
-  class [[nodiscard]] Turns {
+  // While it lives, streamed blocks can be used too: all blocks in order, `passes` times over. The ring comes from the back of
+  // the backend's arena.
+  class [[nodiscard]] StreamedPasses {
    public:
-    Turns(Blocks& blocks, int64_t passes) : blocks_(blocks) { blocks_.begin_turns(passes); }
-    ~Turns() { blocks_.end_turns(); }
-    Turns(const Turns&) = delete;
-    Turns& operator=(const Turns&) = delete;
+    StreamedPasses(Blocks& blocks, int64_t passes) : blocks_(blocks) { blocks_.begin_passes(passes); }
+    ~StreamedPasses() { blocks_.end_passes(); }
+    StreamedPasses(const StreamedPasses&) = delete;
+    StreamedPasses& operator=(const StreamedPasses&) = delete;
 
    private:
     Blocks& blocks_;
   };
-  Turns turns(int64_t passes) { return Turns(*this, passes); }
+  StreamedPasses stream(int64_t passes) { return StreamedPasses(*this, passes); }
 
-  // Valid until the next one is asked for. While the backend measures, the block's weights have no contents.
+  // Valid until the next call. In a dry run the weights have no contents.
   const T& operator[](int64_t i) {
     Block& block = at(i);
-    if (op_.measuring()) return *block.without_contents;
+    if (op_.measuring()) return *block.measured;
     if (block.resident) {
-      begin_to_keep(i);
-      end_to_keep(i);
+      begin_load(i);
+      end_load(i);
     } else {
-      op_.host_callback([this, i] { turn_to(i); });
+      op_.host_callback([this, i] { acquire(i); });
     }
     return *block.weights;
   }
@@ -122,17 +123,17 @@ class Blocks {
  private:
   struct Block {
     int64_t bytes = 0;
-    std::optional<T> without_contents;  // for measuring
-    bool resident = false, waits_on_host = false;
-    void* memory = nullptr;        // a resident's
-    int64_t slot = 0, behind = 0;  // offset in the ring; how many turns before its own the slot was used last
+    std::optional<T> measured;  // for dry runs: shapes without contents
+    bool resident = false, host_offloaded = false;
+    void* memory = nullptr;                // of a resident
+    int64_t slot = 0, reuse_distance = 0;  // offset in the ring; uses since the previous user of an overlapping slot
     Buffer on_host;
     std::optional<T> weights;
-    std::unique_ptr<Transfer> transfer;  // while it is on its way
+    std::unique_ptr<Transfer> transfer;  // while it is in flight
   };
 
   Block& at(int64_t i) { return blocks_[static_cast<size_t>(i)]; }
-  Block& streamed(int64_t turn) { return at(streamed_[static_cast<size_t>(turn % std::ssize(streamed_))]); }
+  Block& streamed(int64_t use) { return at(streamed_[static_cast<size_t>(use % std::ssize(streamed_))]); }
 
   template <class Which>
   int64_t total(const Which& which) const {
@@ -151,8 +152,8 @@ class Blocks {
     return load_one(i, arena, fill);
   }
 
-  // Two slots of the largest size let copies go on all the time; what computes in the host's memory has nothing to copy
-  // meanwhile.
+  // Twice the largest block, so that one is copied while another is used. A backend that computes in host memory copies
+  // nothing: once is enough.
   void lay_out() {
     ring_bytes_ = 0;
     for (const int64_t i : streamed_) ring_bytes_ = std::max(ring_bytes_, at(i).bytes);
@@ -164,19 +165,19 @@ class Blocks {
       next = block.slot + block.bytes;
     }
     const auto n = std::ssize(streamed_);
-    for (int64_t turn = n; turn < 2 * n; ++turn) {
-      Block& block = streamed(turn);
+    for (int64_t use = n; use < 2 * n; ++use) {
+      Block& block = streamed(use);
       const auto overlap = [&](const Block& other) {
         return other.slot < block.slot + block.bytes && block.slot < other.slot + other.bytes;
       };
-      block.behind = 1;
-      while (!overlap(streamed(turn - block.behind))) ++block.behind;  // at the latest it meets itself
+      block.reuse_distance = 1;
+      while (!overlap(streamed(use - block.reuse_distance))) ++block.reuse_distance;  // ends at itself, one pass earlier
     }
   }
 
-  void begin_to_keep(int64_t i) {
+  void begin_load(int64_t i) {
     Block& block = at(i);
-    if (block.weights || block.on_host.data() || !(block.resident || block.waits_on_host)) return;
+    if (block.weights || block.on_host.data() || !(block.resident || block.host_offloaded)) return;
     try {
       if (block.resident) {
         block.weights = load_at(i, block.memory, Side::device);
@@ -191,7 +192,7 @@ class Blocks {
     }
   }
 
-  // What was asked for has ended before its memory goes; it is read again when it is asked for again.
+  // Waits for unfinished copies before their memory is freed. The block is loaded again at its next use.
   void forget(Block& block) {
     block.transfer.reset();
     static_cast<void>(op_.transfer());
@@ -199,53 +200,53 @@ class Blocks {
     block.on_host = {};
   }
 
-  void end_to_keep(int64_t i) {
+  void end_load(int64_t i) {
     Block& block = at(i);
     if (!block.transfer) return;
     try {
       std::exchange(block.transfer, nullptr)->wait();
-      if (block.waits_on_host) block.on_host = op_.pinned(std::move(block.on_host));
+      if (block.host_offloaded) block.on_host = op_.pinned(std::move(block.on_host));
     } catch (...) {
       forget(block);
       throw;
     }
   }
 
-  void begin_turns(int64_t passes) {
+  void begin_passes(int64_t passes) {
     if (streamed_.empty()) return;
     if (!op_.measuring()) load();
     ring_ = static_cast<std::byte*>(op_.arena().allocate_back(ring_bytes_));
     if (op_.measuring()) return;
-    turn_ = sent_ = 0;
-    turns_ = passes * std::ssize(streamed_);
+    next_use_ = prefetched_ = 0;
+    uses_ = passes * std::ssize(streamed_);
     for (const int64_t i : streamed_)
       if (at(i).on_host.data()) at(i).weights = load_at(i, ring_ + at(i).slot, {});
   }
 
-  void end_turns() {
+  void end_passes() {
     if (streamed_.empty()) return;
     for (const int64_t i : streamed_) at(i).transfer.reset();
     op_.arena().free_back(ring_bytes_);
     ring_ = nullptr;
   }
 
-  void turn_to(int64_t i) {
+  void acquire(int64_t i) {
     op_.poll();
-    const int64_t turn = turn_++;
-    assert(ring_ && turn < turns_ && streamed_[static_cast<size_t>(turn % std::ssize(streamed_))] == i);
-    while (sent_ < turns_ && sent_ - streamed(sent_).behind < turn) send(sent_++);
+    const int64_t use = next_use_++;
+    assert(ring_ && use < uses_ && streamed_[static_cast<size_t>(use % std::ssize(streamed_))] == i);
+    while (prefetched_ < uses_ && prefetched_ - streamed(prefetched_).reuse_distance < use) prefetch(prefetched_++);
     if (const std::unique_ptr<Transfer> transfer = std::exchange(at(i).transfer, nullptr)) transfer->wait();
   }
 
-  void send(int64_t turn) {
-    Block& block = streamed(turn);
+  void prefetch(int64_t use) {
+    Block& block = streamed(use);
     try {
       if (block.on_host.data()) op_.copy_weights(ring_ + block.slot, block.on_host.data(), block.bytes);
       else
-        block.weights = load_at(streamed_[static_cast<size_t>(turn % std::ssize(streamed_))], ring_ + block.slot, Side::device);
+        block.weights = load_at(streamed_[static_cast<size_t>(use % std::ssize(streamed_))], ring_ + block.slot, Side::device);
       block.transfer = op_.transfer();
     } catch (...) {
-      static_cast<void>(op_.transfer());  // threads may be writing to the ring
+      static_cast<void>(op_.transfer());  // waits: threads may still write to the ring
       throw;
     }
   }
@@ -255,13 +256,13 @@ class Blocks {
   Component component_;
   Load load_;
   std::vector<Block> blocks_;
-  std::vector<int64_t> streamed_;  // those that take turns
+  std::vector<int64_t> streamed_;  // blocks that are not resident
   int64_t ring_bytes_ = 0;
   std::byte* ring_ = nullptr;
-  int64_t turn_ = 0, sent_ = 0, turns_ = 0;  // next to be used, next to be sent, in all
+  int64_t next_use_ = 0, prefetched_ = 0, uses_ = 0;  // the next to be used, the next to be prefetched, all
 };
 
-// A part of a model that is loaded whole: its embedders, its ends, a decoder.
+// A part of a model that is loaded as one block: its embedders, its ends, a decoder.
 template <class T>
 class Whole : public Blocks<T> {
  public:

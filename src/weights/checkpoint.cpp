@@ -1,3 +1,4 @@
+// Opening a checkpoint: which files hold which component, and whether the parts fit each other.
 #include "weights/checkpoint.h"
 
 #include <algorithm>
@@ -99,7 +100,7 @@ void Checkpoint::open_model(const CheckpointFiles& files, Faults& faults) {
   const bool any_separate = std::any_of(left_out.begin(), left_out.end(), [](bool is_separate) { return is_separate; });
   if (files.no_t5) left_out[index_of(Component::t5)] = true;
 
-  if (is_present_folder(path_)) open_folder(fs::path(path_), left_out, faults);  // which may find another
+  if (is_present_folder(path_)) open_folder(fs::path(path_), left_out, faults);  // may change path_
   else faulty_[index_of(Component::transformer)] = !faults.attempt([&] { open_single_file(path_, left_out); });
   for (const Component component : kComponents)
     if (const fs::path& path = separate[index_of(component)]; !path.empty())
@@ -157,8 +158,8 @@ void Checkpoint::open_diffusers_folder(const fs::path& folder, const LeftOut& le
   for (const ComponentRow& row : kRows) {
     if (!is_listed(index_, row.folder) || left_out[index_of(row.component)]) continue;
     bool& faulty = faulty_[index_of(row.component)];
-    if (const fs::path place = folder / row.folder; is_present_folder(place))
-      faulty = !faults.attempt([&] { component_at(row.component) = place_in_folder(row.component, place); });
+    if (const fs::path part = folder / row.folder; is_present_folder(part))
+      faulty = !faults.attempt([&] { component_at(row.component) = entry_in_folder(row.component, part); });
     else faulty = true, missing.push_back(shown(row.folder));
   }
   if (missing.empty()) return;
@@ -175,7 +176,7 @@ void Checkpoint::open_diffusers_folder(const fs::path& folder, const LeftOut& le
   faults.add(std::move(fault));
 }
 
-Checkpoint::Place Checkpoint::place_in_folder(Component component, const fs::path& folder) {
+Checkpoint::Entry Checkpoint::entry_in_folder(Component component, const fs::path& folder) {
   const WeightFiles weights = find_weights(folder);
   std::vector<const StoredTensor*> tensors;
   for (const fs::path& path : weights.files)
@@ -202,7 +203,7 @@ void Checkpoint::open_single_file(const fs::path& path, const LeftOut& left_out)
     if (left_out[index_of(row.component)]) continue;
     const bool bare = row.component == Component::transformer;
     if (auto found = ComponentTensors::recognise(row.component, Origin::file, bare, tensors))
-      component_at(row.component) = Place{std::move(*found), {}};
+      component_at(row.component) = Entry{std::move(*found), {}};
     else if (std::any_of(tensors.begin(), tensors.end(),
                          [&](const auto* tensor) { return has_prefix_of(row.component, tensor->name); }))
       refuse_unrecognised(row.component, path);
@@ -212,7 +213,7 @@ void Checkpoint::open_single_file(const fs::path& path, const LeftOut& left_out)
 
 void Checkpoint::open_separate(Component component, const fs::path& path) {
   if (is_present_folder(path)) {
-    component_at(component) = place_in_folder(component, path);
+    component_at(component) = entry_in_folder(component, path);
     return;
   }
   const Safetensors& opened = file(path);
@@ -224,7 +225,7 @@ void Checkpoint::open_separate(Component component, const fs::path& path) {
             .field = Field::clip_l,
             .where = where_of(component, path),
             .remedies = {{Remedy::give, Field::clip_l}}});
-  component_at(component) = Place{std::move(*found), {}};
+  component_at(component) = Entry{std::move(*found), {}};
 }
 
 bool Checkpoint::find_tokenizers(const fs::path& folder) {
@@ -233,8 +234,8 @@ bool Checkpoint::find_tokenizers(const fs::path& folder) {
     if (row.tokenizer.empty()) continue;
     const std::string_view short_name = row.component == Component::t5 ? "t5" : "clip";
     for (const std::string_view name : {row.tokenizer, short_name})
-      if (const fs::path place = folder / name; is_present_folder(place)) {
-        tokenizers_[index_of(row.component)] = place;
+      if (const fs::path part = folder / name; is_present_folder(part)) {
+        tokenizers_[index_of(row.component)] = part;
         any = true;
         break;
       }
@@ -244,8 +245,8 @@ bool Checkpoint::find_tokenizers(const fs::path& folder) {
 
 void Checkpoint::read_geometry(Faults& faults) {
   const auto read = [&](Component component, auto& geometry, auto function) {
-    if (const auto& place = component_at(component))
-      faults.attempt([&] { geometry = function(place->tensors, place->config); });
+    if (const auto& entry = component_at(component))
+      faults.attempt([&] { geometry = function(entry->tensors, entry->config); });
   };
   read(Component::clip_l, clip_l_, clip_geometry);
   read(Component::clip_g, clip_g_, clip_geometry);
@@ -255,7 +256,7 @@ void Checkpoint::read_geometry(Faults& faults) {
   if (mmdit_) faults.attempt([&] { defaults(); });
 }
 
-// Parts from different models load one by one and then draw noise, or worse.
+// Parts of different models load without error, but draw noise, or crash.
 void Checkpoint::check_components_fit() const {
   const auto check = [&](bool fits, const std::string& what, int64_t one, int64_t other) {
     if (!fits)
@@ -281,7 +282,7 @@ void Checkpoint::check_components_fit() const {
 }
 
 const ComponentTensors& Checkpoint::tensors(Component component) const {
-  if (const auto& place = component_at(component)) return place->tensors;
+  if (const auto& entry = component_at(component)) return entry->tensors;
   const ComponentRow& row = row_of(component);
   refuse({.what = "the model " + shown(path_) + " has no " + std::string(row.title),
           .field = row.field,
@@ -316,7 +317,7 @@ Source Checkpoint::find(Component component, std::string_view canonical) const {
   const ComponentTensors& from = tensors(component);
   if (auto source = from.find(canonical)) {
     if (const auto beside = from.not_understood(canonical); !beside.empty())
-      refuse({.what = told_of_not_understood(*beside.front())});
+      refuse({.what = message_not_understood(*beside.front())});
     return std::move(*source);
   }
   std::string names;

@@ -1,4 +1,4 @@
-// A model on disk: which files hold which component, its sizes, and its tensors under our names.
+// A model on disk: which files hold which component, its sizes, and its tensors under canonical names.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@
 
 namespace fude {
 
-// What a person points at. Empty paths: from the model.
+// The files a person names. Empty paths: from the model.
 struct CheckpointFiles {
   std::filesystem::path model;  // what locate_model takes: a folder, a single file, an id in the cache, an address
   std::filesystem::path clip_l, clip_g, t5, vae;  // separate component files or folders
@@ -29,8 +29,8 @@ struct CheckpointFiles {
 
 class Checkpoint {
  public:
-  // Maps the files, checks headers, and configurations against the tensors. Reads no weights. Throws Error{bad_checkpoint} that
-  // tells all that is wrong. Components may be absent: see `lacks`.
+  // Maps the files, checks headers, and configurations against the tensors. Reads no weights. Throws Error{bad_checkpoint} with
+  // all faults. Components may be absent: see `lacks`.
   static Checkpoint open(const CheckpointFiles& files);
 
   bool has(Component component) const { return component_at(component).has_value(); }
@@ -41,9 +41,9 @@ class Checkpoint {
   Source find(Component component, std::string_view canonical) const;
   bool contains(Component component, std::string_view canonical) const;
 
-  // What a picture needs and is not there, and how to provide it; empty: it can be drawn with. T5 is not needed.
+  // The absent parts that a picture needs, and how to provide them; empty: it can be drawn with. T5 is optional.
   std::vector<Message> lacks() const;
-  bool misses_t5() const { return !has(Component::t5) && !no_t5_; }  // though nobody asked to leave it out
+  bool misses_t5() const { return !has(Component::t5) && !no_t5_; }  // absent, but not on request
 
   // Sizes; each needs its component.
   const ClipGeometry& clip(Component component) const;  // clip_l or clip_g
@@ -51,7 +51,7 @@ class Checkpoint {
   const MmditGeometry& mmdit() const;
   const VaeGeometry& vae() const;
   const ScheduleConfig& schedule() const { return schedule_; }
-  ModelDefaults defaults() const;  // of what a request leaves open
+  ModelDefaults defaults() const;  // for what a request leaves open
 
   // The folder with the tokenizer of clip_l, clip_g or t5. Throws Error{bad_checkpoint} when the model has none.
   const std::filesystem::path& tokenizer(Component component) const;
@@ -63,18 +63,18 @@ class Checkpoint {
   const std::vector<std::unique_ptr<Safetensors>>& files() const { return files_; }
   std::vector<std::filesystem::path> files(Component component) const;
 
-  // Tells contents apart cheaply, for caches and the PNG's `Model hash`: FNV-1a (64 bits) over the names, types and shapes of a
+  // A cheap fingerprint, for caches and the PNG's `Model hash`: FNV-1a (64 bits) over the names, types and shapes of a
   // component's stored tensors and 64 bytes from the middle of each. Not the hash of the whole file that other programs write.
   uint64_t identity(Component component) const;
   uint64_t identity() const;  // of all components together
 
  private:
-  struct Place {
+  struct Entry {
     ComponentTensors tensors;
     Config config;
   };
 
-  // Components that are not to be taken from the model: given separately, or not wanted.
+  // Components not taken from the model: given separately, or not wanted.
   using LeftOut = std::array<bool, std::size(kComponents)>;
 
   void open_model(const CheckpointFiles& files, Faults& faults);
@@ -82,20 +82,20 @@ class Checkpoint {
   void open_diffusers_folder(const std::filesystem::path& folder, const LeftOut& left_out, Faults& faults);
   void open_single_file(const std::filesystem::path& file, const LeftOut& left_out);
   void open_separate(Component component, const std::filesystem::path& path);
-  Place place_in_folder(Component component, const std::filesystem::path& folder);
+  Entry entry_in_folder(Component component, const std::filesystem::path& folder);
   const Safetensors& file(const std::filesystem::path& path);
   bool find_tokenizers(const std::filesystem::path& folder);  // whether there are any
   void read_geometry(Faults& faults);
   void check_components_fit() const;
-  std::optional<Place>& component_at(Component component) { return places_[index_of(component)]; }
-  const std::optional<Place>& component_at(Component component) const { return places_[index_of(component)]; }
+  std::optional<Entry>& component_at(Component component) { return components_[index_of(component)]; }
+  const std::optional<Entry>& component_at(Component component) const { return components_[index_of(component)]; }
 
-  std::filesystem::path path_, folder_;  // folder_: in which path_ was found, where a folder was given
+  std::filesystem::path path_, folder_;  // folder_: the given folder in which path_ was found
   std::string layout_;
   bool no_t5_ = false;
-  LeftOut faulty_{};  // they are there, but with faults that are told
+  LeftOut faulty_{};  // present, but with reported faults
   std::vector<std::unique_ptr<Safetensors>> files_;
-  std::array<std::optional<Place>, std::size(kComponents)> places_;
+  std::array<std::optional<Entry>, std::size(kComponents)> components_;
   std::array<std::filesystem::path, std::size(kComponents)> tokenizers_;
   std::optional<ClipGeometry> clip_l_, clip_g_;
   std::optional<T5Geometry> t5_;

@@ -1,3 +1,4 @@
+// Finding the layout of stored tensors, and mapping canonical names to stored ones, quantised weights included.
 #include "weights/component_tensors.h"
 
 #include <algorithm>
@@ -12,9 +13,9 @@ namespace fude {
 namespace {
 
 constexpr std::string_view kFormatNote = ".comfy_quant";
-// Factors of a quantised weight: ComfyUI's first convention and its successor.
+// The scale of a quantised weight: ComfyUI's first naming and its successor.
 constexpr std::string_view kScales[] = {".scale_weight", ".weight_scale"};
-// What else those files keep beside a weight; only their fp8 matmul needs it.
+// Other tensors such files keep beside a weight; only their fp8 matmul needs them.
 constexpr std::string_view kNotes[] = {".scale_input", ".input_scale", ".output_scale", kFormatNote};
 constexpr std::string_view kWeight = ".weight", kBias = ".bias";
 
@@ -35,7 +36,7 @@ bool is_plain_format(const StoredTensor& note) {
   });
 }
 
-std::string place(const StoredTensor& tensor) {
+std::string name_and_file(const StoredTensor& tensor) {
   return shown(tensor.name) + (tensor.file ? " in " + shown(tensor.file->path()) : std::string());
 }
 
@@ -51,8 +52,8 @@ std::vector<int64_t> squeezed(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-std::string told_of_not_understood(const StoredTensor& tensor) {
-  return place(tensor) + " (" + std::string(tensor.type) + ' ' + text_of_shape(tensor.shape) +
+std::string message_not_understood(const StoredTensor& tensor) {
+  return name_and_file(tensor) + " (" + std::string(tensor.type) + ' ' + text_of_shape(tensor.shape) +
          ") belongs to a quantised weight, and fude does not know what it means: the weight would be wrong. Use a file with "
          "F32, F16 or BF16 weights, or with F8_E4M3 and one scale per tensor (X.scale_weight or X.weight_scale).";
 }
@@ -141,15 +142,15 @@ float ComponentTensors::scale_of(std::string_view stored_name) const {
     if (tensor->elements() == 1 && has_fraction(tensor->dtype)) to_f32(*tensor->dtype, tensor->bytes.data(), &scale, 1);
     if (scale != 0 && std::isfinite(scale)) {
       if (found.value_or(scale) != scale)
-        throw Error(Code::bad_checkpoint, "beside the scale " + place(*tensor) +
+        throw Error(Code::bad_checkpoint, "beside the scale " + name_and_file(*tensor) +
                                               " there is another of the same weight, and they differ. "
                                               "Use a file with one scale per tensor.");
       found = scale;
       continue;
     }
-    throw Error(Code::bad_checkpoint, "the scale " + place(*tensor) + " is not one finite number other than 0 (its shape is " +
-                                          text_of_shape(tensor->shape) +
-                                          "). Use a file with one scale per tensor, or an unscaled one.");
+    throw Error(Code::bad_checkpoint,
+                "the scale " + name_and_file(*tensor) + " is not one finite number other than 0 (its shape is " +
+                    text_of_shape(tensor->shape) + "). Use a file with one scale per tensor, or an unscaled one.");
   }
   return found.value_or(1);
 }
@@ -183,7 +184,7 @@ std::optional<Source> ComponentTensors::find(std::string_view canonical) const {
   Source source{std::string(canonical), found->tensors[0]->shape, {}};
   if (found->op == Op::squeeze) source.shape = squeezed(source.shape);
   const auto fail = [](const StoredTensor& tensor, const std::string& what) {
-    throw Error(Code::bad_checkpoint, place(tensor) + " " + what);
+    throw Error(Code::bad_checkpoint, name_and_file(tensor) + " " + what);
   };
 
   for (size_t k = 0; k < found->tensors.size(); ++k) {

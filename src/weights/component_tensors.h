@@ -1,4 +1,4 @@
-// The stored tensors of one component, seen under our names through its layout.
+// The stored tensors of one component, seen under canonical names through its layout.
 #pragma once
 
 #include <optional>
@@ -30,16 +30,16 @@ class ComponentTensors {
   // Nothing when the checkpoint has no such tensor; Error{bad_checkpoint} when it has one that cannot be used.
   std::optional<Source> find(std::string_view canonical) const;
   bool contains(std::string_view canonical) const { return stored_for(canonical).has_value(); }
-  // Whether the layout has a place for such a tensor at all.
+  // Whether the layout has such a tensor at all.
   bool maps(std::string_view canonical) const { return !recipes(*layout_, canonical, blocks_).empty(); }
   // The stored names that would make up `canonical`, for messages.
   std::vector<std::string> names_for(std::string_view canonical) const;
 
-  // Stored tensors that hang on quantised weights of `canonical` (X.weight_scale_inv on X.weight) and that change their values
-  // in a way that is not known: without them the weights are wrong.
+  // Stored tensors that belong to quantised weights of `canonical` (X.weight_scale_inv to X.weight) and change their values in
+  // an unknown way: without them the weights are wrong.
   std::vector<const StoredTensor*> not_understood(std::string_view canonical) const;
 
-  // Stored tensors that none of `canonical` uses and that are not known to be of no use.
+  // Stored tensors that none of `canonical` uses and that are not known to be unused.
   std::vector<const StoredTensor*> unexpected(const std::vector<std::string>& canonical) const;
   bool is_ignored(std::string_view stored_name) const { return fude::is_ignored(*layout_, stored_name); }
 
@@ -64,11 +64,11 @@ class ComponentTensors {
 bool has_prefix_of(Component component, std::string_view name);
 bool has_known_prefix(std::string_view name);
 
-// The stored name that goes beside a weight in scaled fp8 files ("X.scale_weight" of "X.weight"): the weight's name, else
+// For the name of a tensor beside a weight in scaled fp8 files ("X.scale_weight" of "X.weight"): the weight's name, else
 // nothing.
 std::optional<std::string> weight_described_by(std::string_view stored_name);
 
-// What a person is told of such a tensor.
-std::string told_of_not_understood(const StoredTensor& tensor);
+// The message about such a tensor.
+std::string message_not_understood(const StoredTensor& tensor);
 
 }  // namespace fude

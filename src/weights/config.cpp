@@ -1,3 +1,4 @@
+// Checked reading of single values.
 #include "weights/config.h"
 
 #include <limits>

@@ -1,3 +1,4 @@
+// The table of released models, and fude.json on top of it.
 #include "weights/defaults.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// What a model's makers draw with: what holds where a request leaves it open. Tensors and names tell the released models apart;
-// a file fude.json in the model's folder tells of others, or better.
+// The defaults of a model, used where a request leaves something open. The released models are recognised by tensors and names;
+// a file fude.json in the model's folder overrides them, or describes other models.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// The lists of expected tensors, one function for each component.
 #include "weights/expected.h"
 
 namespace fude {

@@ -1,4 +1,4 @@
-// Which tensors a complete component has, and their shapes: the one list, from the geometry, under our names.
+// Which tensors a complete component has, and their shapes: the only list, from the geometry, under canonical names.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// All that is wrong, told at once: people mend a model in one go instead of meeting one fault after the other.
+// Collects faults to report them together, so that people can repair a model in one go.
 #pragma once
 
 #include <string>

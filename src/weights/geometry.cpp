@@ -1,3 +1,4 @@
+// Deriving the sizes from tensor shapes, and checking them against the configs.
 #include "weights/geometry.h"
 
 #include <algorithm>

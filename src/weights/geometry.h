@@ -1,5 +1,5 @@
-// The sizes of a model. They are read from its tensors; what tensors cannot tell comes from config.json, else from the released
-// SD3.5. Where both speak they must agree. Every value is bounded, so that products of a few of them cannot overflow.
+// The sizes of a model. They are read from its tensors; the rest comes from config.json, else from the released SD3.5.
+// Where both have a value they must agree. Every value is bounded, so that products of a few of them cannot overflow.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// Counting tensors, comparing them with the expected ones, and scanning for infinities and NaN.
 #include "weights/inspect.h"
 
 #include <algorithm>
@@ -59,7 +60,7 @@ class Verifier {
     for (const Component component : kComponents)
       if (checkpoint_.has(component)) compare(component);
     find_strangers();
-    // In the order of the files: the disk reads ahead, and pages shared by neighbours are dropped with the later one.
+    // In file order: the disk reads ahead, and a page shared by two neighbours is dropped with the second.
     std::sort(scans_.begin(), scans_.end(),
               [](const Scan& a, const Scan& b) { return a.part.tensor->bytes.data() < b.part.tensor->bytes.data(); });
     for (const Scan& scan : scans_) read(scan);
@@ -193,7 +194,7 @@ Inspection inspect(const Checkpoint& checkpoint) {
       for (const StoredTensor* tensor : tensors.not_understood(expected.name)) hanging.push_back(tensor);
     if (!hanging.empty())
       result.not_understood.push_back(
-          told_of_not_understood(*hanging.front()) +
+          message_not_understood(*hanging.front()) +
           (hanging.size() > 1 ? " There are " + std::to_string(hanging.size()) + " such tensors." : ""));
     result.parameters += report.parameters;
     result.bytes += report.bytes;

@@ -29,7 +29,7 @@ struct Inspection {
   std::vector<Component> absent;
   int64_t parameters = 0, bytes = 0;
   std::optional<ModelDefaults> defaults;    // where there is a transformer
-  std::vector<std::string> not_understood;  // for a person: what hangs on quantised weights, so that it cannot be drawn with
+  std::vector<std::string> not_understood;  // messages: unknown tensors of quantised weights, so that it cannot be drawn with
 };
 
 Inspection inspect(const Checkpoint& checkpoint);
@@ -37,7 +37,7 @@ Inspection inspect(const Checkpoint& checkpoint);
 struct Finding {
   enum class Kind { missing, unexpected, misshaped, not_understood, non_finite } kind;
   std::optional<Component> component;  // none: a tensor of a single file that belongs to no component
-  std::string tensor;                  // ours; theirs when unexpected or not understood
+  std::string tensor;                  // the canonical name; the stored one when unexpected or not understood
   std::string detail;                  // shapes, counts
 };
 
@@ -46,7 +46,7 @@ std::string_view name_of(Finding::Kind kind);
 // Bytes scanned so far and altogether. May throw, to stop.
 using VerifyProgress = std::function<void(int64_t done, int64_t total)>;
 
-// Compares the tensors with what the geometry asks for and reads every value once, giving pages back as it goes.
+// Compares the tensors with what the geometry asks for and reads every value once, dropping mapped pages as it goes.
 // Empty: the checkpoint is sound.
 std::vector<Finding> verify(const Checkpoint& checkpoint, const VerifyProgress& progress = {});
 

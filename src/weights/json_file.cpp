@@ -1,3 +1,4 @@
+// Reading files of bounded size, and bounding JSON before it is parsed.
 #include "weights/json_file.h"
 
 #include <cerrno>
@@ -9,12 +10,8 @@
 #include "weights/quote.h"
 
 namespace fude {
-namespace {
 
-// A document of 64 MiB could hold 30 million empty arrays, or nest as deep. The largest real tokenizer.json has 0.8 million
-// values.
-void check_size_of_json(std::string_view text, const std::filesystem::path& file) {
-  constexpr size_t kDeepest = 64, kMostValues = 4'000'000;
+JsonExcess excess_of_json(std::string_view text, size_t deepest, size_t most_values) {
   size_t depth = 0, values = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -28,7 +25,7 @@ void check_size_of_json(std::string_view text, const std::filesystem::path& file
       case '"': in_string = true; break;
       case '[':
       case '{':
-        if (++depth > kDeepest) bad_file(file, "it nests deeper than any file of a model");
+        if (++depth > deepest) return JsonExcess::depth;
         ++values;
         break;
       case ']':
@@ -38,11 +35,10 @@ void check_size_of_json(std::string_view text, const std::filesystem::path& file
       case ',': ++values; break;
       default: break;
     }
-    if (values > kMostValues) bad_file(file, "it holds more than 4 million values");
+    if (values > most_values) return JsonExcess::values;
   }
+  return JsonExcess::none;
 }
-
-}  // namespace
 
 void bad_file(const std::filesystem::path& file, std::string_view what) {
   throw Error(Code::bad_checkpoint,
@@ -67,7 +63,13 @@ std::string read_small_file(const std::filesystem::path& file) {
 
 nlohmann::json read_json(const std::filesystem::path& file) {
   const std::string text = read_small_file(file);
-  check_size_of_json(text, file);
+  // A document of 64 MiB could hold 30 million empty arrays, or nest as deep. The largest real tokenizer.json has 0.8 million
+  // values.
+  switch (excess_of_json(text, 64, 4'000'000)) {
+    case JsonExcess::none: break;
+    case JsonExcess::depth: bad_file(file, "it nests deeper than any file of a model");
+    case JsonExcess::values: bad_file(file, "it holds more than 4 million values");
+  }
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception&) {

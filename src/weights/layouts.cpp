@@ -1,3 +1,4 @@
+// The layout tables: diffusers, Stability AI, ComfyUI, transformers.
 #include "weights/layouts.h"
 
 #include <algorithm>

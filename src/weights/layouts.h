@@ -1,7 +1,7 @@
-// The namings under which SD3.5 is published, each as one table of rows onto canonical, recognised by a signature tensor.
+// The layouts under which SD3.5 is published: one table each, from stored to canonical names, recognised by a signature tensor.
 //
-// Ours: the transformer as Stability AI published it (fused qkv, shift before scale everywhere), the VAE as in diffusers, the
-// text encoders as in Hugging Face transformers; always without a prefix.
+// Canonical: the transformer as Stability AI published it (fused qkv, shift before scale everywhere), the VAE as in diffusers,
+// the text encoders as in Hugging Face transformers; always without a prefix.
 #pragma once
 
 #include <array>
@@ -48,7 +48,7 @@ struct Layout {
   std::string_view signature;                  // stored: a tensor that only this layout has
   std::string_view blocks;                     // stored: the pattern whose {i} counts the blocks
   std::span<const Row> rows;                   // of several that fit, the first whose tensors all exist
-  std::span<const std::string_view> ignored;   // stored: patterns of tensors that are of no use
+  std::span<const std::string_view> ignored;   // stored: patterns of tensors that are not needed
 };
 
 std::span<const Layout> layouts();

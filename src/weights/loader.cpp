@@ -1,3 +1,4 @@
+// Measuring, packing and binding of single weights.
 #include "weights/loader.h"
 
 #include <algorithm>

@@ -1,7 +1,6 @@
-// Loader: turns tensors of a checkpoint into Weights, Norms and vectors in slot memory, in the form the backend likes.
+// Loader: turns tensors of a checkpoint into Weights, Norms and vectors in memory, packed for the backend.
 //
-// Names are the canonical ones (weights/layouts.h). The same loading code says how many bytes a slot needs, where in it
-// everything lies, and fills it.
+// Names are canonical (weights/layouts.h). The same code measures how many bytes are needed, assigns addresses, and fills them.
 #pragma once
 
 #include <initializer_list>
@@ -16,8 +15,8 @@ namespace fude {
 
 class Loader {
  public:
-  // Allocates from `memory`, which outlives what is loaded. Without a side it reads nothing: what it returns has no contents
-  // yet.
+  // Allocates from `memory`, which outlives what is loaded. Without a side nothing is read, and the results have no
+  // contents yet.
   Loader(const Backend& op, const Checkpoint& checkpoint, Component component, Arena& memory, std::optional<Side> fill)
       : op_(op), checkpoint_(checkpoint), component_(component), memory_(memory), fill_(fill) {}
 

@@ -1,3 +1,4 @@
+// Looking up models in folders and in the Hugging Face cache, and weight files by index, variant and shard.
 #include "weights/locate.h"
 
 #include <algorithm>
@@ -32,8 +33,6 @@ bool is_plain_name(std::string_view name) {
          name.find('\0') == std::string_view::npos;
 }
 
-fs::path path_of(std::string_view utf8) { return fs::path(std::u8string(utf8.begin(), utf8.end())); }
-
 // "a", "b" and 3 more
 std::string listed(const std::vector<std::string>& names) {
   constexpr size_t kMost = 3;
@@ -60,7 +59,7 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
   return true;
 }
 
-// %20 and so on; what is none stays.
+// Decodes %20 and so on; anything else stays as it is.
 std::string without_escapes(std::string_view text) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -87,29 +86,29 @@ bool is_hub_id(std::string_view text) {
   return is_word(text.substr(0, slash)) && is_word(text.substr(slash + 1));
 }
 
-// What the address of a page on Hugging Face names, or of a file there.
-struct HubPlace {
+// The repository, and the file in it, that the address of a Hugging Face page names.
+struct HubAddress {
   std::string id;
-  fs::path inside;  // its repository; empty: all of it
+  fs::path inside;  // path in the repository; empty: all of it
 };
 
-std::optional<HubPlace> hub_place(std::string_view text) {
+std::optional<HubAddress> hub_address(std::string_view text) {
   while (text.ends_with('/') || text.ends_with('\\')) text.remove_suffix(1);
-  if (is_hub_id(text)) return HubPlace{std::string(text), {}};
+  if (is_hub_id(text)) return HubAddress{std::string(text), {}};
   for (const std::string_view scheme : {"https://", "http://"})
     if (take_prefix(text, scheme)) break;
   take_prefix(text, "www.");
   if (!take_prefix(text, "huggingface.co/") && !take_prefix(text, "hf.co/")) return {};
   const std::vector<std::string> parts = parts_of(text.substr(0, text.find_first_of("?#")));
   if (parts.size() < 2) return {};
-  HubPlace place{parts[0] + '/' + parts[1], {}};
-  if (!is_hub_id(place.id)) return {};
+  HubAddress address{parts[0] + '/' + parts[1], {}};
+  if (!is_hub_id(address.id)) return {};
   for (size_t i = 4; i < parts.size(); ++i) {  // behind tree/BRANCH, blob/BRANCH or resolve/BRANCH
     const std::string name = without_escapes(parts[i]);
     if (!is_plain_name(name)) return {};
-    place.inside /= path_of(name);
+    address.inside /= path_of(name);
   }
-  return place;
+  return address;
 }
 
 // `model` is a folder models--ORGANISATION--NAME of the cache.
@@ -123,7 +122,7 @@ fs::path snapshot_in(const fs::path& model, const std::string& id) {
   if (const fs::path reference = model / "refs" / "main"; is_present(reference)) {
     std::istringstream(read_small_file(reference)) >> commit;
     if (!is_plain_name(commit)) fail("has a damaged reference " + shown(reference));
-  } else {  // downloaded by its commit: there is no branch, but then there is one snapshot
+  } else {  // downloaded by commit: no branch, but one snapshot
     const std::vector<std::string> commits = names_in(model / "snapshots");
     if (commits.size() > 1) fail("is in the cache in several versions, none of them called main");
     if (!commits.empty()) commit = commits.front();
@@ -133,8 +132,8 @@ fs::path snapshot_in(const fs::path& model, const std::string& id) {
   return snapshot;
 }
 
-// A folder of the cache itself instead of a snapshot in it.
-fs::path without_detour(const fs::path& path) {
+// Replaces a repository folder of the cache (models--A--B) by the snapshot in it.
+fs::path into_snapshot(const fs::path& path) {
   const fs::path folder = path.has_filename() ? path : path.parent_path();
   std::string id = text_of(folder.filename());
   if (!id.starts_with("models--") || !is_present_folder(folder / "snapshots")) return path;
@@ -182,7 +181,7 @@ std::optional<std::string> between(std::string_view name, std::string_view stem,
 
 constexpr std::string_view kStems[] = {"diffusion_pytorch_model", "model"};
 
-// NAME-00002-of-00003.safetensors, also with a variant on either side of the numbers.
+// NAME-00002-of-00003.safetensors, with the variant before or after the numbers.
 struct Shard {
   std::string series;  // the name without its own number
   int64_t number = 0, of = 0;
@@ -202,7 +201,7 @@ std::optional<Shard> shard_of(std::string_view name) {
   return shard;
 }
 
-// Without a variant in its name comes first, as in diffusers.
+// In order of preference: no variant first, as in diffusers.
 std::vector<std::string> variants_in(const std::vector<std::string>& names) {
   std::vector<std::string> variants = {"", "fp16", "bf16"};
   for (const std::string& name : names)
@@ -215,8 +214,8 @@ std::vector<std::string> variants_in(const std::vector<std::string>& names) {
   return variants;
 }
 
-// The first series of shards that is whole, without an index; else what is wrong. Where there is an index with a fault, it
-// spoke of the shards without a variant.
+// For folders without a usable index: the first complete series of shards, else the faults. A faulty index was about the shards
+// without a variant, so those are skipped.
 std::optional<WeightFiles> find_series(const fs::path& folder, const std::vector<std::string>& names, Faults& faults) {
   const bool has_index = !faults.all().empty();
   std::map<std::string, std::vector<std::string>> all;
@@ -240,24 +239,24 @@ std::optional<WeightFiles> find_series(const fs::path& folder, const std::vector
 }  // namespace
 
 fs::path locate_model(const fs::path& given, const fs::path& hub_cache) {
-  if (is_present(given)) return without_detour(given);
+  if (is_present(given)) return into_snapshot(given);
   const std::string text = text_of(given);
   if (std::string_view address = text; take_prefix(address, "file://")) {
     take_prefix(address, "localhost");
     const fs::path path = path_of(without_escapes(address));
-    if (is_present(path)) return without_detour(path);
+    if (is_present(path)) return into_snapshot(path);
   }
-  const std::optional<HubPlace> place = hub_place(text);
-  if (!place && text.find("://") != std::string::npos && !text.starts_with("file://"))
+  const std::optional<HubAddress> hub = hub_address(text);
+  if (!hub && text.find("://") != std::string::npos && !text.starts_with("file://"))
     refuse(shown(text) + " is an address, and fude downloads nothing. Download the model", {{Remedy::give, Field::model}});
-  if (!place || hub_cache.empty()) refuse("there is no model " + shown(given), {{Remedy::give, Field::model}});
-  std::string name = "models--" + place->id;
+  if (!hub || hub_cache.empty()) refuse("there is no model " + shown(given), {{Remedy::give, Field::model}});
+  std::string name = "models--" + hub->id;
   name.replace(name.find('/'), 1, "--");
-  const fs::path snapshot = snapshot_in(hub_cache / name, place->id);
-  const fs::path path = place->inside.empty() ? snapshot : snapshot / place->inside;
+  const fs::path snapshot = snapshot_in(hub_cache / name, hub->id);
+  const fs::path path = hub->inside.empty() ? snapshot : snapshot / hub->inside;
   if (!is_present(path))
-    refuse("the model " + shown(place->id) + " is in the Hugging Face cache, but without " + shown(place->inside) +
-           ". Get it with `huggingface-cli download " + place->id + ' ' + text_of(place->inside) + "`.");
+    refuse("the model " + shown(hub->id) + " is in the Hugging Face cache, but without " + shown(hub->inside) +
+           ". Get it with `huggingface-cli download " + hub->id + ' ' + text_of(hub->inside) + "`.");
   return path;
 }
 
@@ -304,9 +303,9 @@ std::optional<SingleFile> find_single_file(const fs::path& folder) {
   std::vector<fs::path> found, others;
   for (const fs::path root : {"", "models"})
     for (const char* kind : {"", "checkpoints", "diffusion_models", "unet"}) {
-      const fs::path place = folder / root / kind;
-      for (const std::string& name : names_in(place)) {
-        const fs::path file = place / path_of(name);
+      const fs::path part = folder / root / kind;
+      for (const std::string& name : names_in(part)) {
+        const fs::path file = part / path_of(name);
         if (!name.ends_with(kEnding) || !is_present(file)) continue;
         Faults ignored;
         bool is_model = false;
@@ -320,7 +319,7 @@ std::optional<SingleFile> find_single_file(const fs::path& folder) {
       }
     }
   const bool is_pipeline = is_present(folder / "model_index.json");
-  if (found.empty() && !is_pipeline && others.size() == 1) found = others;  // it will say itself what is wrong with it
+  if (found.empty() && !is_pipeline && others.size() == 1) found = others;  // opening it reports its fault
   if (found.empty()) return {};
   if (found.size() > 1) {
     std::vector<std::string> paths;

@@ -5,15 +5,15 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "weights/layouts.h"
 
 namespace fude {
 
-// The file or folder that a person means: a path, an id "organisation/name" in the Hugging Face cache, the address of the
-// model's page there or of a file in it, or a file:// address. Throws Error{bad_checkpoint}, which says how to get the model.
+// The file or folder of the model that was asked for: a path, an id "organisation/name" in the Hugging Face cache, the address
+// of the model's page there or of a file in it, or a file:// address. Throws Error{bad_checkpoint}, which says how to get the
+// model.
 std::filesystem::path locate_model(const std::filesystem::path& given, const std::filesystem::path& hub_cache);
 
 // "stable-diffusion-3.5-medium": a folder's name, a file's without its extension, a repository's for a snapshot of the Hugging
@@ -28,12 +28,12 @@ struct WeightFiles {
 };
 
 // The weights in a component folder of a diffusers model: NAME.safetensors, or the shards of its index, or all shards of a
-// series; else those of a variant (fp16, then bf16, then others); else the only .safetensors file. The first that is whole.
+// series; else those of a variant (fp16, then bf16, then others); else the only .safetensors file. The first that is complete.
 // Throws Error{bad_checkpoint}.
 WeightFiles find_weights(const std::filesystem::path& folder);
 
-// A single file in a folder that is no diffusers model: of a repository from which only that was downloaded, or in the folders
-// of ComfyUI. With the text encoders that lie beside it under their usual names.
+// A single-file model in a folder that is not a diffusers model: a partly downloaded repository, or the folders of ComfyUI.
+// With the text encoders beside it, recognised by their usual names.
 struct SingleFile {
   std::filesystem::path model;
   std::map<Component, std::filesystem::path> encoders;

@@ -1,4 +1,4 @@
-// The only file that calls the operating system: POSIX in one half, Win32 in the other.
+// Mapping and reading files: the only file of weights/ that calls the operating system, POSIX in one half, Win32 in the other.
 #include "weights/mapped_file.h"
 
 #include <algorithm>

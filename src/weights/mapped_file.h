@@ -1,4 +1,4 @@
-// A read-only file: headers are looked at where they are mapped, weights are copied out.
+// A read-only file: headers are parsed in the mapping, weights are copied out.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
+// The file system questions, asked without exceptions.
 #include "weights/paths.h"
 
 #include <future>
-#include <memory>
 #include <thread>
 #include <utility>
 
@@ -62,7 +62,7 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
 
 bool make_folders(const fs::path& folder, std::error_code& reason) {
   if (!is_folder(folder)) fs::create_directories(folder, reason);
-  if (!is_folder(folder)) {  // also where another process was first
+  if (!is_folder(folder)) {  // false also when another process made it meanwhile
     if (!reason) reason = std::make_error_code(std::errc::not_a_directory);
     return false;
   }
@@ -85,7 +85,7 @@ bool answers(const std::vector<fs::path>& paths, std::chrono::milliseconds patie
   };
   try {
     std::thread(ask, paths, std::move(promise)).detach();
-  } catch (const std::system_error&) {  // no thread can be made: then nobody knows
+  } catch (const std::system_error&) {  // no thread: not known, so assume it answers
     return true;
   }
   return answered.wait_for(patience) == std::future_status::ready;

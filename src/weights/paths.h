@@ -1,7 +1,6 @@
-// Questions to a file system, which may answer anything: a path may be unreadable, in a loop of links, too long, a pipe, or on
-// a drive that is gone. Nothing here throws, and nothing opens what it is asked about, which for a pipe or a device could wait
-// forever. (Functions of std::filesystem throw unless they are given an error code; its iterators throw whatever they are
-// given.)
+// Questions to the file system that never throw: a path may be unreadable, in a loop of links, too long, a pipe, or on a drive
+// that is gone. Nothing is opened, since opening a pipe or a device could block forever. (Functions of std::filesystem throw
+// unless they are given an error code; its iterators throw whatever they are given.)
 #pragma once
 
 #include <chrono>
@@ -16,12 +15,12 @@ namespace fude {
 
 enum class PathKind { nothing, file, folder, other, unknown };
 
-// What is there, links followed. Unknown: it cannot be looked at, and `reason` says why.
+// What the path is, links followed. Unknown: the system refused to say, for `reason`.
 PathKind kind_of(const std::filesystem::path& path, std::error_code& reason);
 PathKind kind_of(const std::filesystem::path& path);
 inline bool is_file(const std::filesystem::path& path) { return kind_of(path) == PathKind::file; }
 inline bool is_folder(const std::filesystem::path& path) { return kind_of(path) == PathKind::folder; }
-// What is sure to be there.
+// Whether it exists for sure.
 inline bool is_there(const std::filesystem::path& path) {
   const PathKind kind = kind_of(path);
   return kind != PathKind::nothing && kind != PathKind::unknown;
@@ -35,7 +34,7 @@ std::string why_not_replaced(const std::filesystem::path& path);
 
 std::optional<uint64_t> size_of_file(const std::filesystem::path& path);  // bytes; none where that cannot be told
 
-// What is in a folder, in no order. Where it cannot be listed to the end, `reason` says why.
+// The entries of a folder, in no order. `reason` is set when it cannot be listed to the end.
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder, std::error_code& reason);
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
 
@@ -45,8 +44,8 @@ bool make_folders(const std::filesystem::path& folder, std::error_code& reason);
 // The path itself where the current folder is gone.
 std::filesystem::path absolute_of(const std::filesystem::path& path);
 
-// Whether the system says anything about the paths within this time. A drive of a network that is gone says nothing, and
-// whoever asks it waits; so the question is asked by a thread that is left behind.
+// Whether the system answers about the paths within this time. A network drive that is gone blocks whoever asks, so a detached
+// thread asks.
 bool answers(const std::vector<std::filesystem::path>& paths, std::chrono::milliseconds patience);
 
 }  // namespace fude

@@ -1,3 +1,4 @@
+// Matching and filling of name patterns.
 #include "weights/pattern.h"
 
 #include <charconv>

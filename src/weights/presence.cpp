@@ -1,3 +1,4 @@
+// Presence checks that turn an unreadable path into an error.
 #include "weights/presence.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// What is there of a model. "It is not there" and "the system does not say" are two answers: a folder that may not be read, or
-// a ring of links, is not an absent one. (weights/paths.h asks where either answer will do.)
+// Which files of a model exist. "Absent" and "unreadable" are two answers: a folder without read permission, or a loop of
+// links, is an error, not an absent folder. (weights/paths.h is for callers to whom both are the same.)
 #pragma once
 
 #include <filesystem>
@@ -9,11 +9,11 @@
 
 namespace fude {
 
-// All throw Error{bad_checkpoint} that gives the system's reason where it does not say.
+// All throw Error{bad_checkpoint} with the system's reason when the path is unreadable.
 bool is_present(const std::filesystem::path& path);
 bool is_present_folder(const std::filesystem::path& path);
 std::vector<std::string> names_in(
-    const std::filesystem::path& folder);  // of all it holds, sorted, UTF-8; none when it is absent
+    const std::filesystem::path& folder);  // of its entries, sorted, UTF-8; none when it is absent
 
 [[noreturn]] void refuse_unreadable(const std::filesystem::path& path, const std::error_code& reason);
 

@@ -1,3 +1,4 @@
+// Shortening and escaping of names.
 #include "weights/quote.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// How names from files appear in messages. A checkpoint may be hostile, so a name is shortened and its control characters
-// escaped.
+// Names from files as text for messages, and paths to and from UTF-8. A checkpoint may be hostile, so a name is shortened and
+// its control characters escaped.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,8 @@ inline std::string text_of(const std::filesystem::path& path) {
   const std::u8string text = path.u8string();
   return {text.begin(), text.end()};
 }
+// The path of UTF-8 text. Windows would take a narrow string for its own code page.
+inline std::filesystem::path path_of(std::string_view utf8) { return {std::u8string(utf8.begin(), utf8.end())}; }
 
 // In quotation marks. (Not `quoted`, which argument-dependent lookup would find in std.)
 std::string shown(std::string_view name);

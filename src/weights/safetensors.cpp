@@ -1,3 +1,4 @@
+// Parsing a safetensors header, and recognising common wrong files.
 #include "weights/safetensors.h"
 
 #include <algorithm>
@@ -158,7 +159,7 @@ void check_names(const std::vector<Entry>& entries, const std::filesystem::path&
   if (twice != names.end()) refuse(where, "has a damaged header: the name " + shown(*twice) + " occurs twice");
 }
 
-// The official reader wants the tensors to cover the rest of the file exactly: no holes, no overlaps, nothing behind them.
+// As in the official reader, the tensors must cover the rest of the file exactly: no holes, no overlaps, nothing after them.
 void check_cover(const std::vector<Entry>& sorted, uint64_t data_bytes, const std::filesystem::path& where) {
   uint64_t covered = 0;
   for (const Entry& e : sorted) {
@@ -175,7 +176,7 @@ void check_cover(const std::vector<Entry>& sorted, uint64_t data_bytes, const st
     refuse(where, "is damaged: " + std::to_string(data_bytes - covered) + " bytes at its end belong to no tensor");
 }
 
-// A server's error, a page that asks for a login, a pointer to the file: saved under the name of what was wanted.
+// A server's error, a login page or a Git LFS pointer, saved under the name of the weights.
 [[noreturn]] void refuse_text(std::string_view text, const std::filesystem::path& where) {
   const bool is_pointer = text.starts_with("version https://git-lfs");
   std::string small(text);

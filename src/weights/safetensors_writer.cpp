@@ -1,3 +1,4 @@
+// Writing a safetensors file.
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>

@@ -1,3 +1,4 @@
+// Reading rows: conversion between dtypes, fp8 scales.
 #include "weights/source.h"
 
 #include <algorithm>
@@ -10,18 +11,18 @@ namespace fude {
 
 namespace {
 
-// Bytes of a stored tensor, from `offset` of them on.
+// Copies bytes of a stored tensor, starting at byte `offset`.
 void read_stored(const StoredTensor& tensor, size_t offset, std::span<std::byte> out) {
   if (tensor.file) tensor.file->read(static_cast<size_t>(tensor.bytes.data() - tensor.file->bytes().data()) + offset, out);
   else std::copy_n(tensor.bytes.data() + offset, out.size(), out.data());
 }
 
-// n elements of a part, from `offset` bytes of its tensor on -> `as`.
+// Converts n elements of a part to `as`, starting at byte `offset` of its tensor.
 void read_part(const Source::Part& part, size_t offset, int64_t n, DType as, std::byte* out) {
   const DType dtype = *part.tensor->dtype;
   if (dtype == as && part.scale == 1 && !part.nan_is_zero)
     return read_stored(*part.tensor, offset, {out, static_cast<size_t>(n * size_of(as))});
-  constexpr int64_t kFew = 4096;  // stored, and in f32 on the way: they stay in the first-level cache
+  constexpr int64_t kFew = 4096;  // both buffers stay in the L1 cache
   std::array<float, kFew> values;
   std::array<std::byte, kFew * sizeof(float)> stored;
   for (int64_t i = 0; i < n; i += kFew) {
@@ -63,13 +64,14 @@ void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void*
 std::vector<float> look_up(const Source& table, const std::vector<std::vector<int32_t>>& ids) {
   const int64_t width = table.row_elements();
   std::vector<float> rows;
-  std::map<int32_t, size_t> places;  // in `rows`
+  std::map<int32_t, size_t> offsets;  // in `rows`
   for (const std::vector<int32_t>& of_one : ids)
     for (const int32_t id : of_one) {
-      const size_t place = rows.size();
-      rows.resize(place + static_cast<size_t>(width));
-      if (const auto [found, fresh] = places.emplace(id, place); fresh) read_rows(table, id, id + 1, DType::f32, &rows[place]);
-      else std::copy_n(&rows[found->second], width, &rows[place]);
+      const size_t offset = rows.size();
+      rows.resize(offset + static_cast<size_t>(width));
+      if (const auto [found, fresh] = offsets.emplace(id, offset); fresh)
+        read_rows(table, id, id + 1, DType::f32, &rows[offset]);
+      else std::copy_n(&rows[found->second], width, &rows[offset]);
     }
   return rows;
 }

@@ -18,7 +18,7 @@ struct Source {
     bool nan_is_zero = false;  // ComfyUI's rule for the embeddings of a plain fp8 T5
   };
 
-  std::string name;  // ours
+  std::string name;  // canonical
   std::vector<int64_t> shape;
   std::vector<Part> parts;
 
@@ -26,8 +26,8 @@ struct Source {
   int64_t row_elements() const;
 };
 
-// Reads rows [begin, end) as a float dtype into `destination`, contiguous. Throws Error{io} when the file was changed
-// meanwhile.
+// Reads rows [begin, end) as a float dtype into `destination`, contiguous. Throws Error{io} when the file has changed
+// since it was opened.
 void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination);
 
 // The rows of a table that all of `ids` name, one after the other. Each is read once however often it is named.

@@ -1,4 +1,4 @@
-// What is said about a plan that costs time, and about steps that take far longer than it predicted.
+// The advice for a plan that offloads, and the warning when steps take far longer than predicted.
 #include "engine/advice.h"
 
 #include "engine/engine_state.h"

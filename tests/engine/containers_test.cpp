@@ -1,3 +1,4 @@
+// The texts that programs put into EXIF, JPEG and WebP: byte orders, character sets, damage.
 #include <gtest/gtest.h>
 
 #include "engine/containers/texts.h"

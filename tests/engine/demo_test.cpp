@@ -31,7 +31,7 @@ Request park() {
           .seed = 2};
 }
 
-// Mean colour of a band of rows.
+// Mean colour of some rows.
 std::array<double, 3> mean_colour(const Image& image, int64_t first, int64_t last) {
   std::array<double, 3> sum{};
   for (int64_t i = first * image.width; i < last * image.width; ++i)

@@ -109,7 +109,7 @@ TEST_P(EngineOn, EachPictureOfACountIsThatSeedsPicture) {
 }
 
 TEST_P(EngineOn, LongRequestsComputeModulationInParts) {
-  // 70 steps are two parts; the last step's timestep comes from the second.
+  // 70 steps run in two parts; the last step's timestep comes from the second.
   Engine engine({.model = fixture("no_t5").string()}, {.device = GetParam(), .dtype = "f32"});
   Request request = request_of("no_t5");
   request.steps = 70;

@@ -1,3 +1,4 @@
+// Requests read from pictures of other programs: what is taken, what is left out and named, and how hostile files end.
 #include "engine/foreign/foreign.h"
 
 #include <gtest/gtest.h>
@@ -50,7 +51,7 @@ TEST(Foreign, ReadsWhatA1111Writes) {
   EXPECT_EQ(request.width, 96);
   EXPECT_EQ(request.height, 64);
   EXPECT_EQ(request.sampler, "euler");
-  EXPECT_EQ(request.noise, Noise::torch_cuda);  // theirs, where they say nothing else
+  EXPECT_EQ(request.noise, Noise::torch_cuda);  // what these programs use, where they say nothing else
   EXPECT_TRUE(picture.dropped.empty());
   EXPECT_EQ(read({{"parameters", "a\n" + kFields + "RNG: CPU, Version: f2.0.1"}}).noise, Noise::torch_cpu);
   EXPECT_EQ(read({{"parameters", "a\n" + kFields + "RNG: CPU, Version: f2.0.1"}}).program, "Forge");
@@ -439,7 +440,7 @@ TEST(ForeignGraphs, DoNotGuessPrompts) {
   EXPECT_FALSE(read_graph(json).prompt);
   EXPECT_EQ(read_graph(json).steps, 20);
   EXPECT_THROW(description_of(read_graph(json)), Error);
-  // Where another text tells it, that is read.
+  // Where another text has it, that one is read.
   EXPECT_EQ(read({{"prompt", json.dump()}, {"parameters", "a dog\n" + kFields}}).prompt, "a dog");
   EXPECT_EQ(read({{"prompt", graph().dump()}, {"parameters", "unknown\n" + kFields}}).prompt, "a cat");
   json["26"] =

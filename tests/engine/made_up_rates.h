@@ -1,4 +1,4 @@
-// A machine's rates as tests want them: nothing is measured, and predictions are theirs.
+// A calibration file with rates that a test chooses: nothing is measured, and predictions follow from these rates.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// Requests in less memory than everything takes: the same bytes, never more than the budget, and whole again after every
-// failure. A card is played by the host backend with a memory of its own, whose copies come as early or as late as they may.
+// Requests with offloaded weights: the same bytes, never more than the budget, and a sound engine after every failure. The
+// host backend plays a GPU with a memory of its own; its transfers end as early or as late as they may.
 
 #include <functional>
 #include <utility>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-// What the card of a test does, and what it saw.
+// How the GPU of a test behaves, and what it saw.
 struct Card {
   int64_t capacity = int64_t{1} << 30;
   bool copies_late = false;    // when they are awaited; else as soon as they are asked for
@@ -40,13 +40,13 @@ class FakeCard : public CpuBackend {
   Buffer allocate(int64_t bytes) const override {
     card_.count("taking memory", Code::out_of_memory);
     if (card_.live + bytes > card_.capacity) throw Error(Code::out_of_memory, "the test's card is full");
-    taken[nullptr] = {&card_, 0};
+    allocations[nullptr] = {&card_, 0};
     Buffer memory = host_buffer(bytes);
     card_.live += bytes;
     card_.most = std::max(card_.most, card_.live);
-    taken[memory.data()] = {&card_, bytes};
+    allocations[memory.data()] = {&card_, bytes};
     return {memory.release(), bytes, [](std::byte* p) {
-              taken[p].card->live -= taken[p].bytes;
+              allocations[p].card->live -= allocations[p].bytes;
               free_host_buffer(p);
             }};
   }
@@ -102,16 +102,16 @@ class FakeCard : public CpuBackend {
 
   Card& card_;
   mutable std::vector<std::function<void()>> waiting_;
-  struct StageRatios {
+  struct Allocation {
     Card* card = nullptr;  // several may be in use at once
     int64_t bytes = 0;
   };
-  static inline std::map<std::byte*, StageRatios> taken;
+  static inline std::map<std::byte*, Allocation> allocations;
 };
 
 // The shipped model: it has more blocks than fixtures have.
 Engine engine_on(Card& card, const EngineOptions& options, const std::string& model = (kSource / "models" / "demo").string()) {
-  // StageRatios rates would take memory of the card.
+  // Measuring rates would take memory of the GPU.
   static const std::string rates = [] {
     const auto file = temporary("memory");
     write_rates(file, 0, 1e15);
@@ -167,7 +167,7 @@ TEST_P(LittleMemory, GivesTheSameBytesWithinTheBudget) {
     EXPECT_EQ(result.planned.device, card.most);
     EXPECT_LE(card.most, budget);
     if (tried % 4 == 0) {
-      EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb);  // with what stays already there
+      EXPECT_EQ(engine.generate(request()).images[0].rgb, expected.images[0].rgb);  // with the resident weights already there
     }
   }
   EXPECT_GE(tried, 5);
@@ -244,7 +244,7 @@ TEST_P(LittleMemory, HoldsTilesAsPlanned) {
     const Result result = engine.generate(tiled);
     EXPECT_EQ(result.images[0].latents, expected.images[0].latents);
     EXPECT_LE(largest_difference(result.images[0].rgb, expected.images[0].rgb),
-              vram > 0 ? 1 : 0);  // strips add up in another order
+              vram > 0 ? 1 : 0);  // strips sum in another order
     for (const Bytes& used : {result.used, result.images[0].used}) {
       EXPECT_EQ(used.device, plan.planned.device);
       EXPECT_EQ(used.host, plan.planned.host);

@@ -1,3 +1,4 @@
+// A request as text and back: A1111's parameters and fude's own JSON, and the checks of what is read.
 #include "engine/metadata.h"
 
 #include <gtest/gtest.h>

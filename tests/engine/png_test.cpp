@@ -1,3 +1,4 @@
+// Reading and writing PNG files: pixels, text chunks, damage, limits on size, and files that appear whole or not at all.
 #include "engine/png.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Syntax of other programs within prompts: it is named in a warning, and plain text is left alone.
 #include "engine/prompt_syntax.h"
 
 #include <gtest/gtest.h>

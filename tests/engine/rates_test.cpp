@@ -1,4 +1,4 @@
-// What a machine reaches, where that is kept, and what follows from it for a request.
+// A machine's rates: how they are measured, where they are kept, and the seconds they predict for a request.
 #include "core/rates.h"
 
 #include <algorithm>
@@ -149,7 +149,7 @@ TEST_F(Calibration, LearnsFromRequests) {
   EXPECT_NEAR(median_of(known.stage_ratios.denoise), std::sqrt(1.2 * 0.6), 1e-9);
   EXPECT_FALSE(learn(known, {}, {.denoise = 6}, false));
   EXPECT_FALSE(learn(known, {.denoise = INFINITY}, {.denoise = 6}, false));
-  EXPECT_TRUE(learn(known, {.load = 1}, {.load = 1.5}, true));  // weights that wait on the host are loaded at another rate
+  EXPECT_TRUE(learn(known, {.load = 1}, {.load = 1.5}, true));  // host-offloaded weights are loaded at another rate
   EXPECT_EQ(known.stage_ratios.load, Ratios());
   EXPECT_EQ(known.stage_ratios.waiting, Ratios{1.5});
 }
@@ -172,7 +172,7 @@ TEST_F(Calibration, IsMovedBySeveralRequestsAndNotByOne) {
   EXPECT_EQ(std::ssize(rates().stage_ratios.denoise), 5);
 }
 
-// What stays and what waits on the host are loaded at rates of their own, and what pictures told of one says nothing of the
+// Resident and host-offloaded weights are loaded at rates of their own; what pictures showed about one says nothing about the
 // other.
 TEST(Prediction, TellsWeightsThatWaitOnTheHostFromThoseThatStay) {
   Rates rates;

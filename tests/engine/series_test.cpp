@@ -204,7 +204,7 @@ TEST_P(Series, ManyStepsArePlannedWithTheDecoderBehindThem) {
   request.guidance = 1;
   request.steps = 1;
   pixels_of(engine.generate(request));
-  request.steps = 66;  // in two parts
+  request.steps = 66;  // in two parts of the loop
   EXPECT_EQ(pixels_of(engine.generate(request)).size(), 1u);
 }
 
@@ -227,7 +227,7 @@ TEST_P(Series, EmbeddingsAreKept) {
   EXPECT_TRUE(encodes(request, another));
   EXPECT_NE(another, first);
 
-  // Prompts that are known from other pairs make a pair that is known, in either place.
+  // Prompts that are known from other pairs make a pair that is known, in either order.
   Request pair = this->request();
   pair.prompt = "a cat";
   pair.negative = "a dog";

@@ -1,4 +1,4 @@
-// Request::vae_tiling: nothing where a picture is no larger than a tile, else another picture, in planned memory.
+// Request::vae_tiling: no change where a picture is no larger than a tile, else another picture, in the planned memory.
 
 #include "support.h"
 #include "wide_model.h"

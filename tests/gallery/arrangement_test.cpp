@@ -1,3 +1,4 @@
+// Which pictures of a sweep stand in which row, column and table.
 #include "gallery/arrangement.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@
 #include "gallery/made_pictures.h"
 #include "gallery/scale.h"
 #include "temporary.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

@@ -1,3 +1,4 @@
+// Contact sheets: their size, what stands where, and text in fonts that lack characters.
 #include "gallery/contact_sheet.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Change, PSNR and SSIM of two pictures, against scikit-image's numbers.
 #include "gallery/difference.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The history as a database: entries, searches, several writers at once, newer and damaged files.
 #include "gallery/history.h"
 
 #include <gtest/gtest.h>

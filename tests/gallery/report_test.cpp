@@ -1,3 +1,4 @@
+// Reports as HTML, JSON and CSV: their sentences, their data and the commands they offer.
 #include "gallery/report.h"
 
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include "gallery/made_pictures.h"
 #include "gallery/series.h"
 #include "temporary.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {

@@ -1,3 +1,4 @@
+// CLIP's tokenizer: the ids of Hugging Face, every form of its files, and errors for bad ones.
 #include "model/clip_tokenizer.h"
 
 #include "tokenizer_support.h"

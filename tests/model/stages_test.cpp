@@ -90,7 +90,7 @@ TEST_P(Stages, Schedule) {
 TEST_P(Stages, Denoiser) {
   const Request request = request_of(pipeline_);
   const Golden noise = goldens_["noise"];
-  // The last picture of the request (the goldens of the text stream are of the last row), both halves of guidance.
+  // The last picture of the request (the goldens of the text stream are of the last row), both halves of CFG.
   const int64_t pictures = noise.shape[0];
   const int64_t b = request.guidance > 1 ? 2 : 1, c = noise.shape[1], h = noise.shape[2], w = noise.shape[3];
   Tensor latents = op_->empty({b, c, h, w}, DType::f32);
@@ -98,7 +98,7 @@ TEST_P(Stages, Denoiser) {
   for (int64_t i = 0; i < b; ++i) op_->copy(latents.batch(i, i + 1), picture);
 
   Mmdit mmdit(*op_, checkpoint_);
-  mmdit.keep(1);  // the other blocks take turns
+  mmdit.keep(1);  // the other blocks are streamed
   Arena measuring = Arena::measuring();
   mmdit.place(measuring);
   const Buffer memory = op_->allocate(measuring.peak());
@@ -113,7 +113,7 @@ TEST_P(Stages, Denoiser) {
     const Golden golden = goldens_[name];
     const size_t row = golden.values.size() / static_cast<size_t>(golden.shape[0]);
     const std::vector<float> values = values_of(*op_, x);
-    // Goldens have all pictures, negative half first; ours is the last one.
+    // Goldens have all pictures, negative half first; the one computed here is the last.
     for (int64_t i = last_row ? b - 1 : 0; i < b; ++i) {
       const auto theirs = static_cast<size_t>(last_row ? 0 : i * pictures + pictures - 1);
       EXPECT_LE(nmse(values.data() + static_cast<size_t>(i) * row, golden.values.data() + theirs * row, row), tolerance())
@@ -122,7 +122,7 @@ TEST_P(Stages, Denoiser) {
   };
   compare("mmdit.temb", temb[0], false);
   const Tensor modulation = modulate(*op_, mmdit, temb);
-  const auto turns = mmdit.blocks.turns(1);
+  const auto passes = mmdit.blocks.stream(1);
   const Tensor velocity =
       mmdit_forward(*op_, mmdit, modulation, conditioning, latents,
                     [&](const std::string& name, const Tensor& x) { compare("mmdit." + name, x, name.ends_with("context")); });

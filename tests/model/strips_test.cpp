@@ -70,16 +70,16 @@ class Strips : public testing::TestWithParam<Device> {
 };
 
 TEST_P(Strips, GiveTheSamePictureAsTheWhole) {
-  // Only sums are added in another order; narrow types round what differs by that in every layer.
+  // Only the order of the sums differs; narrow types then round the difference in every layer.
   const double tolerance = GetParam().dtype == DType::f32 ? 1e-12 : GetParam().dtype == DType::f16 ? 1e-5 : 6e-4;
   using Counts = std::vector<int64_t>;
-  for (const auto& [pipeline, height, width, all_bands] :
+  for (const auto& [pipeline, height, width, all_counts] :
        {std::tuple{"odd", 6, 10, Counts{1, 2, 3, 7}}, {"dual", 5, 3, Counts{6, 1000}}}) {
     const Checkpoint checkpoint = Checkpoint::open({.model = fixture(pipeline)});
     Vae vae(op_, checkpoint);
     const std::vector<float> whole = decode_in_place(vae, height, width, {});
     ASSERT_EQ(static_cast<int64_t>(whole.size()), 3 * 64 * height * width);
-    for (const int64_t strips : all_bands)
+    for (const int64_t strips : all_counts)
       for (const bool through_host : {false, true}) {
         const std::vector<float> picture =
             decode_in_place(vae, height, width, {.strips = strips, .through_host = through_host});
@@ -127,7 +127,8 @@ TEST(BandsOfTheReleasedVae, TakeLittleMemory) {
     vae.decoder.keep(1);  // its weights are counted apart
     constexpr int64_t kMiB = int64_t{1} << 20;
     const auto device = [&](int64_t size, const DecodePlan& plan) { return measure(op, vae, size / 8, size / 8, plan).device; };
-    // Whole: two maps of 256 and 128 channels, and a normalised one of 256. In strips, what travels and the middle's attention.
+    // Whole: two maps of 256 and 128 channels, and a normalised one of 256. In strips, the strips in flight and the middle's
+    // attention.
     EXPECT_LE(device(1024, {}), 1290 * kMiB);
     EXPECT_LE(device(1024, {.strips = 8}), 840 * kMiB);
     EXPECT_LE(device(1024, {.strips = 8, .through_host = true}), 165 * kMiB);

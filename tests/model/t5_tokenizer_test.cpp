@@ -1,3 +1,4 @@
+// T5's tokenizer: the ids of Hugging Face, both forms of its file, and errors for bad ones.
 #include "model/t5_tokenizer.h"
 
 #include <bit>

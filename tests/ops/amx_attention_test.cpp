@@ -61,7 +61,7 @@ class Head {
       cpu::pack_values(head(v_) + first * row() * 2, row() * 2, count, c_.width, values.data() + block * block_bytes);
     }
     std::vector<uint16_t> out(q_.size(), kNaN);
-    const cpu::TileAttention attention = {.queries = c_.queries,
+    const cpu::AttentionHead attention = {.queries = c_.queries,
                                           .keys = c_.keys,
                                           .width = c_.width,
                                           .q = head(q_),
@@ -75,7 +75,7 @@ class Head {
                                           .bias = c_.bias ? bias_.data() + bias_begin() : nullptr,
                                           .bias_row = bias_row()};
     std::vector<float> scratch(static_cast<size_t>(cpu::attention_scratch_bytes(c_.width) / 4), NAN);
-    for (int64_t first = 0; first < c_.queries; first += cpu::kBlock) attend_on_emulated(attention, first, scratch.data());
+    for (int64_t first = 0; first < c_.queries; first += cpu::kBlock) emulated_attention(attention, first, scratch.data());
     return out;
   }
 
@@ -136,7 +136,7 @@ const AttentionCase kAttentionCases[] = {
     {60, 256, 64, false, true, 1, true},
 };
 
-TEST(TileAttention, IsAttention) {
+TEST(AmxAttention, IsAttention) {
   if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   for (const AttentionCase& c : kAttentionCases) {
     const Head head(c);
@@ -154,7 +154,7 @@ TEST(TileAttention, IsAttention) {
   }
 }
 
-TEST(TileAttention, LetsNaNsThrough) {
+TEST(AmxAttention, LetsNaNsThrough) {
   if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   Head head({40, 300, 64});
   std::fill_n(head.keys().begin() + 250 * (64 + 12), 64 + 12, Head::kNaN);

@@ -1,4 +1,4 @@
-// The products of cpu/amx_gemm_impl.h on emulated tiles: packing, blocks, edges and what happens to finished sums.
+// The GEMM of cpu/amx_gemm_impl.h on emulated tiles: packing, blocks, edges and the epilogue.
 
 #include "cpu/amx_gemm.h"
 
@@ -70,23 +70,23 @@ class Problem {
         std::copy_n(old_.begin() + (i * c_.m + r) * c_.n, c_.n, out.begin() + i * item + r * row + kMargin);
     std::vector<char> stored(out.size() * static_cast<size_t>(element));
     from_f32(c_.bf16 ? DType::bf16 : DType::f32, out.data(), stored.data(), std::ssize(out));
-    const std::vector<cpu::TileProduct> products{{.items = c_.items,
-                                                  .m = c_.m,
-                                                  .n = c_.n,
-                                                  .k = c_.k,
-                                                  .x = reinterpret_cast<const char*>(x_.data() + kMargin),
-                                                  .x_item = x_item() * 2,
-                                                  .x_row = x_row() * 2,
-                                                  .out = stored.data() + kMargin * element,
-                                                  .out_item = item * element,
-                                                  .out_row = row * element,
-                                                  .out_bf16 = c_.bf16,
-                                                  .weight = packed_.data(),
-                                                  .bias = c_.bias ? bias_.data() : nullptr,
-                                                  .curve = c_.curve,
-                                                  .accumulate = c_.accumulate}};
-    std::vector<float> scratch(static_cast<size_t>(cpu::tile_scratch_bytes(c_.k) / 4), NAN);
-    for (const cpu::TilePiece& piece : cpu::tile_pieces(products, threads)) multiply_on_emulated(piece, scratch.data());
+    const std::vector<cpu::GemmCall> gemms{{.items = c_.items,
+                                            .m = c_.m,
+                                            .n = c_.n,
+                                            .k = c_.k,
+                                            .x = reinterpret_cast<const char*>(x_.data() + kMargin),
+                                            .x_item = x_item() * 2,
+                                            .x_row = x_row() * 2,
+                                            .out = stored.data() + kMargin * element,
+                                            .out_item = item * element,
+                                            .out_row = row * element,
+                                            .out_bf16 = c_.bf16,
+                                            .weight = packed_.data(),
+                                            .bias = c_.bias ? bias_.data() : nullptr,
+                                            .curve = c_.curve,
+                                            .accumulate = c_.accumulate}};
+    std::vector<float> scratch(static_cast<size_t>(cpu::gemm_scratch_bytes(c_.k) / 4), NAN);
+    for (const cpu::GemmPiece& piece : cpu::gemm_pieces(gemms, threads)) emulated_gemm(piece, scratch.data());
     to_f32(c_.bf16 ? DType::bf16 : DType::f32, stored.data(), out.data(), std::ssize(out));
     return out;
   }
@@ -138,7 +138,7 @@ const TileCase kTileCases[] = {
     {1, 17, 33, 4705, Curve::none, false},
 };
 
-TEST(TileProducts, AreProducts) {
+TEST(AmxGemm, IsAProduct) {
   if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   for (const TileCase& c : kTileCases) {
     const Problem problem(c);
@@ -150,35 +150,34 @@ TEST(TileProducts, AreProducts) {
   }
 }
 
-TEST(TileProducts, DoNotDependOnTheNumberOfThreads) {
+TEST(AmxGemm, DoesNotDependOnTheNumberOfThreads) {
   if (!can_emulate_tiles()) GTEST_SKIP() << "the processor has no AVX-512 with bf16";
   const Problem problem({.items = 2, .m = 75, .n = 330, .k = 3300, .bf16 = false});
   const std::vector<float> alone = problem.multiply(1);
   for (const int64_t threads : {2, 5, 16}) EXPECT_EQ(problem.multiply(threads), alone) << threads;
 }
 
-// Products that are made together are cut into pieces that hold each of their blocks once, and never more than fits.
-TEST(TileProducts, AreCutIntoPieces) {
-  const auto product = [](int64_t items, int64_t m, int64_t n, int64_t k) {
-    cpu::TileProduct p = {};
+// GEMMs that are issued together are cut into pieces that hold each of their blocks once, and never more than fits.
+TEST(AmxGemm, IsCutIntoPieces) {
+  const auto gemm = [](int64_t items, int64_t m, int64_t n, int64_t k) {
+    cpu::GemmCall p = {};
     p.items = items;
     p.m = m;
     p.n = n;
     p.k = k;
     return p;
   };
-  const std::vector<cpu::TileProduct> together = {product(2, 77, 1536, 1536), product(1, 1178, 1536, 1536),
-                                                  product(1, 1, 1, 64)};
+  const std::vector<cpu::GemmCall> together = {gemm(2, 77, 1536, 1536), gemm(1, 1178, 1536, 1536), gemm(1, 1, 1, 64)};
   for (const int64_t threads : {1, 3, 4, 16, 200}) {
-    const std::vector<cpu::TilePiece> pieces = cpu::tile_pieces(together, threads);
-    std::map<std::tuple<const cpu::TileProduct*, int64_t, int64_t>, int> times;
+    const std::vector<cpu::GemmPiece> pieces = cpu::gemm_pieces(together, threads);
+    std::map<std::tuple<const cpu::GemmCall*, int64_t, int64_t>, int> times;
     int64_t largest = 0;
-    for (const cpu::TilePiece& p : pieces) {
+    for (const cpu::GemmPiece& p : pieces) {
       const int64_t rows = p.last_row - p.first_row, columns = p.last_column - p.first_column;
       EXPECT_LE(std::max(rows, columns), cpu::kMostBlocks);
       largest = std::max(largest, rows * columns);
       for (int64_t r = p.first_row; r < p.last_row; ++r)
-        for (int64_t c = p.first_column; c < p.last_column; ++c) ++times[{p.product, r, c}];
+        for (int64_t c = p.first_column; c < p.last_column; ++c) ++times[{p.gemm, r, c}];
     }
     EXPECT_EQ(times.size(), 6 * 48 + 37 * 48 + 1);
     for (const auto& [block, count] : times) EXPECT_EQ(count, 1);

@@ -1,4 +1,4 @@
-// How much memory a container is told to have.
+// The memory limit of a container, read from control groups (cgroups) of versions 1 and 2.
 #include "core/cgroups.h"
 
 #include <gtest/gtest.h>

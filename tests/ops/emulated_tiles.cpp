@@ -1,4 +1,5 @@
-// Compiled for AVX-512 with bf16 like the files it includes, so nothing inline of other headers is used here either.
+// The AMX loops, instantiated on emulated tiles. Compiled for AVX-512 with bf16 like the files it includes, so nothing inline
+// of other headers is used here either.
 #include "emulated_tiles.h"
 
 #include "cpu/amx_attention_impl.h"
@@ -14,7 +15,7 @@ float widened(uint16_t bits) {
   return value;
 }
 
-// What AMX does, in f32: 2 × 2 tiles of sums, two of rows, two of columns.
+// What AMX does, in f32: 2 × 2 tiles of accumulators, two of rows, two of columns.
 struct EmulatedTiles {
   static float sums[2][2][16][16];
   static int64_t rows[2];  // of the upper and the lower tiles
@@ -55,10 +56,10 @@ int64_t EmulatedTiles::rows[2];
 
 }  // namespace
 
-void multiply_on_emulated(const cpu::TilePiece& piece, void* scratch) { cpu::multiply_tiles<EmulatedTiles>(piece, scratch); }
+void emulated_gemm(const cpu::GemmPiece& piece, void* scratch) { cpu::run_gemm<EmulatedTiles>(piece, scratch); }
 
-void attend_on_emulated(const cpu::TileAttention& attention, int64_t first, void* scratch) {
-  cpu::TileAttender<EmulatedTiles>(attention, first, scratch).attend();
+void emulated_attention(const cpu::AttentionHead& attention, int64_t first, void* scratch) {
+  cpu::AttentionKernel<EmulatedTiles>(attention, first, scratch).run();
 }
 
 }  // namespace fude::test

@@ -9,7 +9,7 @@ namespace fude::test {
 
 bool can_emulate_tiles();  // whether the processor has AVX-512 with bf16
 
-void multiply_on_emulated(const cpu::TilePiece& piece, void* scratch);
-void attend_on_emulated(const cpu::TileAttention& attention, int64_t first, void* scratch);
+void emulated_gemm(const cpu::GemmPiece& piece, void* scratch);
+void emulated_attention(const cpu::AttentionHead& attention, int64_t first, void* scratch);
 
 }  // namespace fude::test

@@ -64,7 +64,7 @@ TEST(Noise, TorchCudaIsWithinRoundingOfTheCard) {
   expect_near(torch_randn(Noise::torch_cuda, 42, 65536), 0,
               {0.194019f, 2.161374f, -0.172051f, 0.849060f, -1.924399f, 0.652985f});
   expect_near(torch_randn(Noise::torch_cuda, 1234, 65536), 0, {-1.616490f, 0.568455f, -0.510225f, -0.911339f});
-  // Past one value for each thread of the card.
+  // Past one value for each thread of the GPU.
   expect_near(torch_randn(Noise::torch_cuda, 0, 524288), 270335, {0.277412f, 0.991138f, 1.067590f});
 }
 

@@ -97,8 +97,8 @@ struct ConvCase {
     return text;
   }
   Tensor run(Backend& op, Inputs& inputs) const {
-    const int64_t zoom = upsample ? 2 : 1, wanted = rows.end ? rows.end - rows.begin : zoom * height;
-    Tensor result = accumulate ? inputs.tensor({n, wanted, zoom * width, out}) : op.empty({n, wanted, zoom * width, out});
+    const int64_t scale = upsample ? 2 : 1, wanted = rows.end ? rows.end - rows.begin : scale * height;
+    Tensor result = accumulate ? inputs.tensor({n, wanted, scale * width, out}) : op.empty({n, wanted, scale * width, out});
     op.conv2d_into(result, inputs.tensor({n, height, width, in}), inputs.conv(out, in, 3, upsample),
                    {.stride = 1, .upsample = upsample, .accumulate = accumulate, .rows = rows});
     return result;
@@ -220,7 +220,7 @@ const std::vector<Case>& cases() {
                    return op.group_norm(in.tensor({1, 9, 3, 32}, 5), {.weight = in.f32({32}), .bias = in.f32({32})}, 32, 1e-6f,
                                         Activation::silu);
                  }});
-    t.push_back({"group_norm_of_bands", [](Backend& op, Inputs& in) {  // pieces that do not divide the pixels, one with none
+    t.push_back({"group_norm_in_strips", [](Backend& op, Inputs& in) {  // pieces that do not divide the pixels, one with none
                    Tensor x = in.tensor({2, 9, 7, 24}, 5);
                    Tensor sums = op.empty({2, 14, 2, 24}, DType::f32);
                    for (int64_t picture = 0; picture < 2; ++picture)
@@ -274,7 +274,7 @@ const std::vector<Case>& cases() {
                                       {.upsample = upsample, .accumulate = true, .rows = {begin, end}});
                        return out;
                      }});
-    t.push_back({"conv2d_wide", [](Backend& op, Inputs& in) {  // where AMX likes another layout of the weights
+    t.push_back({"conv2d_wide", [](Backend& op, Inputs& in) {  // where oneDNN picks another layout of the weights on AMX
                    return op.conv2d(in.tensor({1, 3, 258, 32}), in.conv(64, 32, 3));
                  }});
     for (const ConvCase& c : kConvCases) t.push_back({c.name(), [=](Backend& op, Inputs& in) { return c.run(op, in); }});
@@ -306,7 +306,7 @@ const std::vector<Case>& cases() {
     t.push_back({"patchify", [](Backend& op, Inputs& in) { return op.patchify(in.f32({2, 4, 6, 10}), 2); }});
     t.push_back({"unpatchify", [](Backend& op, Inputs& in) { return op.unpatchify(in.tensor({2, 15, 16}), 2, 4, 6, 10); }});
     t.push_back({"to_nhwc", [](Backend& op, Inputs& in) { return op.to_nhwc(in.f32({2, 16, 3, 5}), 0.65f, 0.06f); }});
-    t.push_back({"guide", [](Backend& op, Inputs& in) { return op.cfg(in.f32({4, 3, 4, 5}), 7); }});
+    t.push_back({"cfg", [](Backend& op, Inputs& in) { return op.cfg(in.f32({4, 3, 4, 5}), 7); }});
     t.push_back({"euler_step", [](Backend& op, Inputs& in) {
                    Tensor x = in.f32({1, 3, 4, 5});
                    op.euler_step(x, in.f32({1, 3, 4, 5}), in.f32({1}));
@@ -326,27 +326,27 @@ double tolerance(DType dtype) {
   }
 }
 
-// A band is the rows of the whole, from a picture that has been cut off beyond the rows that the band reads.
-TEST(Conv2d, OfABandIsTheRowsOfTheWhole) {
+// A strip equals the same rows of the whole picture, computed from an input that is cut off beyond the halo.
+TEST(Conv2d, OfAStripIsTheRowsOfTheWhole) {
   for (const Device& device : devices_under_test()) {
     Backend& op = *device.backend;
     Memory memory(op);
     op.use(device.dtype);
     Inputs in(op);
     for (const bool upsample : {false, true}) {
-      const int64_t zoom = upsample ? 2 : 1, height = 9, width = 5;
+      const int64_t scale = upsample ? 2 : 1, height = 9, width = 5;
       const Tensor x = in.tensor({1, height, width, 16});
       const Conv w = in.conv(8, 16, 3, upsample);
       const std::vector<float> whole = values_of(op, op.conv2d(x, w, {.upsample = upsample}));
-      for (int64_t begin = 0; begin < height * zoom; begin += 4) {
-        const int64_t end = std::min(begin + 4, height * zoom);
-        const int64_t first = std::max<int64_t>(begin - 1, 0) / zoom;
-        const int64_t last = std::min(end / zoom + 1, height);
+      for (int64_t begin = 0; begin < height * scale; begin += 4) {
+        const int64_t end = std::min(begin + 4, height * scale);
+        const int64_t first = std::max<int64_t>(begin - 1, 0) / scale;
+        const int64_t last = std::min(end / scale + 1, height);
         const Tensor some = x.view({height, width, 16}).batch(first, last).view({1, last - first, width, 16});
-        const Tensor band = op.empty({1, end - begin, width * zoom, 8});
-        op.conv2d_into(band, some, w, {.upsample = upsample, .rows = {begin - zoom * first, end - zoom * first}});
-        const std::vector<float> rows = values_of(op, band);
-        EXPECT_LE(nmse(rows.data(), whole.data() + begin * width * zoom * 8, rows.size()), tolerance(device.dtype))
+        const Tensor strip = op.empty({1, end - begin, width * scale, 8});
+        op.conv2d_into(strip, some, w, {.upsample = upsample, .rows = {begin - scale * first, end - scale * first}});
+        const std::vector<float> rows = values_of(op, strip);
+        EXPECT_LE(nmse(rows.data(), whole.data() + begin * width * scale * 8, rows.size()), tolerance(device.dtype))
             << device.name;
       }
     }
@@ -415,7 +415,7 @@ INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()
 
 class HostTensors : public testing::TestWithParam<Device> {};
 
-// What waits on the host comes back as it was when it was sent, though its memory on the device is overwritten meanwhile.
+// A tensor that is offloaded to the host comes back unchanged, though its memory on the device is overwritten meanwhile.
 TEST_P(HostTensors, ComeBack) {
   Backend& op = *GetParam().backend;
   Memory memory(op);

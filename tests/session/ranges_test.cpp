@@ -1,3 +1,4 @@
+// Lists and ranges on the command line: `5,10,20..70:10`, sizes, names, and what is refused.
 #include "session/ranges.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A session's folder: its number, which pictures count as finished, and what is kept of candidates.
 #include "session/session.h"
 
 #include <gtest/gtest.h>

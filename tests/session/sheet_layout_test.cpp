@@ -1,3 +1,4 @@
+// What the contact sheet of a sweep or gacha says: its axes, what all pictures share, what each candidate chose.
 #include "session/sheet_layout.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// What a sweep or gacha is to draw: its text in session.json, its cells and batches, its limits, and hostile input.
 #include "session/spec.h"
 
 #include <gtest/gtest.h>

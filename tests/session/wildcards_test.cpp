@@ -1,3 +1,4 @@
+// Choices in prompts, `{red|blue}`: how they are parsed, counted, and spread over the candidates.
 #include "session/wildcards.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Finding and opening checkpoints: folders, single files, variants, shards, the Hugging Face cache, and all that can be wrong.
 #include "weights/checkpoint.h"
 
 #ifdef __linux__

@@ -1,3 +1,4 @@
+// The sizes of a model as its tensors give them, checked against its configs.
 #include "weights/geometry.h"
 
 #include <nlohmann/json.hpp>

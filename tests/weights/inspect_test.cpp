@@ -1,3 +1,4 @@
+// What `fude model inspect` counts and what `fude model verify` finds.
 #include "weights/inspect.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// The layout tables: stored names become canonical ones, rows are fused and swapped, fp8 is widened.
 #include "weights/layouts.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Files mapped into memory: their bytes, and files that are cut short, rewritten or replaced meanwhile.
 #include "weights/mapped_file.h"
 
 #include "made_files.h"

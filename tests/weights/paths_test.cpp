@@ -1,4 +1,4 @@
-// A file system may answer anything, and nothing of it throws or waits.
+// Questions to a file system: whatever it answers, nothing throws and nothing hangs.
 #include "weights/paths.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Reading and writing safetensors: what the format allows, hostile headers, truncation, full disks.
 #include "weights/safetensors.h"
 
 #include "made_files.h"

@@ -9,18 +9,46 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PARK = "a bright park scene with a boy and a girl sitting on a bench, between them a cute puppy"
 AQUARIUM = "a girl standing in front of a large aquarium with many colorful tropical fish"
 GACHA = "a bright park scene with a boy and a {puppy|cat} on a bench"
+SHOWCASE = (  # of each, four seeds of four are good
+    "a cat on a bench in the snow",
+    "a red bicycle on a beach",
+    "a rocket in space",
+    "a penguin in the snow with a red balloon above it",
+    "a castle at night",
+    "a birthday cake on a table",
+    "a dog to the left of a blue car on a beach",
+    "a fox in a forest",
+    "a green dinosaur in the desert",
+    "a parrot above a sunflower",
+    "an owl in a forest at night",
+    "a teddy bear to the right of a gift in a park",
+)
 SIZE = ("-W", "256", "-H", "256")
 SHEETS = {  # the documents' pictures: width in pixels, and the command that draws them
     "gacha.jpg": (720, ("gacha", GACHA, "--count", "6", "--steps", "12", "--guidance", "5", "--seed", "40")),
     "sweep-steps.jpg": (1280, ("sweep", PARK, "--seed", "2", *SIZE, "--guidance", "5", "--steps", "5,10,20,30,40,50,60,70")),
     "sweep-guidance.jpg": (1280, ("sweep", PARK, "--seed", "2", *SIZE, "--steps", "30", "--guidance", "0.5,1,2,3,5,7,10")),
 }
+
+
+def showcase(draw):
+    """Two prompts beside each other, over four pictures each. `draw(prompt)` gives their paths."""
+    side, gap, caption, margin = 112, 4, 24, 16
+    column, row = 4 * (side + gap) + margin, side + caption + margin
+    sheet = Image.new("RGB", (2 * column + margin, (len(SHOWCASE) + 1) // 2 * row + margin), "#f8f8f5")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=15)
+    for i, prompt in enumerate(SHOWCASE):
+        left, top = margin + i % 2 * column, margin + i // 2 * row
+        pen.text((left, top), prompt, fill="#1c1b19", font=font)
+        for k, path in enumerate(draw(prompt)):
+            sheet.paste(Image.open(path).convert("RGB").resize((side, side), Image.LANCZOS), (left + k * (side + gap), top + caption))
+    return sheet
 
 
 def main():
@@ -36,6 +64,9 @@ def main():
             if wanted(name):
                 told = json.loads(run("generate", "--steps", "30", "--guidance", "5", "--seed", "2", "--json", prompt))
                 shutil.copy(told["images"][0]["path"], docs / name)
+        if wanted("demo-showcase.jpg"):
+            four = lambda prompt: [each["path"] for each in json.loads(run("generate", "--seed", "1", "--count", "4", "--json", prompt))["images"]]
+            showcase(four).save(docs / "demo-showcase.jpg", quality=88, optimize=True)
         for name, (width, words) in SHEETS.items():
             if wanted(name):
                 before = set(Path(folder).rglob("sheet.png"))

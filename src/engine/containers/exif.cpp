@@ -1,8 +1,8 @@
+// Reading a TIFF structure within bounds, and guessing the encoding of its texts.
 #include "engine/containers/exif.h"
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,7 +17,7 @@ constexpr std::array<std::pair<uint16_t, const char*>, 5> kTags = {
     {{0x010e, "ImageDescription"}, {0x010f, "Make"}, {0x0110, "Model"}, {0x0131, "Software"}, {kUserComment, "UserComment"}}};
 constexpr size_t kEntry = 12;  // bytes of a directory's entry: tag, type, count, value or where it is
 
-// Numbers of a TIFF file. What lies outside of it is 0.
+// Reads numbers of a TIFF file; 0 outside of it.
 class Tiff {
  public:
   explicit Tiff(std::span<const uint8_t> bytes) : bytes_(bytes), big_(!bytes.empty() && bytes[0] == 'M') {}
@@ -48,8 +48,8 @@ std::string_view without_zeros(std::string_view text) {
   return text;
 }
 
-// EXIF leaves the byte order open, and programs take their own, whatever the file's. Prompts and settings hold many characters
-// below 256, whose high byte is zero.
+// Guesses the byte order of UTF-16: EXIF does not define it, and programs use their own, not the file's. Prompts and settings
+// have many characters below 256, whose high byte is zero.
 bool is_big_endian(std::string_view utf16, bool otherwise) {
   size_t even = 0, odd = 0;
   for (size_t i = 0; i + 1 < utf16.size(); i += 2) {
@@ -127,7 +127,7 @@ std::vector<PictureText> read_exif_texts(std::span<const uint8_t> exif) {
       const size_t size = tiff.u32(entry + 4);
       const std::string_view data = tiff.bytes(size <= 4 ? entry + 8 : tiff.u32(entry + 8), size);
       if (data.empty()) continue;
-      total += size;  // entries may name the same bytes again and again
+      total += size;  // many entries may share the same bytes
       if (size > kLargestText || total > kLargestTexts)
         texts.push_back({known->second, {}, "it is larger than 1 MiB, or all are larger than 16 MiB"});
       else if (tag == kUserComment && type != 2) texts.push_back(user_comment(data, tiff.big_endian()));

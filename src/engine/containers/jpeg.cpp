@@ -1,3 +1,5 @@
+// Reading the segments of a JPEG file.
+//
 // A JPEG file is a row of segments up to its pixels: 0xff, a marker, and for most the length of what follows (u16, big endian,
 // with its own two bytes); ITU-T T.81, annex B.
 #include "engine/containers/jpeg.h"

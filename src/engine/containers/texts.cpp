@@ -1,3 +1,4 @@
+// Recognising the kind of file, and searching its texts.
 #include "engine/containers/texts.h"
 
 #include <algorithm>

@@ -21,8 +21,8 @@ struct PictureText {
   bool operator==(const PictureText&) const = default;
 };
 
-// Of a PNG, JPEG or WebP, in file order; pixels are not looked at. The file may be hostile: everything is bounded. A text that
-// is damaged or too large harms none but itself. Error{bad_request} when it is none of these, or not whole.
+// Of a PNG, JPEG or WebP, in file order; pixels are not decoded. The file may be hostile: everything is bounded. A damaged or
+// too large text does not affect the others. Error{bad_request} when it is none of these, or cut off.
 std::vector<PictureText> read_picture_texts(std::span<const uint8_t> file);
 
 // The first text under a keyword, empty when there is none. Error{bad_request} when it is there and cannot be read.
@@ -31,7 +31,8 @@ std::string_view text_under(std::span<const PictureText> texts, std::string_view
 // The first that can be read; empty when there is none.
 std::string_view sound_text(std::span<const PictureText> texts, std::string_view keyword);
 
-// What programs write where a standard asks for Latin-1 or ASCII: UTF-8 where it can be nothing else, else Latin-1. As UTF-8.
+// Decodes text where a standard asks for Latin-1 or ASCII but programs also write UTF-8: UTF-8 if valid, else Latin-1. As
+// UTF-8.
 std::string utf8_from_8_bits(std::string_view bytes);
 std::string utf8_from_latin1(std::string_view latin1);
 

@@ -1,3 +1,5 @@
+// Reading the chunks of a WebP file.
+//
 // A WebP file is RIFF: four letters, the size of what follows (u32, little endian), data, and a zero byte where its size is
 // odd; RFC 9649, section 2.
 #include "engine/containers/webp.h"

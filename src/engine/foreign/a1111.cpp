@@ -14,8 +14,8 @@
 namespace fude {
 namespace {
 
-// Fields that change nothing of what fude draws: who drew, what it was called, what SD3 has no use for, what belongs to what is
-// told of under another name.
+// Fields that do not change what fude draws: authors, titles, settings without effect in SD3, and details of a setting that is
+// reported under another name.
 constexpr std::array<std::string_view, 25> kWithoutEffect = {"version",
                                                              "user",
                                                              "createddate",
@@ -45,7 +45,7 @@ constexpr std::array<std::string_view, 25> kWithoutEffect = {"version",
 class Fields {
  public:
   explicit Fields(const Parameters& parameters) : all_(parameters.fields) {
-    // What stable-diffusion.cpp adds as JSON is no list of fields.
+    // The JSON that stable-diffusion.cpp adds is not a list of fields.
     const auto json = std::find_if(all_.begin(), all_.end(), [](const auto& field) { return folded(field.first) == "sdcpp"; });
     is_sdcpp_ = json != all_.end();
     all_.erase(json, all_.end());
@@ -54,7 +54,7 @@ class Fields {
 
   bool is_sdcpp() const { return is_sdcpp_; }
 
-  // Empty: it is not there.
+  // Empty: absent.
   std::string take(std::string_view name) {
     for (size_t i = 0; i < all_.size(); ++i) {
       if (folded(all_[i].first) != name) continue;
@@ -106,7 +106,7 @@ std::string program_of(const std::string& version, const std::string& app, bool 
   return version.starts_with("v") ? "AUTOMATIC1111" : "a program that writes as AUTOMATIC1111 does";
 }
 
-// They draw noise as torch does on a card, and say so only when they do otherwise.
+// By default they draw noise as torch does on a GPU, and only store it when they do not.
 std::optional<Noise> noise_of(const std::string& program, const std::string& rng) {
   const std::string name = folded(rng);
   if (name == "cpu") return Noise::torch_cpu;

@@ -2,8 +2,8 @@
 //   {"3": {"class_type": "KSampler", "inputs": {"seed": 5, "model": ["4", 0]}}},
 // where an input is a value or a link, [node, output]. Save nodes for JPEG and WebP put it into tags of EXIF as "prompt:{…}"
 // (comfy_extras/nodes_images.py), or {"prompt": {…}} into EXIF's comment. The request is found by following links up from the
-// picture to its first sampler, and from there to what that is fed with. Anybody may write nodes, so names of inputs are asked
-// for rather than names of nodes. Nothing recurses, and every walk visits a node once.
+// picture to its first sampler, and from there to what that is fed with. Anybody may write nodes, so nodes are
+// recognised by the names of their inputs. Nothing recurses, and every walk visits a node once.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -24,7 +24,7 @@ namespace {
 
 constexpr size_t kMostNodes = 2000;
 constexpr int kMostHops = 64;    // from link to link, until a value is given up
-constexpr int kMostPasses = 16;  // samplers one above the other
+constexpr int kMostPasses = 16;  // samplers in a chain
 constexpr size_t kMostEnds = 64;
 
 struct Node {
@@ -59,7 +59,7 @@ class Graph {
     return found == nodes_.end() ? nullptr : &found->second;
   }
 
-  // Nodes that nothing else is fed by, those that save first.
+  // Nodes without consumers, save nodes first.
   std::vector<const Node*> ends() const {
     std::set<const Node*> feeding;
     for (const auto& [id, node] : nodes_)
@@ -73,7 +73,7 @@ class Graph {
     return ends;
   }
 
-  // The node and all it is fed by, the nearest first.
+  // The node and all its ancestors, nearest first.
   std::vector<const Node*> upstream(const Node& from) const {
     std::vector<const Node*> all = {&from};
     std::set<const Node*> seen = {&from};
@@ -99,7 +99,7 @@ bool is_sampler(const Node& node) {
 
 using Names = std::initializer_list<std::string_view>;
 
-// Whether what comes out of a node is another thing than what goes in.
+// Whether the output of a node differs from its input.
 bool computes(const Node& node) {
   constexpr std::array<std::string_view, 9> kKinds = {"Math",      "Expression", "Multiple", "Replace", "Regex",
                                                       "Substring", "Format",     "Switch",   "Generate"};
@@ -128,7 +128,7 @@ const ForeignJson* passed_on(const Node& node, std::string_view name, bool is_te
   return only;
 }
 
-// nullptr: it is computed by a node that says too little.
+// nullptr: computed by a node that cannot be evaluated here.
 const ForeignJson* value_of(const Graph& graph, const ForeignJson* input, std::string_view name, bool is_text = false) {
   for (int hop = 0; input && hop < kMostHops; ++hop) {
     if (!input->is_array()) return input;
@@ -188,11 +188,11 @@ std::optional<std::string> text_of(const Graph& graph, const ForeignJson* input,
 
 struct Texts {
   std::vector<std::string> found;
-  bool zeroed = false;   // one at least is set to nothing
-  bool unknown = false;  // one at least is computed by a node that says too little
+  bool zeroed = false;   // at least one is zeroed out
+  bool unknown = false;  // at least one is computed by a node that cannot be evaluated here
 };
 
-// One prompt for all encoders: fude knows no other. Several are told of.
+// fude has one prompt for all encoders. If there are several, that is reported.
 std::optional<std::string> text_of_encoder(const Graph& graph, const Node& node, ForeignPicture& picture, bool& is_encoder) {
   std::vector<std::string> texts;
   is_encoder = false;
@@ -210,7 +210,7 @@ std::optional<std::string> text_of_encoder(const Graph& graph, const Node& node,
   return texts.front();
 }
 
-// Through what combines, changes and times conditions. `role`: "positive" or "negative".
+// Follows links through nodes that combine or change conditionings. `role`: "positive" or "negative".
 Texts texts_at(const Graph& graph, const ForeignJson* link, std::string_view role, ForeignPicture& picture) {
   Texts texts;
   std::vector<const ForeignJson*> waiting = {link};
@@ -326,7 +326,7 @@ void take_dropped(const std::vector<const Node*>& nodes, ForeignPicture& picture
   }
 }
 
-// The sampler that began the picture: no other is above it.
+// The first sampler of the picture: the one without another sampler upstream.
 const Node* first_sampler(const Graph& graph, const Node& end, ForeignPicture& picture) {
   const Node* sampler = nullptr;
   std::set<const Node*> passed;

@@ -1,3 +1,4 @@
+// Trying the readers one after the other, and turning what they found into a request and a sentence.
 #include "engine/foreign/foreign.h"
 
 #include <algorithm>
@@ -6,22 +7,26 @@
 #include "diffusion/samplers.h"
 #include "engine/foreign/names.h"
 #include "engine/foreign/readers.h"
+#include "engine/request.h"
 #include "fude/error.h"
 #include "weights/quote.h"
 
 namespace fude {
 namespace {
 
-// The first that knows a prompt is believed: what only one program writes stands before what many write.
+// The first with a prompt wins, so formats that only one program writes come before those of many.
 constexpr std::array<ForeignReader, 6> kReaders = {read_swarmui, read_invokeai, read_novelai,
                                                    read_comfyui, read_a1111,    read_other_json};
 
-// Where they look, and so where damage is of interest when none finds anything.
+// All keywords they read: checked for damage when no reader finds anything.
 constexpr std::array<std::string_view, 7> kKeywords = {"parameters",  "prompt",  "invokeai_metadata", "sd-metadata",
                                                        "UserComment", "Comment", "ImageDescription"};
 
-// Pixels of a side that can be drawn; what is too large stays, to be refused.
-int64_t nearest_side(int64_t pixels) { return pixels < 16 || pixels > (int64_t{1} << 20) ? pixels : (pixels + 8) / 16 * 16; }
+// The nearest side that can be drawn. Sizes out of all range stay as they are, so that the request is refused with them.
+int64_t drawable_side(int64_t pixels) {
+  constexpr int64_t kLargest = int64_t{1} << 20;
+  return pixels < 16 || pixels > kLargest ? pixels : nearest_side(pixels, kLargest);
+}
 
 std::string text_of(Size size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
 
@@ -48,7 +53,7 @@ std::optional<ForeignPicture> foreign_picture_in(std::span<const PictureText> te
     if (!without_prompt) without_prompt = std::move(picture);
   }
   if (!without_prompt)
-    for (const std::string_view keyword : kKeywords) static_cast<void>(text_under(texts, keyword));  // tells what is damaged
+    for (const std::string_view keyword : kKeywords) static_cast<void>(text_under(texts, keyword));  // throws if it is damaged
   return without_prompt;
 }
 
@@ -67,8 +72,8 @@ Provenance provenance_from(const ForeignPicture& picture) {
   request.shift = picture.shift;
   request.variation = picture.variation;
   if (picture.size) {
-    request.width = nearest_side(picture.size->width);
-    request.height = nearest_side(picture.size->height);
+    request.width = drawable_side(picture.size->width);
+    request.height = drawable_side(picture.size->height);
   }
   if (const Sampler* sampler = find_sampler(picture.sampler)) request.sampler = sampler->name;
   return provenance;
@@ -85,7 +90,7 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
   }
   const Request request = provenance_from(picture).request;
   std::vector<std::string> taken, missing, dropped;
-  const auto tell = [&](bool stored, Field field, const std::string& what, const std::string& instead) {
+  const auto report = [&](bool stored, Field field, const std::string& what, const std::string& instead) {
     if (overrides(field)) return;
     if (stored) taken.push_back(what);
     else if (!instead.empty()) missing.push_back(instead);
@@ -94,20 +99,20 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
     return value ? ' ' + text_of_number(static_cast<double>(*value)) : std::string();
   };
   const bool empty_prompt = picture.prompt && picture.prompt->empty();
-  tell(picture.prompt.has_value(), Field::prompt, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
-  tell(picture.negative && !picture.negative->empty(), Field::negative, "the negative prompt",
-       picture.negative ? "" : "the negative prompt (none is used)");
-  tell(picture.steps.has_value(), Field::steps, "steps" + number(picture.steps), "the steps (the model's own are used)");
-  tell(picture.guidance.has_value(), Field::guidance, "guidance" + number(picture.guidance),
-       "the guidance (the model's own is used)");
-  tell(picture.seed.has_value(), Field::seed, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
+  report(picture.prompt.has_value(), Field::prompt, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
+  report(picture.negative && !picture.negative->empty(), Field::negative, "the negative prompt",
+         picture.negative ? "" : "the negative prompt (none is used)");
+  report(picture.steps.has_value(), Field::steps, "steps" + number(picture.steps), "the steps (the model's own are used)");
+  report(picture.guidance.has_value(), Field::guidance, "guidance" + number(picture.guidance),
+         "the guidance (the model's own is used)");
+  report(picture.seed.has_value(), Field::seed, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
   const bool rounded = picture.size && *picture.size != Size{request.width, request.height};
-  tell(picture.size.has_value(), Field::size,
-       "size " + text_of(picture.size.value_or(Size{})) + (rounded ? " as " + text_of({request.width, request.height}) : ""),
-       "the size (the model's own is drawn)");
-  tell(picture.shift.has_value(), Field::shift, "shift" + number(picture.shift), "");
-  tell(picture.variation.has_value(), Field::variation_seed, "the variation seed", "");
-  tell(picture.noise.has_value(), Field::noise, "noise " + std::string(name_of(request.noise)), "");
+  report(picture.size.has_value(), Field::size,
+         "size " + text_of(picture.size.value_or(Size{})) + (rounded ? " as " + text_of({request.width, request.height}) : ""),
+         "the size (the model's own is drawn)");
+  report(picture.shift.has_value(), Field::shift, "shift" + number(picture.shift), "");
+  report(picture.variation.has_value(), Field::variation_seed, "the variation seed", "");
+  report(picture.noise.has_value(), Field::noise, "noise " + std::string(name_of(request.noise)), "");
   if (!overrides(Field::sampler) && !picture.sampler.empty()) {
     if (find_sampler(picture.sampler)) taken.push_back("sampler " + request.sampler);
     else dropped.push_back("sampler " + brief(picture.sampler) + " (" + request.sampler + " is the nearest)");

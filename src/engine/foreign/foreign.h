@@ -1,4 +1,4 @@
-// Pictures that other programs drew: what they tell of how, in whatever way their program writes it.
+// The request stored in a picture of another program, in whatever format that program writes it.
 #pragma once
 
 #include <cstdint>
@@ -30,15 +30,15 @@ struct ForeignPicture {
   std::vector<std::string> dropped;  // what fude does not draw with: "LoRA detail", "clip skip 2"
 };
 
-// By the first program that wrote one of these texts and tells a prompt; else by the first that wrote one. Nothing where none
-// did. Error{bad_request} when a text is there that only that program writes, and it cannot be read.
+// From the first reader that finds a prompt; else from the first that recognises a text. None when no reader does.
+// Error{bad_request} when a text is there that only that program writes, and it cannot be read.
 std::optional<ForeignPicture> foreign_picture_in(std::span<const PictureText> texts);
 
-// The nearest request: what is not stored is left to the model, sizes are rounded to what can be drawn.
+// The nearest request: what is not stored is left to the model, and sizes are rounded to ones that can be drawn.
 Provenance provenance_from(const ForeignPicture& picture);
 
-// What of it is taken and what is not, in a sentence or two. `overrides` tells whether a field is given instead.
-// Error {bad_request} when there is no prompt.
+// A sentence or two on what is used of it and what is not. `overrides` says whether a field is given instead.
+// Error{bad_request} when there is no prompt.
 std::string description_of(const ForeignPicture& picture, const std::string& name, const std::function<bool(Field)>& overrides);
 
 }  // namespace fude

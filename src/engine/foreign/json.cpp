@@ -1,13 +1,14 @@
+// Parsing of foreign JSON, and the field names programs use.
 #include "engine/foreign/json.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "diffusion/samplers.h"
 #include "engine/foreign/names.h"
+#include "weights/json_file.h"
 
 namespace fude {
 namespace {
@@ -39,7 +40,7 @@ std::optional<Number> parsed(std::string_view text) {
   return number;
 }
 
-// Whether a value says that nothing is drawn with what its key names.
+// Whether the value says that the feature named by its key is off.
 bool is_void(const ForeignJson& value) {
   return value.is_null() || value.empty() || value == false || value == 0 || value == "" || value == "None" ||
          value == "Automatic";
@@ -50,10 +51,9 @@ bool is_void(const ForeignJson& value) {
 std::optional<ForeignJson> json_object_in(std::string_view text) {
   text = stripped(text);
   while (text.ends_with('\0')) text.remove_suffix(1);
-  if (!text.starts_with('{')) return std::nullopt;
+  if (!text.starts_with('{') || excess_of_json(text, kDeepest, kMostValues) != JsonExcess::none) return std::nullopt;
   std::string json;
   json.reserve(text.size());
-  size_t depth = 0, values = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -63,10 +63,6 @@ std::optional<ForeignJson> json_object_in(std::string_view text) {
       if (c == '\\' && i + 1 < text.size()) json += text[++i];
       continue;
     }
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') depth -= std::min<size_t>(depth, 1);
-    values += c == '[' || c == '{' || c == ',';
-    if (depth > kDeepest || values > kMostValues) return std::nullopt;
     in_string = c == '"';
     bool replaced = false;
     for (const std::string_view word : {"NaN", "-Infinity", "Infinity"}) {
@@ -126,12 +122,12 @@ void take_request(const ForeignJson& object, ForeignPicture& picture) {
     const ForeignJson* name = model->is_object() ? field_of(*model, {"name", "modelname"}) : model;
     picture.model = text_in(name).value_or("");
   }
-  for (const auto& [key, value] : object.items())  // how strong a thing is says nothing of whether it is there
+  for (const auto& [key, value] : object.items())  // a strength does not say that its feature is on
     if (!is_void(value) && !folded(key).ends_with("strength")) drop(picture, name_of_dropped(key));
 }
 
 void drop(ForeignPicture& picture, std::string what) {
-  constexpr size_t kMost = 12;  // told of one picture
+  constexpr size_t kMost = 12;  // reported for one picture
   std::vector<std::string>& all = picture.dropped;
   if (what.empty() || all.size() >= kMost || std::find(all.begin(), all.end(), what) != all.end()) return;
   all.push_back(std::move(what));

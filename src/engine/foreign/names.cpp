@@ -1,3 +1,4 @@
+// The tables of foreign names.
 #include "engine/foreign/names.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What names mean that other programs write: of samplers, schedules, and what else they draw with.
+// The meaning of names that other programs write: samplers, schedules, and features that fude lacks.
 #pragma once
 
 #include <string>
@@ -21,8 +21,8 @@ SamplerNames split_sampler(std::string_view name);
 // Whether a schedule's steps are spaced evenly before the shift, as fude's are.
 bool is_even_schedule(std::string_view name);
 
-// What a person calls a thing that another program drew with and fude does not; empty for what is not known to be such. `name`
-// is a field, a JSON key or a node's type: "Lora hashes", "clip_skip", "ControlNetApplyAdvanced".
+// The common name of a feature that another program used and fude lacks; empty when `name` is not known as one. `name` is a
+// field, a JSON key or the type of a node: "Lora hashes", "clip_skip", "ControlNetApplyAdvanced".
 std::string name_of_dropped(std::string_view name);
 
 }  // namespace fude

@@ -1,5 +1,4 @@
-// Programs that are not known but write their request as JSON, in fields with the usual names.
-#include <array>
+// Unknown programs that write their request as JSON, in fields with the usual names.
 #include <string_view>
 
 #include "engine/foreign/json.h"

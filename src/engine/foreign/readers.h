@@ -1,4 +1,4 @@
-// One reader for each way in which programs write a picture's request. A new one is a file with a function, and a row of the
+// The readers, one for each format in which programs store a request. A new one is a file with one function, and a row of the
 // table in foreign.cpp.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace fude {
 
-// Nothing: no such program wrote the picture.
+// None: the picture is not in this format.
 using ForeignReader = std::optional<ForeignPicture> (*)(std::span<const PictureText> texts);
 
 std::optional<ForeignPicture> read_swarmui(std::span<const PictureText> texts);

@@ -12,9 +12,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
-#include "engine/request.h"
 #include "fude/error.h"
-#include "session/ranges.h"
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
@@ -354,17 +352,6 @@ void add_cache_option(Options& options, EngineOptions& engine) {
                    [&engine] { engine.embeddings.clear(); });
 }
 
-void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
-  const auto side = [&](Field field, const std::string& names, int64_t& target) {
-    options.add(group, names, "N", "pixels, a multiple of 16; default: " + usual, [field, &target](const std::string& text) {
-      target = integer_from(option_of(field), text);
-      if (target < 16) check_side(field, target);  // what is too large is known of a model only
-    });
-  };
-  side(Field::width, "--width,-W", width);
-  side(Field::height, "--height,-H", height);
-}
-
 namespace {
 
 // What is installed lies beside the program, wherever that was moved to; a build takes its clone's.
@@ -376,19 +363,6 @@ std::vector<std::filesystem::path> demo_places() {
 }
 
 }  // namespace
-
-void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
-  add_side_options(options, group, usual, width, height);
-  options.add(group, "--size", "WxH", "both at once, such as 768x512", [&](const std::string& text) {
-    if (options.given("--width") || options.given("--height"))
-      refuse("--size says what --width and --height say too. Give one or the other.");
-    const Size size = size_in("--size", text);
-    width = size.width;
-    height = size.height;
-    for (const auto& [side, pixels] : {std::pair{Field::width, width}, std::pair{Field::height, height}})
-      if (pixels < 16) check_side(side, pixels);
-  });
-}
 
 std::string model_or_default(const std::string& given) {
   if (!given.empty()) return given;

@@ -21,9 +21,9 @@ std::vector<std::string> prompts_in(const std::string& file);
 // too.
 Request completed(Engine& engine, const Request& asked);
 
-std::string choices_of_sampler();                               // "euler, …"
+// Width and height; `usual`: what they are where they are not given.
+void add_side_options(Options& options, std::string_view group, const std::string& usual, Request& request);
+void add_size_options(Options& options, std::string_view group, const std::string& usual, Request& request);  // and --size
 void add_sampling_options(Options& options, Request& request);  // one value of each; a sweep takes lists
-void add_noise_option(Options& options, std::string_view group, Noise& noise);
-void add_tiling_option(Options& options, std::string_view group, bool& vae_tiling);
 
 }  // namespace fude

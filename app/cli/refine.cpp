@@ -13,6 +13,7 @@
 #include "console.h"
 #include "engine/file.h"
 #include "engine/request.h"
+#include "field_options.h"
 #include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
@@ -41,15 +42,11 @@ constexpr double kUsualAmount = 0.15;
 
 // What is asked of every chosen picture.
 struct Refinement {
-  std::optional<int64_t> steps;  // empty: the usual
-  std::optional<double> guidance;
-  Size size;         // 0: as it is
-  double scale = 0;  // 0: as it is
-  double strength = Draft{}.strength;
+  // What is changed: empty steps are the usual, a size of 0 is as it is. Parts count where they are asked for.
+  Request asked{.variation = Variation{.amount = kUsualAmount}, .draft = Draft{}};
+  double scale = 0;        // 0: as it is
   int64_t variations = 0;  // 0: none
-  double amount = kUsualAmount;
   std::optional<uint64_t> variation_seed;
-  bool vae_tiling = false;  // also where the picture was not decoded so
 };
 
 struct Job {
@@ -104,7 +101,7 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
   for (const std::string& picture : job.pictures) {
     // Steps are refine's own, and another size needs the picture's.
     const auto overrides = [&](Field field) {
-      return field == Field::steps || (field == Field::guidance && job.refinement.guidance.has_value());
+      return field == Field::steps || (field == Field::guidance && job.refinement.asked.guidance.has_value());
     };
     StoredPicture stored = stored_in(picture, overrides, console);
     if (!has_seed(stored)) stored.provenance.request.seed = std::random_device{}();
@@ -132,19 +129,20 @@ Request refined(const Chosen& chosen, const Refinement& refinement) {
     return refinement.scale > 0 ? rounded_side(static_cast<double>(old) * refinement.scale) : old;
   };
   Request request = before;
-  request.width = side(refinement.size.width, before.width);
-  request.height = side(refinement.size.height, before.height);
-  request.steps = refinement.steps;
+  const Request& asked = refinement.asked;
+  request.width = side(asked.width, before.width);
+  request.height = side(asked.height, before.height);
+  request.steps = asked.steps;
   request.batch = 1;
   request.place = 0;
-  request.vae_tiling = before.vae_tiling || refinement.vae_tiling;
-  if (refinement.guidance) request.guidance = *refinement.guidance;
+  request.vae_tiling = before.vae_tiling || asked.vae_tiling;  // also where it was not decoded so
+  if (asked.guidance) request.guidance = asked.guidance;
   if (request.width != before.width || request.height != before.height) {
     if (before.draft) refuse(chosen.name + " was enlarged already. Refine the picture it came from, with another --scale.");
     request.draft = {.width = before.width,
                      .height = before.height,
                      .steps = before.steps,
-                     .strength = refinement.strength,
+                     .strength = asked.draft->strength,
                      .batch = std::max<int64_t>(1, before.batch),
                      .place = before.place};
   }
@@ -152,7 +150,7 @@ Request refined(const Chosen& chosen, const Refinement& refinement) {
     if (before.variation)
       refuse(chosen.name + " is a variation already. Vary the picture it came from, with another --variation-seed.");
     request.count = refinement.variations;
-    request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = refinement.amount};
+    request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = asked.variation->amount};
   }
   check_settings(request);
   return request;
@@ -261,26 +259,25 @@ void declare(Options& options, Job& job) {
                    [&](const std::string& text) { job.ids.push_back(text); });
 
   const char* how = "How";
-  options.add(how, "--steps,--num-inference-steps", "N", "1 to 1000; default 50, or twice the model's own where that is less",
-              [&](const std::string& text) { refinement.steps = integer_from("--steps", text); });
-  options.add(how, "--guidance,--guidance-scale,--cfg-scale", "X", "default: the picture's",
-              [&](const std::string& text) { refinement.guidance = number_from("--guidance", text); });
+  const auto add = [&](Field field, const std::string& usual) {
+    add_field_option(options, how, field, refinement.asked, usual);
+  };
+  add(Field::steps, "50, or twice the model's own where that is less");
+  add(Field::guidance, "the picture's");
   options.add(how, "--scale", "X", "so many times larger: 1.5, 2", [&](const std::string& text) {
     refinement.scale = number_from("--scale", text);
     if (!(refinement.scale > 0 && refinement.scale <= 16))
       refuse("--scale " + text + " is not between 0 and 16. Use --scale 2.");
   });
-  add_size_options(options, how, "the picture's", refinement.size.width, refinement.size.height);
-  options.add_number(how, "--strength", "of another size: the part of the steps that redraws it, default 0.3; less keeps more",
-                     refinement.strength);
+  add_size_options(options, how, "the picture's", refinement.asked);
+  add(Field::strength, {});
   options.add_integer(how, "--variations", "pictures whose noise lies a little beside the chosen one's", refinement.variations);
-  options.add_number(how, "--amount", "of a variation: 0 is the same picture, 1 another; default 0.15", refinement.amount);
-  options.add(how, "--variation-seed", "N", "of the first variation, or random; default: the picture's seed + 1",
-              [&](const std::string& text) {
-                refinement.variation_seed = seed_from("--variation-seed", text);
-                if (!refinement.variation_seed) refinement.variation_seed = std::random_device{}();
-              });
-  add_tiling_option(options, how, refinement.vae_tiling);
+  add(Field::amount, "0.15");
+  options.add(how, option_names(Field::variation_seed), "N", meaning_of(Field::variation_seed), [&](const std::string& text) {
+    refinement.variation_seed = seed_from("--variation-seed", text);
+    if (!refinement.variation_seed) refinement.variation_seed = std::random_device{}();
+  });
+  add(Field::vae_tiling, {});
 
   add_model_options(options, job.files);
   add_machine_options(options, job.engine);

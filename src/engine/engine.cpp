@@ -15,6 +15,7 @@
 #include "engine/clock.h"
 #include "engine/devices.h"
 #include "engine/engine_state.h"
+#include "engine/fields.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
 #include "engine/prompt_syntax.h"
@@ -143,19 +144,7 @@ int64_t& Engine::State::device_bytes(Bytes& bytes) const { return backend->on_ho
 
 // The request that draws the draft of a picture of this request.
 std::string Engine::State::draft_key(const Request& request, int64_t picture) {
-  Request small = request;
-  if (const std::optional<Draft>& draft = request.draft) {
-    small.width = draft->width;
-    small.height = draft->height;
-    small.steps = draft->steps;
-    small.batch = draft->batch;
-    small.place = draft->place;
-    small.draft.reset();
-  }
-  (request.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
-  small.count = 1;
-  small.vae_tiling = false;  // latents do not depend on how they are decoded
-  return json_from(small).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_from(request_of_draft(request, picture)).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 // Each once, however many requests follow.

@@ -3,9 +3,11 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdio>
 #include <string_view>
+#include <type_traits>
 
+#include "engine/fields.h"
 #include "fude/error.h"
 #include "model/vae_tiling.h"
 
@@ -17,26 +19,70 @@ namespace {
   throw Error(Code::bad_request, {.what = words_of(field) + ' ' + predicate, .field = field, .remedies = {std::move(remedy)}});
 }
 
-void check_text(Field field, const std::string& name, std::string_view text) {
+void check_text(Field field, std::string_view text) {
   const auto* next = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   auto left = static_cast<utf8proc_ssize_t>(text.size());
   while (left > 0) {
     utf8proc_int32_t character = 0;
     const utf8proc_ssize_t used = utf8proc_iterate(next, left, &character);
-    const std::string at = "the " + name + " (byte " + std::to_string(static_cast<utf8proc_ssize_t>(text.size()) - left) + ") ";
     const char* fault = used <= 0        ? "is not UTF-8 text. Save it as UTF-8."
                         : character == 0 ? "holds a zero byte. Give text."
                                          : nullptr;
-    if (fault) throw Error(Code::bad_request, {.what = at + fault, .field = field});
+    if (fault)
+      throw Error(Code::bad_request,
+                  {.what = std::string(field == Field::negative ? "the negative prompt" : "the prompt") + " (byte " +
+                           std::to_string(static_cast<utf8proc_ssize_t>(text.size()) - left) + ") " + fault,
+                   .field = field});
     next += used;
     left -= used;
   }
 }
 
-void check_range(Field field, int64_t value, int64_t least, int64_t most) {
-  if (value >= least && value <= most) return;
-  refuse(field, "is " + std::to_string(value) + ", outside " + std::to_string(least) + " to " + std::to_string(most),
-         {Remedy::use_value, field, {std::to_string(std::clamp(value, least, most))}});
+std::string text_of(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", number);
+  return text;
+}
+
+// ---- a field's value --------------------------------------------------------------------------------------------------------
+
+void check(const FieldInfo& info, const std::string& value, std::optional<int64_t>) {
+  if (info.field != Field::sampler) return check_text(info.field, value);
+  if (!sampler_from(value)) refuse(info.field, value + " does not exist", {Remedy::use_one_of, info.field, sampler_names()});
+}
+
+// `most`: where it depends on other fields.
+void check(const FieldInfo& info, int64_t value, std::optional<int64_t> most) {
+  if (!info.range && !most) return;
+  const int64_t first = info.range ? static_cast<int64_t>(info.range->least) : 0;
+  const int64_t last = most ? *most : static_cast<int64_t>(info.range->most);
+  if (value >= first && value <= last) return;
+  refuse(info.field, "is " + std::to_string(value) + ", outside " + std::to_string(first) + " to " + std::to_string(last),
+         {Remedy::use_value, info.field, {std::to_string(std::clamp(value, first, last))}});
+}
+
+void check(const FieldInfo& info, double value, std::optional<int64_t>) {
+  if (!info.range) return;
+  const FieldRange& range = *info.range;
+  const bool is_above = range.beyond_least ? value > range.least : value >= range.least;
+  if (is_above && value <= range.most) return;
+  const auto meant = [](std::string_view meaning) { return meaning.empty() ? "" : " (" + std::string(meaning) + ')'; };
+  refuse(info.field,
+         std::string(range.beyond_least ? "must be above " : "must be from ") + text_of(range.least) +
+             meant(range.least_means) + (range.beyond_least ? " and at most " : " to ") + text_of(range.most) +
+             meant(range.remark),
+         info.advised.empty() ? Remedy{Remedy::leave_out, info.field}
+                              : Remedy{Remedy::use_value, info.field, {std::string(info.advised)}});
+}
+
+// What has a range of its own, or none at all.
+void check(const FieldInfo&, uint64_t, std::optional<int64_t>) {}
+void check(const FieldInfo&, Noise, std::optional<int64_t>) {}
+void check(const FieldInfo&, bool, std::optional<int64_t>) {}
+
+template <class Value>
+void check(const FieldInfo& info, const std::optional<Value>& value, std::optional<int64_t> most) {
+  if (value) check(info, *value, most);
 }
 
 // "500 is not a multiple of 16", or empty where it is a side that can be drawn.
@@ -78,12 +124,13 @@ void refuse_size(const Request& request, int64_t largest, const Size& nearest) {
 }
 
 void check_sizes(const Request& request, int64_t largest_side) {
-  if (request.width != 0) check_side(Field::width, request.width, largest_side);
-  if (request.height != 0) check_side(Field::height, request.height, largest_side);
-  if (request.draft) {
-    check_side(Field::draft_width, request.draft->width, largest_side);
-    check_side(Field::draft_height, request.draft->height, largest_side);
-  }
+  visit_fields(request, [&](const auto& row, const auto& owner) {
+    if constexpr (std::is_same_v<typename std::decay_t<decltype(row)>::Value, int64_t>) {
+      const int64_t pixels = owner.*row.member;
+      const bool is_models_own = pixels == 0 && !row.info.usual.empty();
+      if (row.info.is_side && !is_models_own) check_side(row.info.field, pixels, largest_side);
+    }
+  });
 }
 
 void check_request(const Request& request) {
@@ -92,35 +139,29 @@ void check_request(const Request& request) {
 }
 
 void check_settings(const Request& request) {
-  check_text(Field::prompt, "prompt", request.prompt);
-  check_text(Field::negative, "negative prompt", request.negative);
-  if (request.steps) check_range(Field::steps, *request.steps, 1, kMostSteps);
-  check_range(Field::count, request.count, 1, kMostPictures);
-  if (request.guidance && !(std::abs(*request.guidance) <= 1000)) {
-    refuse(Field::guidance, "must be a number from -1000 to 1000 (1 or less turns guidance off)",
-           {Remedy::leave_out, Field::guidance});
-  }
-  if (request.shift && !(*request.shift > 0 && *request.shift <= 1000)) {
-    refuse(Field::shift, "must be above 0 and at most 1000", {Remedy::leave_out, Field::shift});
-  }
-  check_range(Field::batch, request.batch, 0, kMostPictures);
-  check_range(Field::place, request.place, 0, request.count == 1 ? std::max<int64_t>(0, request.batch - 1) : 0);
-  if (request.variation && !(request.variation->amount >= 0 && request.variation->amount <= 1)) {
-    refuse(Field::amount, "must be from 0 (the same noise) to 1 (another picture)",
-           {Remedy::use_value, Field::amount, {"0.15"}});
-  }
-  if (const std::optional<Draft>& draft = request.draft) {
-    if (draft->steps) check_range(Field::draft_steps, *draft->steps, 1, kMostSteps);
-    check_range(Field::draft_batch, draft->batch, 1, kMostPictures);
-    check_range(Field::draft_place, draft->place, 0, draft->batch - 1);
-    if (!(draft->strength > 0 && draft->strength <= 1)) {
-      refuse(Field::strength, "must be above 0 (nothing is redrawn) and at most 1 (all is)",
-             {Remedy::use_value, Field::strength, {"0.5"}});
+  visit_fields(request, [](const auto& row, const auto& owner) {
+    check(row.info, owner.*row.member, row.most ? std::optional(row.most(owner)) : std::nullopt);
+  });
+}
+
+Request request_of_draft(const Request& request, int64_t picture) {
+  Request small = request;
+  for_each_row(kRequestFields, [&](const auto& own) {
+    using Row = std::decay_t<decltype(own)>;
+    if constexpr (!kIsPart<Row>) {
+      if (!own.info.shapes_latents) small.*own.member = Request{}.*own.member;
+      visit_fields(request, [&](const auto& row, const auto& owner) {
+        using Other = std::decay_t<decltype(row)>;
+        if constexpr (std::is_same_v<typename Other::Owner, Draft> &&
+                      std::is_same_v<typename Other::Value, typename Row::Value>)
+          if (row.info.key == own.info.key) small.*own.member = owner.*row.member;
+      });
     }
-  }
-  if (!sampler_from(request.sampler)) {
-    refuse(Field::sampler, request.sampler + " does not exist", {Remedy::use_one_of, Field::sampler, sampler_names()});
-  }
+  });
+  small.draft.reset();
+  small.count = 1;
+  (small.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
+  return small;
 }
 
 int64_t tile_side(const Request& request) { return request.vae_tiling ? kTileSide : kNoTiles; }

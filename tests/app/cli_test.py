@@ -105,6 +105,37 @@ class Usage(CommandLine):
         self.assert_refused(self.generate("cat", FUDE_MODEL=""), 4, "--model", "FUDE_MODEL", "https://huggingface.co/stabilityai/")
 
 
+class Fields(CommandLine):
+    """Every field of a request has an option, and comes back as it was said."""
+
+    SAMPLES = {"prompt": "a cat", "negative": "dogs", "width": 96, "height": 64, "steps": 3, "guidance": 2.5, "seed": 2**64 - 1, "count": 3,
+               "noise": "torch-cuda", "sampler": "euler", "shift": 1.5, "batch": 2, "vae_tiling": True}
+    OF_PICTURES = {"place", "variation", "draft"}  # which are not said, but drawn or refined
+
+    def test_go_through_the_command_line(self):
+        for changed in self.SAMPLES:
+            with self.subTest(changed=changed):
+                words = []
+                for name in {"prompt", changed}:
+                    value = self.SAMPLES[name]
+                    words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
+                outcome = self.run_fude("plan", *words, "--json")
+                self.assertEqual(outcome.code, 0, outcome)
+                request = json.loads(outcome.out)["request"]
+                self.assertEqual(request[changed], self.SAMPLES[changed])
+                self.assertLessEqual(set(request) - {"rules"} - self.OF_PICTURES, set(self.SAMPLES))
+
+    def test_of_refining_go_through_the_command_line(self):
+        picture = self.folder / self.draw("a cat", "--seed", "1")["images"][0]["path"]
+        outcome = self.run_fude("refine", "--from", picture, "--scale", "2", "--steps", "3", "--guidance", "2.5", "--strength", "0.75", "--variations", "1",
+                                "--variation-seed", "9", "--amount", "0.25", "--vae-tiling", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        request = json.loads(png_texts(self.folder / json.loads(outcome.out)["images"][0]["path"])["fude"])
+        self.assertEqual((request["steps"], request["guidance"], request["width"], request["vae_tiling"]), (3, 2.5, 128, True))
+        self.assertEqual(request["variation"], {"seed": 9, "amount": 0.25})
+        self.assertEqual((request["draft"]["strength"], request["draft"]["width"], request["draft"]["steps"]), (0.75, 64, 2))
+
+
 class Plans(CommandLine):
     def plan(self, *arguments, code=0):
         outcome = self.run_fude("plan", *SMALL, "--json", *arguments)

@@ -6,7 +6,9 @@
 
 #include "commands.h"
 #include "console.h"
+#include "engine/json_text.h"
 #include "engine/metadata.h"
+#include "engine/size_text.h"
 #include "field_options.h"
 #include "fude/error.h"
 #include "fude/fude.h"
@@ -118,7 +120,7 @@ std::string row(const std::string& name, const Seconds& seconds, const std::stri
 
 std::string text_of(const BenchReport& report) {
   const BenchPeaks& peaks = report.peaks;
-  const std::string size = std::to_string(report.width) + 'x' + std::to_string(report.height);
+  const std::string size = text_of_size(report.width, report.height);
   std::string text = wrapped(report.device.name + ": " + report.device.description + ", computing in " + report.dtype,
                              terminal::width(terminal::Stream::output), 2) +
                      "\n\nPeaks, as measured\n";
@@ -199,7 +201,7 @@ int bench_command(const Arguments& arguments) {
   else console.note("no model was named and this build ships none: only operations are timed");
 
   const BenchReport report = measure(job);
-  print(job.output.json ? json_from(report).dump(2, ' ', false, Json::error_handler_t::replace) + '\n' : text_of(report));
+  print(job.output.json ? json_document(json_from(report)) : text_of(report));
   return 0;
 }
 

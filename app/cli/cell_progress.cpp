@@ -5,6 +5,7 @@
 
 #include "progress.h"
 #include "terminal.h"
+#include "weights/quote.h"
 
 namespace fude {
 namespace {
@@ -22,17 +23,10 @@ CellProgress::CellProgress(const Console& console, std::string noun)
       in_terminal_(terminal::is_terminal(terminal::Stream::error)),
       unicode_(terminal::shows_unicode()) {}
 
-void CellProgress::set_extent(int64_t pictures, double seconds_left) {
+void CellProgress::begin(const Upcoming& picture) {
   const std::lock_guard lock(mutex_);
-  pictures_ = pictures;
-  seconds_left_ = seconds_left;
-}
-
-void CellProgress::begin(int64_t number, const std::string& label, double seconds) {
-  const std::lock_guard lock(mutex_);
-  number_ = number;
-  label_ = one_line(label);
-  seconds_ = seconds;
+  picture_ = picture;
+  picture_.label = one_line(picture.label);
   now_ = {};
 }
 
@@ -47,11 +41,13 @@ void CellProgress::update(const Progress& progress) {
   last_drawn_ = time;
 }
 
-void CellProgress::finished(int64_t number, const std::string& label, double seconds, const std::string& file) {
+void CellProgress::finished(const FinishedPicture& picture) {
   const std::lock_guard lock(mutex_);
+  take_off();
   if (in_terminal_) return;
-  console_.note(noun_ + ' ' + std::to_string(number) + '/' + std::to_string(pictures_) + "  " +
-                shortened(one_line(label), 200) + "  " + text_of_seconds(seconds) + "  " + file);
+  console_.note(noun_ + ' ' + std::to_string(picture.number) + '/' + std::to_string(picture_.pictures) + "  " +
+                shortened(one_line(picture.label), 200) + "  " + text_of_seconds(picture.seconds) + "  " +
+                text_of(picture.file.path.filename()));
 }
 
 void CellProgress::clear() {
@@ -78,16 +74,17 @@ std::string CellProgress::text(int width) const {
   const double part = denoises                      ? static_cast<double>(now_.step) / static_cast<double>(now_.steps)
                       : now_.stage == Stage::decode ? 1
                                                     : 0;
-  const std::string count = noun_ + ' ' + std::to_string(number_ + now_.picture) + '/' + std::to_string(pictures_) + "  ";
+  const std::string count =
+      noun_ + ' ' + std::to_string(picture_.number + now_.picture) + '/' + std::to_string(picture_.pictures) + "  ";
   std::string right =
       "  " + (denoises ? std::to_string(now_.step) + '/' + std::to_string(now_.steps) : std::string(name_of(now_.stage)));
-  const double left = seconds_left_ + seconds_ * (1 - part);
+  const double left = picture_.seconds_left + picture_.seconds * (1 - part);
   if (left > 0) right += "  " + text_of_seconds(left) + " left";
 
   const int room = width - 1 - columns_of(count) - columns_of(right);
-  const int bar = std::min(kWidestBar, room - std::min(columns_of(label_) + 2, kNarrowestLabel));
-  if (bar < kNarrowestBar) return shortened(count + label_ + right, width - 1);
-  return count + shortened(label_, room - bar - 2) + "  " + bar_text(part, bar, unicode_, console_.color()) + right;
+  const int bar = std::min(kWidestBar, room - std::min(columns_of(picture_.label) + 2, kNarrowestLabel));
+  if (bar < kNarrowestBar) return shortened(count + picture_.label + right, width - 1);
+  return count + shortened(picture_.label, room - bar - 2) + "  " + bar_text(part, bar, unicode_, console_.color()) + right;
 }
 
 }  // namespace fude

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "engine/json_text.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -119,8 +120,7 @@ int doctor_command(const Arguments& arguments) {
   options.apply();
   const std::vector<DeviceInfo> found = devices();
   const std::vector<CachedModel> models = cached_models(hub_cache_folder());
-  print(output.json ? json_of(found, models).dump(2, ' ', false, Json::error_handler_t::replace) + '\n'
-                    : text_of_found(found, models));
+  print(output.json ? json_document(json_of(found, models)) : text_of_found(found, models));
   return 0;
 }
 

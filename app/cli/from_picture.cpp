@@ -35,6 +35,16 @@ StoredPicture stored_in(const std::string& picture, const std::function<bool(Fie
   return stored;
 }
 
-bool has_seed(const StoredPicture& picture) { return !picture.foreign || picture.foreign->seed.has_value(); }
+void take_from(const Provenance& drawn, Request& request, ModelFiles& files, EngineOptions& engine) {
+  request = drawn.request;
+  files.no_t5 = drawn.no_t5;
+  if (!drawn.dtype.empty()) engine.dtype = drawn.dtype;
+}
+
+void warn_of_another_model(const std::string& name, const Provenance& drawn, const Engine& engine, Reporter& reporter) {
+  if (drawn.model_hash.empty() || drawn.model_hash == engine.model_hash()) return;
+  reporter.warning({.what = name + " was drawn with the model " + shown(drawn.model) + ", this is " +
+                            shown(engine.model_name()) + ": the picture will differ. Name the model with --model."});
+}
 
 }  // namespace fude

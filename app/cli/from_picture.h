@@ -6,8 +6,11 @@
 #include <string_view>
 
 #include "console.h"
+#include "engine/metadata.h"
+#include "fude/fude.h"
 #include "options.h"
-#include "saving.h"
+#include "studio/reporter.h"
+#include "studio/stored_picture.h"
 
 namespace fude {
 
@@ -18,7 +21,9 @@ void add_from_option(Options& options, std::string_view group, std::string& pict
 StoredPicture stored_in(const std::string& picture, const std::function<bool(Field)>& overrides, const Console& console);
 StoredPicture stored_in(const std::string& picture, const Options& line, const Console& console);
 
-// Whether it tells a seed; otherwise a random one is drawn.
-bool has_seed(const StoredPicture& picture);
+// What draws it again, where nothing else is given.
+void take_from(const Provenance& drawn, Request& request, ModelFiles& files, EngineOptions& engine);
+// Where another model is about to draw again what is called `name`.
+void warn_of_another_model(const std::string& name, const Provenance& drawn, const Engine& engine, Reporter& reporter);
 
 }  // namespace fude

@@ -14,9 +14,8 @@
 #include "fude/fude.h"
 #include "options.h"
 #include "picture_options.h"
-#include "saving.h"
 #include "session/wildcards.h"
-#include "session_run.h"
+#include "session_command.h"
 #include "terminal.h"
 #include "weights/quote.h"
 
@@ -95,7 +94,7 @@ int gacha_command(const Arguments& arguments) {
   }
   options.apply();
   if (!job.session.resume.empty()) {
-    resume_session(kGacha, options, job.session, console);
+    go_on_with_session(kGacha, options, job.session, console);
     return 0;
   }
   if (spec.grid.prompts.empty() && job.from.empty())
@@ -115,7 +114,7 @@ int gacha_command(const Arguments& arguments) {
   request.count = 1;
   job.session.names_seed = job.random_seed;
   if (job.random_seed) request.seed = std::random_device{}();
-  begin_session(std::move(job.spec), job.session, console);
+  draw_session(std::move(job.spec), job.session, console);
   return 0;
 }
 

@@ -8,19 +8,23 @@
 #include "commands.h"
 #include "console.h"
 #include "core/dtype.h"
+#include "core/system.h"
 #include "engine/file.h"
+#include "engine/json_text.h"
 #include "engine/metadata.h"
 #include "engine/request.h"
+#include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "history.h"
 #include "options.h"
 #include "output.h"
 #include "picture_job.h"
-#include "picture_options.h"
-#include "progress.h"
-#include "saving.h"
+#include "reporting.h"
 #include "skip_teardown.h"
+#include "studio/callbacks.h"
+#include "studio/completed.h"
+#include "studio/saving.h"
 #include "terminal.h"
 #include "weights/quote.h"
 #include "weights/safetensors.h"
@@ -80,7 +84,7 @@ Json report(const Result& result, const Json& images, const std::vector<double>&
         {"total", total_seconds}}},
       {"predicted_seconds", json_from(result.plan.predicted)},
       {"step_seconds", step_seconds},
-      {"peak_bytes", {{"host", terminal::peak_memory()}, {"device", result.used.device}}},
+      {"peak_bytes", {{"host", peak_memory()}, {"device", result.used.device}}},
       {"planned_bytes", json_from(result.planned)},
       {"streamed_bytes_per_step", result.plan.streamed_per_step},
       {"device", result.device},
@@ -98,46 +102,36 @@ void draw(PictureJob& job, const Console& console) {
   check_settings(job.request);
   job.files.model = model_or_default(job.files.model);
   job.files.hub_cache = hub_cache_folder();
-  const PicturePlace place(job.place, job.request.count);
+  const PicturePlace place = picture_place(job.place, job.request.count);
   if (!job.trace.empty()) check_writable_file(path_of(job.trace));
-  Bookkeeping books(console, job.engine);
+  RequestReporter reporter(console);
+  Bookkeeping books(reporter, history_place(), job.engine);
 
   auto made = std::make_unique<Engine>(job.files, job.engine);
   const SkipTeardown left(&made);
   Engine& engine = *made;
   const Request request = completed(engine, job.request);
-  PictureSaver saver(engine, job.files, job.engine, books, "generate");
+  PictureSaver saver(engine, job.files, job.engine, books, {"generate", libraries(), {}});
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));
-  if (!job.drawn.model_hash.empty() && job.drawn.model_hash != engine.model_hash()) {
-    console.warning(job.source + " was drawn with the model " + shown(job.drawn.model) + ", this is " +
-                    shown(engine.model_name()) + ": the picture will differ. Name the model with --model.");
-  }
+  warn_of_another_model(job.source, job.drawn, engine, reporter);
 
-  ProgressBar bar(console);
   Trace trace;
   Json images = Json::array();
   FinishedPaths paths(!job.output.json);
   double save_seconds = 0;
   std::vector<double> step_seconds;  // of picture 0
 
-  Callbacks callbacks;
-  callbacks.stop = &terminal::stop_requested();
-  callbacks.progress = [&](const Progress& progress) { bar.update(progress); };
-  callbacks.warning = [&](const Message& warning) {
-    bar.clear();
-    console.warning(worded(warning));
-  };
+  Callbacks callbacks = callbacks_for(reporter, &terminal::stop_requested(), &books);
   callbacks.planned = [&](const Plan& plan) {
     for (const Message& advice : plan.advice)
       if (!job.output.json) console.note(worded(advice));
   };
-  callbacks.not_kept = [&](const std::string& what) { books.not_kept(what); };
   if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };
 
   callbacks.finished = [&](const Image& image) {
     const Clock::time_point save_begin = Clock::now();
     if (paths.empty()) step_seconds = image.step_seconds;
-    bar.clear();
+    reporter.clear();
     const SavedPicture saved = saver.save(saver.encode(image, request, paths.count()), place);
     images.push_back(json_from(saved));
     save_seconds += seconds_since(save_begin);
@@ -146,22 +140,18 @@ void draw(PictureJob& job, const Console& console) {
 
   try {
     const Result result = engine.generate(request, callbacks);
-    bar.finish();
+    reporter.finish();
     if (!job.trace.empty()) trace.write(job.trace);
     const double total = seconds_since(begin);
     if (job.output.json) {
-      print(report(result, images, step_seconds, save_seconds, total, engine)
-                .dump(2, ' ', false, Json::error_handler_t::replace) +
-            '\n');
+      print(json_document(report(result, images, step_seconds, save_seconds, total, engine)));
     } else {
-      const Seconds& seconds = result.seconds;
       console.note((images.size() == 1 ? "1 picture" : std::to_string(images.size()) + " pictures") + " in " +
-                   text_of_seconds(total) + " (load " + text_of_seconds(seconds.load) + ", encode " +
-                   text_of_seconds(seconds.encode) + ", denoise " + text_of_seconds(seconds.denoise) + ", decode " +
-                   text_of_seconds(seconds.decode) + ") on " + result.device + " in " + result.dtype);
+                   text_of_seconds(total) + " (" + text_of_stages(result.seconds) + ") on " + result.device + " in " +
+                   result.dtype);
     }
   } catch (const Error& error) {
-    bar.clear();
+    reporter.clear();
     if (error.code() != Code::cancelled) throw;
     throw Error(Code::cancelled, "stopped; " + paths.kept() + ".");
   }

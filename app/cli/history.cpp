@@ -9,9 +9,11 @@
 
 #include "console.h"
 #include "engine/file.h"
+#include "engine/json_text.h"
 #include "fude/error.h"
 #include "gallery/csv.h"
 #include "session/ranges.h"
+#include "studio/verification.h"
 #include "terminal.h"
 #include "trash.h"
 #include "weights/paths.h"
@@ -25,8 +27,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kUsualLimit = 20;
-
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
 
@@ -118,7 +118,7 @@ int list_command(const Arguments& arguments) {
   if (output.json) {
     Json list = Json::array();
     for (const HistoryEntry& entry : entries) list.push_back(json_from(entry));
-    print(dump(list));
+    print(json_document(list));
   } else if (entries.empty()) {
     console.note("the history holds no such picture");
   } else {
@@ -138,7 +138,7 @@ int show_command(const Arguments& arguments) {
   if (!options.parse(arguments)) return 0;
   options.apply();
   const HistoryEntry entry = entry_named(id);
-  print(output.json ? dump(json_from(entry)) : description_of(entry));
+  print(output.json ? json_document(json_from(entry)) : description_of(entry));
   return 0;
 }
 
@@ -155,7 +155,7 @@ int star_command(const Arguments& arguments) {
   options.apply();
   HistoryEntry entry = entry_named(id);
   History(history_file()).rate(entry.id, entry.rating = stars);
-  if (output.json) print(dump(json_from(entry)));
+  if (output.json) print(json_document(json_from(entry)));
   return 0;
 }
 
@@ -203,7 +203,7 @@ int delete_command(const Arguments& arguments) {
     console.note(std::to_string(entry.id) + ": " + (had_file ? "in the trash" : "its file was gone before") +
                  ", and no longer in the history");
   }
-  if (output.json) print(dump(deleted));
+  if (output.json) print(json_document(deleted));
   return 0;
 }
 
@@ -233,7 +233,7 @@ int export_command(const Arguments& arguments) {
   else {
     Json list = Json::array();
     for (const HistoryEntry& entry : entries) list.push_back(json_from(entry));
-    document = dump(list);
+    document = json_document(list);
   }
   if (to.empty()) {
     print(document);
@@ -248,6 +248,14 @@ int export_command(const Arguments& arguments) {
 }
 
 }  // namespace
+
+HistoryPlace history_place() {
+  try {
+    return {history_file(), {}};
+  } catch (const Error& error) {
+    return {{}, error.message()};
+  }
+}
 
 HistoryEntry entry_named(const std::string& id) {
   if (id.empty()) refuse("there is no number of an entry. Write it behind the command; fude history shows the numbers.");
@@ -275,8 +283,6 @@ void take_engine(const HistoryEntry& entry, const Options& options, ModelFiles& 
   engine.dtype = entry.provenance.dtype;
   engine.threads = entry.threads;
 }
-
-bool is_missing(const HistoryEntry& entry) { return !is_file(entry.path); }
 
 int history_command(const Arguments& arguments) {
   const bool lists = arguments.empty() || (arguments[0].starts_with('-') && arguments[0] != "--help" && arguments[0] != "-h");

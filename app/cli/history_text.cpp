@@ -8,10 +8,12 @@
 #include "console.h"
 #include "engine/fields.h"
 #include "engine/file.h"
+#include "engine/size_text.h"
 #include "gallery/csv.h"
 #include "history.h"
-#include "output.h"
-#include "saving.h"
+#include "studio/sha256.h"
+#include "studio/stored_picture.h"
+#include "studio/verification.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -29,8 +31,6 @@ std::string text_of_number(std::optional<double> number) {
   std::snprintf(text, sizeof text, "%.10g", *number);
   return text;
 }
-
-std::string text_of_size(int64_t width, int64_t height) { return std::to_string(width) + 'x' + std::to_string(height); }
 
 std::string stars_of(const HistoryEntry& entry) {
   return std::string(static_cast<size_t>(std::clamp(entry.rating, 0, kMostStars)), '*');

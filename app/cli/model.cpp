@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "engine/json_text.h"
 #include "engine/model_files.h"
 #include "engine/text_encoders.h"
 #include "fude/error.h"
@@ -44,8 +45,6 @@ Checkpoint open(ModelFiles files) {
   files.hub_cache = hub_cache_folder();
   return Checkpoint::open(checkpoint_files(files));
 }
-
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
 
 // "2.24 B", "123 M"
 std::string text_of_count(int64_t count) {
@@ -202,7 +201,7 @@ int inspect_command(const Arguments& arguments) {
   const Checkpoint checkpoint = open(job.files);
   const Inspection inspection = inspect(checkpoint);
   const Readiness readiness = readiness_of(checkpoint);
-  print(job.output.json ? dump(json_of(inspection, readiness))
+  print(job.output.json ? json_document(json_of(inspection, readiness))
                         : text_of_inspection(inspection, readiness, geometry_of(checkpoint)));
   return 0;
 }
@@ -243,11 +242,11 @@ int verify_command(const Arguments& arguments) {
                       {"tensor", finding.tensor},
                       {"detail", finding.detail}});
     }
-    print(dump({{"path", text_of(checkpoint.path())},
-                {"sound", sound},
-                {"findings", list},
-                {"faults", worded(readiness.faults)},
-                {"tokenizers", json_of(readiness.tokenizers)}}));
+    print(json_document({{"path", text_of(checkpoint.path())},
+                         {"sound", sound},
+                         {"findings", list},
+                         {"faults", worded(readiness.faults)},
+                         {"tokenizers", json_of(readiness.tokenizers)}}));
   } else {
     std::string text;
     for (const Finding& finding : findings) {

@@ -1,19 +1,17 @@
-// Where pictures go: numbered files in a folder of the day, or one file that was named.
+// Where a command's pictures go, as options say it, and how their paths are printed.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "fude/error.h"
 #include "options.h"
+#include "studio/picture_place.h"
 
 namespace fude {
-
-std::string today();  // "2026-11-24"
 
 // `out`/YYYY-MM-DD of today. Error{bad_request} where `out` is the name of a picture.
 std::filesystem::path folder_of_today(const std::string& out);
@@ -24,19 +22,8 @@ struct OutputPlace {
   std::string file;                // --output; empty: a number in the folder
 };
 void add_place_options(Options& options, OutputPlace& place);
-
-class PicturePlace {
- public:
-  // Error{io} at once when nothing can be written there, Error{bad_request} when it is one file and the pictures are several.
-  PicturePlace(const OutputPlace& place, int64_t pictures);
-
-  // Writes the file, or NNNNN-SEED.png in the folder, and returns its path. Numbers are used once, also when several processes
-  // write there at the same time. Error{io}.
-  std::filesystem::path save(std::span<const uint8_t> png, uint64_t seed) const;
-
- private:
-  std::filesystem::path folder_, file_;
-};
+// Error{io} at once when nothing can be written there, Error{bad_request} when it is one file and the pictures are several.
+PicturePlace picture_place(const OutputPlace& place, int64_t pictures);
 
 // The paths of a command's pictures, printed when they are finished. Where they cannot be printed, the pictures go on.
 class FinishedPaths {
@@ -54,7 +41,5 @@ class FinishedPaths {
   std::vector<std::string> paths_;
   std::optional<Error> failure_;
 };
-
-std::string sha256_of(std::span<const uint8_t> bytes);  // 64 hexadecimal digits
 
 }  // namespace fude

@@ -45,10 +45,8 @@ void add_picture_options(Options& options, PictureJob& job) {
 }
 
 void draw_again(const Provenance& provenance, std::string source, PictureJob& job) {
-  job.request = provenance.request;
+  take_from(provenance, job.request, job.files, job.engine);
   job.random_seed = false;
-  job.files.no_t5 = provenance.no_t5;
-  if (!provenance.dtype.empty()) job.engine.dtype = provenance.dtype;
   job.drawn = provenance;
   job.source = std::move(source);
 }
@@ -56,7 +54,7 @@ void draw_again(const Provenance& provenance, std::string source, PictureJob& jo
 void take_from_picture(const std::string& picture, const Options& line, PictureJob& job, const Console& console) {
   const StoredPicture stored = stored_in(picture, line, console);
   draw_again(stored.provenance, shown(picture), job);
-  job.random_seed = !has_seed(stored);
+  job.random_seed = !stored.has_seed();
 }
 
 }  // namespace fude

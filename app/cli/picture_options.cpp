@@ -80,14 +80,6 @@ std::vector<std::string> prompts_in(const std::string& file) {
   return prompts;
 }
 
-Request completed(Engine& engine, const Request& asked) {
-  try {
-    return engine.complete(asked);
-  } catch (const Error&) {
-    return engine.plan(asked).request;  // refuses it too, and knows what fits
-  }
-}
-
 void add_side_options(Options& options, std::string_view group, const std::string& usual, Request& request) {
   for (const Field side : {Field::width, Field::height}) add_field_option(options, group, side, request, usual);
 }

@@ -17,10 +17,6 @@ std::string prompt_from(const std::string& text);
 // One prompt a line; empty lines are left out, and so are those that start with #. Error{bad_request}.
 std::vector<std::string> prompts_in(const std::string& file);
 
-// With every default filled in. Error{bad_request}: a size that cannot be drawn is answered with one that can, in this memory
-// too.
-Request completed(Engine& engine, const Request& asked);
-
 // Width and height; `usual`: what they are where they are not given.
 void add_side_options(Options& options, std::string_view group, const std::string& usual, Request& request);
 void add_size_options(Options& options, std::string_view group, const std::string& usual, Request& request);  // and --size

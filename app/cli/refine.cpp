@@ -1,7 +1,5 @@
 // fude refine: pictures that were chosen, drawn again with more steps, larger, or with small variations.
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
@@ -12,7 +10,7 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
-#include "engine/request.h"
+#include "engine/json_text.h"
 #include "field_options.h"
 #include "from_picture.h"
 #include "fude/error.h"
@@ -22,9 +20,9 @@
 #include "options.h"
 #include "output.h"
 #include "picture_options.h"
-#include "progress.h"
-#include "saving.h"
+#include "reporting.h"
 #include "session/session.h"
+#include "studio/refiner.h"
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
@@ -37,18 +35,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kUsualSteps = 50, kUsualTimesOwn = 2;  // the smaller of these: a turbo model gains nothing from 50
-constexpr double kUsualAmount = 0.15;
-
-// What is asked of every chosen picture.
-struct Refinement {
-  // What is changed: empty steps are the usual, a size of 0 is as it is. Parts count where they are asked for.
-  Request asked{.variation = Variation{.amount = kUsualAmount}, .draft = Draft{}};
-  double scale = 0;        // 0: as it is
-  int64_t variations = 0;  // 0: none
-  std::optional<uint64_t> variation_seed;
-};
-
 struct Job {
   std::vector<std::string> numbers, pictures, ids;
   std::string gacha;
@@ -57,15 +43,6 @@ struct Job {
   EngineOptions engine;
   OutputPlace place;
   OutputOptions output;
-};
-
-// A picture to begin from.
-struct Chosen {
-  std::string name;  // "candidate 7"
-  Provenance provenance;
-  std::vector<float> latents;  // empty: they were not kept
-  ModelFiles files;            // empty: as on the command line
-  std::vector<std::string> embeddings;
 };
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
@@ -89,163 +66,62 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
   std::vector<Chosen> all;
   if (!job.numbers.empty()) {
     const SessionFolder session = SessionFolder::open(folder_of_gacha(job.gacha));
-    for (const std::string& text : job.numbers) {
-      Candidate candidate = candidate_of(session, number_of_candidate(text));
-      all.push_back({"candidate " + text,
-                     std::move(candidate.provenance),
-                     std::move(candidate.latents),
-                     session.spec().files,
-                     {text_of(session.embeddings())}});
-    }
+    for (const std::string& text : job.numbers) all.push_back(chosen_candidate(session, number_of_candidate(text)));
   }
   for (const std::string& picture : job.pictures) {
     // Steps are refine's own, and another size needs the picture's.
     const auto overrides = [&](Field field) {
       return field == Field::steps || (field == Field::guidance && job.refinement.asked.guidance.has_value());
     };
-    StoredPicture stored = stored_in(picture, overrides, console);
-    if (!has_seed(stored)) stored.provenance.request.seed = std::random_device{}();
-    if (stored.provenance.request.width == 0 || stored.provenance.request.height == 0)
-      refuse(shown(picture) + " does not tell its size. Draw it with fude generate --from, and refine that picture.");
-    all.push_back({shown(picture), std::move(stored.provenance), {}, {}, {}});
+    all.push_back(chosen_picture(shown(picture), stored_in(picture, overrides, console)));
   }
-  for (const std::string& id : job.ids) {
-    HistoryEntry entry = entry_named(id);
-    all.push_back({"entry " + id, std::move(entry.provenance), {}, std::move(entry.files), {}});
-  }
+  for (const std::string& id : job.ids) all.push_back(chosen_entry(entry_named(id)));
   if (all.empty())
     refuse(
         "nothing is chosen. Write numbers of the last gacha (fude refine 7 12), a picture with --from, or an entry with --id.");
   return all;
 }
 
-int64_t rounded_side(double pixels) { return std::max<int64_t>(16, static_cast<int64_t>(std::lround(pixels / 16)) * 16); }
-
-// What draws it again. Error{bad_request}.
-Request refined(const Chosen& chosen, const Refinement& refinement) {
-  const Request& before = chosen.provenance.request;
-  const auto side = [&](int64_t asked, int64_t old) {
-    if (asked > 0) return asked;
-    return refinement.scale > 0 ? rounded_side(static_cast<double>(old) * refinement.scale) : old;
-  };
-  Request request = before;
-  const Request& asked = refinement.asked;
-  request.width = side(asked.width, before.width);
-  request.height = side(asked.height, before.height);
-  request.steps = asked.steps;
-  request.batch = 1;
-  request.place = 0;
-  request.vae_tiling = before.vae_tiling || asked.vae_tiling;  // also where it was not decoded so
-  if (asked.guidance) request.guidance = asked.guidance;
-  if (request.width != before.width || request.height != before.height) {
-    if (before.draft) refuse(chosen.name + " was enlarged already. Refine the picture it came from, with another --scale.");
-    request.draft = {.width = before.width,
-                     .height = before.height,
-                     .steps = before.steps,
-                     .strength = asked.draft->strength,
-                     .batch = std::max<int64_t>(1, before.batch),
-                     .place = before.place};
-  }
-  if (refinement.variations > 0) {
-    if (before.variation)
+// Refused before the work, not in its middle.
+void check(const Chosen& chosen, const Refinement& refinement) {
+  switch (obstacle_to(chosen, refinement)) {
+    case Obstacle::none: break;
+    case Obstacle::no_size:
+      refuse(chosen.name + " does not tell its size. Draw it with fude generate --from, and refine that picture.");
+    case Obstacle::enlarged_already:
+      refuse(chosen.name + " was enlarged already. Refine the picture it came from, with another --scale.");
+    case Obstacle::varied_already:
       refuse(chosen.name + " is a variation already. Vary the picture it came from, with another --variation-seed.");
-    request.count = refinement.variations;
-    request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = asked.variation->amount};
   }
-  check_settings(request);
-  return request;
+  static_cast<void>(refined(chosen, refinement));
 }
 
-// Draws for one chosen picture after the other; an engine is made anew where the model or the dtype changes.
-class Refining {
+class RefineReporter final : public RequestReporter {
  public:
-  Refining(const Job& job, int64_t pictures, const Console& console)
-      : job_(job),
-        console_(console),
-        place_(job.place, pictures),
-        books_(console, job.engine),
-        bar_(console),
-        paths_(!job.output.json) {}
+  RefineReporter(const Console& console, bool prints) : RequestReporter(console), paths_(prints) {}
 
-  void draw(const Chosen& chosen) {
-    make_engine(chosen);
-    if (!chosen.provenance.model_hash.empty() && chosen.provenance.model_hash != engine_->model_hash())
-      console_.warning(chosen.name + " was drawn with the model " + shown(chosen.provenance.model) + ", this is " +
-                       shown(engine_->model_name()) + ": the picture will differ. Name the model with --model.");
-    if (!chosen.latents.empty()) engine_->remember(chosen.provenance.request, chosen.latents);
-    Request request = refined(chosen, job_.refinement);
-    if (!request.steps) request.steps = std::min(kUsualSteps, kUsualTimesOwn * *engine_->complete({}).steps);
-    request = completed(*engine_, request);
-    int64_t picture = 0;
-    Callbacks callbacks;
-    callbacks.stop = &terminal::stop_requested();
-    callbacks.progress = [&](const Progress& progress) { bar_.update(progress); };
-    callbacks.warning = [&](const Message& warning) {
-      bar_.clear();
-      console_.warning(worded(warning));
-    };
-    callbacks.finished = [&](const Image& image) {
-      bar_.clear();
-      save(chosen, saver_->save(saver_->encode(image, request, picture++), place_));
-    };
-    callbacks.not_kept = [&](const std::string& what) { books_.not_kept(what); };
-    engine_->generate(request, callbacks);
-    bar_.finish();
+  void saved(const FinishedPicture& picture) override {
+    clear();
+    paths_.add(picture.file.path);
+    Json image = {{"from", picture.label}};
+    image.update(json_from(picture.file));
+    images_.push_back(image);
   }
-
-  void clear() { bar_.clear(); }
   const FinishedPaths& paths() const { return paths_; }
   const Json& images() const { return images_; }
 
  private:
-  // What is on the line overrides where the picture's weights were.
-  ModelFiles files_of(const Chosen& chosen) const {
-    const ModelFiles& given = job_.files;
-    ModelFiles files = given.model.empty() && !chosen.files.model.empty() ? chosen.files : ModelFiles{.model = given.model};
-    for (const auto part :
-         {&ModelFiles::clip_l, &ModelFiles::clip_g, &ModelFiles::t5, &ModelFiles::vae, &ModelFiles::tokenizers})
-      if (!(given.*part).empty()) files.*part = given.*part;
-    files.model = model_or_default(files.model);
-    files.hub_cache = hub_cache_folder();
-    files.no_t5 = given.no_t5 || (chosen.provenance.no_t5 && given.t5.empty());
-    return files;
-  }
-
-  void make_engine(const Chosen& chosen) {
-    ModelFiles files = files_of(chosen);
-    EngineOptions options = job_.engine;
-    if (options.dtype == EngineOptions{}.dtype && !chosen.provenance.dtype.empty()) options.dtype = chosen.provenance.dtype;
-    options.embeddings.insert(options.embeddings.end(), chosen.embeddings.begin(), chosen.embeddings.end());
-    std::string key = options.dtype + (files.no_t5 ? "\nno T5" : "\n");
-    for (const std::string& part : {files.model, files.clip_l, files.clip_g, files.t5, files.vae, files.tokenizers,
-                                    chosen.embeddings.empty() ? std::string() : chosen.embeddings.front()})
-      key += '\n' + part;
-    if (key == made_of_) return;
-    saver_.reset();
-    engine_.reset();  // before the next takes memory
-    engine_.emplace(files, options);
-    saver_.emplace(*engine_, files, options, books_, "refine");
-    made_of_ = key;
-  }
-
-  void save(const Chosen& chosen, const SavedPicture& saved) {
-    paths_.add(saved.path);
-    Json image = {{"from", chosen.name}};
-    image.update(json_from(saved));
-    images_.push_back(image);
-  }
-
-  const Job& job_;
-  const Console& console_;
-  PicturePlace place_;
-  Bookkeeping books_;
-  ProgressBar bar_;
-  std::string made_of_;
-  std::optional<Engine> engine_;
-  std::optional<PictureSaver> saver_;
   FinishedPaths paths_;
   Json images_ = Json::array();
 };
+
+// With the weights that are named, else with those it was drawn with.
+ModelFiles files_of(const Chosen& chosen, const Job& job) {
+  ModelFiles files = files_for(chosen, job.files);
+  files.model = model_or_default(files.model);
+  files.hub_cache = hub_cache_folder();
+  return files;
+}
 
 void declare(Options& options, Job& job) {
   Refinement& refinement = job.refinement;
@@ -326,18 +202,28 @@ int refine_command(const Arguments& arguments) {
   const Console console(job.output.quiet, job.output.no_color);
   if (job.refinement.variations < 0) refuse("--variations is less than nothing. Leave it out, or use --variations 4.");
   const std::vector<Chosen> all = chosen_of(job, console);
-  for (const Chosen& chosen : all) refined(chosen, job.refinement);  // refused before the work, not in its middle
+  for (const Chosen& chosen : all) check(chosen, job.refinement);
 
-  Refining refining(job, static_cast<int64_t>(all.size()) * std::max<int64_t>(1, job.refinement.variations), console);
+  RefineReporter reporter(console, !job.output.json);
+  const auto pictures = static_cast<int64_t>(all.size()) * std::max<int64_t>(1, job.refinement.variations);
+  const PicturePlace place = picture_place(job.place, pictures);
+  Bookkeeping books(reporter, history_place(), job.engine);
+  const RefinerSetting setting{job.engine, libraries(), &terminal::stop_requested()};
+  Refiner refiner(setting, place, books, reporter);
   try {
-    for (const Chosen& chosen : all) refining.draw(chosen);
+    for (const Chosen& chosen : all) {
+      Engine& engine = refiner.engine_for(chosen, files_of(chosen, job));
+      warn_of_another_model(chosen.name, chosen.provenance, engine, reporter);
+      refiner.draw(chosen, job.refinement, engine);
+      reporter.finish();
+    }
   } catch (const Error& error) {
-    refining.clear();
+    reporter.clear();
     if (error.code() != Code::cancelled) throw;
-    throw Error(Code::cancelled, "stopped; " + refining.paths().kept() + ".");
+    throw Error(Code::cancelled, "stopped; " + reporter.paths().kept() + ".");
   }
-  refining.paths().check();
-  if (job.output.json) print(Json{{"images", refining.images()}}.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
+  reporter.paths().check();
+  if (job.output.json) print(json_document({{"images", reporter.images()}}));
   return 0;
 }
 

@@ -15,9 +15,8 @@
 #include "fude/fude.h"
 #include "options.h"
 #include "picture_options.h"
-#include "saving.h"
 #include "session/ranges.h"
-#include "session_run.h"
+#include "session_command.h"
 #include "terminal.h"
 #include "weights/quote.h"
 #include "wording.h"
@@ -121,7 +120,7 @@ int sweep_command(const Arguments& arguments) {
   }
   options.apply();
   if (!job.session.resume.empty()) {
-    resume_session(kSweep, options, job.session, console);
+    go_on_with_session(kSweep, options, job.session, console);
     return 0;
   }
   Grid& grid = job.spec.grid;
@@ -135,7 +134,7 @@ int sweep_command(const Arguments& arguments) {
                  " drawn once");
   job.session.names_seed = job.random_seed;
   if (job.random_seed) grid.request.seed = std::random_device{}();
-  begin_session(std::move(job.spec), job.session, console);
+  draw_session(std::move(job.spec), job.session, console);
   return 0;
 }
 

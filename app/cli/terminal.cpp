@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <system_error>
 
 #ifdef _WIN32
@@ -15,12 +14,10 @@
 #endif
 #include <windows.h>
 // after windows.h
-#include <psapi.h>
 #include <shellapi.h>
 #else
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #ifdef __APPLE__
 #include <mach-o/dyld.h>
@@ -96,12 +93,6 @@ const std::atomic<bool>& stop_requested() {
   return stop;
 }
 
-int64_t peak_memory() {
-  PROCESS_MEMORY_COUNTERS counters;
-  if (!GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters)) return 0;
-  return static_cast<int64_t>(counters.PeakWorkingSetSize);
-}
-
 std::string environment(const char* name) {
   const std::string narrow(name);
   const wchar_t* value = _wgetenv(std::wstring(narrow.begin(), narrow.end()).c_str());
@@ -169,22 +160,6 @@ const std::atomic<bool>& stop_requested() {
   }();
   static_cast<void>(installed);
   return stop;
-}
-
-int64_t peak_memory() {
-  // On Linux, getrusage also remembers the parent that this process was forked from; this file does not.
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    int64_t kib = 0;
-    if (word == "VmHWM:" && status >> kib) return kib * 1024;
-  }
-  rusage usage{};
-  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-#ifdef __APPLE__
-  return usage.ru_maxrss;
-#else
-  return usage.ru_maxrss * 1024;
-#endif
 }
 
 std::string environment(const char* name) {

@@ -1,4 +1,4 @@
-// What the program asks of the operating system: its console, Ctrl-C, and its memory.
+// What the program asks of the operating system: its console and Ctrl-C.
 #pragma once
 
 #include <atomic>
@@ -22,9 +22,6 @@ int width(Stream stream);  // columns; asked again each time, since windows are 
 // Becomes true at the first Ctrl-C, request to terminate, or hang-up. A second Ctrl-C ends the process at once with exit code
 // 130.
 const std::atomic<bool>& stop_requested();
-
-// The most memory that was resident at one time, mapped files included, in bytes; 0 when the system does not tell.
-int64_t peak_memory();
 
 // An environment variable; empty when it is not set.
 std::string environment(const char* name);

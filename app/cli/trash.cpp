@@ -6,7 +6,7 @@
 
 #include "engine/file.h"
 #include "fude/error.h"
-#include "saving.h"
+#include "studio/local_time.h"
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"

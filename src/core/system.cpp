@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #endif
 #if defined(__linux__) && defined(__x86_64__)
@@ -35,6 +36,12 @@ int64_t resident_memory() {
   PROCESS_MEMORY_COUNTERS counters{};
   if (!GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters)) return 0;
   return static_cast<int64_t>(counters.WorkingSetSize);
+}
+
+int64_t peak_memory() {
+  PROCESS_MEMORY_COUNTERS counters{};
+  if (!GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters)) return 0;
+  return static_cast<int64_t>(counters.PeakWorkingSetSize);
 }
 
 void* library_function(const char* library, const char* name) {
@@ -102,6 +109,18 @@ HostMemory host_memory() {
 }
 
 int64_t resident_memory() { return kibibytes("/proc/self/status", "VmRSS"); }
+
+int64_t peak_memory() {
+  // On Linux, getrusage also remembers the parent that this process was forked from; this file does not.
+  if (const int64_t peak = kibibytes("/proc/self/status", "VmHWM"); peak > 0) return peak;
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+#ifdef __APPLE__
+  return usage.ru_maxrss;
+#else
+  return usage.ru_maxrss * 1024;
+#endif
+}
 
 void* library_function(const char* library, const char* name) {
   void* loaded = dlopen(library, RTLD_NOW);

@@ -16,6 +16,7 @@ struct HostMemory {       // as a container limits it
 
 HostMemory host_memory();
 int64_t resident_memory();  // bytes of it that this process has in use; 0 where the system does not tell
+int64_t peak_memory();      // the most that it had in use at one time, mapped files included; 0 where the system does not tell
 // A function of a library that may not be there; then null. The library stays loaded.
 void* library_function(const char* library, const char* name);
 std::string processor_name();  // "AMD EPYC …"

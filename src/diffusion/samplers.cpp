@@ -1,6 +1,8 @@
 // The table of samplers and the search by name.
 #include "diffusion/samplers.h"
 
+#include "core/characters.h"
+
 namespace fude {
 
 namespace {
@@ -42,9 +44,8 @@ std::string name_from_a1111(std::string_view a1111_name, std::span<const Sampler
 
 std::string folded(std::string_view name) {
   std::string text;
-  for (const char c : name) {
-    if (c >= 'A' && c <= 'Z') text += static_cast<char>(c - 'A' + 'a');
-    else if (c == '+') text += 'p';
+  for (const char c : lower_case(std::string(name))) {
+    if (c == '+') text += 'p';
     else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) text += c;
   }
   return text;

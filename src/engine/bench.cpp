@@ -9,6 +9,7 @@
 #include "engine/model_files.h"
 #include "engine/request.h"
 #include "engine/request_work.h"
+#include "engine/size_text.h"
 #include "engine/stopwatch.h"
 #include "fude/fude.h"
 
@@ -63,7 +64,7 @@ BenchRequest bench_request(Engine& engine, const Request& request, const Request
     ++done;
   }
   const Seconds& second = results[1].seconds;
-  const std::string size = std::to_string(request.width) + 'x' + std::to_string(request.height);
+  const std::string size = text_of_size(request.width, request.height);
   report.model = engine.model_name();
   report.steps = *request.steps;
   report.guidance = *request.guidance;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/file.h"
+#include "engine/json_text.h"
 #include "engine/stopwatch.h"
 #include "fude/error.h"
 #include "weights/quote.h"
@@ -148,8 +149,7 @@ std::string key_of(const Backend& op, const DeviceInfo& device) {
 }
 
 std::string write_machines(const std::string& file, const Json& machines) {
-  const std::string text =
-      Json{{"fude", version()}, {"machines", machines}}.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+  const std::string text = text_of_json({{"fude", version()}, {"machines", machines}}, 1) + '\n';
   try {
     write_file(path_of(file), {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   } catch (const Error& error) {

@@ -10,6 +10,7 @@
 #include "engine/engine_state.h"
 #include "engine/latents.h"
 #include "engine/request.h"
+#include "engine/single_picture.h"
 
 namespace fude {
 
@@ -226,10 +227,10 @@ class Engine::State::Drawing {
 
   // f32 [1, channels, height, width]
   Tensor noise(int64_t picture, int64_t height, int64_t width) {
-    const uint64_t seed = request_.seed, i = static_cast<uint64_t>(picture);
-    if (!request_.variation) return op_.noise(request_.noise, seed + i, {1, channels_, height, width});
-    const Tensor own = op_.noise(request_.noise, seed, {1, channels_, height, width});
-    const Tensor other = op_.noise(request_.noise, request_.variation->seed + i, {1, channels_, height, width});
+    const Request single = single_picture(request_, picture);
+    const Tensor own = op_.noise(single.noise, single.seed, {1, channels_, height, width});
+    if (!single.variation) return own;
+    const Tensor other = op_.noise(single.noise, single.variation->seed, {1, channels_, height, width});
     const std::vector<float> between =
         planning() ? std::vector<float>() : slerp(values_of(own), values_of(other), request_.variation->amount);
     return op_.upload(between.data(), DType::f32, {1, channels_, height, width});
@@ -366,11 +367,10 @@ class Engine::State::Drawing {
     if (planning()) return;
 
     Picture& drawn = at(picture);
-    const bool varies_noise = request_.variation.has_value();
     Image image{.width = request_.width,
                 .height = request_.height,
                 .rgb = std::move(rgb),
-                .seed = request_.seed + (varies_noise ? 0 : static_cast<uint64_t>(picture)),
+                .seed = single_picture(request_, picture).seed,
                 .request = s_.place_in_series,
                 .batch = drawn.batch,
                 .place = drawn.place,

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/fnv.h"
 #include "engine/file.h"
 #include "fude/error.h"
 #include "weights/paths.h"
@@ -43,11 +44,10 @@ void append(std::vector<std::byte>& all, const std::vector<std::byte>& part) {
   all.insert(all.end(), part.begin(), part.end());
 }
 
-// FNV-1a
 std::string hash_of(const std::string& text) {
-  uint64_t state = 0xcbf29ce484222325;
-  for (const char c : text) state = (state ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hexadecimal(state);
+  Fnv hash;
+  hash.add(text.data(), text.size());
+  return hexadecimal(hash.value());
 }
 
 std::string bytes_of(const std::vector<int32_t>& ids) {

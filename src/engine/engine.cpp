@@ -5,7 +5,6 @@
 #include <chrono>
 #include <functional>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -16,11 +15,13 @@
 #include "engine/devices.h"
 #include "engine/engine_state.h"
 #include "engine/fields.h"
+#include "engine/json_text.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
 #include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "engine/request_work.h"
+#include "engine/single_picture.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -144,7 +145,7 @@ int64_t& Engine::State::device_bytes(Bytes& bytes) const { return backend->on_ho
 
 // The request that draws the draft of a picture of this request.
 std::string Engine::State::draft_key(const Request& request, int64_t picture) {
-  return json_from(request_of_draft(request, picture)).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return text_of_json(json_from(request_of_draft(request, picture)));
 }
 
 // Each once, however many requests follow.

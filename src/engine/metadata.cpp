@@ -9,6 +9,8 @@
 
 #include "diffusion/samplers.h"
 #include "engine/fields.h"
+#include "engine/json_text.h"
+#include "engine/size_text.h"
 #include "fude/error.h"
 
 namespace fude {
@@ -30,10 +32,8 @@ std::string text_of_number(double number) {
   return text;
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 std::string quoted_if_needed(const std::string& value) {
-  return value.find_first_of(",:\n") == std::string::npos ? value : dump(Json(value));
+  return value.find_first_of(",:\n") == std::string::npos ? value : text_of_json(value);
 }
 
 template <class Number>

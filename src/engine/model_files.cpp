@@ -1,6 +1,7 @@
 #include "engine/model_files.h"
 
 #include "engine/file.h"
+#include "weights/paths.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -16,6 +17,14 @@ CheckpointFiles checkpoint_files(const ModelFiles& files) {
   paths.no_t5 = files.no_t5;
   paths.hub_cache = path_of(files.hub_cache);
   return paths;
+}
+
+ModelFiles from_anywhere(ModelFiles files) {
+  for (const auto& [name, path] : kModelPaths) {
+    std::string& file = files.*path;
+    if (!file.empty() && is_there(path_of(file))) file = text_of(absolute_of(path_of(file)).lexically_normal());
+  }
+  return files;
 }
 
 }  // namespace fude

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/characters.h"
+
 namespace fude {
 namespace {
 
@@ -55,7 +57,7 @@ std::vector<std::pair<std::string, std::string>> fields_in(std::string_view line
     while (colon < line.size() && (is_word(line[colon]) || line[colon] == ' ' || line[colon] == '-' || line[colon] == '/'))
       ++colon;
     size_t second = at + 1;  // the name's second character, behind all bytes of the first
-    while (second < line.size() && (static_cast<unsigned char>(line[second]) & 0xc0) == 0x80) ++second;
+    while (second < line.size() && continues_character(line[second])) ++second;
     if (colon == line.size() || line[colon] != ':' || colon <= second) {
       at = colon + 1;  // no name ends in this run of characters, wherever in it one would start
       continue;

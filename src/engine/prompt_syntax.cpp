@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/characters.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -147,8 +148,7 @@ std::vector<std::string> pieces_in(std::span<const std::string> prompts, const W
       const std::string_view piece = prompt.substr(at, end - at);
       at = end;
       if (!wanted(piece)) continue;
-      size_t shown_end = std::min(kLongestShown, piece.size());
-      while (shown_end < piece.size() && (static_cast<unsigned char>(piece[shown_end]) & 0xc0) == 0x80) --shown_end;
+      const size_t shown_end = character_begin(piece, std::min(kLongestShown, piece.size()));
       std::string text(piece.substr(0, shown_end));
       if (shown_end < piece.size()) text += "…";
       if (std::find(pieces.begin(), pieces.end(), text) == pieces.end()) pieces.push_back(std::move(text));

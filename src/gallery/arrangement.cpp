@@ -53,14 +53,6 @@ std::string label_of(const Axis& axis, size_t value) {
   return axis.name + ' ' + text;
 }
 
-std::string shortened(const std::string& text, int characters) {
-  for (size_t at = 0; at < text.size(); ++at) {
-    const bool begins = (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80;
-    if (begins && characters-- == 0) return text.substr(0, at) + "…";
-  }
-  return text;
-}
-
 size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number) {
   int64_t stride = 1;
   for (size_t i = arrangement.axes.size() - 1; i > axis; --i) stride *= static_cast<int64_t>(arrangement.axes[i].values.size());

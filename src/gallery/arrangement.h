@@ -32,9 +32,6 @@ struct Arrangement {
 // "30 steps", "guidance 7"; of prompts the text itself.
 std::string label_of(const Axis& axis, size_t value);
 
-// At most so many characters of UTF-8, with … after them where there are more.
-std::string shortened(const std::string& text, int characters);
-
 // Which of the axis's values the cell of this number has.
 size_t value_of(const Arrangement& arrangement, size_t axis, int64_t number);
 

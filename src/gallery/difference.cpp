@@ -10,6 +10,7 @@
 #include <limits>
 #include <vector>
 
+#include "engine/size_text.h"
 #include "fude/error.h"
 
 namespace fude {
@@ -87,7 +88,7 @@ double similarity(const Image& a, const Image& b) {
 
 Difference difference_between(const Image& a, const Image& b) {
   if (a.width != b.width || a.height != b.height || a.width < kWindow || a.height < kWindow) {
-    const auto size = [](const Image& image) { return std::to_string(image.width) + 'x' + std::to_string(image.height); };
+    const auto size = [](const Image& image) { return text_of_size(image.width, image.height); };
     throw Error(Code::bad_request, "pictures of " + size(a) + " and " + size(b) +
                                        " pixels cannot be compared. Compare pictures of one size, at least 11x11.");
   }

@@ -5,7 +5,10 @@
 #include <string_view>
 #include <utility>
 
+#include "core/characters.h"
 #include "engine/file.h"
+#include "engine/json_text.h"
+#include "engine/model_files.h"
 #include "fude/error.h"
 #include "gallery/database.h"
 #include "weights/paths.h"
@@ -61,25 +64,18 @@ constexpr size_t kShortestIndexed = 3;  // characters
 constexpr const char* kColumns =
     "SELECT id, path, kind, provenance, making, files, threads, sha256, session, number, rating FROM pictures ";
 
-constexpr std::pair<const char*, std::string ModelFiles::*> kFiles[] = {
-    {"model", &ModelFiles::model}, {"clip_l", &ModelFiles::clip_l}, {"clip_g", &ModelFiles::clip_g},
-    {"t5", &ModelFiles::t5},       {"vae", &ModelFiles::vae},       {"tokenizers", &ModelFiles::tokenizers},
-};
-
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 std::string text_of_files(const ModelFiles& files) {
   Json json = Json::object();
-  for (const auto& [name, member] : kFiles) {
+  for (const auto& [name, member] : kModelPaths) {
     if (!(files.*member).empty()) json[name] = files.*member;
   }
-  return dump(json);
+  return text_of_json(json);
 }
 
 ModelFiles files_from(const std::string& text) {
   const Json json = Json::parse(text, nullptr, false);
   ModelFiles files;
-  for (const auto& [name, member] : kFiles) {
+  for (const auto& [name, member] : kModelPaths) {
     if (json.is_object() && json.contains(name) && json[name].is_string()) files.*member = json[name].get<std::string>();
   }
   return files;
@@ -161,12 +157,6 @@ std::vector<std::string> words_in(std::string text) {
   return words;
 }
 
-size_t characters_of(std::string_view utf8) {
-  size_t count = 0;
-  for (const char c : utf8) count += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  return count;
-}
-
 // A pattern for LIKE … ESCAPE '\' that finds the text anywhere.
 std::string anywhere(std::string_view text) {
   std::string pattern = "%";
@@ -198,7 +188,7 @@ struct Condition {
 Condition condition_of(const HistoryFilter& filter) {
   Condition where;
   for (const std::string& word : words_in(filter.search)) {
-    if (characters_of(word) < kShortestIndexed) where.add("prompt LIKE ? ESCAPE '\\'", anywhere(word));
+    if (characters_in(word) < kShortestIndexed) where.add("prompt LIKE ? ESCAPE '\\'", anywhere(word));
     else where.add("id IN (SELECT rowid FROM prompts WHERE prompts MATCH ?)", phrase(word));
   }
   if (filter.rating > 0) where.add("rating >= CAST(? AS INTEGER)", std::to_string(filter.rating));
@@ -257,7 +247,9 @@ int64_t History::add(const HistoryEntry& entry) {
       "rating = CASE provenance WHEN excluded.provenance THEN rating ELSE 0 END, provenance = excluded.provenance "
       "RETURNING id");
   statement.bind(key_of(entry.path)).bind(entry.stats.created).bind(entry.kind).bind(entry.provenance.request.prompt);
-  statement.bind(entry.provenance.model).bind(dump(json_from(entry.provenance))).bind(dump(json_from(entry.stats)));
+  statement.bind(entry.provenance.model)
+      .bind(text_of_json(json_from(entry.provenance)))
+      .bind(text_of_json(json_from(entry.stats)));
   statement.bind(text_of_files(entry.files)).bind(int64_t{entry.threads}).bind(entry.sha256);
   statement.bind(key_of(entry.session)).bind(entry.number);
   statement.step();

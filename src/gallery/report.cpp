@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/file.h"
+#include "engine/json_text.h"
 #include "gallery/csv.h"
 #include "gallery/jpeg.h"
 #include "gallery/report_page.h"
@@ -137,11 +138,9 @@ Json json_from(const fs::path& folder, const Arrangement& arrangement, const std
   return json;
 }
 
-std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
-
 std::string text_of_field(const Json& value) {
   if (value.is_null()) return "";
-  return value.is_string() ? value.get<std::string>() : dump(value, -1);
+  return value.is_string() ? value.get<std::string>() : text_of_json(value);
 }
 
 // The axes first; of other columns those that are none.
@@ -223,7 +222,7 @@ std::string data_of(const fs::path& folder, const Arrangement& arrangement, Json
   }
   // Only in strings, where it may be written so; else a prompt could end the script.
   std::string text;
-  for (const char c : dump(report, -1)) text += c == '<' ? "\\u003c" : std::string(1, c);
+  for (const char c : text_of_json(report)) text += c == '<' ? "\\u003c" : std::string(1, c);
   return text;
 }
 
@@ -269,7 +268,7 @@ void write_report(const fs::path& folder, const Arrangement& arrangement, std::s
   const std::map<int64_t, Entry> entries = look_at(arrangement, cells, series);
   const Json report = json_from(folder, arrangement, entries, series);
   write_text(folder / "report.html", page_from(folder, arrangement, report, entries));
-  write_text(folder / "report.json", dump(report, 2) + '\n');
+  write_text(folder / "report.json", json_document(report));
   write_text(folder / "report.csv", std::string(kUtf8Mark) + csv_from(arrangement, report));
 }
 

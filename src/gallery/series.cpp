@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <map>
 
+#include "core/characters.h"
+
 namespace fude {
 namespace {
 
@@ -104,7 +106,7 @@ std::vector<std::string> sentences_about(std::span<const Series> series) {
   std::vector<std::string> sentences = {
       (settled == 0 ? none : rows + " the picture changes by less than " + kLimit + " after " + text_of_steps(latest)) +
       compared};
-  for (const Series& one : series) sentences.push_back(shortened(one.label, kLongestName) + " — " + sentence_about(one));
+  for (const Series& one : series) sentences.push_back(first_characters(one.label, kLongestName) + " — " + sentence_about(one));
   return sentences;
 }
 

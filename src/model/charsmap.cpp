@@ -1,6 +1,7 @@
 // Reading and applying a SentencePiece charsmap (a darts-clone double array).
 #include "model/charsmap.h"
 
+#include "core/characters.h"
 #include "model/tokenizer_files.h"
 #include "model/unicode.h"
 
@@ -13,8 +14,6 @@ constexpr uint32_t kLeaf = 0x80000000u;
 uint32_t label_of(uint32_t unit) { return unit & (kLeaf | 0xff); }
 bool has_leaf(uint32_t unit) { return (unit >> 8) & 1; }
 uint32_t offset_of(uint32_t unit) { return (unit >> 10) << ((unit & 0x200) >> 6); }
-
-bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; }
 
 }  // namespace
 
@@ -35,7 +34,7 @@ Charsmap::Charsmap(std::string_view bytes, const std::filesystem::path& file) {
     const size_t leaf = i ^ offset_of(units_[i]);
     if (leaf >= units_.size()) bad_file(file, "its charsmap points outside itself");
     const size_t value = units_[leaf] & ~kLeaf;
-    if (value >= replacements_.size() || !starts_character(replacements_[value])) {
+    if (value >= replacements_.size() || continues_character(replacements_[value])) {
       bad_file(file, "its charsmap points outside its replacements");
     }
   }

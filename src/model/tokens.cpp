@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/characters.h"
 #include "fude/error.h"
 #include "model/unicode.h"
 
@@ -24,7 +25,7 @@ size_t skip_spaces(std::string_view text, size_t at) {
 size_t skip_spaces_back(std::string_view text, size_t at, size_t limit) {
   while (at > limit) {
     size_t start = at - 1;
-    while (start > limit && (static_cast<unsigned char>(text[start]) & 0xc0) == 0x80) --start;
+    while (start > limit && continues_character(text[start])) --start;
     size_t after = start;
     if (!unicode::is_white_space(unicode::next(text, after))) break;
     at = start;

@@ -5,7 +5,9 @@
 #include <charconv>
 #include <utility>
 
+#include "core/characters.h"
 #include "engine/grid.h"
+#include "engine/size_text.h"
 #include "session/wildcards.h"
 
 namespace fude {
@@ -22,17 +24,17 @@ template <class Value>
 std::string text_of(const std::optional<Value>& value) {
   return value ? text_of(*value) : "";
 }
-std::string text_of(const Size& size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
+std::string text_of(const Size& size) { return text_of_size(size); }
 
 // "puppy · snow"; a dash stands for an option that is empty. Of several none is so long that it hides the others.
 std::string text_of(const std::vector<std::string>& choices) {
-  constexpr int kLongestOfSeveral = 24;
+  constexpr size_t kLongestOfSeveral = 24;
   std::string all;
   for (const std::string& choice : choices) {
     const size_t begin = choice.find_first_not_of(' ');
     const size_t end = choice.find_last_not_of(' ');
     const std::string text = begin == std::string::npos ? "—" : choice.substr(begin, end + 1 - begin);
-    all += (all.empty() ? "" : " · ") + (choices.size() > 1 ? shortened(text, kLongestOfSeveral) : text);
+    all += (all.empty() ? "" : " · ") + (choices.size() > 1 ? first_characters(text, kLongestOfSeveral) : text);
   }
   return all;
 }

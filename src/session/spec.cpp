@@ -2,14 +2,15 @@
 #include "session/spec.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
 
 #include "engine/grid.h"
+#include "engine/json_text.h"
 #include "engine/metadata.h"
+#include "engine/model_files.h"
 #include "engine/request.h"
 #include "fude/error.h"
 #include "session/wildcards.h"
@@ -37,14 +38,6 @@ void check_extent(uint64_t count, const SessionSpec& spec) {
   const Grid& grid = spec.grid;
   const size_t text = longest(grid.request.prompt, grid.prompts) + longest(grid.request.negative, grid.negatives);
   if (text * count > kMostText) throw Error(Code::bad_request, "the prompts are too long for so many pictures. Shorten them.");
-}
-
-// Names of the files in the JSON, and where they are kept.
-template <class Files>
-auto fields_of(Files& files) {
-  return std::array{std::pair{"model", &files.model},   std::pair{"clip_l", &files.clip_l},
-                    std::pair{"clip_g", &files.clip_g}, std::pair{"t5", &files.t5},
-                    std::pair{"vae", &files.vae},       std::pair{"tokenizers", &files.tokenizers}};
 }
 
 // Exactly its type: unlike nlohmann's conversions, one kind of number is never converted to another.
@@ -101,7 +94,7 @@ SessionSpec read_spec(const Json& json) {
   read(json, "created", spec.created);
   const Json model = object_in(json, "model");
   const Json axes = object_in(json, "axes");
-  for (const auto& [name, file] : fields_of(spec.files)) read(model, name, *file);
+  for (const auto& [name, path] : kModelPaths) read(model, name, spec.files.*path);
   read(model, "no_t5", spec.files.no_t5);
   read(model, "hash", spec.model_hash);
   int64_t threads = 0;
@@ -110,8 +103,7 @@ SessionSpec read_spec(const Json& json) {
   read(json, "threads", threads);
   if (threads < 0 || threads > kMostThreads) throw Error(Code::bad_request, "threads is out of range");
   spec.engine.threads = static_cast<int>(threads);
-  spec.grid.request =
-      provenance_from_json(object_in(json, "request").dump(-1, ' ', false, Json::error_handler_t::replace)).request;
+  spec.grid.request = provenance_from_json(text_of_json(object_in(json, "request"))).request;
   read_list(axes, "dtype", spec.dtypes);
   visit_axes(spec.grid, [&](Field field, auto& values) { read_list(axes, name_of(field), values); });
   read(json, "count", spec.count);
@@ -207,8 +199,8 @@ int64_t bytes_of(const SessionSpec& spec, const Request& request) {
 std::string text_from(const SessionSpec& spec) {
   Json json = {{"fude", version()}, {"kind", spec.kind}, {"created", spec.created}};
   Json& model = json["model"];
-  for (const auto& [name, file] : fields_of(spec.files))
-    if (!file->empty()) model[name] = *file;
+  for (const auto& [name, path] : kModelPaths)
+    if (!(spec.files.*path).empty()) model[name] = spec.files.*path;
   if (spec.files.no_t5) model["no_t5"] = true;
   model["hash"] = spec.model_hash;
   json["device"] = spec.engine.device;
@@ -227,7 +219,7 @@ std::string text_from(const SessionSpec& spec) {
     json["in_a_row"] = spec.in_a_row;
     if (spec.minutes > 0) json["minutes"] = spec.minutes;
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+  return text_of_json(json, 1) + '\n';
 }
 
 SessionSpec spec_from(std::string_view text, const std::string& where) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/fnv.h"
 #include "fude/error.h"
 #include "weights/locate.h"
 #include "weights/presence.h"
@@ -60,13 +61,6 @@ std::vector<const StoredTensor*> all_tensors(const Safetensors& file) {
           .where = where_of(component, where),
           .remedies = {{Remedy::give, field}}});
 }
-
-void hash(uint64_t& state, const void* data, size_t size) {
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  for (size_t i = 0; i < size; ++i) state = (state ^ bytes[i]) * 0x100000001b3u;
-}
-
-constexpr uint64_t kHashStart = 0xcbf29ce484222325u;
 
 constexpr std::string_view kSeparate = " with separate components";
 constexpr std::string_view kOwnFile = "fude.json";
@@ -374,28 +368,28 @@ std::vector<fs::path> Checkpoint::files(Component component) const {
 
 uint64_t Checkpoint::identity(Component component) const {
   constexpr size_t kSample = 64;
-  uint64_t state = kHashStart;
+  Fnv hash;
   for (const auto& [name, tensor] : tensors(component).stored()) {
-    hash(state, name.data(), name.size());
-    hash(state, tensor->type.data(), tensor->type.size());
-    hash(state, tensor->shape.data(), tensor->shape.size() * sizeof(int64_t));
+    hash.add(name.data(), name.size());
+    hash.add(tensor->type.data(), tensor->type.size());
+    hash.add(tensor->shape.data(), tensor->shape.size() * sizeof(int64_t));
     if (tensor->file) tensor->file->check_unchanged();
     const size_t size = std::min(kSample, tensor->bytes.size());
     const size_t begin = (tensor->bytes.size() - size) / 2;
-    hash(state, tensor->bytes.data() + begin, size);
+    hash.add(tensor->bytes.data() + begin, size);
     if (tensor->file)
       tensor->file->drop(static_cast<size_t>(tensor->bytes.data() + begin - tensor->file->bytes().data()), size);
   }
-  return state;
+  return hash.value();
 }
 
 uint64_t Checkpoint::identity() const {
-  uint64_t state = kHashStart;
+  Fnv hash;
   for (const Component component : kComponents) {
     const uint64_t one = has(component) ? identity(component) : 0;
-    hash(state, &one, sizeof(one));
+    hash.add(&one, sizeof(one));
   }
-  return state;
+  return hash.value();
 }
 
 }  // namespace fude

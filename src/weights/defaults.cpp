@@ -2,7 +2,8 @@
 #include "weights/defaults.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "core/characters.h"
 
 namespace fude {
 
@@ -20,10 +21,7 @@ constexpr Released kReleased[] = {{"medium", 24, 1536, true, 512, 1440}, {"large
 constexpr int64_t kTurboSteps = 4;
 constexpr double kTurboGuidance = 1;
 
-bool names_turbo(std::string name) {
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name.find("turbo") != std::string::npos;
-}
+bool names_turbo(const std::string& name) { return lower_case(name).find("turbo") != std::string::npos; }
 
 }  // namespace
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/characters.h"
+
 namespace fude {
 
 std::string shown(std::string_view name) {
@@ -29,7 +31,7 @@ std::string beginning_of(std::string_view text) {
   }
   const bool is_cut = at < text.size();
   if (is_cut)  // not in the middle of a character
-    while (at > 0 && !line.empty() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) line.pop_back(), --at;
+    while (at > 0 && !line.empty() && continues_character(text[at])) line.pop_back(), --at;
   while (line.ends_with(' ')) line.pop_back();
   return shown(line + (is_cut ? "…" : ""));
 }

@@ -2,11 +2,11 @@
 #include "weights/safetensors.h"
 
 #include <algorithm>
-#include <cctype>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/characters.h"
 #include "fude/error.h"
 #include "weights/quote.h"
 #include "weights/stored_type.h"
@@ -179,8 +179,7 @@ void check_cover(const std::vector<Entry>& sorted, uint64_t data_bytes, const st
 // A server's error, a login page or a Git LFS pointer, saved under the name of the weights.
 [[noreturn]] void refuse_text(std::string_view text, const std::filesystem::path& where) {
   const bool is_pointer = text.starts_with("version https://git-lfs");
-  std::string small(text);
-  std::transform(small.begin(), small.end(), small.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string small = lower_case(std::string(text));
   const bool is_page = small.find("<html") != std::string::npos || small.find("<!doctype html") != std::string::npos;
   refuse(where,
          std::string(is_pointer ? "is a Git LFS pointer, not the weights themselves"

@@ -8,6 +8,7 @@
 #include "engine/foreign/names.h"
 #include "engine/foreign/readers.h"
 #include "engine/request.h"
+#include "engine/size_text.h"
 #include "fude/error.h"
 #include "weights/quote.h"
 
@@ -27,8 +28,6 @@ int64_t drawable_side(int64_t pixels) {
   constexpr int64_t kLargest = int64_t{1} << 20;
   return pixels < 16 || pixels > kLargest ? pixels : nearest_side(pixels, kLargest);
 }
-
-std::string text_of(Size size) { return std::to_string(size.width) + 'x' + std::to_string(size.height); }
 
 std::string listed(const std::vector<std::string>& words) {
   std::string text;
@@ -108,7 +107,8 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
   report(picture.seed.has_value(), Field::seed, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
   const bool rounded = picture.size && *picture.size != Size{request.width, request.height};
   report(picture.size.has_value(), Field::size,
-         "size " + text_of(picture.size.value_or(Size{})) + (rounded ? " as " + text_of({request.width, request.height}) : ""),
+         "size " + text_of_size(picture.size.value_or(Size{})) +
+             (rounded ? " as " + text_of_size(request.width, request.height) : ""),
          "the size (the model's own is drawn)");
   report(picture.shift.has_value(), Field::shift, "shift" + number(picture.shift), "");
   report(picture.variation.has_value(), Field::variation_seed, "the variation seed", "");

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "core/characters.h"
 #include "diffusion/samplers.h"
 
 namespace fude {
@@ -82,8 +83,7 @@ std::string_view stripped(std::string_view text) {
 
 std::string brief(std::string_view text) {
   constexpr size_t kLongest = 60;
-  size_t end = std::min(kLongest, text.size());
-  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // whole characters
+  const size_t end = character_begin(text, std::min(kLongest, text.size()));
   std::string line;
   for (const char c : text.substr(0, end)) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
   return end < text.size() ? line + "…" : line;

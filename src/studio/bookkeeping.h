@@ -1,23 +1,30 @@
-// What is kept for later besides the pictures, in FUDE_HOME: the history, embeddings of prompts, this machine's rates. None of
-// it may cost a picture, whatever has become of its files; what cannot be kept is said in one warning.
+// What is kept for later besides the pictures: the history, embeddings of prompts, this machine's rates. None of it may cost a
+// picture, whatever has become of its files; what cannot be kept is told once.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "console.h"
 #include "fude/fude.h"
 #include "gallery/history.h"
+#include "studio/reporter.h"
 
 namespace fude {
 
+// Where the history is, or why there is no place for it and anything else that is kept.
+struct HistoryPlace {
+  std::filesystem::path file;
+  Message why_none;
+};
+
 class Bookkeeping {
  public:
-  // Looks at all of it before anything is drawn, and warns. `options`: what engines are made of.
-  Bookkeeping(const Console& console, const EngineOptions& options);
+  // Looks at all of it before anything is drawn, and tells what is amiss. `options`: what engines are made of.
+  Bookkeeping(Reporter& reporter, const HistoryPlace& place, const EngineOptions& options);
   ~Bookkeeping();  // tells of what failed meanwhile
   Bookkeeping(const Bookkeeping&) = delete;
   Bookkeeping& operator=(const Bookkeeping&) = delete;
@@ -27,9 +34,9 @@ class Bookkeeping {
   void not_kept(const std::string& what);  // as Callbacks::not_kept tells it
 
  private:
-  void warn(const std::string& reason, const std::vector<std::string>& lost);
+  void report(const NotKept& lost);
 
-  const Console& console_;
+  Reporter& reporter_;
   std::mutex mutex_;
   std::optional<History> history_;
   std::vector<std::string> failed_;  // since it was looked at

@@ -1,4 +1,4 @@
-// Draws what is missing in a session: what `fude sweep` and `fude gacha` share.
+// What `fude sweep` and `fude gacha` share: options, and a session as a person follows it.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 #include "console.h"
 #include "fude/fude.h"
 #include "options.h"
-#include "session/session.h"
+#include "session/spec.h"
 
 namespace fude {
 
@@ -15,7 +15,7 @@ struct SessionOptions {
   std::string out = "outputs";
   std::string resume;       // a session's folder
   bool yes = false;         // no question before large work
-  bool names_seed = false;  // says which one it is, since nobody chose it
+  bool names_seed = false;  // print the seed: it was random
   OutputOptions output;
 };
 // --out, --resume, --yes and what commands print.
@@ -26,8 +26,8 @@ void add_session_options(Options& options, const std::string& command, SessionOp
 bool take_from_picture(const std::string& picture, const Options& line, SessionSpec& spec, const Console& console);
 
 // A new session for this spec, drawn to its end. Error: what drawing throws, with the command that goes on.
-void begin_session(SessionSpec spec, const SessionOptions& options, const Console& console);
+void draw_session(SessionSpec spec, const SessionOptions& options, const Console& console);
 // Goes on with the session that options.resume names. Error{bad_request} where other options are on the line.
-void resume_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console);
+void go_on_with_session(std::string_view kind, const Options& line, const SessionOptions& options, const Console& console);
 
 }  // namespace fude

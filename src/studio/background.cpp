@@ -1,4 +1,5 @@
-#include "background.h"
+// One thread, a short queue, and the first failure for whoever comes next.
+#include "studio/background.h"
 
 #include <algorithm>
 #include <utility>

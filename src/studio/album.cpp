@@ -1,4 +1,5 @@
-#include "album.h"
+// Growing the contact sheet seldom enough, and writing sheet and report.
+#include "studio/album.h"
 
 #include <future>
 #include <utility>

@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
     const fude::Result result = engine.generate(request, callbacks);
     std::fprintf(stderr, "\ndrawn on %s in %s, %.1f s\n", result.device.c_str(), result.dtype.c_str(), result.seconds.total);
     write_ppm(argv[3], result.images[0]);
-  } catch (const fude::Error& error) {  // every failure; the message says what to do
+  } catch (const fude::Error& error) {  // every failure; message() tells as data what may help
     std::fprintf(stderr, "\n%s\n", error.what());
     return 1;
   }

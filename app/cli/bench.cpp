@@ -9,9 +9,11 @@
 #include "engine/json_text.h"
 #include "engine/metadata.h"
 #include "engine/size_text.h"
+#include "field_options.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
+#include "picture_options.h"
 #include "terminal.h"
 
 namespace fude {
@@ -22,7 +24,7 @@ using Json = nlohmann::ordered_json;
 struct Job {
   ModelFiles files;
   EngineOptions engine;
-  BenchOptions bench;
+  Request request{.steps = BenchOptions{}.steps};  // whose size and steps are timed
   OutputOptions output;
 };
 
@@ -170,7 +172,8 @@ BenchReport measure(const Job& job) {
   BenchCallbacks callbacks;
   callbacks.stop = &terminal::stop_requested();
   callbacks.progress = [&](const BenchProgress& now) { line.update(now); };
-  return bench(job.files, job.engine, job.bench, callbacks);
+  const Request& request = job.request;
+  return bench(job.files, job.engine, {request.width, request.height, *request.steps}, callbacks);
 }
 
 }  // namespace
@@ -184,8 +187,8 @@ int bench_command(const Arguments& arguments) {
       "  fude bench\n"
       "  fude bench --model stabilityai/stable-diffusion-3.5-medium -W 1024 -H 1024\n"
       "  fude bench --device cpu --dtype f32 --json\n");
-  add_size_options(options, "What", "512, or the model's own where that is smaller", job.bench.width, job.bench.height);
-  options.add_integer("What", "--steps,--num-inference-steps", "of the request, 1 to 1000, default 4", job.bench.steps);
+  add_size_options(options, "What", "512, or the model's own where that is smaller", job.request);
+  add_field_option(options, "What", Field::steps, job.request, std::to_string(*job.request.steps));
   add_model_options(options, job.files);
   add_machine_options(options, job.engine);
   add_output_options(options, job.output);

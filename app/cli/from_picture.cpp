@@ -1,7 +1,10 @@
 #include "from_picture.h"
 
+#include <algorithm>
+
 #include "engine/file.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 
@@ -14,12 +17,15 @@ void add_from_option(Options& options, std::string_view group, std::string& pict
 }
 
 StoredPicture stored_in(const std::string& picture, const Options& line, const Console& console) {
-  return stored_in(
-      picture, [&](const std::string& option) { return line.given(option).has_value(); }, console);
+  const auto overrides = [&](Field field) {
+    const std::vector<std::string> options = options_that_give(field);
+    return std::any_of(options.begin(), options.end(),
+                       [&](const std::string& option) { return line.given(option).has_value(); });
+  };
+  return stored_in(picture, overrides, console);
 }
 
-StoredPicture stored_in(const std::string& picture, const std::function<bool(const std::string&)>& overrides,
-                        const Console& console) {
+StoredPicture stored_in(const std::string& picture, const std::function<bool(Field)>& overrides, const Console& console) {
   StoredPicture stored = read_picture(path_of(picture));
   if (stored.foreign) {
     console.warning(description_of(*stored.foreign, shown(picture), overrides));
@@ -37,8 +43,8 @@ void take_from(const Provenance& drawn, Request& request, ModelFiles& files, Eng
 
 void warn_of_another_model(const std::string& name, const Provenance& drawn, const Engine& engine, Reporter& reporter) {
   if (drawn.model_hash.empty() || drawn.model_hash == engine.model_hash()) return;
-  reporter.warning(name + " was drawn with the model " + shown(drawn.model) + ", this is " + shown(engine.model_name()) +
-                   ": the picture will differ. Name the model with --model.");
+  reporter.warning({.what = name + " was drawn with the model " + shown(drawn.model) + ", this is " +
+                            shown(engine.model_name()) + ": the picture will differ. Name the model with --model."});
 }
 
 }  // namespace fude

@@ -17,9 +17,8 @@ namespace fude {
 void add_from_option(Options& options, std::string_view group, std::string& picture);
 
 // What is stored in the picture. Where another program drew it, or saved it again, one warning tells what is taken from it and
-// what is not, besides what is given instead: `overrides` is asked for options such as "--steps". Error{io, bad_request}.
-StoredPicture stored_in(const std::string& picture, const std::function<bool(const std::string&)>& overrides,
-                        const Console& console);
+// what is not, besides what is given instead: `overrides` is asked for fields. Error{io, bad_request}.
+StoredPicture stored_in(const std::string& picture, const std::function<bool(Field)>& overrides, const Console& console);
 StoredPicture stored_in(const std::string& picture, const Options& line, const Console& console);
 
 // What draws it again, where nothing else is given.

@@ -8,6 +8,7 @@
 #include "engine/file.h"
 #include "engine/prompt_syntax.h"
 #include "engine/request.h"
+#include "field_options.h"
 #include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
@@ -36,7 +37,7 @@ void declare(Options& options, Job& job) {
   SessionSpec& spec = job.spec;
   Request& request = spec.grid.request;
   const char* picture = "Picture";
-  options.add_each(picture, "prompt,--prompt,-p", "TEXT",
+  options.add_each(picture, "prompt," + option_names(Field::prompt), "TEXT",
                    "what to draw, with choices such as {red|blue}; may be given several times. @FILE reads a file, - reads "
                    "standard input",
                    [&](const std::string& text) { spec.grid.prompts.push_back(prompt_from(text)); });
@@ -44,9 +45,9 @@ void declare(Options& options, Job& job) {
               [&](const std::string& file) {
                 for (std::string& prompt : prompts_in(file)) spec.grid.prompts.push_back(std::move(prompt));
               });
-  options.add_once(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
+  options.add_once(picture, option_names(Field::negative), "TEXT", meaning_of(Field::negative) + "; @FILE reads a file",
                    "Give one, with commas in it.", [&](const std::string& text) { request.negative = text_from(text); });
-  add_size_options(options, picture, "the model's own size", request.width, request.height);
+  add_size_options(options, picture, {}, request);
   options.add(picture, "--seed", "N", "of the first candidate, random by default; candidate i uses seed + i - 1",
               [&](const std::string& text) {
                 const std::optional<uint64_t> seed = seed_from("--seed", text);

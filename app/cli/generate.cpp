@@ -28,6 +28,7 @@
 #include "terminal.h"
 #include "weights/quote.h"
 #include "weights/safetensors.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -122,8 +123,8 @@ void draw(PictureJob& job, const Console& console) {
 
   Callbacks callbacks = callbacks_for(reporter, &terminal::stop_requested(), &books);
   callbacks.planned = [&](const Plan& plan) {
-    for (const std::string& advice : plan.advice)
-      if (!job.output.json) console.note(advice);
+    for (const Message& advice : plan.advice)
+      if (!job.output.json) console.note(worded(advice));
   };
   if (!job.trace.empty()) callbacks.trace = [&](const TraceTensor& tensor) { trace.add(tensor); };
 

@@ -253,7 +253,7 @@ HistoryPlace history_place() {
   try {
     return {history_file(), {}};
   } catch (const Error& error) {
-    return {{}, error.what()};
+    return {{}, error.message()};
   }
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "console.h"
+#include "engine/fields.h"
 #include "engine/file.h"
 #include "engine/size_text.h"
 #include "gallery/csv.h"
@@ -83,6 +84,30 @@ std::string state_of_file(const HistoryEntry& entry) {
 
 std::string text_of_memory(const Bytes& bytes) {
   return text_of_bytes(bytes.host) + (bytes.device > 0 ? ", " + text_of_bytes(bytes.device) + " on the card" : "");
+}
+
+// Columns of exported tables.
+constexpr Field kSettings[] = {Field::seed,     Field::width,   Field::height, Field::steps,
+                               Field::guidance, Field::sampler, Field::noise};
+constexpr Field kTexts[] = {Field::prompt, Field::negative};
+
+std::string text_of_value(const std::string& value) { return value; }
+std::string text_of_value(Noise value) { return std::string(name_of(value)); }
+std::string text_of_value(int64_t value) { return std::to_string(value); }
+std::string text_of_value(uint64_t value) { return std::to_string(value); }
+std::string text_of_value(bool value) { return value ? "on" : ""; }
+std::string text_of_value(double value) { return text_of_number(value); }
+template <class Value>
+std::string text_of_value(const std::optional<Value>& value) {
+  return text_of_number(value);
+}
+
+std::string text_of_field(const Request& request, Field field) {
+  std::string text;
+  visit_fields(request, [&](const auto& row, const auto& owner) {
+    if (row.info.field == field) text = text_of_value(owner.*row.member);
+  });
+  return text;
 }
 
 }  // namespace
@@ -191,32 +216,20 @@ std::string description_of(const HistoryEntry& entry) {
 }
 
 std::string csv_of(const std::vector<HistoryEntry>& entries) {
-  const std::string names[] = {"id",     "created", "kind",     "rating",  "path",    "seed",  "width",
-                               "height", "steps",   "guidance", "sampler", "noise",   "model", "model_hash",
-                               "device", "dtype",   "seconds",  "prompt",  "negative"};
+  std::vector<std::string> names = {"id", "created", "kind", "rating", "path"};
+  for (const Field field : kSettings) names.emplace_back(name_of(field));
+  names.insert(names.end(), {"model", "model_hash", "device", "dtype", "seconds"});
+  for (const Field field : kTexts) names.emplace_back(name_of(field));
   std::string text = csv_row(names);
   for (const HistoryEntry& entry : entries) {
     const Provenance& provenance = entry.provenance;
     const Request& request = provenance.request;
-    const std::string cells[] = {std::to_string(entry.id),
-                                 entry.stats.created,
-                                 entry.kind,
-                                 std::to_string(entry.rating),
-                                 text_of(entry.path),
-                                 std::to_string(request.seed),
-                                 std::to_string(request.width),
-                                 std::to_string(request.height),
-                                 text_of_number(request.steps),
-                                 text_of_number(request.guidance),
-                                 request.sampler,
-                                 std::string(name_of(request.noise)),
-                                 provenance.model,
-                                 provenance.model_hash,
-                                 provenance.device,
-                                 provenance.dtype,
-                                 text_of_number(entry.stats.seconds.total),
-                                 request.prompt,
-                                 request.negative};
+    std::vector<std::string> cells = {std::to_string(entry.id), entry.stats.created, entry.kind, std::to_string(entry.rating),
+                                      text_of(entry.path)};
+    for (const Field field : kSettings) cells.push_back(text_of_field(request, field));
+    cells.insert(cells.end(), {provenance.model, provenance.model_hash, provenance.device, provenance.dtype,
+                               text_of_number(entry.stats.seconds.total)});
+    for (const Field field : kTexts) cells.push_back(text_of_field(request, field));
     text += csv_row(cells);
   }
   return text;

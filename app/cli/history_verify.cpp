@@ -15,6 +15,7 @@
 #include "studio/verification.h"
 #include "terminal.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {

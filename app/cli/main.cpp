@@ -1,6 +1,8 @@
 // fude: pictures from words. Picks the command, and turns every failure into one message and an exit code.
+#include <algorithm>
 #include <exception>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "commands.h"
@@ -9,22 +11,10 @@
 #include "fude/fude.h"
 #include "skip_teardown.h"
 #include "terminal.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
-
-int exit_code_of(Code code) {
-  switch (code) {
-    case Code::bad_request: return 2;
-    case Code::out_of_memory: return 3;
-    case Code::bad_checkpoint: return 4;
-    case Code::cancelled: return 130;
-    case Code::device:
-    case Code::io:
-    case Code::non_finite: return 1;
-  }
-  return 1;
-}
 
 const std::vector<Command>& all_commands() {
   static const std::vector<Command> commands = {
@@ -50,23 +40,41 @@ int run(const Arguments& arguments) {
                      arguments);
 }
 
+// With --json a failure is a document too; it may have been part of another.
+int failed(const Console& console, const Error& error, bool tells_json) {
+  console.error(worded(error.message()));
+  if (tells_json) {
+    try {
+      print(nlohmann::ordered_json{{"error", json_from(error)}}.dump(2, ' ', false,
+                                                                     nlohmann::ordered_json::error_handler_t::replace) +
+            '\n');
+    } catch (const Error& unwritten) {
+      console.error(worded(unwritten.message()));
+    }
+  }
+  return ended_with(exit_code_of(error.code()));
+}
+
 }  // namespace
 }  // namespace fude
 
 int main(int argc, char** argv) {
   fude::Arguments arguments = fude::terminal::arguments(argc, argv);
   if (!arguments.empty()) arguments.erase(arguments.begin());
-  bool no_color = false;
-  for (const std::string& argument : arguments) no_color = no_color || argument == "--no-color";
-  const fude::Console console(false, no_color);
+  const auto texts = std::find(arguments.begin(), arguments.end(), "--");  // behind it nothing is an option
+  const auto has = [&](const char* option) { return std::find(arguments.begin(), texts, option) != texts; };
+  const bool json = has("--json");
+  const fude::Console console(false, has("--no-color"));
   try {
     return fude::ended_with(fude::run(arguments));
+  } catch (const fude::ToldError& error) {
+    return fude::failed(console, error, false);
   } catch (const fude::Error& error) {
-    console.error(error.what());
-    return fude::ended_with(fude::exit_code_of(error.code()));
+    return fude::failed(console, error, json);
   } catch (const std::bad_alloc&) {
-    console.error("the memory is used up. Ask for a smaller picture, or close other programs.");
-    return fude::ended_with(fude::exit_code_of(fude::Code::out_of_memory));
+    const fude::Error error(fude::Code::out_of_memory, {.what = "the memory is used up. Ask for a smaller picture.",
+                                                        .remedies = {{fude::Remedy::close_other_programs}}});
+    return fude::failed(console, error, json);
   } catch (const std::exception& error) {
     console.error(std::string("this should not have happened: ") + error.what() +
                   ". Please report it with the command you ran.");

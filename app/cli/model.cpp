@@ -16,6 +16,7 @@
 #include "terminal.h"
 #include "weights/inspect.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -134,9 +135,15 @@ std::string text_of_checks(const std::vector<TokenizerCheck>& checks) {
   return text;
 }
 
+std::vector<std::string> worded(const std::vector<Message>& messages) {
+  std::vector<std::string> texts;
+  for (const Message& message : messages) texts.push_back(fude::worded(message));
+  return texts;
+}
+
 // What keeps a model from being drawn with, as far as headers and tokenizers tell.
 std::vector<std::string> faults_of(const Inspection& inspection, const Readiness& readiness) {
-  std::vector<std::string> faults = readiness.faults;
+  std::vector<std::string> faults = worded(readiness.faults);
   faults.insert(faults.end(), inspection.not_understood.begin(), inspection.not_understood.end());
   return faults;
 }
@@ -238,7 +245,7 @@ int verify_command(const Arguments& arguments) {
     print(json_document({{"path", text_of(checkpoint.path())},
                          {"sound", sound},
                          {"findings", list},
-                         {"faults", readiness.faults},
+                         {"faults", worded(readiness.faults)},
                          {"tokenizers", json_of(readiness.tokenizers)}}));
   } else {
     std::string text;
@@ -254,7 +261,7 @@ int verify_command(const Arguments& arguments) {
              : findings.empty() ? " is sound"
                                 : " is sound; what was not expected is not used") +
             '\n';
-    for (const std::string& fault : readiness.faults) text += fault + '\n';
+    for (const std::string& fault : worded(readiness.faults)) text += fault + '\n';
     print(text);
   }
   return sound ? 0 : kUnsound;

@@ -12,12 +12,11 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
-#include "engine/request.h"
 #include "fude/error.h"
-#include "session/ranges.h"
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -191,14 +190,23 @@ bool Options::parse(std::vector<std::string> arguments) {
 }
 
 void Options::apply() const {
+  const auto take = [](const Entry& entry, const std::string& text) {
+    try {
+      entry.apply(text);
+    } catch (const Error& error) {
+      Message message = error.message();
+      if (message.field == Field::none) message.field = field_of("--" + entry.option->get_lnames()[0]);
+      throw Error(error.code(), std::move(message));
+    }
+  };
   for (const Entry& entry : entries_) {
     if (entry.option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll) {
-      for (const std::string& text : entry.option->results()) entry.apply(text);
+      for (const std::string& text : entry.option->results()) take(entry, text);
     } else if (entry.option->count() > 0) {
       if (entry.several && entry.option->count() > 1)
         refuse("--" + entry.option->get_lnames()[0] + " is there " + std::to_string(entry.option->count()) + " times. " +
                *entry.several);
-      entry.apply(entry.option->results().back());
+      take(entry, entry.option->results().back());
     }
   }
 }
@@ -344,17 +352,6 @@ void add_cache_option(Options& options, EngineOptions& engine) {
                    [&engine] { engine.embeddings.clear(); });
 }
 
-void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
-  const auto side = [&](const std::string& name, const std::string& names, int64_t& target) {
-    options.add(group, names, "N", "pixels, a multiple of 16; default: " + usual, [name, &target](const std::string& text) {
-      target = integer_from("--" + name, text);
-      if (target < 16) check_side(name, target);  // what is too large is known of a model only
-    });
-  };
-  side("width", "--width,-W", width);
-  side("height", "--height,-H", height);
-}
-
 namespace {
 
 // What is installed lies beside the program, wherever that was moved to; a build takes its clone's.
@@ -366,19 +363,6 @@ std::vector<std::filesystem::path> demo_places() {
 }
 
 }  // namespace
-
-void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height) {
-  add_side_options(options, group, usual, width, height);
-  options.add(group, "--size", "WxH", "both at once, such as 768x512", [&](const std::string& text) {
-    if (options.given("--width") || options.given("--height"))
-      refuse("--size says what --width and --height say too. Give one or the other.");
-    const Size size = size_in("--size", text);
-    width = size.width;
-    height = size.height;
-    for (const auto& [name, pixels] : {std::pair{"width", width}, std::pair{"height", height}})
-      if (pixels < 16) check_side(name, pixels);
-  });
-}
 
 std::string model_or_default(const std::string& given) {
   if (!given.empty()) return given;

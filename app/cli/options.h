@@ -96,10 +96,6 @@ void add_model_options(Options& options, ModelFiles& files, const std::string& n
 void add_machine_options(Options& options, EngineOptions& engine);  // and where rates of the machine are kept
 void add_cache_option(Options& options,
                       EngineOptions& engine);  // of commands that draw: embeddings are kept, unless --no-cache
-void add_side_options(Options& options, std::string_view group, const std::string& usual, int64_t& width, int64_t& height);
-void add_size_options(Options& options, std::string_view group, const std::string& usual, int64_t& width,
-                      int64_t& height);  // and --size
-
 // --model when given, else FUDE_MODEL, else the demo model. Error{bad_checkpoint} that says how to get weights when there is
 // none.
 std::string model_or_default(const std::string& given);

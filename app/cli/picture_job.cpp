@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "field_options.h"
 #include "from_picture.h"
 #include "picture_options.h"
 #include "weights/quote.h"
@@ -11,27 +12,23 @@ namespace fude {
 void add_picture_options(Options& options, PictureJob& job) {
   Request& request = job.request;
   const char* picture = "Picture";
-  options.add_once(picture, "prompt,--prompt,-p", "TEXT",
-                   "what to draw; also without --prompt. @FILE reads a file, - reads standard input",
+  options.add_once(picture, "prompt," + option_names(Field::prompt), "TEXT",
+                   meaning_of(Field::prompt) + "; also without --prompt. @FILE reads a file, - reads standard input",
                    "Give one; fude sweep -p A -p B draws each of several.",
                    [&](const std::string& text) { request.prompt = prompt_from(text); });
-  options.add_once(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; @FILE reads a file",
+  options.add_once(picture, option_names(Field::negative), "TEXT", meaning_of(Field::negative) + "; @FILE reads a file",
                    "Give one, with commas in it.", [&](const std::string& text) { request.negative = text_from(text); });
-  add_size_options(options, picture, "the model's own size", request.width, request.height);
-  options.add(picture, "--seed", "N",
-              "0 to 18446744073709551615, or random (the default) or -1; picture i of several uses seed + i",
-              [&](const std::string& text) {
-                const std::optional<uint64_t> seed = seed_from("--seed", text);
-                job.random_seed = !seed;
-                request.seed = seed.value_or(0);
-              });
-  options.add_integer(picture, "--count,--num-images-per-prompt", "pictures, default 1", request.count);
-  options.add(picture, "--batch", "N",
-              "pictures drawn at once, default 1; 0: as many as is faster and fits. A picture's last bits depend on it",
-              [&](const std::string& text) {
-                request.batch = integer_from("--batch", text);
-                request.place = 0;
-              });
+  add_size_options(options, picture, {}, request);
+  options.add(picture, option_names(Field::seed), "N", meaning_of(Field::seed), [&](const std::string& text) {
+    const std::optional<uint64_t> seed = seed_from("--seed", text);
+    job.random_seed = !seed;
+    request.seed = seed.value_or(0);
+  });
+  add_field_option(options, picture, Field::count, request);
+  options.add(picture, option_names(Field::batch), "N", meaning_of(Field::batch), [&](const std::string& text) {
+    request.batch = integer_from("--batch", text);
+    request.place = 0;
+  });
   add_from_option(options, picture, job.from);
 
   add_sampling_options(options, request);

@@ -2,12 +2,15 @@
 
 #include <iostream>
 #include <iterator>
-#include <optional>
 #include <utility>
 
 #include "engine/file.h"
+#include "engine/request.h"
+#include "field_options.h"
 #include "fude/error.h"
+#include "session/ranges.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -17,14 +20,6 @@ constexpr uint64_t kLargestPromptFile = uint64_t{1} << 20;
 std::string without_mark(std::string text) {
   if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);  // Windows editors write it
   return text;
-}
-
-std::string choices_of_noise() {
-  std::string names;
-  for (const Noise noise : all_noise()) {
-    names += (names.empty() ? "" : ", ") + std::string(name_of(noise));
-  }
-  return names;
 }
 
 }  // namespace
@@ -42,7 +37,7 @@ std::string text_from(const std::string& text) {
       const std::vector<uint8_t> bytes = read_file(path_of(std::string_view(text).substr(1)), kLargestPromptFile);
       prompt.assign(bytes.begin(), bytes.end());
     } catch (const Error& error) {
-      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + std::string(error.what()) +
+      throw Error(Code::bad_request, "the prompt names a file with @, and fude " + worded(error.message()) +
                                          " To write a prompt that starts with @, put a space before it.");
     }
   } else {
@@ -77,7 +72,7 @@ std::vector<std::string> prompts_in(const std::string& file) {
       begin = end + 1;
     }
   } catch (const Error& error) {
-    throw Error(Code::bad_request, "--prompts: " + std::string(error.what()));
+    throw Error(Code::bad_request, "--prompts: " + worded(error.message()));
   }
   if (prompts.empty())
     throw Error(Code::bad_request, "--prompts " + shown(file) +
@@ -85,43 +80,26 @@ std::vector<std::string> prompts_in(const std::string& file) {
   return prompts;
 }
 
-std::string choices_of_sampler() {
-  std::string names;
-  for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
-  return names;
+void add_side_options(Options& options, std::string_view group, const std::string& usual, Request& request) {
+  for (const Field side : {Field::width, Field::height}) add_field_option(options, group, side, request, usual);
 }
 
-void add_noise_option(Options& options, std::string_view group, Noise& noise) {
-  options.add(
-      group, "--noise", "NAME", "whose random numbers the picture starts from: " + choices_of_noise() + "; default torch-cpu",
-      [&noise](const std::string& text) {
-        const std::optional<Noise> named = noise_from(text);
-        if (!named)
-          throw Error(Code::bad_request, "--noise " + shown(text) + " does not exist. Use one of: " + choices_of_noise() + ".");
-        noise = *named;
-      });
-}
-
-void add_tiling_option(Options& options, std::string_view group, bool& vae_tiling) {
-  options.add_flag(group, "--vae-tiling",
-                   "decode pictures larger than 1024 in blended tiles, as diffusers' enable_vae_tiling: faster in little "
-                   "memory, but another picture",
-                   vae_tiling);
+void add_size_options(Options& options, std::string_view group, const std::string& usual, Request& request) {
+  add_side_options(options, group, usual, request);
+  options.add(group, "--size", "WxH", "both at once, such as 768x512", [&](const std::string& text) {
+    if (options.given("--width") || options.given("--height"))
+      throw Error(Code::bad_request, "--size says what --width and --height say too. Give one or the other.");
+    const Size size = size_in("--size", text);
+    request.width = size.width;
+    request.height = size.height;
+    for (const auto& [side, pixels] : {std::pair{Field::width, size.width}, std::pair{Field::height, size.height}})
+      if (pixels < 16) check_side(side, pixels);
+  });
 }
 
 void add_sampling_options(Options& options, Request& request) {
-  const char* sampling = "Sampling";
-  options.add(sampling, "--steps,--num-inference-steps", "N", "1 to 1000; default: the model's own",
-              [&request](const std::string& text) { request.steps = integer_from("--steps", text); });
-  options.add(sampling, "--guidance,--guidance-scale,--cfg-scale", "X",
-              "how closely to follow the prompt; 1 or less is off; default: the model's own",
-              [&request](const std::string& text) { request.guidance = number_from("--guidance", text); });
-  add_noise_option(options, sampling, request.noise);
-  options.add_text(sampling, "--sampler", "NAME", choices_of_sampler() + "; default " + sampler_names().front(),
-                   request.sampler);
-  options.add(sampling, "--shift", "X", "of the schedule, default: the checkpoint's",
-              [&request](const std::string& text) { request.shift = number_from("--shift", text); });
-  add_tiling_option(options, sampling, request.vae_tiling);
+  for (const Field field : {Field::steps, Field::guidance, Field::noise, Field::sampler, Field::shift, Field::vae_tiling})
+    add_field_option(options, "Sampling", field, request);
 }
 
 }  // namespace fude

@@ -17,9 +17,9 @@ std::string prompt_from(const std::string& text);
 // One prompt a line; empty lines are left out, and so are those that start with #. Error{bad_request}.
 std::vector<std::string> prompts_in(const std::string& file);
 
-std::string choices_of_sampler();                               // "euler, …"
+// Width and height; `usual`: what they are where they are not given.
+void add_side_options(Options& options, std::string_view group, const std::string& usual, Request& request);
+void add_size_options(Options& options, std::string_view group, const std::string& usual, Request& request);  // and --size
 void add_sampling_options(Options& options, Request& request);  // one value of each; a sweep takes lists
-void add_noise_option(Options& options, std::string_view group, Noise& noise);
-void add_tiling_option(Options& options, std::string_view group, bool& vae_tiling);
 
 }  // namespace fude

@@ -1,6 +1,7 @@
 // fude plan: what a request will need, before anything is loaded or drawn.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "options.h"
 #include "picture_job.h"
 #include "terminal.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -24,7 +26,8 @@ using Json = nlohmann::ordered_json;
 struct Told {
   const Plan& plan;
   const Engine& engine;
-  const std::string& card;  // that is not here; empty: the machine is this one
+  const std::string& card;       // that is not here; empty: the machine is this one
+  std::optional<Error> failure;  // where it does not fit
   bool on_card() const { return plan.budget.device > 0; }
 };
 
@@ -44,7 +47,9 @@ Json json_from(const Told& told) {
   const Plan& plan = told.plan;
   Json residency = Json::object();
   for (const ComponentPlan& component : plan.components) residency[component.name] = json_from(component);
-  return {
+  Json advice = Json::array();
+  for (const Message& each : plan.advice) advice.push_back(worded(each));
+  Json json = {
       {"fits", plan.fits},
       {"planned_bytes", json_from(plan.planned)},
       {"process_bytes", json_from(plan.process)},
@@ -54,12 +59,14 @@ Json json_from(const Told& told) {
       {"decode", {{"tiles", plan.decode_tiles}, {"strips", plan.decode_strips}, {"through_host", plan.decode_through_host}}},
       {"predicted_seconds", json_from(plan.predicted)},
       {"projected", !told.card.empty()},
-      {"advice", plan.advice},
+      {"advice", advice},
       {"nearest", plan.nearest ? json_from(*plan.nearest) : Json()},
       {"device", told.engine.device()},
       {"dtype", told.engine.dtype()},
       {"model", told.engine.model_name()},
       {"request", json_from(plan.request)}};
+  if (told.failure) json["error"] = json_from(*told.failure);
+  return json;
 }
 
 // ---- text ------------------------------------------------------------------------------------------------------------------
@@ -165,15 +172,18 @@ std::string text_of(const Told& told) {
 
   text += "\nTime\n" + text_of_time(plan);
   if (!plan.advice.empty()) text += "\nAdvice\n";
-  for (const std::string& advice : plan.advice) text += wrapped("  " + advice, width, 2) + '\n';
+  for (const Message& advice : plan.advice) text += wrapped("  " + worded(advice), width, 2) + '\n';
   return text;
 }
 
 // ---- the command -----------------------------------------------------------------------------------------------------------
 
 // What is wrong, where, what to do: the plan says it all.
-[[noreturn]] void refuse(const Plan& plan) {
-  throw Error(Code::out_of_memory, summary(plan.request) + " does not fit: " + plan.advice.front());
+std::optional<Error> failure_of(const Plan& plan) {
+  if (plan.fits) return {};
+  Message message = plan.advice.front();
+  message.what = summary(plan.request) + " does not fit: " + message.what;
+  return Error(Code::out_of_memory, std::move(message));
 }
 
 std::string choices_of_card() {
@@ -207,9 +217,9 @@ int plan_command(const Arguments& arguments) {
 
   Engine engine(job.files, job.engine);
   const Plan plan = engine.plan(job.request);
-  const Told told{plan, engine, job.engine.card};
+  const Told told{plan, engine, job.engine.card, failure_of(plan)};
   print(job.output.json ? json_from(told).dump(2, ' ', false, Json::error_handler_t::replace) + '\n' : text_of(told));
-  if (!plan.fits) refuse(plan);
+  if (told.failure) throw ToldError(*told.failure);
   return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "console.h"
 #include "engine/file.h"
 #include "engine/json_text.h"
+#include "field_options.h"
 #include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
@@ -25,6 +26,7 @@
 #include "terminal.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fs = std::filesystem;
 
@@ -68,8 +70,8 @@ std::vector<Chosen> chosen_of(const Job& job, const Console& console) {
   }
   for (const std::string& picture : job.pictures) {
     // Steps are refine's own, and another size needs the picture's.
-    const auto overrides = [&](const std::string& option) {
-      return option == "--steps" || (option == "--guidance" && job.refinement.guidance.has_value());
+    const auto overrides = [&](Field field) {
+      return field == Field::steps || (field == Field::guidance && job.refinement.asked.guidance.has_value());
     };
     all.push_back(chosen_picture(shown(picture), stored_in(picture, overrides, console)));
   }
@@ -133,26 +135,25 @@ void declare(Options& options, Job& job) {
                    [&](const std::string& text) { job.ids.push_back(text); });
 
   const char* how = "How";
-  options.add(how, "--steps,--num-inference-steps", "N", "1 to 1000; default 50, or twice the model's own where that is less",
-              [&](const std::string& text) { refinement.steps = integer_from("--steps", text); });
-  options.add(how, "--guidance,--guidance-scale,--cfg-scale", "X", "default: the picture's",
-              [&](const std::string& text) { refinement.guidance = number_from("--guidance", text); });
+  const auto add = [&](Field field, const std::string& usual) {
+    add_field_option(options, how, field, refinement.asked, usual);
+  };
+  add(Field::steps, "50, or twice the model's own where that is less");
+  add(Field::guidance, "the picture's");
   options.add(how, "--scale", "X", "so many times larger: 1.5, 2", [&](const std::string& text) {
     refinement.scale = number_from("--scale", text);
     if (!(refinement.scale > 0 && refinement.scale <= 16))
       refuse("--scale " + text + " is not between 0 and 16. Use --scale 2.");
   });
-  add_size_options(options, how, "the picture's", refinement.size.width, refinement.size.height);
-  options.add_number(how, "--strength", "of another size: the part of the steps that redraws it, default 0.3; less keeps more",
-                     refinement.strength);
+  add_size_options(options, how, "the picture's", refinement.asked);
+  add(Field::strength, {});
   options.add_integer(how, "--variations", "pictures whose noise lies a little beside the chosen one's", refinement.variations);
-  options.add_number(how, "--amount", "of a variation: 0 is the same picture, 1 another; default 0.15", refinement.amount);
-  options.add(how, "--variation-seed", "N", "of the first variation, or random; default: the picture's seed + 1",
-              [&](const std::string& text) {
-                refinement.variation_seed = seed_from("--variation-seed", text);
-                if (!refinement.variation_seed) refinement.variation_seed = std::random_device{}();
-              });
-  add_tiling_option(options, how, refinement.vae_tiling);
+  add(Field::amount, "0.15");
+  options.add(how, option_names(Field::variation_seed), "N", meaning_of(Field::variation_seed), [&](const std::string& text) {
+    refinement.variation_seed = seed_from("--variation-seed", text);
+    if (!refinement.variation_seed) refinement.variation_seed = std::random_device{}();
+  });
+  add(Field::vae_tiling, {});
 
   add_model_options(options, job.files);
   add_machine_options(options, job.engine);

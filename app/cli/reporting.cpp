@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "wording.h"
+
 namespace fude {
 namespace {
 
@@ -23,17 +25,17 @@ std::string joined(const std::vector<std::string>& texts, const char* between) {
 
 }  // namespace
 
-void ConsoleReporter::warning(const std::string& text) {
+void ConsoleReporter::warning(const Message& message) {
   clear();
-  console_.warning(text);
+  console_.warning(worded(message));
 }
 
 void ConsoleReporter::not_kept(const NotKept& lost) {
-  if (lost.what.empty()) return warning("not kept for later: " + joined(lost.meanwhile, " And "));
+  if (lost.what.empty()) return warning({.what = "not kept for later: " + joined(lost.meanwhile, " And ")});
   std::vector<std::string> all;
   for (const Kept what : lost.what) all.push_back(text_of(what));
   all.insert(all.end(), lost.meanwhile.begin(), lost.meanwhile.end());
-  warning(lost.reason + " Pictures are saved all the same; what is not kept: " + joined(all, ", ") + '.');
+  warning({.what = worded(lost.reason) + " Pictures are saved all the same; what is not kept: " + joined(all, ", ") + '.'});
 }
 
 std::string text_of_stages(const Seconds& seconds) {

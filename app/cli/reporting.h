@@ -14,7 +14,7 @@ class ConsoleReporter : public Reporter {
  public:
   explicit ConsoleReporter(const Console& console) : console_(console) {}
 
-  void warning(const std::string& text) override;
+  void warning(const Message& message) override;
   void not_kept(const NotKept& lost) override;
 
   virtual void clear() {}  // takes off its line what stands on it, before anything else is written there

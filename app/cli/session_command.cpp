@@ -20,6 +20,7 @@
 #include "studio/session_run.h"
 #include "terminal.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -30,8 +31,8 @@ std::string counted(int64_t number, const std::string& noun) {
 
 std::string noun_of(std::string_view kind) { return kind == kSweep ? "cell" : "candidate"; }
 
-std::string command_to_go_on(std::string_view kind, const std::filesystem::path& folder) {
-  return "fude " + std::string(kind) + " --resume " + shown(folder);
+Remedy way_to_go_on(std::string_view kind, const std::filesystem::path& folder) {
+  return {.kind = Remedy::go_on, .values = {std::string(kind)}, .path = text_of(folder)};
 }
 
 class SessionReporter : public ConsoleReporter {
@@ -43,7 +44,9 @@ class SessionReporter : public ConsoleReporter {
   void progress(const Progress& progress) override { progress_.update(progress); }
   void saved(const FinishedPicture& picture) override { progress_.finished(picture); }
   void skipped(int64_t number, const std::string& label, const Error& why) override {
-    warning(noun_ + ' ' + std::to_string(number) + " (" + label + "): " + why.what());
+    Message message = why.message();
+    message.what = noun_ + ' ' + std::to_string(number) + " (" + label + "): " + message.what;
+    warning(message);
   }
   bool agrees(const Extent& extent) override {
     const std::string free = extent.free ? " (" + text_of_bytes(*extent.free) + " are free)" : "";
@@ -91,25 +94,38 @@ SessionSetting setting_of(const SessionOptions& options) {
 // Prints what the session came to. Error where it was stopped, or pictures could not be drawn.
 void print_result(const SessionResult& result, const SessionOptions& options, const Console& console) {
   const std::string noun = noun_of(result.kind);
-  const std::string command = command_to_go_on(result.kind, result.folder);
+  const Remedy way_on = way_to_go_on(result.kind, result.folder);
   if (result.stopped) {
-    const std::string kept = counted(result.finished, noun) + " of " + std::to_string(result.pictures) +
-                             (result.finished == 1 ? " is" : " are") + " finished. Go on with: " + command;
-    const bool cancelled = result.stopped->code() == Code::cancelled;
-    throw Error(result.stopped->code(), cancelled ? "stopped; " + kept : result.stopped->what() + ("\n" + kept));
+    Message kept{.what = counted(result.finished, noun) + " of " + std::to_string(result.pictures) +
+                         (result.finished == 1 ? " is" : " are") + " finished",
+                 .where = {.file = text_of(result.folder)},
+                 .remedies = {way_on}};
+    if (result.stopped->code() == Code::cancelled) {
+      kept.what = "stopped; " + kept.what;
+      throw Error(Code::cancelled, std::move(kept));
+    }
+    Message message = result.stopped->message();
+    message.parts.push_back(std::move(kept));
+    throw Error(result.stopped->code(), std::move(message));
   }
+  std::optional<Error> failure;
+  if (!result.skipped.empty())
+    failure.emplace(result.skipped.front(), Message{.what = counted(static_cast<int64_t>(result.skipped.size()), noun) +
+                                                            " of " + std::to_string(result.pictures) +
+                                                            " could not be drawn; the others are in " + shown(result.folder),
+                                                    .where = {.file = text_of(result.folder)},
+                                                    .remedies = {way_on}});
   if (options.output.json) {
-    print(json_document(json_from(result)));
+    auto document = json_from(result);
+    if (failure) document["error"] = json_from(*failure);
+    print(json_document(document));
   } else {
     if (!result.sheet.empty()) print(text_of(result.sheet) + '\n');
     print(text_of(result.report) + '\n');
     console.note(counted(result.drawn, noun) + " in " + text_of_seconds(result.seconds.total) + " (" +
                  text_of_stages(result.seconds) + ")");
   }
-  if (result.skipped.empty()) return;
-  throw Error(result.skipped.front(), counted(static_cast<int64_t>(result.skipped.size()), noun) + " of " +
-                                          std::to_string(result.pictures) + " could not be drawn; the others are in " +
-                                          shown(result.folder) + ". Try again with: " + command);
+  if (failure) throw ToldError(*failure);
 }
 
 }  // namespace
@@ -154,9 +170,9 @@ void go_on_with_session(std::string_view kind, const Options& line, const Sessio
                                        " cannot be given with it. Leave it out, or begin anew without --resume.");
   }
   SessionFolder session = SessionFolder::open(path_of(options.resume));
-  const std::string command = command_to_go_on(session.spec().kind, session.path());
+  const Remedy way_on = way_to_go_on(session.spec().kind, session.path());
   if (session.spec().kind != kind)
-    throw Error(Code::bad_request, shown(session.path()) + " is a " + session.spec().kind + ". Go on with: " + command);
+    throw Error(Code::bad_request, {.what = shown(session.path()) + " is a " + session.spec().kind, .remedies = {way_on}});
   session.hold();
   EngineOptions here{.calibration = calibration_file()};
   if (!line.given("--no-cache")) here.embeddings = embedding_folders();
@@ -171,7 +187,7 @@ void go_on_with_session(std::string_view kind, const Options& line, const Sessio
       return resume_session(std::move(session), setting_of(options), reporter, engine);
     } catch (const Error& error) {
       if (error.code() != Code::cancelled) throw;
-      throw Error(Code::cancelled, "stopped. Go on with: " + command);  // before it was known what is finished
+      throw Error(Code::cancelled, {.what = "stopped", .remedies = {way_on}});  // before it was known what is finished
     }
   };
   print_result(resumed(), options, console);

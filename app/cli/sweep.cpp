@@ -8,6 +8,8 @@
 #include "commands.h"
 #include "console.h"
 #include "engine/file.h"
+#include "engine/grid.h"
+#include "field_options.h"
 #include "from_picture.h"
 #include "fude/error.h"
 #include "fude/fude.h"
@@ -17,6 +19,7 @@
 #include "session_command.h"
 #include "terminal.h"
 #include "weights/quote.h"
+#include "wording.h"
 
 namespace fude {
 namespace {
@@ -33,16 +36,16 @@ void declare(Options& options, Job& job) {
   Grid& grid = job.spec.grid;
   Request& request = grid.request;
   const char* picture = "Picture";
-  options.add_each(picture, "prompt,--prompt,-p", "TEXT",
+  options.add_each(picture, "prompt," + option_names(Field::prompt), "TEXT",
                    "what to draw; each further -p is a value of the axis. @FILE reads a file, - reads standard input",
                    [&](const std::string& text) { grid.prompts.push_back(prompt_from(text)); });
   options.add(picture, "--prompts", "FILE", "prompts, one a line; a line that starts with # is a comment",
               [&](const std::string& file) {
                 for (std::string& prompt : prompts_in(file)) grid.prompts.push_back(std::move(prompt));
               });
-  options.add_each(picture, "--negative,-n,--negative-prompt", "TEXT", "what to avoid; may be given several times",
+  options.add_each(picture, option_names(Field::negative), "TEXT", "what to avoid; may be given several times",
                    [&](const std::string& text) { grid.negatives.push_back(text_from(text)); });
-  add_side_options(options, picture, "the model's own size", request.width, request.height);
+  add_side_options(options, picture, {}, request);
   options.add(picture, "--size", "LIST", "such as 512x512,768x512",
               [&](const std::string& text) { grid.sizes = sizes_in("--size", text, &job.repeats); });
   options.add(picture, "--seed", "LIST", "default: one random seed for all", [&](const std::string& text) {
@@ -52,55 +55,46 @@ void declare(Options& options, Job& job) {
   add_from_option(options, picture, job.from);
 
   const char* sampling = "Sampling";
-  options.add(sampling, "--steps,--num-inference-steps", "LIST", "1 to 1000; default: the model's own",
-              [&](const std::string& text) { grid.steps = integers_in("--steps", text, &job.repeats); });
-  options.add(sampling, "--guidance,--guidance-scale,--cfg-scale", "LIST",
-              "how closely to follow the prompt; 1 or less is off; default: the model's own",
-              [&](const std::string& text) { grid.guidances = numbers_in("--guidance", text, &job.repeats); });
-  add_noise_option(options, sampling, request.noise);
-  options.add(sampling, "--sampler", "LIST", choices_of_sampler() + "; default " + sampler_names().front(),
-              [&](const std::string& text) {
-                for (const std::string& name : names_in("--sampler", text, &job.repeats))
-                  grid.samplers.push_back(sampler_from(name).value_or(name));
-              });
-  options.add(sampling, "--shift", "LIST", "of the schedule, default: the checkpoint's",
-              [&](const std::string& text) { grid.shifts = numbers_in("--shift", text, &job.repeats); });
-  add_tiling_option(options, sampling, request.vae_tiling);
+  const auto add_axis = [&](Field field, auto& values, auto values_in) {
+    options.add(sampling, option_names(field), "LIST", meaning_of(field),
+                [&job, &values, field, values_in](const std::string& text) {
+                  values = values_in(option_of(field), text, &job.repeats);
+                });
+  };
+  add_axis(Field::steps, grid.steps, integers_in);
+  add_axis(Field::guidance, grid.guidances, numbers_in);
+  add_field_option(options, sampling, Field::noise, request);
+  add_axis(Field::sampler, grid.samplers, [](const std::string& option, const std::string& text, size_t* repeats) {
+    std::vector<std::string> names = names_in(option, text, repeats);
+    for (std::string& name : names) name = sampler_from(name).value_or(name);
+    return names;
+  });
+  add_axis(Field::shift, grid.shifts, numbers_in);
+  add_field_option(options, sampling, Field::vae_tiling, request);
   add_model_options(options, job.spec.files);
   add_machine_options(options, job.spec.engine);
   add_cache_option(options, job.spec.engine);
   add_session_options(options, "sweep", job.session);
 }
 
-// A list of one value is no axis.
-template <class Value, class OfAll>
-void settle(std::vector<Value>& values, OfAll& of_all) {
-  if (values.size() != 1) return;
-  of_all = values[0];
-  values.clear();
-}
-
 void settle(Job& job) {
   Grid& grid = job.spec.grid;
-  Request& request = grid.request;
   for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives, &grid.samplers}) {
     const size_t given = texts->size();
     *texts = without_repeats(*texts);
     job.repeats += given - texts->size();
   }
-  settle(grid.prompts, request.prompt);
-  settle(grid.negatives, request.negative);
-  settle(grid.samplers, request.sampler);
-  settle(grid.guidances, request.guidance);
-  settle(grid.steps, request.steps);
-  settle(grid.seeds, request.seed);
-  settle(grid.shifts, request.shift);
-  Size size{request.width, request.height};
-  settle(grid.sizes, size);
-  request.width = size.width;
-  request.height = size.height;
-  job.spec.dtypes = names_in("--dtype", job.spec.engine.dtype, &job.repeats);
-  settle(job.spec.dtypes, job.spec.engine.dtype);
+  // A list of one value is no axis.
+  visit_axes(grid, [&](Field field, auto& values) {
+    if (values.size() != 1) return;
+    set_field(grid.request, field, values[0]);
+    values.clear();
+  });
+  std::vector<std::string>& dtypes = job.spec.dtypes = names_in("--dtype", job.spec.engine.dtype, &job.repeats);
+  if (dtypes.size() == 1) {
+    job.spec.engine.dtype = dtypes[0];
+    dtypes.clear();
+  }
 }
 
 }  // namespace

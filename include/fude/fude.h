@@ -155,7 +155,7 @@ struct Plan {
   int64_t decode_strips = 1;         // pieces that the picture, or a tile of it, is decoded in, exactly
   bool decode_through_host = false;  // its full-size intermediates wait in the host's memory
   Seconds predicted;                 // from the rates of this machine; 0 where they are not known
-  std::vector<std::string> advice;   // what to do: why it does not fit, or what costs time
+  std::vector<Message> advice;       // what to do: why it does not fit, or what costs time
   Request request;                   // complete
   std::optional<Request> nearest;    // the largest request of this shape that fits, where this one does not
 };
@@ -200,7 +200,7 @@ struct Callbacks {
   // What of a request will not come out as meant: a prompt that was cut or holds other programs' syntax, a size the model was
   // not trained for, no T5, a negative prompt without guidance; or steps that took far longer than planned. Remarks on the
   // model and the size come once for each engine.
-  std::function<void(const std::string&)> warning;
+  std::function<void(const Message&)> warning;
   // Why something could not be kept for later requests (embeddings of a prompt, this machine's rates); the picture is none the
   // worse.
   std::function<void(const std::string&)> not_kept;
@@ -219,7 +219,7 @@ struct Result {
 };
 
 struct DeviceInfo {
-  std::string name;         // what --device takes: "cpu", "cuda", "cuda:1"
+  std::string name;         // as EngineOptions::device takes it: "cpu", "cuda", "cuda:1"
   std::string description;  // "AMD EPYC, 2 threads, AVX2"
   std::string library;      // "oneDNN 2.6.3"
   int64_t memory = 0;       // bytes in all
@@ -227,7 +227,7 @@ struct DeviceInfo {
   std::string fast_dtypes;  // "f32" or "f32, bf16"
 };
 std::vector<DeviceInfo> devices();  // the one that "auto" takes first
-std::string why_no_cuda();          // when no NVIDIA card is among them: why, and what to do
+std::string why_no_cuda();          // when no NVIDIA card is among them: why, and how that changes
 
 // What this build can draw with, whether it is there or not.
 struct BackendInfo {

@@ -19,17 +19,16 @@ std::string cuda_library() {
 std::string why_no_cuda() {
   int driver = 0, count = 0;
   if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
-    return "no NVIDIA driver was found; install the one for your card, or use --device cpu";
+    return "no NVIDIA driver was found; install the one for your card";
   const cudaError_t result = cudaGetDeviceCount(&count);
   static_cast<void>(cudaGetLastError());  // so that the next call does not report it again
   if (result == cudaErrorInsufficientDriver)
     return "the NVIDIA driver is too old: it knows CUDA " + cuda::version_text(driver) + ", this build needs " +
-           cuda_library() + "; update the driver, or use --device cpu";
+           cuda_library() + "; update the driver";
   if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0))
-    return "the NVIDIA driver sees no card (CUDA_VISIBLE_DEVICES may hide it); use --device cpu";
+    return "the NVIDIA driver sees no card (CUDA_VISIBLE_DEVICES may hide it)";
   if (result != cudaSuccess)
-    return std::string("the NVIDIA driver answered ") + cudaGetErrorName(result) + " (" + cudaGetErrorString(result) +
-           "); use --device cpu";
+    return std::string("the NVIDIA driver answered ") + cudaGetErrorName(result) + " (" + cudaGetErrorString(result) + ")";
   return "";
 }
 

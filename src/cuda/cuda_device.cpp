@@ -16,13 +16,16 @@ using cuda::check;
 
 // A card, made current before anything is made on it.
 int selected(int index) {
-  if (const std::string why = why_no_cuda(); !why.empty()) throw Error(Code::device, why);
+  const auto refuse = [](std::string what) {
+    throw Error(Code::device,
+                {.what = std::move(what), .field = Field::device, .remedies = {{Remedy::use_value, Field::device, {"cpu"}}}});
+  };
+  if (std::string why = why_no_cuda(); !why.empty()) refuse(std::move(why));
   int count = 0;
   check(cudaGetDeviceCount(&count), "counting cards");
   if (index >= count)
-    throw Error(Code::device,
-                "--device cuda:" + std::to_string(index) + " does not exist; " +
-                    (count == 1 ? "the only card is cuda" : "cards are cuda to cuda:" + std::to_string(count - 1)));
+    refuse("device cuda:" + std::to_string(index) + " does not exist; " +
+           (count == 1 ? "the only card is cuda" : "cards are cuda to cuda:" + std::to_string(count - 1)));
   check(cudaSetDevice(index), "starting");
   return index;
 }

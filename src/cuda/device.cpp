@@ -9,10 +9,13 @@ void check(cudaError_t result, const char* doing) {
   static_cast<void>(cudaGetLastError());  // so that the next call does not report it again
   const std::string what = std::string(cudaGetErrorName(result)) + " (" + cudaGetErrorString(result) + ")";
   if (result == cudaErrorMemoryAllocation)
-    throw Error(Code::out_of_memory, std::string("the card ran out of memory while ") + doing +
-                                         "; close other programs that use it or ask for a smaller picture");
-  throw Error(Code::device, std::string("the card failed while ") + doing + ": " + what +
-                                "; start fude again, and if it happens again look at the driver's log or use --device cpu");
+    throw Error(Code::out_of_memory,
+                {.what = std::string("the card ran out of memory while ") + doing + ". Ask for a smaller picture.",
+                 .remedies = {{Remedy::close_other_programs}}});
+  throw Error(Code::device, {.what = std::string("the card failed while ") + doing + ": " + what +
+                                     ". Start fude again, and if it happens again look at the driver's log.",
+                             .field = Field::device,
+                             .remedies = {{Remedy::use_value, Field::device, {"cpu"}}}});
 }
 
 std::string version_text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }

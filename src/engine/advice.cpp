@@ -37,46 +37,58 @@ std::string text_of(int64_t bytes) {
 }
 
 // How the transformer would stay.
-std::string remedy(bool card, bool has_budget, int64_t all_blocks, int64_t total) {
-  if (all_blocks > total) return card ? "; the card is too small for all" : "; the computer has too little memory for all";
-  if (has_budget) return (card ? ": --vram " : ": --ram ") + round_budget(all_blocks) + " would keep all";
-  return std::string(". Close other programs that use ") + (card ? "the card" : "memory") + ": all would take " +
-         text_of(all_blocks);
+void add_remedy(Message& message, bool card, bool has_budget, int64_t all_blocks, int64_t total) {
+  if (all_blocks > total) {
+    message.what += card ? "; the card is too small for all" : "; the computer has too little memory for all";
+    return;
+  }
+  message.what += has_budget ? "; a larger budget would keep all" : "; all would take " + text_of(all_blocks);
+  if (has_budget)
+    message.remedies.push_back(
+        {.kind = Remedy::allow_memory, .field = card ? Field::vram : Field::ram, .bytes = round_budget(all_blocks)});
+  else message.remedies.push_back({Remedy::close_other_programs});
 }
 
 }  // namespace
 
-std::string round_budget(int64_t bytes) {
+int64_t round_budget(int64_t bytes) {
   bytes += 16 * kMiB;
-  const auto rounded = [&](int64_t unit) { return (bytes + unit - 1) / unit * unit; };
-  return bytes <= kGiB - 16 * kMiB ? std::to_string(rounded(16 * kMiB) / kMiB) + 'M'
-                                   : printed("%gG", static_cast<double>(rounded(kGiB / 4)) / kGiB);
+  const int64_t unit = bytes <= kGiB - 16 * kMiB ? 16 * kMiB : kGiB / 4;
+  return (bytes + unit - 1) / unit * unit;
 }
 
-std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total) {
+std::vector<Message> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total) {
   const bool card = on_card(plan);
-  std::vector<std::string> advice;
-  if (const ComponentPlan* transformer = find(plan, "transformer"); transformer && plan.streamed_per_step > 0)
-    advice.push_back(
+  std::vector<Message> advice;
+  if (const ComponentPlan* transformer = find(plan, "transformer"); transformer && plan.streamed_per_step > 0) {
+    Message& message = advice.emplace_back();
+    message.what =
         std::to_string(transformer->resident_parts) + " of the transformer's " + std::to_string(transformer->parts) +
         " parts stay " +
         (card ? "on the card, the others travel there at each step (" : "in memory, the others are read at each step (") +
-        text_of(plan.streamed_per_step) + ')' + remedy(card, (card ? options.vram : options.ram) > 0, all_blocks, total) + '.');
+        text_of(plan.streamed_per_step) + ')';
+    message.where.component = transformer->name;
+    add_remedy(message, card, (card ? options.vram : options.ram) > 0, all_blocks, total);
+  }
   if (const ComponentPlan* vae = find(plan, "vae"); vae && vae->resident_parts == 0 && plan.request.count > 1)
-    advice.push_back("The decoder's weights are read again for each picture.");
+    advice.push_back({.what = "The decoder's weights are read again for each picture.", .where = {.component = "vae"}});
   if (plan.decode_through_host)
-    advice.push_back("Pictures are decoded in " + std::to_string(plan.decode_strips) +
-                     " strips, through the computer's memory.");
+    advice.push_back(
+        {.what = "Pictures are decoded in " + std::to_string(plan.decode_strips) + " strips, through the computer's memory.",
+         .where = {.component = "vae"}});
   return advice;
 }
 
-std::vector<std::string> remarks_on(const Request& request, const Checkpoint& checkpoint) {
-  std::vector<std::string> remarks;
+std::vector<Message> remarks_on(const Request& request, const Checkpoint& checkpoint) {
+  std::vector<Message> remarks;
   if (checkpoint.misses_t5())
     remarks.push_back(
-        "this model has no T5, the largest of its three text encoders, so pictures are drawn without it and follow long "
-        "prompts "
-        "less. Give its file with --t5, or say with --no-t5 that this is meant.");
+        {.what =
+             "this model has no T5, the largest of its three text encoders, so pictures are drawn without it and follow long "
+             "prompts less",
+         .field = Field::t5,
+         .where = {.component = "t5"},
+         .remedies = {{Remedy::give, Field::t5}, {Remedy::use_value, Field::no_t5, {"true"}}}});
   const ModelDefaults own = checkpoint.defaults();
   const auto square = [](int64_t side) { return std::to_string(side) + 'x' + std::to_string(side); };
   const Size drawn = request.draft ? Size{request.draft->width, request.draft->height} : Size{request.width, request.height};
@@ -86,15 +98,18 @@ std::vector<std::string> remarks_on(const Request& request, const Checkpoint& ch
                               : own.least_side == 0
                                   ? "of at most " + square(own.most_side) + " pixels"
                                   : "from " + square(own.least_side) + " to " + square(own.most_side) + " pixels";
-    remarks.push_back("this model was trained for pictures " + sizes +
-                      ", or as many in another shape; others may come out wrong.");
+    remarks.push_back(
+        {.what = "this model was trained for pictures " + sizes + ", or as many in another shape; others may come out wrong.",
+         .field = Field::size});
   }
   if (!request.negative.empty() && !(request.guidance > 1))
-    remarks.push_back("the negative prompt does nothing where guidance is 1 or less. Raise --guidance, or leave it out.");
+    remarks.push_back({.what = "the negative prompt does nothing where guidance is 1 or less",
+                       .field = Field::negative,
+                       .remedies = {{Remedy::raise, Field::guidance}, {Remedy::leave_out, Field::negative}}});
   return remarks;
 }
 
-std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds) {
+std::optional<Message> why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds) {
   const Request& request = plan.request;
   if (seconds.empty() || plan.predicted.denoise <= 0) return {};
   // All of denoising belongs to these steps: with a draft, or much that comes before the loop, that is too much for one and
@@ -105,22 +120,21 @@ std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t bat
   const double taken = quantile(std::move(seconds), 0.5);
   if (taken < kTooSlow * predicted || (taken - predicted) * all_steps < kWorthTelling) return {};
 
-  std::string text = "steps took " + printed("%.3g s", taken) + " instead of " + printed("%.3g s", predicted) + ". ";
+  Message message;
+  message.what = "steps took " + printed("%.3g s", taken) + " instead of " + printed("%.3g s", predicted) + ". ";
   const ComponentPlan* transformer = find(plan, "transformer");
   const bool reads_files = transformer && plan.streamed_per_step > transformer->in_host_memory;
-  if (on_card(plan))
-    text +=
-        "The driver may have moved the card's memory to the computer's, or another program uses the card. Close other "
-        "programs, or "
-        "allow less with --vram; on Windows set \"CUDA - Sysmem Fallback Policy\" to \"Prefer No Sysmem Fallback\" in NVIDIA's "
-        "control panel.";
-  else
-    text +=
-        "Another program may use the processor, or the system may have moved memory to the disk. Close other programs, or "
-        "allow less "
-        "with --ram.";
-  if (reads_files) text += " Or the disk is slow: weights are read from it at each step.";
-  return text + " If the machine has changed since fude measured it, delete " + shown(options.calibration) + '.';
+  message.what +=
+      on_card(plan)
+          ? "The driver may have moved the card's memory to the computer's, or another program uses the card; on Windows "
+            "set \"CUDA - Sysmem Fallback Policy\" to \"Prefer No Sysmem Fallback\" in NVIDIA's control panel."
+          : "Another program may use the processor, or the system may have moved memory to the disk.";
+  if (reads_files) message.what += " Or the disk is slow: weights are read from it at each step.";
+  message.what += " If the machine has changed since fude measured it, delete " + shown(options.calibration) + '.';
+  message.where.file = options.calibration;
+  message.remedies = {{Remedy::close_other_programs},
+                      {.kind = Remedy::allow_memory, .field = on_card(plan) ? Field::vram : Field::ram}};
+  return message;
 }
 
 }  // namespace fude

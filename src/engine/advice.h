@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "fude/fude.h"
@@ -11,20 +11,19 @@
 
 namespace fude {
 
-// A round budget as --vram and --ram take it, "160M" or "2.25G", which holds `bytes` also in a process that itself takes a few
-// MiB more than this one.
-std::string round_budget(int64_t bytes);
+// A round budget, 160 MiB or 2.25 GiB, which holds `bytes` also in a process that itself takes a few MiB more than this one.
+int64_t round_budget(int64_t bytes);
 
 // What costs time in a plan that fits, and what would be faster. `all_blocks`: what the process would take of the device if all
 // of the transformer stayed there; `total`: what the device has.
-std::vector<std::string> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total);
+std::vector<Message> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total);
 
-// Seconds of steps of batches of `batch` pictures, beside what the plan predicted: what may be wrong, and what to do. Empty
+// Seconds of steps of batches of `batch` pictures, beside what the plan predicted: what may be wrong, and what to do. Nothing
 // where they are about as planned, where that is not known, and where it hardly matters.
-std::string why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds);
+std::optional<Message> why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds);
 
 // What of a complete request will not come out as a person may expect: a size the model was not trained for, a negative prompt
 // that does nothing, T5 that is not there.
-std::vector<std::string> remarks_on(const Request& request, const Checkpoint& checkpoint);
+std::vector<Message> remarks_on(const Request& request, const Checkpoint& checkpoint);
 
 }  // namespace fude

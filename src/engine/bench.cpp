@@ -83,7 +83,7 @@ BenchReport bench(const ModelFiles& files, const EngineOptions& options, const B
                   const BenchCallbacks& callbacks) {
   BenchReport report{.width = kUsualSide, .height = kUsualSide};
   for (const auto& [side, given, target] :
-       {std::tuple{"width", asked.width, &report.width}, std::tuple{"height", asked.height, &report.height}}) {
+       {std::tuple{Field::width, asked.width, &report.width}, std::tuple{Field::height, asked.height, &report.height}}) {
     if (given == 0) continue;
     check_side(side, given);
     *target = given;

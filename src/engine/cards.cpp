@@ -59,12 +59,11 @@ std::vector<std::string> card_names() {
 }
 
 const CardSheet& card_sheet(const std::string& name) {
-  std::string names;
-  for (const CardSheet& sheet : card_sheets()) {
+  for (const CardSheet& sheet : card_sheets())
     if (sheet.card.name == name) return sheet;
-    names += (names.empty() ? "" : ", ") + sheet.card.name;
-  }
-  throw Error(Code::bad_request, "--card " + name + " is not in fude's table of cards; use one of: " + names);
+  throw Error(Code::bad_request, {.what = "card " + name + " is not in fude's table of cards",
+                                  .field = Field::card,
+                                  .remedies = {{Remedy::use_one_of, Field::card, card_names()}}});
 }
 
 Rates expected_rates(const CardSheet& sheet) {

@@ -23,15 +23,18 @@ std::unique_ptr<Device> make_device(const EngineOptions& options) {
   const char *begin = device.data() + kNumbered.size(), *end = device.data() + device.size();
   if (device.starts_with(kNumbered) && begin < end && std::from_chars(begin, end, index).ptr == end && index >= 0)
     return make_cuda_device(index);
-  throw Error(Code::bad_request,
-              "--device " + device + " does not exist; use auto, cpu, cuda or cuda:1 (`fude doctor` lists devices)");
+  throw Error(Code::bad_request, {.what = "device " + device + " does not exist",
+                                  .field = Field::device,
+                                  .remedies = {{Remedy::use_one_of, Field::device, {"auto", "cpu", "cuda", "cuda:1"}}}});
 }
 
 DType requested_dtype(const std::string& name) {
   if (name == "f32") return DType::f32;
   if (name == "f16") return DType::f16;
   if (name == "bf16" || name == "auto") return DType::bf16;
-  throw Error(Code::bad_request, "--dtype " + name + " does not exist; use auto, f32, bf16 or f16");
+  throw Error(Code::bad_request, {.what = "dtype " + name + " does not exist",
+                                  .field = Field::dtype,
+                                  .remedies = {{Remedy::use_one_of, Field::dtype, {"auto", "f32", "bf16", "f16"}}}});
 }
 
 DeviceInfo device_info(const std::string& name, int threads) {

@@ -6,6 +6,7 @@
 #include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/clock.h"
+#include "engine/fields.h"
 #include "engine/json_text.h"
 #include "engine/latents.h"
 #include "engine/metadata.h"
@@ -315,8 +316,10 @@ class Drawing {
       const Clock clock(op_.device());
       do_step(some, loop, next, b, pass.is_draft ? drawn_.costs.drafts : drawn_.costs.steps);
       if (!op_.all_finite(loop.x))
-        throw Error(Code::non_finite, "the transformer produced values that are not numbers at step " +
-                                          std::to_string(step + 1) + "; check its file with `fude model verify`");
+        throw Error(Code::non_finite,
+                    {.what = "the transformer produced values that are not numbers at step " + std::to_string(step + 1),
+                     .where = {.component = "transformer"},
+                     .remedies = {{Remedy::check_model}}});
       if (planning()) return;
       if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
       const double seconds = clock.seconds();
@@ -363,7 +366,9 @@ class Drawing {
       const Tensor bytes = op_.to_bytes(pixels);
       if (planning()) return;
       if (!op_.all_finite(pixels))
-        throw Error(Code::non_finite, "the VAE produced values that are not numbers; check its file with `fude model verify`");
+        throw Error(Code::non_finite, {.what = "the VAE produced values that are not numbers",
+                                       .where = {.component = "vae"},
+                                       .remedies = {{Remedy::check_model}}});
       const int64_t first = row * 3 * request_.width;
       op_.download(bytes, rgb.data() + first);
       if (traces) op_.download(pixels, decoded.data() + first);
@@ -437,19 +442,8 @@ class Drawing {
 
 int64_t& device_bytes(const Device& device, Bytes& bytes) { return device.on_host() ? bytes.host : bytes.device; }
 
-// The request that draws the draft of the picture.
 std::string draft_key(const Request& request, int64_t picture) {
-  Request small = single_picture(request, picture);
-  if (const std::optional<Draft>& draft = request.draft) {
-    small.width = draft->width;
-    small.height = draft->height;
-    small.steps = draft->steps;
-    small.batch = draft->batch;
-    small.place = draft->place;
-    small.draft.reset();
-  }
-  small.vae_tiling = false;  // latents do not depend on how they are decoded
-  return text_of_json(json_from(small));
+  return text_of_json(json_from(request_of_draft(request, picture)));
 }
 
 Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const Arrangement& arrangement, const Listener& listener,

@@ -47,8 +47,8 @@ Engine::State::Turn::Turn(State& state) : state_(state) {
 // Each once, however many requests follow.
 void Engine::State::tell(const Request& complete, const Warn& warning) {
   if (!warning) return;
-  for (const std::string& remark : remarks_on(complete, worker.model().checkpoint()))
-    if (told.insert(remark).second) warning(remark);
+  for (const Message& remark : remarks_on(complete, worker.model().checkpoint()))
+    if (told.insert(remark.what).second) warning(remark);
 }
 
 Result Engine::State::generate(const Request& asked, const Callbacks& callbacks, const Series& series) {
@@ -64,8 +64,8 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
   Callbacks callbacks = asked;
   std::set<std::string> warned;  // many requests share their prompt
   if (asked.warning)
-    callbacks.warning = [&](const std::string& warning) {
-      if (warned.insert(warning).second) asked.warning(warning);
+    callbacks.warning = [&](const Message& warning) {
+      if (warned.insert(warning.what).second) asked.warning(warning);
     };
   Series series;
   for (const Request& each : requests) series.pictures += worker.model().complete(each).count;

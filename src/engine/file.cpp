@@ -20,40 +20,47 @@ constexpr size_t kBlock = 4096;  // bytes that a full disk does not take, wherea
 // Standard streams do not promise to say why they failed, but leave errno alone where the system sets it.
 std::string reason_of(int error) { return error == 0 ? "the system gives no reason" : std::generic_category().message(error); }
 
-[[noreturn]] void fail_to_write(const fs::path& path, const std::string& reason) {
-  throw Error(Code::io, "cannot write " + shown(path) + ": " + reason +
-                            ". Free some space or choose another folder; nothing was left there.");
+// `what` names the file, or the folder in which none can be made.
+[[noreturn]] void fail_to_write(const std::string& what, const fs::path& path, const std::error_code& error) {
+  Message message{.what = "cannot write " + what + ": " + (error ? error.message() : "the system gives no reason") +
+                          "; nothing was left there",
+                  .where = {.file = text_of(path)}};
+  if (!error || error == std::errc::no_space_on_device) message.remedies.push_back({Remedy::free_space});
+  message.remedies.push_back({Remedy::choose_folder});
+  throw Error(Code::io, std::move(message));
 }
 
 void check_name(const fs::path& path) {
   if (const std::string why = why_not_replaced(path); !why.empty())
-    throw Error(Code::io, "cannot write " + shown(path) + ": " + why + ". Choose another name.");
+    throw Error(Code::io, {.what = "cannot write " + shown(path) + ": " + why + ". Choose another name.",
+                           .where = {.file = text_of(path)}});
 }
 
 void make_folder(const fs::path& folder) {
   std::error_code reason;
   if (folder.empty() || make_folders(folder, reason)) return;
-  throw Error(Code::io, "cannot make the folder " + shown(folder) + ": " + reason.message() +
-                            ". Choose a folder in which you may write.");
+  throw Error(Code::io, {.what = "cannot make the folder " + shown(folder) + ": " + reason.message(),
+                         .where = {.file = text_of(folder)},
+                         .remedies = {{Remedy::choose_folder}}});
 }
 
-// A file under a name nobody else uses, removed when it goes out of scope.
+// A file under a name nobody else uses, removed when it goes out of scope. `what` names it in messages.
 class Draft {
  public:
-  Draft(const fs::path& target, std::span<const uint8_t> bytes) : path_(target) {
+  Draft(const fs::path& target, std::span<const uint8_t> bytes, const std::string& what) : path_(target) {
     char suffix[32];
     std::random_device random;
     std::snprintf(suffix, sizeof suffix, ".%08x%08x.part", static_cast<unsigned>(random()), static_cast<unsigned>(random()));
     path_ += suffix;
     errno = 0;
     std::ofstream file(path_, std::ios::binary | std::ios::trunc);
-    if (!file) fail_to_write(target, reason_of(errno));
+    if (!file) fail_to_write(what, target, {errno, std::generic_category()});
     file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     file.close();
     if (!file) {
       const int error = errno;
       remove();
-      fail_to_write(target, reason_of(error));
+      fail_to_write(what, target, {error, std::generic_category()});
     }
   }
   ~Draft() { remove(); }
@@ -83,7 +90,9 @@ std::vector<uint8_t> read_file(const fs::path& path, uint64_t limit) {
     if (!file) reason = reason_of(errno);
   }
   if (!reason.empty()) {
-    throw Error(Code::io, "cannot read " + shown(path) + ": " + reason + ". Check the path and that you may read the file.");
+    throw Error(Code::io,
+                {.what = "cannot read " + shown(path) + ": " + reason + ". Check the path and that you may read the file.",
+                 .where = {.file = text_of(path)}});
   }
   std::vector<uint8_t> bytes(static_cast<size_t>(size));
   file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
@@ -94,11 +103,11 @@ std::vector<uint8_t> read_file(const fs::path& path, uint64_t limit) {
 void write_file(const fs::path& path, std::span<const uint8_t> bytes) {
   make_folder(path.parent_path());
   check_name(path);
-  const Draft draft(path, bytes);
+  const Draft draft(path, bytes, shown(path));
   flush_to_disk(draft.path());  // else a power cut may leave the name without the bytes
   std::error_code error;
   fs::rename(draft.path(), path, error);
-  if (error) fail_to_write(path, error.message());
+  if (error) fail_to_write(shown(path), path, error);
 }
 
 void check_writable_file(const fs::path& path) {
@@ -109,7 +118,7 @@ void check_writable_file(const fs::path& path) {
 void check_writable(const fs::path& folder) {
   make_folder(folder);
   const std::vector<uint8_t> block(kBlock);
-  const Draft draft(folder / "fude", block);
+  const Draft draft(folder / "fude", block, "into the folder " + shown(folder.empty() ? fs::path(".") : folder));
 }
 
 }  // namespace fude

@@ -7,7 +7,8 @@
 #include <optional>
 #include <type_traits>
 
-#include "core/characters.h"
+#include "diffusion/samplers.h"
+#include "engine/fields.h"
 #include "engine/json_text.h"
 #include "engine/size_text.h"
 #include "fude/error.h"
@@ -19,7 +20,7 @@ using Json = nlohmann::ordered_json;
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error(Code::bad_request,
-              "the request stored in the picture cannot be used: " + what + ". Give the request by options instead of --from.");
+              {.what = "the request stored in the picture cannot be used: " + what, .remedies = {{Remedy::give_request}}});
 }
 
 // As Python writes a float: 7.0, 4.5.
@@ -33,11 +34,6 @@ std::string text_of_number(double number) {
 
 std::string quoted_if_needed(const std::string& value) {
   return value.find_first_of(",:\n") == std::string::npos ? value : text_of_json(value);
-}
-
-std::string display_name(std::string sampler) {
-  if (!sampler.empty() && sampler[0] >= 'a' && sampler[0] <= 'z') sampler[0] = static_cast<char>(sampler[0] - 'a' + 'A');
-  return sampler;
 }
 
 template <class Number>
@@ -74,26 +70,6 @@ void read(const Json& json, const char* name, std::optional<T>& value) {
   read(json, name, read_value);
   value = read_value;
 }
-template <class T>
-Json json_from(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
-}
-
-void read_size(std::string_view name, std::string_view text, int64_t& width, int64_t& height) {
-  const size_t cross = text.find('x');
-  if (cross == std::string_view::npos) refuse("its " + std::string(name) + " is not like 512x512");
-  width = number_in<int64_t>(name, text.substr(0, cross));
-  height = number_in<int64_t>(name, text.substr(cross + 1));
-}
-
-// A part of the request that is there or not: an object with fields of its own.
-template <class Part, class Fields>
-void read_part(const Json& json, const char* name, std::optional<Part>& part, const Fields& fields) {
-  const auto found = json.find(name);
-  if (found == json.end() || found->is_null()) return;
-  if (!found->is_object()) refuse(std::string(name) + " is not an object");
-  fields(*found, part.emplace());
-}
 
 // The names of the half types meant torch 2.11's noise by the first rules.
 Noise noise_named(const std::string& name, int64_t rules) {
@@ -103,6 +79,153 @@ Noise noise_named(const std::string& name, int64_t rules) {
   if (rules < 2 && noise == Noise::torch_cpu_bf16) return Noise::torch_2_11_cpu_bf16;
   return *noise;
 }
+
+// ---- a field's value in JSON ------------------------------------------------------------------------------------------------
+
+template <class T>
+Json json_of(const T& value) {
+  return value;
+}
+template <class T>
+Json json_of(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+Json json_of(Noise noise) { return name_of(noise); }
+
+void read(const Json& json, const char* name, Noise& noise, int64_t rules) {
+  std::string text(name_of(noise));
+  read(json, name, text);
+  noise = noise_named(text, rules);
+}
+template <class T>
+void read(const Json& json, const char* name, T& value, int64_t) {
+  read(json, name, value);
+}
+
+template <class Owner, class Value>
+bool is_written(const FieldRow<Owner, Value>& row, const Owner& owner) {
+  return row.info.always_written || owner.*row.member != Owner{}.*row.member;
+}
+
+template <class Rows, class Owner>
+Json object_of(const Rows& rows, const Owner& owner);
+
+template <class Owner, class Value>
+void write(const FieldRow<Owner, Value>& row, const Owner& owner, Json& json) {
+  if (is_written(row, owner)) json[std::string(row.info.key)] = json_of(owner.*row.member);
+}
+template <class Part, class Rows>
+void write(const PartRow<Part, Rows>& part, const Request& request, Json& json) {
+  if (const std::optional<Part>& owner = request.*part.member) json[std::string(part.key)] = object_of(part.rows, *owner);
+}
+
+template <class Rows, class Owner>
+Json object_of(const Rows& rows, const Owner& owner) {
+  Json json = Json::object();
+  for_each_row(rows, [&](const auto& row) { write(row, owner, json); });
+  return json;
+}
+
+template <class Rows, class Owner>
+void read_object(const Json& json, const Rows& rows, Owner& owner, int64_t rules);
+
+template <class Owner, class Value>
+void read_row(const Json& json, const FieldRow<Owner, Value>& row, Owner& owner, int64_t rules) {
+  read(json, std::string(row.info.key).c_str(), owner.*row.member, rules);
+}
+template <class Part, class Rows>
+void read_row(const Json& json, const PartRow<Part, Rows>& part, Request& request, int64_t rules) {
+  const auto found = json.find(std::string(part.key));
+  if (found == json.end() || found->is_null()) return;
+  if (!found->is_object()) refuse(std::string(part.key) + " is not an object");
+  read_object(*found, part.rows, (request.*part.member).emplace(), rules);
+}
+
+template <class Rows, class Owner>
+void read_object(const Json& json, const Rows& rows, Owner& owner, int64_t rules) {
+  for_each_row(rows, [&](const auto& row) { read_row(json, row, owner, rules); });
+}
+
+// ---- a field's value in A1111's text ----------------------------------------------------------------------------------------
+
+std::string text_of(const FieldInfo& info, const std::string& value) {
+  return info.field == Field::sampler ? a1111_name_of(value) : value;
+}
+std::string text_of(const FieldInfo&, int64_t value) { return std::to_string(value); }
+std::string text_of(const FieldInfo&, uint64_t value) { return std::to_string(value); }
+std::string text_of(const FieldInfo&, double value) { return text_of_number(value); }
+std::string text_of(const FieldInfo&, bool value) { return value ? "on" : ""; }
+std::string text_of(const FieldInfo&, Noise value) { return std::string(name_of(value)); }
+template <class T>
+std::string text_of(const FieldInfo& info, const std::optional<T>& value) {
+  return value ? text_of(info, *value) : "";
+}
+
+void read_text(const FieldInfo& info, std::string_view text, std::string& value, int64_t) {
+  value = info.field == Field::sampler ? name_from_a1111(text) : std::string(text);
+}
+void read_text(const FieldInfo& info, std::string_view text, int64_t& value, int64_t) {
+  value = number_in<int64_t>(info.a1111, text);
+}
+void read_text(const FieldInfo& info, std::string_view text, uint64_t& value, int64_t) {
+  value = number_in<uint64_t>(info.a1111, text);
+}
+void read_text(const FieldInfo& info, std::string_view text, double& value, int64_t) {
+  value = number_in<double>(info.a1111, text);
+}
+void read_text(const FieldInfo&, std::string_view text, bool& value, int64_t) { value = text == "on"; }
+void read_text(const FieldInfo&, std::string_view text, Noise& value, int64_t rules) {
+  value = noise_named(std::string(text), rules);
+}
+template <class T>
+void read_text(const FieldInfo& info, std::string_view text, std::optional<T>& value, int64_t rules) {
+  read_text(info, text, value.emplace(), rules);
+}
+
+// The row's own text in the line: one side of a size, or all of it. Empty: it is not there.
+std::string_view text_in(const Parameters& parameters, const FieldInfo& info) {
+  if (info.a1111.empty()) return {};
+  const std::string_view text = parameters.field(info.a1111);
+  if (info.a1111_side == 0 || text.empty()) return text;
+  const size_t cross = text.find('x');
+  if (cross == std::string_view::npos) refuse("its " + std::string(info.a1111) + " is not like 512x512");
+  return info.a1111_side == 1 ? text.substr(0, cross) : text.substr(cross + 1);
+}
+
+template <class Owner, class Value>
+void read_row(const Parameters& parameters, const FieldRow<Owner, Value>& row, Owner& owner, int64_t rules) {
+  if (row.info.a1111_side != 0) {
+    if (!parameters.field(row.info.a1111).empty()) read_text(row.info, text_in(parameters, row.info), owner.*row.member, rules);
+  } else if (const std::string_view text = text_in(parameters, row.info); !text.empty()) {
+    read_text(row.info, text, owner.*row.member, rules);
+  }
+}
+template <class Part, class Rows>
+void read_row(const Parameters& parameters, const PartRow<Part, Rows>& part, Request& request, int64_t rules) {
+  if (parameters.field(std::get<0>(part.rows).info.a1111).empty()) return;
+  Part& owner = (request.*part.member).emplace();
+  for_each_row(part.rows, [&](const auto& row) { read_row(parameters, row, owner, rules); });
+}
+
+// The order that pictures have; a new field of requests comes behind these.
+constexpr std::string_view kLine[] = {"Steps",
+                                      "Sampler",
+                                      "Schedule type",
+                                      "CFG scale",
+                                      "Seed",
+                                      "Size",
+                                      "Model hash",
+                                      "Model",
+                                      "Noise",
+                                      "Shift",
+                                      "Variation seed",
+                                      "Variation seed strength",
+                                      "Denoising strength",
+                                      "Draft size",
+                                      "Draft steps",
+                                      "Batch size",
+                                      "Batch pos",
+                                      "VAE tiling"};
 
 Json object_from(std::string_view text) {
   Json json = Json::parse(text, nullptr, false);
@@ -119,33 +242,26 @@ std::string text_of_rules(int64_t rules) {
 
 std::string parameters_text(const Provenance& provenance) {
   const Request& request = provenance.request;
-  const std::pair<const char*, std::string> fields[] = {
-      {"Steps", request.steps ? std::to_string(*request.steps) : ""},
-      {"Sampler", display_name(request.sampler)},
-      {"Schedule type", "Simple"},
-      {"CFG scale", request.guidance ? text_of_number(*request.guidance) : ""},
-      {"Seed", std::to_string(request.seed)},
-      {"Size", text_of_size(request.width, request.height)},
-      {"Model hash", provenance.model_hash},
-      {"Model", provenance.model},
-      {"Noise", std::string(name_of(request.noise))},
-      {"Shift", request.shift ? text_of_number(*request.shift) : ""},
-      {"Variation seed", request.variation ? std::to_string(request.variation->seed) : ""},
-      {"Variation seed strength", request.variation ? text_of_number(request.variation->amount) : ""},
-      {"Denoising strength", request.draft ? text_of_number(request.draft->strength) : ""},
-      {"Draft size", request.draft ? text_of_size(request.draft->width, request.draft->height) : ""},
-      {"Draft steps", request.draft && request.draft->steps ? std::to_string(*request.draft->steps) : ""},
-      {"Batch size", request.batch != 1 ? std::to_string(request.batch) : ""},
-      {"Batch pos", request.place != 0 ? std::to_string(request.place) : ""},
-      {"VAE tiling", request.vae_tiling ? "on" : ""},
-      {"T5", provenance.no_t5 ? "off" : ""},
-      {"Dtype", provenance.dtype},
-      {"Rules", std::to_string(provenance.rules)},
-      {"Version", "fude " + version()},
+  std::vector<std::pair<std::string, std::string>> fields;
+  for (const std::string_view name : kLine) fields.emplace_back(name, "");
+  const auto set = [&](std::string_view name, const std::string& value) {
+    const auto known = std::find_if(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; });
+    std::string& text = known == fields.end() ? fields.emplace_back(name, "").second : known->second;
+    text += (text.empty() ? "" : "x") + value;
   };
+  visit_fields(request, [&](const auto& row, const auto& owner) {
+    if (!row.info.a1111.empty() && is_written(row, owner)) set(row.info.a1111, text_of(row.info, owner.*row.member));
+  });
+  set("Schedule type", "Simple");
+  set("Model hash", provenance.model_hash);
+  set("Model", provenance.model);
+  set("T5", provenance.no_t5 ? "off" : "");
+  set("Dtype", provenance.dtype);
+  set("Rules", std::to_string(provenance.rules));
+  set("Version", "fude " + version());
   std::string line;
   for (const auto& [name, value] : fields) {
-    if (!value.empty()) line += (line.empty() ? "" : ", ") + std::string(name) + ": " + quoted_if_needed(value);
+    if (!value.empty()) line += (line.empty() ? "" : ", ") + name + ": " + quoted_if_needed(value);
   }
   std::string text = request.prompt + '\n';
   if (!request.negative.empty()) text += std::string(kNegativePrefix) + ' ' + request.negative + '\n';
@@ -157,30 +273,10 @@ Provenance provenance_from(const Parameters& parameters) {
   Request& request = provenance.request;
   request.prompt = parameters.prompt;
   request.negative = parameters.negative;
-  const auto with = [&](std::string_view name, auto&& use) {
-    if (const std::string_view value = parameters.field(name); !value.empty()) use(name, value);
-  };
-  with("Steps", [&](auto name, auto value) { request.steps = number_in<int64_t>(name, value); });
-  with("Sampler", [&](auto, auto value) { request.sampler = lower_case(std::string(value)); });
-  with("CFG scale", [&](auto name, auto value) { request.guidance = number_in<double>(name, value); });
-  with("Seed", [&](auto name, auto value) { request.seed = number_in<uint64_t>(name, value); });
-  with("Size", [&](auto name, auto value) { read_size(name, value, request.width, request.height); });
   provenance.rules = 1;
-  with("Rules", [&](auto name, auto value) { provenance.rules = number_in<int64_t>(name, value); });
-  with("Noise", [&](auto, auto value) { request.noise = noise_named(std::string(value), provenance.rules); });
-  with("Shift", [&](auto name, auto value) { request.shift = number_in<double>(name, value); });
-  with("Variation seed", [&](auto name, auto value) { request.variation.emplace().seed = number_in<uint64_t>(name, value); });
-  if (request.variation)
-    with("Variation seed strength", [&](auto name, auto value) { request.variation->amount = number_in<double>(name, value); });
-  with("Draft size",
-       [&](auto name, auto value) { read_size(name, value, request.draft.emplace().width, request.draft->height); });
-  if (request.draft) {
-    with("Draft steps", [&](auto name, auto value) { request.draft->steps = number_in<int64_t>(name, value); });
-    with("Denoising strength", [&](auto name, auto value) { request.draft->strength = number_in<double>(name, value); });
-  }
-  with("Batch size", [&](auto name, auto value) { request.batch = number_in<int64_t>(name, value); });
-  with("Batch pos", [&](auto name, auto value) { request.place = number_in<int64_t>(name, value); });
-  request.vae_tiling = parameters.field("VAE tiling") == "on";
+  if (const std::string_view rules = parameters.field("Rules"); !rules.empty())
+    provenance.rules = number_in<int64_t>("Rules", rules);
+  for_each_row(kRequestFields, [&](const auto& row) { read_row(parameters, row, request, provenance.rules); });
   provenance.model = parameters.field("Model");
   provenance.model_hash = parameters.field("Model hash");
   provenance.dtype = parameters.field("Dtype");
@@ -199,27 +295,12 @@ Json json_from(const Seconds& seconds) {
 Json json_from(const Bytes& bytes) { return {{"host", bytes.host}, {"device", bytes.device}}; }
 
 Json json_from(const Request& request) {
-  Json json = {
-      {"prompt", request.prompt},
-      {"negative", request.negative},
-      {"width", request.width},
-      {"height", request.height},
-      {"steps", json_from(request.steps)},
-      {"guidance", json_from(request.guidance)},
-      {"seed", request.seed},
-      {"count", request.count},
-      {"noise", name_of(request.noise)},
-      {"sampler", request.sampler},
-      {"rules", kRules},
-  };
-  if (request.shift) json["shift"] = *request.shift;
-  if (request.variation) json["variation"] = {{"seed", request.variation->seed}, {"amount", request.variation->amount}};
-  if (const std::optional<Draft>& draft = request.draft)
-    json["draft"] = {{"width", draft->width},       {"height", draft->height}, {"steps", json_from(draft->steps)},
-                     {"strength", draft->strength}, {"batch", draft->batch},   {"place", draft->place}};
-  if (request.batch != 1) json["batch"] = request.batch;
-  if (request.place != 0) json["place"] = request.place;
-  if (request.vae_tiling) json["vae_tiling"] = true;
+  Json json = Json::object();
+  for_each_row(kRequestFields, [&](const auto& row) {
+    write(row, request, json);
+    if constexpr (!kIsPart<std::decay_t<decltype(row)>>)
+      if (row.info.field == Field::sampler) json["rules"] = kRules;  // where pictures have it
+  });
   return json;
 }
 
@@ -281,38 +362,10 @@ Provenance provenance_from_json(std::string_view text) {
   const Json json = object_from(text);
   Provenance provenance;
   Request& request = provenance.request;
-  read(json, "prompt", request.prompt);
-  read(json, "negative", request.negative);
-  read(json, "width", request.width);
-  read(json, "height", request.height);
-  read(json, "steps", request.steps);
-  read(json, "guidance", request.guidance);
-  read(json, "seed", request.seed);
-  read(json, "count", request.count);
-  read(json, "sampler", request.sampler);
   provenance.rules = 1;
   read(json, "rules", provenance.rules);
-  std::string noise(name_of(request.noise));
-  read(json, "noise", noise);
-  request.noise = noise_named(noise, provenance.rules);
-  double shift = 0;
-  read(json, "shift", shift);
-  if (shift != 0) request.shift = shift;
-  read_part(json, "variation", request.variation, [](const Json& part, Variation& variation) {
-    read(part, "seed", variation.seed);
-    read(part, "amount", variation.amount);
-  });
-  read_part(json, "draft", request.draft, [](const Json& part, Draft& draft) {
-    read(part, "width", draft.width);
-    read(part, "height", draft.height);
-    read(part, "steps", draft.steps);
-    read(part, "strength", draft.strength);
-    read(part, "batch", draft.batch);
-    read(part, "place", draft.place);
-  });
-  read(json, "batch", request.batch);
-  read(json, "place", request.place);
-  read(json, "vae_tiling", request.vae_tiling);
+  read_object(json, kRequestFields, request, provenance.rules);
+  if (request.shift == 0.0) request.shift.reset();  // the checkpoint's, as older files say it
   bool t5 = true;
   read(json, "t5", t5);
   provenance.no_t5 = !t5;

@@ -58,13 +58,7 @@ Size Model::nearest_size(const Request& full) const {
 }
 
 void Model::check_size(const Request& full, const Size& nearest) const {
-  const std::string why = why_no_side("width", full.width, largest_side()) + why_no_side("height", full.height, largest_side());
-  if (!why.empty()) {
-    std::string advice;
-    if (nearest.width != full.width) advice += " --width " + std::to_string(nearest.width);
-    if (nearest.height != full.height) advice += " --height " + std::to_string(nearest.height);
-    throw Error(Code::bad_request, why + "The nearest size that works is" + advice + '.');
-  }
+  refuse_size(full, largest_side(), nearest);
   check_sizes(full, largest_side());  // of a draft
 }
 
@@ -85,7 +79,7 @@ TokenIds Model::ids_of(const Request& full, const Warn& warning) const {
   if (full.guidance > 1) prompts.push_back(full.negative);
   prompts.push_back(full.prompt);
   if (warning)
-    if (const std::string foreign = foreign_syntax_in(prompts); !foreign.empty()) warning(foreign);
+    if (const Message foreign = foreign_syntax_in(prompts); !foreign.what.empty()) warning(foreign);
   return tokenize(tokenizers_, prompts, warning);
 }
 

@@ -37,7 +37,7 @@ class ResolvedRequest {
   TokenIds ids_;
 };
 
-using Warn = std::function<void(const std::string&)>;
+using Warn = std::function<void(const Message&)>;
 
 class Model {
  public:

@@ -187,7 +187,7 @@ std::optional<Size> Worker::nearest_that_fits(const Job& job, Bytes room) const 
   return best;
 }
 
-std::string Worker::why_not(const Job& job, Bytes room) const {
+Message Worker::why_not(const Job& job, Bytes room) const {
   ModelWeights weights = weights_;
   weights.keep(kLeast);
   const Bytes least = needs(weights, run(job, weights, {.batch = job.request.batch(), .decode = kLeast.decode}));
@@ -196,19 +196,19 @@ std::string Worker::why_not(const Job& job, Bytes room) const {
   const int64_t needed = of(least) + of(besides());
   const int64_t there = of(room) + of(besides());
   const int64_t budget = of_host ? options_.ram : options_.vram;
-  std::string message = "a picture of " + std::to_string(job.request.asked().width) + "x" +
-                        std::to_string(job.request.asked().height) + " needs at least " + mebibytes(needed) + " of the " +
-                        (of_host ? "computer's" : "card's") + " memory, everything included, and may take " +
-                        mebibytes(std::max<int64_t>(0, there)) + ". ";
+  Message message;
+  message.what = "a picture of " + std::to_string(job.request.asked().width) + "x" +
+                 std::to_string(job.request.asked().height) + " needs at least " + mebibytes(needed) + " of the " +
+                 (of_host ? "computer's" : "card's") + " memory, everything included, and may take " +
+                 mebibytes(std::max<int64_t>(0, there));
   if (const std::optional<Size> smaller = nearest_that_fits(job, room))
-    message +=
-        "Ask for --width " + std::to_string(smaller->width) + " --height " + std::to_string(smaller->height) + " or less, or ";
-  else message += "Draw it where there is more memory, or ";
+    message.remedies.push_back({.kind = Remedy::use_size, .width = smaller->width, .height = smaller->height});
   // With a budget that is less than what is free.
-  return message +
-         (budget > 0 && there >= budget ? (of_host ? "allow --ram " : "allow --vram ") + round_budget(needed)
-                                        : "close other programs") +
-         '.';
+  if (budget > 0 && there >= budget)
+    message.remedies.push_back(
+        {.kind = Remedy::allow_memory, .field = of_host ? Field::ram : Field::vram, .bytes = round_budget(needed)});
+  else message.remedies.push_back({Remedy::close_other_programs});
+  return message;
 }
 
 Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {

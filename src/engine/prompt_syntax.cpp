@@ -62,6 +62,15 @@ bool stands_out(std::string_view text, size_t begin, size_t end) {
   return lower_near(text.substr(from, begin - from)) || lower_near(text.substr(end, kNear)) || text.size() == end - begin;
 }
 
+// The end of a word with InvokeAI's marks, cat++ or cat--; `at` where none begins. Two letters at least: C++ is text.
+size_t marked_word_end(std::string_view text, size_t at) {
+  size_t end = at;
+  while (end < text.size() && is_word(text[end])) ++end;
+  if (end < at + 2 || end == text.size() || (text[end] != '+' && text[end] != '-')) return at;
+  const size_t behind = std::min(text.find_first_not_of(text[end], end), text.size());
+  return behind >= end + 2 && (behind == text.size() || !is_word(text[behind])) ? behind : at;
+}
+
 // The end of a piece that begins at `at`; `at` where none does.
 size_t piece_end(std::string_view text, size_t at) {
   const std::string_view rest = text.substr(at);
@@ -87,7 +96,8 @@ size_t piece_end(std::string_view text, size_t at) {
       const size_t end = closed_end(text, at, '{', '}');
       if (end == at) return at;
       const std::string_view inside = text.substr(at + 1, end - at - 2);
-      return inside.find('|') != std::string_view::npos || weighs_choices(inside) ? end : at;
+      const bool is_doubled = inside.starts_with('{') && inside.ends_with('}');  // NovelAI: {{cat}}
+      return is_doubled || inside.find('|') != std::string_view::npos || weighs_choices(inside) ? end : at;
     }
     case '<': {
       size_t colon = at + 1;
@@ -117,6 +127,7 @@ size_t piece_end(std::string_view text, size_t at) {
                              : std::string_view::npos;
     return close == std::string_view::npos ? at : close + 2;
   }
+  if (const size_t end = marked_word_end(text, at); end > at) return end;
   for (const std::string_view word : kWords) {
     const size_t end = at + word.size();
     if (rest.starts_with(word) && (end == text.size() || !is_word(text[end])) && stands_out(text, at, end)) return end;
@@ -156,15 +167,16 @@ std::string names_of(const std::vector<std::string>& pieces) {
 
 }  // namespace
 
-std::string foreign_syntax_in(std::span<const std::string> prompts) {
+Message foreign_syntax_in(std::span<const std::string> prompts) {
   const std::vector<std::string> pieces = pieces_in(prompts, [](std::string_view) { return true; });
   if (pieces.empty()) return {};
-  std::string text = "the prompt holds " + names_of(pieces) +
-                     ", which other programs obey and fude draws as plain text. Say it in words, or take " +
-                     (pieces.size() == 1 ? "it" : "them") + " out.";
-  if (std::any_of(pieces.begin(), pieces.end(), [](const std::string& piece) { return piece.starts_with('{'); }))
-    text += " Choices such as {red|blue} are for fude gacha.";
-  return text;
+  Message message{.what = "the prompt holds " + names_of(pieces) +
+                          ", which other programs obey and fude draws as plain text. Say it in words, or take " +
+                          (pieces.size() == 1 ? "it" : "them") + " out.",
+                  .field = Field::prompt};
+  const auto chooses = [](const std::string& piece) { return piece.starts_with('{') && piece.find('|') != std::string::npos; };
+  if (std::any_of(pieces.begin(), pieces.end(), chooses)) message.remedies.push_back({Remedy::draw_gacha});
+  return message;
 }
 
 std::string foreign_choices_in(std::span<const std::string> prompts) {

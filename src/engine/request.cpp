@@ -3,35 +3,95 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdio>
 #include <string_view>
+#include <type_traits>
 
+#include "engine/fields.h"
 #include "fude/error.h"
 #include "model/vae_tiling.h"
 
 namespace fude {
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_request, message); }
+// `predicate` tells what is wrong with the field's value, as in "1500 is too large".
+[[noreturn]] void refuse(Field field, const std::string& predicate, Remedy remedy) {
+  throw Error(Code::bad_request, {.what = words_of(field) + ' ' + predicate, .field = field, .remedies = {std::move(remedy)}});
+}
 
-void check_text(const std::string& name, std::string_view text) {
+void check_text(Field field, std::string_view text) {
   const auto* next = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   auto left = static_cast<utf8proc_ssize_t>(text.size());
   while (left > 0) {
     utf8proc_int32_t character = 0;
     const utf8proc_ssize_t used = utf8proc_iterate(next, left, &character);
-    const std::string at = "the " + name + " (byte " + std::to_string(static_cast<utf8proc_ssize_t>(text.size()) - left) + ") ";
-    if (used <= 0) refuse(at + "is not UTF-8 text. Save it as UTF-8.");
-    if (character == 0) refuse(at + "holds a zero byte. Give text.");
+    const char* fault = used <= 0        ? "is not UTF-8 text. Save it as UTF-8."
+                        : character == 0 ? "holds a zero byte. Give text."
+                                         : nullptr;
+    if (fault)
+      throw Error(Code::bad_request,
+                  {.what = std::string(field == Field::negative ? "the negative prompt" : "the prompt") + " (byte " +
+                           std::to_string(static_cast<utf8proc_ssize_t>(text.size()) - left) + ") " + fault,
+                   .field = field});
     next += used;
     left -= used;
   }
 }
 
-void check_range(const std::string& option, int64_t value, int64_t least, int64_t most) {
-  if (value >= least && value <= most) return;
-  refuse("--" + option + " is " + std::to_string(value) + ", outside " + std::to_string(least) + " to " + std::to_string(most) +
-         ". Use --" + option + " " + std::to_string(std::clamp(value, least, most)) + ".");
+std::string text_of(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", number);
+  return text;
+}
+
+// ---- a field's value --------------------------------------------------------------------------------------------------------
+
+void check(const FieldInfo& info, const std::string& value, std::optional<int64_t>) {
+  if (info.field != Field::sampler) return check_text(info.field, value);
+  if (!sampler_from(value)) refuse(info.field, value + " does not exist", {Remedy::use_one_of, info.field, sampler_names()});
+}
+
+// `most`: where it depends on other fields.
+void check(const FieldInfo& info, int64_t value, std::optional<int64_t> most) {
+  if (!info.range && !most) return;
+  const int64_t first = info.range ? static_cast<int64_t>(info.range->least) : 0;
+  const int64_t last = most ? *most : static_cast<int64_t>(info.range->most);
+  if (value >= first && value <= last) return;
+  refuse(info.field, "is " + std::to_string(value) + ", outside " + std::to_string(first) + " to " + std::to_string(last),
+         {Remedy::use_value, info.field, {std::to_string(std::clamp(value, first, last))}});
+}
+
+void check(const FieldInfo& info, double value, std::optional<int64_t>) {
+  if (!info.range) return;
+  const FieldRange& range = *info.range;
+  const bool is_above = range.beyond_least ? value > range.least : value >= range.least;
+  if (is_above && value <= range.most) return;
+  const auto meant = [](std::string_view meaning) { return meaning.empty() ? "" : " (" + std::string(meaning) + ')'; };
+  refuse(info.field,
+         std::string(range.beyond_least ? "must be above " : "must be from ") + text_of(range.least) +
+             meant(range.least_means) + (range.beyond_least ? " and at most " : " to ") + text_of(range.most) +
+             meant(range.remark),
+         info.advised.empty() ? Remedy{Remedy::leave_out, info.field}
+                              : Remedy{Remedy::use_value, info.field, {std::string(info.advised)}});
+}
+
+// What has a range of its own, or none at all.
+void check(const FieldInfo&, uint64_t, std::optional<int64_t>) {}
+void check(const FieldInfo&, Noise, std::optional<int64_t>) {}
+void check(const FieldInfo&, bool, std::optional<int64_t>) {}
+
+template <class Value>
+void check(const FieldInfo& info, const std::optional<Value>& value, std::optional<int64_t> most) {
+  if (value) check(info, *value, most);
+}
+
+// "500 is not a multiple of 16", or empty where it is a side that can be drawn.
+std::string why_no_side(int64_t pixels, int64_t largest) {
+  if (pixels == nearest_side(pixels, largest)) return {};
+  return std::to_string(pixels) + " is " +
+         (pixels < 16        ? "too small: the smallest is 16"
+          : pixels > largest ? "too large: the largest is " + std::to_string(largest)
+                             : "not a multiple of 16");
 }
 
 }  // namespace
@@ -41,27 +101,36 @@ int64_t nearest_side(int64_t pixels, int64_t largest) {
   return std::max<int64_t>(16, (std::max<int64_t>(pixels, 0) + 8) / 16 * 16);
 }
 
-std::string why_no_side(const std::string& side, int64_t pixels, int64_t largest) {
-  if (pixels == nearest_side(pixels, largest)) return {};
-  return "--" + side + ' ' + std::to_string(pixels) + " is " +
-         (pixels < 16        ? "too small: the smallest is 16"
-          : pixels > largest ? "too large: the largest is " + std::to_string(largest)
-                             : "not a multiple of 16") +
-         ". ";
+void check_side(Field side, int64_t pixels, int64_t largest) {
+  const std::string why = why_no_side(pixels, largest);
+  if (why.empty()) return;
+  const int64_t nearest = nearest_side(pixels, largest);
+  if (side == Field::width) refuse(side, why, {.kind = Remedy::use_size, .width = nearest});
+  if (side == Field::height) refuse(side, why, {.kind = Remedy::use_size, .height = nearest});
+  refuse(side, why, {Remedy::use_value, side, {std::to_string(nearest)}});
 }
 
-void check_side(const std::string& side, int64_t pixels, int64_t largest) {
-  if (const std::string why = why_no_side(side, pixels, largest); !why.empty())
-    refuse(why + "The nearest size that works is --" + side + " " + std::to_string(nearest_side(pixels, largest)) + ".");
+void refuse_size(const Request& request, int64_t largest, const Size& nearest) {
+  const std::string width = why_no_side(request.width, largest), height = why_no_side(request.height, largest);
+  if (width.empty() && height.empty()) return;
+  Message message;
+  message.field = height.empty() ? Field::width : width.empty() ? Field::height : Field::size;
+  if (message.field == Field::size) message.what = "the width " + width + ", and the height " + height;
+  else message.what = words_of(message.field) + ' ' + width + height;
+  message.remedies.push_back({.kind = Remedy::use_size,
+                              .width = nearest.width == request.width ? 0 : nearest.width,
+                              .height = nearest.height == request.height ? 0 : nearest.height});
+  throw Error(Code::bad_request, std::move(message));
 }
 
 void check_sizes(const Request& request, int64_t largest_side) {
-  if (request.width != 0) check_side("width", request.width, largest_side);
-  if (request.height != 0) check_side("height", request.height, largest_side);
-  if (request.draft) {
-    check_side("draft width", request.draft->width, largest_side);
-    check_side("draft height", request.draft->height, largest_side);
-  }
+  visit_fields(request, [&](const auto& row, const auto& owner) {
+    if constexpr (std::is_same_v<typename std::decay_t<decltype(row)>::Value, int64_t>) {
+      const int64_t pixels = owner.*row.member;
+      const bool is_models_own = pixels == 0 && !row.info.usual.empty();
+      if (row.info.is_side && !is_models_own) check_side(row.info.field, pixels, largest_side);
+    }
+  });
 }
 
 void check_request(const Request& request) {
@@ -70,35 +139,29 @@ void check_request(const Request& request) {
 }
 
 void check_settings(const Request& request) {
-  check_text("prompt", request.prompt);
-  check_text("negative prompt", request.negative);
-  if (request.steps) check_range("steps", *request.steps, 1, kMostSteps);
-  check_range("count", request.count, 1, kMostPictures);
-  if (request.guidance && !(std::abs(*request.guidance) <= 1000)) {
-    refuse(
-        "--guidance must be a number from -1000 to 1000 (1 or less turns guidance off). Leave it out to use the model's own.");
-  }
-  if (request.shift && !(*request.shift > 0 && *request.shift <= 1000)) {
-    refuse("--shift must be above 0 and at most 1000. Leave it out to use the model's own.");
-  }
-  check_range("batch", request.batch, 0, kMostPictures);
-  check_range("place", request.place, 0, request.count == 1 ? std::max<int64_t>(0, request.batch - 1) : 0);
-  if (request.variation && !(request.variation->amount >= 0 && request.variation->amount <= 1)) {
-    refuse("--amount must be from 0 (the same noise) to 1 (another picture). Use --amount 0.15.");
-  }
-  if (const std::optional<Draft>& draft = request.draft) {
-    if (draft->steps) check_range("draft steps", *draft->steps, 1, kMostSteps);
-    check_range("draft batch", draft->batch, 1, kMostPictures);
-    check_range("draft place", draft->place, 0, draft->batch - 1);
-    if (!(draft->strength > 0 && draft->strength <= 1)) {
-      refuse("--strength must be above 0 (nothing is redrawn) and at most 1 (all is). Use --strength 0.5.");
+  visit_fields(request, [](const auto& row, const auto& owner) {
+    check(row.info, owner.*row.member, row.most ? std::optional(row.most(owner)) : std::nullopt);
+  });
+}
+
+Request request_of_draft(const Request& request, int64_t picture) {
+  Request small = request;
+  for_each_row(kRequestFields, [&](const auto& own) {
+    using Row = std::decay_t<decltype(own)>;
+    if constexpr (!kIsPart<Row>) {
+      if (!own.info.shapes_latents) small.*own.member = Request{}.*own.member;
+      visit_fields(request, [&](const auto& row, const auto& owner) {
+        using Other = std::decay_t<decltype(row)>;
+        if constexpr (std::is_same_v<typename Other::Owner, Draft> &&
+                      std::is_same_v<typename Other::Value, typename Row::Value>)
+          if (row.info.key == own.info.key) small.*own.member = owner.*row.member;
+      });
     }
-  }
-  if (!sampler_from(request.sampler)) {
-    std::string names;
-    for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
-    refuse("--sampler " + request.sampler + " does not exist. Use one of: " + names + ".");
-  }
+  });
+  small.draft.reset();
+  small.count = 1;
+  (small.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
+  return small;
 }
 
 int64_t tile_side(const Request& request) { return request.vae_tiling ? kTileSide : kNoTiles; }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "fude/fude.h"
 
@@ -15,12 +14,12 @@ inline constexpr int64_t kMostPictures = 100000;  // a folder of a day numbers i
 
 // The multiple of 16 from 16 to `largest` that is nearest.
 int64_t nearest_side(int64_t pixels, int64_t largest);
-// "--width 500 is not a multiple of 16. ", or empty where it is one that can be drawn. `side` is "width" or "height".
-std::string why_no_side(const std::string& side, int64_t pixels, int64_t largest);
-// Error{bad_request} unless `pixels` is a multiple of 16 from 16 to `largest`.
-void check_side(const std::string& side, int64_t pixels, int64_t largest = kLargestSide);
+// Error{bad_request} unless `pixels` is a multiple of 16 from 16 to `largest`. `side`: width, height, those of a draft.
+void check_side(Field side, int64_t pixels, int64_t largest = kLargestSide);
+// Error{bad_request} that advises `nearest`, where one of the request's sides is none that can be drawn.
+void refuse_size(const Request& request, int64_t largest, const Size& nearest);
 
-// Error{bad_request} that names the option. Sizes of 0 stand for the model's own.
+// Error{bad_request} that names the field. Sizes of 0 stand for the model's own.
 void check_sizes(const Request& request, int64_t largest_side);
 // All but the sizes: what is nearest to them depends on the model, so that is left to it where a person is to be told.
 void check_settings(const Request& request);

@@ -17,9 +17,12 @@ constexpr const char* kClipGPad = "!";
 constexpr int64_t kRoundedTo = 128;
 
 [[noreturn]] void refuse_tokenizer(const Checkpoint& checkpoint, Component component, const std::string& what) {
+  const std::filesystem::path& folder = checkpoint.tokenizer(component);
   throw Error(Code::bad_checkpoint,
-              "the tokenizer in " + shown(checkpoint.tokenizer(component)) + ' ' + what +
-                  ": they belong to different models. Give the tokenizers of the model with --tokenizers.");
+              {.what = "the tokenizer in " + shown(folder) + ' ' + what + ": they belong to different models",
+               .field = Field::tokenizers,
+               .where = {text_of(folder), std::string(name_of(component))},
+               .remedies = {{Remedy::give, Field::tokenizers}}});
 }
 
 TokenizerCheck checked(const Checkpoint& checkpoint, Component component, const ClipTokenizer& tokenizer) {
@@ -71,16 +74,19 @@ void check_finite(Ops& op, const TextEmbeddings& embeddings, int64_t clip_l_colu
   if (op.all_finite(embeddings.tokens) && op.all_finite(embeddings.pooled)) return;
   const Tensor& tokens = embeddings.tokens;
   const Tensor clip = tokens.rows(0, kClipTokens);
-  const char* encoder = "T5";
-  for (const auto& [columns, name] :
-       {std::pair{clip.columns(clip_l_columns, clip_columns), "CLIP-G"}, {clip.columns(0, clip_l_columns), "CLIP-L"}}) {
+  std::pair<const char*, Component> encoder = {"T5", Component::t5};
+  for (const auto& [columns, named] :
+       {std::pair{clip.columns(clip_l_columns, clip_columns), std::pair{"CLIP-G", Component::clip_g}},
+        {clip.columns(0, clip_l_columns), {"CLIP-L", Component::clip_l}}}) {
     auto scratch = op.scope();
     Tensor copy = op.empty({columns.dim(0), columns.dim(1), columns.dim(2)});
     op.copy(copy, columns);
-    if (!op.all_finite(copy)) encoder = name;
+    if (!op.all_finite(copy)) encoder = named;
   }
-  throw Error(Code::non_finite, std::string("the text encoder ") + encoder +
-                                    " produced values that are not numbers; check its file with `fude model verify`");
+  throw Error(Code::non_finite,
+              {.what = std::string("the text encoder ") + encoder.first + " produced values that are not numbers",
+               .where = {.component = std::string(name_of(encoder.second))},
+               .remedies = {{Remedy::check_model}}});
 }
 
 void clear(Ops& op, const Tensor& rows) {  // [b, rows, columns]
@@ -121,7 +127,7 @@ Tokenizers Tokenizers::load(const Checkpoint& checkpoint) {
 Readiness readiness_of(const Checkpoint& checkpoint) {
   Readiness readiness;
   Faults faults;
-  for (const std::string& lack : checkpoint.lacks()) faults.add("It lacks " + lack + '.');
+  for (Message& lack : checkpoint.lacks()) faults.add(std::move(lack));
   for (const Component component : {Component::clip_l, Component::clip_g, Component::t5}) {
     if (!checkpoint.has(component) || !checkpoint.has_tokenizer(component)) continue;
     faults.attempt([&] {
@@ -130,26 +136,30 @@ Readiness readiness_of(const Checkpoint& checkpoint) {
                                          : checked(checkpoint, component, load_clip(checkpoint, component)));
     });
   }
-  readiness.faults = faults.texts();
+  readiness.faults = faults.all();
   return readiness;
 }
 
 void check_complete(const Checkpoint& checkpoint) {
   if (checkpoint.lacks().empty()) return;
-  std::string text = "the model " + shown(checkpoint.path()) + " cannot be drawn with as it is:";
-  for (const std::string& fault : readiness_of(checkpoint).faults) text += '\n' + fault;
-  throw Error(Code::bad_checkpoint, text);
+  throw Error(Code::bad_checkpoint, {.what = "the model " + shown(checkpoint.path()) + " cannot be drawn with as it is:",
+                                     .field = Field::model,
+                                     .where = {.file = text_of(checkpoint.path())},
+                                     .parts = readiness_of(checkpoint).faults});
 }
 
 TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,
-                  const std::function<void(const std::string&)>& warning) {
+                  const std::function<void(const Message&)>& warning) {
   TokenIds ids;
-  const auto take = [&](std::vector<std::vector<int32_t>>& rows, Tokens tokens, const char* who) {
-    rows.push_back(std::move(tokens.ids));
-    for (const std::string& text : tokens.warnings)
-      if (warning) warning(who + (": " + text));
-  };
   for (const std::string& prompt : prompts) {
+    const bool is_negative = prompts.size() > 1 && &prompt == &prompts.front();
+    const auto take = [&](std::vector<std::vector<int32_t>>& rows, Tokens tokens, const std::string& who) {
+      rows.push_back(std::move(tokens.ids));
+      for (const std::string& text : tokens.warnings)
+        if (warning)
+          warning({.what = who + (is_negative ? ", of the negative prompt: " : ": ") + text,
+                   .field = is_negative ? Field::negative : Field::prompt});
+    };
     Tokens first = tokenizers.clip_l.encode(prompt, kClipTokens);
     Tokens second = tokenizers.clip_g.encode(prompt, kClipTokens);
     // Both nearly always say the same; only `!`, which the second counts one by one, makes it cut earlier.

@@ -41,7 +41,7 @@ struct Tokenizers {
 
 // Whether a checkpoint can be drawn with, its tensors apart (weights/inspect.h).
 struct Readiness {
-  std::vector<std::string> faults;         // for a person; none: Tokenizers takes it
+  std::vector<Message> faults;             // none: Tokenizers takes it
   std::vector<TokenizerCheck> tokenizers;  // those without a fault
 };
 Readiness readiness_of(const Checkpoint& checkpoint);
@@ -52,9 +52,9 @@ struct TokenIds {
   std::vector<std::vector<int32_t>> clip_l, clip_g, t5;  // [prompts][tokens]; t5 empty without its encoder
 };
 
-// Warnings name what was cut from a prompt or is unknown to a tokenizer.
+// Of two prompts the first is the negative one. Warnings name what was cut from a prompt or is unknown to a tokenizer.
 TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,
-                  const std::function<void(const std::string&)>& warning);
+                  const std::function<void(const Message&)>& warning);
 
 struct TextEmbeddings {
   Tensor tokens;  // [b, 333, context_width]: both CLIPs side by side, then T5

@@ -141,9 +141,9 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
   device_bytes(*device_, result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = before + clock.seconds();
-  const std::string slow = why_slow(result.plan, options_, placed.arrangement.batch, drawn.step_seconds);
-  if (!slow.empty() && !was_slow_ && callbacks.warning) callbacks.warning(slow);
-  was_slow_ = !slow.empty();
+  const std::optional<Message> slow = why_slow(result.plan, options_, placed.arrangement.batch, drawn.step_seconds);
+  if (slow && !was_slow_ && callbacks.warning) callbacks.warning(*slow);
+  was_slow_ = slow.has_value();
   if (rates_ && !callbacks.trace)
     tell_not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, is_first));
   return result;

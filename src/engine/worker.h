@@ -69,7 +69,7 @@ class Worker {
   Candidate candidate_for(const Job& job, Bytes room) const;
   int64_t default_batch(const Job& job, const Candidate& candidate, Bytes room) const;
   std::optional<Size> nearest_that_fits(const Job& job, Bytes room) const;
-  std::string why_not(const Job& job, Bytes room) const;
+  Message why_not(const Job& job, Bytes room) const;
   Plan plan_of(const Job& job, const Candidate& candidate) const;
 
   // Committing (worker.cpp).

@@ -18,7 +18,9 @@ auto from_bytes_of(const std::filesystem::path& file, const Read& read) {
   try {
     return read(bytes);
   } catch (const Error& error) {
-    throw Error(error.code(), shown(file) + ": " + error.what());
+    Message message = error.message();
+    message.what = shown(file) + ": " + message.what;
+    throw Error(error.code(), std::move(message));
   }
 }
 

@@ -27,12 +27,15 @@ constexpr int kWaitMilliseconds = 10'000;
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_CANTOPEN:
-      throw Error(Code::io, file + " cannot be opened and written (" + reason +
-                                "). Check that you may write in its folder, or name another folder in FUDE_HOME.");
+      throw Error(Code::io,
+                  {.what = file + " cannot be opened and written (" + reason + "). Check that you may write in its folder.",
+                   .where = {.file = text_of(path)},
+                   .remedies = {{Remedy::choose_home}}});
     case SQLITE_FULL:
     case SQLITE_IOERR:
-      throw Error(Code::io, file + " cannot be written or read (" + reason +
-                                "). Check that its disk is whole and has space, or name another folder in FUDE_HOME.");
+      throw Error(Code::io, {.what = file + " cannot be written or read (" + reason + "). Check that its disk is whole.",
+                             .where = {.file = text_of(path)},
+                             .remedies = {{Remedy::free_space}, {Remedy::choose_home}}});
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       throw Error(Code::io, file + " has been held by another process for " + std::to_string(kWaitMilliseconds / 1000) +
@@ -82,8 +85,10 @@ Database::Database(const std::filesystem::path& file) {
   for (const char* part : {"", "-journal", "-wal", "-shm"}) {  // SQLite would block forever on a pipe
     std::filesystem::path each = file;
     if (const std::string why = why_not_replaced(each += part); !why.empty())
-      throw Error(Code::io, "the history " + shown(each) + " cannot be opened: " + why +
-                                ". Move it away, check that you may read it, or name another folder in FUDE_HOME.");
+      throw Error(Code::io, {.what = "the history " + shown(each) + " cannot be opened: " + why +
+                                     ". Move it away, or check that you may read it.",
+                             .where = {.file = text_of(each)},
+                             .remedies = {{Remedy::choose_home}}});
   }
   sqlite3* database = nullptr;
   const int code = sqlite3_open_v2(text_of(file).c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);

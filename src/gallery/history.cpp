@@ -96,13 +96,15 @@ std::string pragma(const Database& database, const char* name) {
 
 void check_layout(const Database& database, const fs::path& file) {
   if (pragma(database, "application_id") != std::to_string(kApplication)) {
-    throw Error(Code::io, "the history " + shown(file) +
-                              " is the database of another program. Move it away, or name another folder in FUDE_HOME.");
+    throw Error(Code::io, {.what = "the history " + shown(file) + " is the database of another program. Move it away.",
+                           .where = {.file = text_of(file)},
+                           .remedies = {{Remedy::choose_home}}});
   }
   if (const std::string layout = pragma(database, "user_version"); std::stoll(layout) > kLayout) {
-    throw Error(Code::io, "the history " + shown(file) + " was written by a newer version of fude (layout " + layout +
-                              ", this one knows " + std::to_string(kLayout) +
-                              "). Install the newer fude, or name another folder in FUDE_HOME.");
+    throw Error(Code::io, {.what = "the history " + shown(file) + " was written by a newer version of fude (layout " + layout +
+                                   ", this one knows " + std::to_string(kLayout) + "). Install the newer fude.",
+                           .where = {.file = text_of(file)},
+                           .remedies = {{Remedy::choose_home}}});
   }
 }
 
@@ -130,8 +132,9 @@ Database open(const fs::path& file) {
   const fs::path folder = file.parent_path();
   std::error_code error;
   if (!folder.empty() && !make_folders(folder, error)) {
-    throw Error(Code::io, "cannot make the folder " + shown(folder) + " of the history: " + error.message() +
-                              ". Name a folder in which you may write in FUDE_HOME.");
+    throw Error(Code::io, {.what = "cannot make the folder " + shown(folder) + " of the history: " + error.message(),
+                           .where = {.file = text_of(folder)},
+                           .remedies = {{Remedy::choose_home}}});
   }
   Database database(file);
   if (is_empty(database)) make_tables(database);
@@ -172,7 +175,7 @@ std::string phrase(std::string_view word) {
 }
 
 // A WHERE clause and the values of its question marks.
-struct Where {
+struct Condition {
   std::string sql;
   std::vector<std::string> values;
 
@@ -182,8 +185,8 @@ struct Where {
   }
 };
 
-Where where_of(const HistoryFilter& filter) {
-  Where where;
+Condition condition_of(const HistoryFilter& filter) {
+  Condition where;
   for (const std::string& word : words_in(filter.search)) {
     if (characters_in(word) < kShortestIndexed) where.add("prompt LIKE ? ESCAPE '\\'", anywhere(word));
     else where.add("id IN (SELECT rowid FROM prompts WHERE prompts MATCH ?)", phrase(word));
@@ -256,7 +259,7 @@ int64_t History::add(const HistoryEntry& entry) {
 }
 
 std::vector<HistoryEntry> History::list(const HistoryFilter& filter) const {
-  const Where where = where_of(filter);
+  const Condition where = condition_of(filter);
   Statement statement = state_->database.prepare(kColumns + where.sql + " ORDER BY id DESC LIMIT ?");
   for (const std::string& value : where.values) statement.bind(value);
   statement.bind(filter.limit);

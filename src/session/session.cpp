@@ -62,8 +62,9 @@ SessionFolder SessionFolder::create(const fs::path& parent, const SessionSpec& s
       return session;
     }
     if (error && !is_there(path))
-      throw Error(Code::io, "cannot make the folder " + shown(path) + ": " + error.message() +
-                                ". Free some space or choose another folder with --out.");
+      throw Error(Code::io, {.what = "cannot make the folder " + shown(path) + ": " + error.message(),
+                             .where = {.file = text_of(path)},
+                             .remedies = {{Remedy::free_space}, {Remedy::choose_folder}}});
   }
 }
 
@@ -147,8 +148,10 @@ Candidate candidate_of(const SessionFolder& session, int64_t number) {
                                        std::to_string(tasks.size()) + '.');
   const Task& task = tasks[static_cast<size_t>(number - 1)];
   if (!session.finished(task))
-    throw Error(Code::bad_request, "candidate " + std::to_string(number) + " of " + where +
-                                       " is not drawn yet. Go on with: fude " + session.spec().kind + " --resume " + where);
+    throw Error(Code::bad_request,
+                {.what = "candidate " + std::to_string(number) + " of " + where + " is not drawn yet",
+                 .where = {.file = text_of(session.path())},
+                 .remedies = {{.kind = Remedy::go_on, .values = {session.spec().kind}, .path = text_of(session.path())}}});
   Candidate candidate{number, session.picture(task)};
   const std::vector<uint8_t> png = read_file(candidate.picture, kLargestPicture);
   candidate.provenance = provenance_from_json(text_under(read_png_text(png), kProvenanceKeyword));

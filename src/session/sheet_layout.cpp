@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/characters.h"
+#include "engine/grid.h"
 #include "engine/size_text.h"
 #include "session/wildcards.h"
 
@@ -41,21 +42,13 @@ std::string text_of(const std::vector<std::string>& choices) {
 // The axes in the order of requests_of, the last changing fastest.
 std::vector<Axis> axes_of(const SessionSpec& spec) {
   std::vector<Axis> axes;
-  const auto add = [&](const char* name, const auto& values) {
+  const auto add = [&](std::string_view name, const auto& values) {
     if (values.size() < 2) return;
-    Axis& axis = axes.emplace_back(Axis{name, {}});
+    Axis& axis = axes.emplace_back(Axis{std::string(name), {}});
     for (const auto& value : values) axis.values.push_back(text_of(value));
   };
-  const Grid& grid = spec.grid;
   add("dtype", spec.dtypes);
-  add("prompt", grid.prompts);
-  add("negative", grid.negatives);
-  add("sampler", grid.samplers);
-  add("size", grid.sizes);
-  add("shift", grid.shifts);
-  add("guidance", grid.guidances);
-  add("steps", grid.steps);
-  add("seed", grid.seeds);
+  visit_axes(spec.grid, [&](Field field, const auto& values) { add(name_of(field), values); });
   return axes;
 }
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/grid.h"
 #include "engine/json_text.h"
 #include "engine/metadata.h"
 #include "engine/model_files.h"
@@ -65,12 +66,18 @@ void read(const Json& json, const char* name, Value& value) {
 }
 
 template <class Value>
-void read_list(const Json& json, const char* name, std::vector<Value>& values) {
-  const auto found = json.find(name);
+void read_list(const Json& json, std::string_view name, std::vector<Value>& values) {
+  const auto found = json.find(std::string(name));
   if (found == json.end()) return;
   if (!found->is_array()) throw Error(Code::bad_request, std::string(name) + " is not a list");
   for (const Json& value : *found) values.push_back(value_of<Value>(value));
 }
+
+template <class Value>
+Json json_of(const Value& value) {
+  return value;
+}
+Json json_of(const Size& size) { return {size.width, size.height}; }
 
 Json object_in(const Json& json, const char* name) {
   const auto found = json.find(name);
@@ -98,14 +105,7 @@ SessionSpec read_spec(const Json& json) {
   spec.engine.threads = static_cast<int>(threads);
   spec.grid.request = provenance_from_json(text_of_json(object_in(json, "request"))).request;
   read_list(axes, "dtype", spec.dtypes);
-  read_list(axes, "prompt", spec.grid.prompts);
-  read_list(axes, "negative", spec.grid.negatives);
-  read_list(axes, "sampler", spec.grid.samplers);
-  read_list(axes, "size", spec.grid.sizes);
-  read_list(axes, "shift", spec.grid.shifts);
-  read_list(axes, "guidance", spec.grid.guidances);
-  read_list(axes, "steps", spec.grid.steps);
-  read_list(axes, "seed", spec.grid.seeds);
+  visit_axes(spec.grid, [&](Field field, auto& values) { read_list(axes, name_of(field), values); });
   read(json, "count", spec.count);
   read(json, "in_a_row", spec.in_a_row);
   read(json, "minutes", spec.minutes);
@@ -127,10 +127,11 @@ int64_t count_of(const SessionSpec& spec) {
   if (spec.kind == kGacha) {
     count = static_cast<uint64_t>(spec.count);
   } else {
-    for (const size_t length :
-         {spec.dtypes.size(), grid.prompts.size(), grid.negatives.size(), grid.samplers.size(), grid.sizes.size(),
-          grid.shifts.size(), grid.guidances.size(), grid.steps.size(), grid.seeds.size()})
-      count = std::min<uint64_t>(count * std::max<size_t>(length, 1), uint64_t{kMostPictures} + 1);
+    const auto times = [&](size_t values) {
+      count = std::min<uint64_t>(count * std::max<size_t>(values, 1), uint64_t{kMostPictures} + 1);
+    };
+    times(spec.dtypes.size());
+    visit_axes(grid, [&](Field, const auto& values) { times(values.size()); });
   }
   check_extent(count, spec);
   return static_cast<int64_t>(count);
@@ -208,18 +209,10 @@ std::string text_from(const SessionSpec& spec) {
   json["request"] = json_from(spec.grid.request);
 
   Json axes = Json::object();
-  const auto add = [&](const char* name, const auto& values) {
-    if (!values.empty()) axes[name] = values;
-  };
-  add("dtype", spec.dtypes);
-  add("prompt", spec.grid.prompts);
-  add("negative", spec.grid.negatives);
-  add("sampler", spec.grid.samplers);
-  for (const Size& size : spec.grid.sizes) axes["size"].push_back({size.width, size.height});
-  add("shift", spec.grid.shifts);
-  add("guidance", spec.grid.guidances);
-  add("steps", spec.grid.steps);
-  add("seed", spec.grid.seeds);
+  if (!spec.dtypes.empty()) axes["dtype"] = spec.dtypes;
+  visit_axes(spec.grid, [&](Field field, const auto& values) {
+    for (const auto& value : values) axes[std::string(name_of(field))].push_back(json_of(value));
+  });
   json["axes"] = axes;
   if (spec.kind == kGacha) {
     json["count"] = spec.count;

@@ -27,10 +27,12 @@ void Album::prepare() {
   grown_ = true;
   sheet_.reset();
   try {
-    sheet_ = std::make_unique<ContactSheet>(arrangement_, warn_);
+    sheet_ = std::make_unique<ContactSheet>(arrangement_, [this](const std::string& text) { warn_({.what = text}); });
   } catch (const Error& error) {
     if (error.code() != Code::bad_request) throw;
-    warn_(std::string("there will be no contact sheet: ") + error.what());  // the pictures are no worse for it
+    Message message = error.message();
+    message.what = "there will be no contact sheet: " + message.what;
+    warn_(message);  // the pictures are no worse for it
   }
   for (const Cell& cell : cells_)
     if (sheet_) sheet_->add(cell, read_pixels(cell.file));

@@ -16,7 +16,7 @@ namespace fude {
 
 class Album {
  public:
-  using Warn = std::function<void(const std::string&)>;
+  using Warn = std::function<void(const Message&)>;
 
   // `model` is its name.
   Album(const SessionFolder& session, std::string model, Warn warn);

@@ -13,7 +13,7 @@ Bookkeeping::Bookkeeping(Reporter& reporter, const HistoryPlace& place, const En
     try {
       use();
     } catch (const Error& error) {
-      if (lost.what.empty()) lost.reason = error.what();
+      if (lost.what.empty()) lost.reason = error.message();
       lost.what.push_back(what);
     }
   };
@@ -35,7 +35,7 @@ void Bookkeeping::with_history(const std::function<void(History&)>& use) {
     use(*history_);
   } catch (const Error& error) {
     history_.reset();
-    report({error.what(), {Kept::history}, failed_});
+    report({error.message(), {Kept::history}, failed_});
   }
 }
 

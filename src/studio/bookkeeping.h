@@ -18,7 +18,7 @@ namespace fude {
 // Where the history is, or why there is no place for it and anything else that is kept.
 struct HistoryPlace {
   std::filesystem::path file;
-  std::string why_none;
+  Message why_none;
 };
 
 class Bookkeeping {

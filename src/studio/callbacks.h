@@ -14,7 +14,7 @@ inline Callbacks callbacks_for(Reporter& reporter, const std::atomic<bool>* stop
   Callbacks callbacks;
   callbacks.stop = stop;
   callbacks.progress = [&reporter](const Progress& progress) { reporter.progress(progress); };
-  callbacks.warning = [&reporter](const std::string& warning) { reporter.warning(warning); };
+  callbacks.warning = [&reporter](const Message& warning) { reporter.warning(warning); };
   if (books) callbacks.not_kept = [books](const std::string& what) { books->not_kept(what); };
   return callbacks;
 }

@@ -22,7 +22,7 @@ Size size_of(const Request& before, const Refinement& refinement) {
     if (asked > 0) return asked;
     return refinement.scale > 0 ? rounded_side(static_cast<double>(old) * refinement.scale) : old;
   };
-  return {side(refinement.size.width, before.width), side(refinement.size.height, before.height)};
+  return {side(refinement.asked.width, before.width), side(refinement.asked.height, before.height)};
 }
 
 bool is_resized(const Request& before, const Refinement& refinement) {
@@ -63,22 +63,23 @@ Request refined(const Chosen& chosen, const Refinement& refinement) {
   const Size size = size_of(before, refinement);
   request.width = size.width;
   request.height = size.height;
-  request.steps = refinement.steps;
+  const Request& asked = refinement.asked;
+  request.steps = asked.steps;
   request.batch = 1;
   request.place = 0;
-  request.vae_tiling = before.vae_tiling || refinement.vae_tiling;
-  if (refinement.guidance) request.guidance = *refinement.guidance;
+  request.vae_tiling = before.vae_tiling || asked.vae_tiling;  // also where it was not decoded so
+  if (asked.guidance) request.guidance = asked.guidance;
   if (is_resized(before, refinement)) {
     request.draft = {.width = before.width,
                      .height = before.height,
                      .steps = before.steps,
-                     .strength = refinement.strength,
+                     .strength = asked.draft->strength,
                      .batch = std::max<int64_t>(1, before.batch),
                      .place = before.place};
   }
   if (refinement.variations > 0) {
     request.count = refinement.variations;
-    request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = refinement.amount};
+    request.variation = {.seed = refinement.variation_seed.value_or(before.seed + 1), .amount = asked.variation->amount};
   }
   check_settings(request);
   return request;

@@ -16,15 +16,11 @@ namespace fude {
 
 // What is asked of every chosen picture.
 struct Refinement {
-  std::optional<int64_t> steps;  // empty: the usual
-  std::optional<double> guidance;
-  Size size;         // 0: as it is
-  double scale = 0;  // 0: as it is
-  double strength = Draft{}.strength;
+  // What is changed: empty steps are the usual, a size of 0 is as it is. Parts count where they are asked for.
+  Request asked{.variation = Variation{.amount = 0.15}, .draft = Draft{}};
+  double scale = 0;        // 0: as it is
   int64_t variations = 0;  // 0: none
-  double amount = 0.15;
   std::optional<uint64_t> variation_seed;
-  bool vae_tiling = false;  // also where the picture was not decoded so
 };
 
 // A picture to begin from.

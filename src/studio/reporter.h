@@ -17,7 +17,7 @@ namespace fude {
 enum class Kept { history, embeddings, rates };
 
 struct NotKept {
-  std::string reason;                  // empty: the pictures are drawn, and only `meanwhile` is to be told
+  Message reason;                      // empty: the pictures are drawn, and only `meanwhile` is to be told
   std::vector<Kept> what;              // from now on
   std::vector<std::string> meanwhile;  // what could not be kept since the work began, as Callbacks::not_kept told it
 };
@@ -49,7 +49,7 @@ class Reporter {
  public:
   virtual ~Reporter() = default;
 
-  virtual void warning(const std::string&) {}
+  virtual void warning(const Message&) {}
   virtual void not_kept(const NotKept&) {}
   virtual void progress(const Progress&) {}
   virtual void saved(const FinishedPicture&) {}

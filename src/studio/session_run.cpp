@@ -78,12 +78,12 @@ class SessionRun {
   bool stops() const { return setting_.stop && *setting_.stop; }
   int64_t finished() const { return static_cast<int64_t>(before_.size() + saving_->cells().size()); }
   std::string label(const Task& task) const { return label_of(session_.spec(), layout_, task); }
-  void warn(const std::string& text) {
+  void warn(const Message& message) {
     {
-      const std::lock_guard lock(warned_mutex_);  // a sheet is laid out in the background
-      if (!warned_.insert(text).second) return;   // many pictures share their prompt
+      const std::lock_guard lock(warned_mutex_);         // a sheet is laid out in the background
+      if (!warned_.insert(message.what).second) return;  // many pictures share their prompt
     }
-    reporter_.warning(text);
+    reporter_.warning(message);
   }
 
   SessionFolder session_;
@@ -110,7 +110,7 @@ class SessionRun {
 
 SessionResult SessionRun::run(std::unique_ptr<Engine>& engine) {
   layout_ = layout_of(session_.spec(), engine->model_name());
-  album_.emplace(session_, engine->model_name(), [this](const std::string& text) { warn(text); });
+  album_.emplace(session_, engine->model_name(), [this](const Message& message) { warn(message); });
   saving_.emplace(session_, layout_, *album_, reporter_);
   if (fresh_) {
     saving_->prepare_album();
@@ -190,7 +190,7 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
   double step_began = 0;
 
   Callbacks callbacks = callbacks_for(reporter_, setting_.stop, &books_);
-  callbacks.warning = [this](const std::string& text) { warn(text); };
+  callbacks.warning = [this](const Message& message) { warn(message); };
   callbacks.progress = [&](Progress progress) {
     saving_->check();
     if (progress.picture != current) {

@@ -50,7 +50,9 @@ StoredPicture read_picture(const fs::path& path) {
     }
     if (const std::string_view stats = text_under(texts, kStatsKeyword); !stats.empty()) stored.stats = stats_from_json(stats);
   } catch (const Error& error) {
-    throw Error(error.code(), shown(path) + ": " + error.what());
+    Message message = error.message();
+    message.what = shown(path) + ": " + message.what;
+    throw Error(error.code(), std::move(message));
   }
   return stored;
 }

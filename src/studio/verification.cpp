@@ -48,7 +48,9 @@ Image stored_image(const HistoryEntry& entry) {
   try {
     return decode_png(read_file(entry.path, kLargestPicture));
   } catch (const Error& error) {
-    throw Error(Code::io, "there is nothing to compare with in " + shown(entry.path) + ": " + error.what());
+    Message message = error.message();
+    message.what = "there is nothing to compare with in " + shown(entry.path) + ": " + message.what;
+    throw Error(Code::io, std::move(message));
   }
 }
 

@@ -18,20 +18,23 @@ namespace {
 
 struct ComponentRow {
   Component component;
-  std::string_view title, folder, tokenizer, option;
+  std::string_view title, folder, tokenizer;
+  Field field;
 };
 
 constexpr ComponentRow kRows[] = {
-    {Component::clip_l, "CLIP-L text encoder", "text_encoder", "tokenizer", "--clip-l"},
-    {Component::clip_g, "CLIP-G text encoder", "text_encoder_2", "tokenizer_2", "--clip-g"},
-    {Component::t5, "T5 text encoder", "text_encoder_3", "tokenizer_3", "--t5"},
-    {Component::transformer, "transformer", "transformer", "", "--model"},
-    {Component::vae, "VAE", "vae", "", "--vae"},
+    {Component::clip_l, "CLIP-L text encoder", "text_encoder", "tokenizer", Field::clip_l},
+    {Component::clip_g, "CLIP-G text encoder", "text_encoder_2", "tokenizer_2", Field::clip_g},
+    {Component::t5, "T5 text encoder", "text_encoder_3", "tokenizer_3", Field::t5},
+    {Component::transformer, "transformer", "transformer", "", Field::model},
+    {Component::vae, "VAE", "vae", "", Field::vae},
 };
 
 const ComponentRow& row_of(Component component) { return kRows[index_of(component)]; }
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_checkpoint, message); }
+[[noreturn]] void refuse(Message message) { throw Error(Code::bad_checkpoint, std::move(message)); }
+
+Where where_of(Component component, const fs::path& path) { return {text_of(path), std::string(name_of(component))}; }
 
 // Whether model_index.json names the component; [null, null] and absence both say that the model goes without it.
 bool is_listed(const Config& index, std::string_view folder) {
@@ -51,8 +54,12 @@ std::vector<const StoredTensor*> all_tensors(const Safetensors& file) {
   for (const Layout& layout : layouts())
     if (layout.component == component && signatures.find(layout.signature) == std::string::npos)
       signatures += (signatures.empty() ? "" : ", ") + shown(layout.signature);
-  refuse(shown(where) + " holds no " + std::string(row_of(component).title) + " of Stable Diffusion 3.5: none of the tensors " +
-         signatures + " is in it. Give another file with " + std::string(row_of(component).option) + ".");
+  const Field field = row_of(component).field;
+  refuse({.what = shown(where) + " holds no " + std::string(row_of(component).title) +
+                  " of Stable Diffusion 3.5: none of the tensors " + signatures + " is in it",
+          .field = field,
+          .where = where_of(component, where),
+          .remedies = {{Remedy::give, field}}});
 }
 
 constexpr std::string_view kSeparate = " with separate components";
@@ -66,8 +73,8 @@ Checkpoint Checkpoint::open(const CheckpointFiles& files) {
   checkpoint.no_t5_ = files.no_t5;
   Faults faults;
   checkpoint.open_model(files, faults);
-  if (!faults.texts().empty()) {
-    for (std::string& lack : checkpoint.lacks()) faults.add("It lacks " + lack + '.');
+  if (!faults.all().empty()) {
+    for (Message& lack : checkpoint.lacks()) faults.add(std::move(lack));
     faults.raise();
   }
   checkpoint.read_geometry(faults);
@@ -94,8 +101,10 @@ void Checkpoint::open_model(const CheckpointFiles& files, Faults& faults) {
       faulty_[index_of(component)] = !faults.attempt([&] { open_separate(component, path); });
   if (any_separate && !layout_.ends_with(kSeparate)) layout_ += kSeparate;
   if (!files.tokenizers.empty() && !find_tokenizers(files.tokenizers))
-    faults.add("there are no tokenizers in " + shown(files.tokenizers) +
-               ". Give --tokenizers a folder with tokenizer, tokenizer_2 and tokenizer_3, or with clip and t5.");
+    faults.add({.what = "there are no tokenizers in " + shown(files.tokenizers),
+                .field = Field::tokenizers,
+                .where = {.file = text_of(files.tokenizers)},
+                .remedies = {{Remedy::give, Field::tokenizers}}});
 }
 
 const Safetensors& Checkpoint::file(const fs::path& path) {
@@ -122,8 +131,11 @@ void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out, Fa
     }
   } else {
     if (!has_index)
-      refuse(shown(folder) +
-             " is no diffusers model: it has no model_index.json. Give the folder that holds one, or a .safetensors file.");
+      refuse({.what = shown(folder) +
+                      " is no diffusers model: it has no model_index.json. Give the folder that holds one, or a .safetensors "
+                      "file.",
+              .field = Field::model,
+              .where = {.file = text_of(folder)}});
     open_diffusers_folder(folder, left_out, faults);
   }
   faults.attempt([&] { schedule_ = schedule_config(Config::read_if_there(folder / "scheduler" / "scheduler_config.json")); });
@@ -149,9 +161,13 @@ void Checkpoint::open_diffusers_folder(const fs::path& folder, const LeftOut& le
   for (size_t i = 1; i < missing.size(); ++i) list += (i + 1 < missing.size() ? ", " : " and ") + missing[i];
   const bool only_t5 =
       missing.size() == 1 && faulty_[index_of(Component::t5)] && missing[0] == shown(row_of(Component::t5).folder);
-  faults.add("the model " + shown(folder) + " lists " + list +
-             (missing.size() == 1 ? ", but that folder is missing" : ", but those folders are missing") +
-             ". Download the model again" + (only_t5 ? ", or leave T5 out with --no-t5." : "."));
+  Message fault{.what = "the model " + shown(folder) + " lists " + list +
+                        (missing.size() == 1 ? ", but that folder is missing" : ", but those folders are missing"),
+                .field = Field::model,
+                .where = {.file = text_of(folder)},
+                .remedies = {{Remedy::download_model, Field::model}}};
+  if (only_t5) fault.remedies.push_back({Remedy::use_value, Field::no_t5, {"true"}});
+  faults.add(std::move(fault));
 }
 
 Checkpoint::Entry Checkpoint::entry_in_folder(Component component, const fs::path& folder) {
@@ -164,8 +180,10 @@ Checkpoint::Entry Checkpoint::entry_in_folder(Component component, const fs::pat
     const Safetensors& shard = file(weights.files[number]);
     tensors.push_back(shard.find(name));
     if (!tensors.back())
-      refuse("the index of " + shown(folder) + " says that " + shown(shard.path()) + " holds " + shown(name) +
-             ", but it does not. Download the model again.");
+      refuse({.what = "the index of " + shown(folder) + " says that " + shown(shard.path()) + " holds " + shown(name) +
+                      ", but it does not",
+              .where = where_of(component, shard.path()),
+              .remedies = {{Remedy::download_model, Field::model}}});
   }
   auto found = ComponentTensors::recognise(component, Origin::folder, true, tensors);
   if (!found) refuse_unrecognised(component, folder);
@@ -197,7 +215,10 @@ void Checkpoint::open_separate(Component component, const fs::path& path) {
   if (!found) refuse_unrecognised(component, path);
   // The two CLIPs have the same names; ComfyUI tells them apart by depth.
   if (component == Component::clip_l && found->blocks() > 30)
-    refuse(shown(path) + " is a CLIP-G text encoder. Give it with --clip-g, and CLIP-L with --clip-l.");
+    refuse({.what = shown(path) + " is a CLIP-G text encoder, not a CLIP-L text encoder",
+            .field = Field::clip_l,
+            .where = where_of(component, path),
+            .remedies = {{Remedy::give, Field::clip_l}}});
   component_at(component) = Entry{std::move(*found), {}};
 }
 
@@ -233,8 +254,9 @@ void Checkpoint::read_geometry(Faults& faults) {
 void Checkpoint::check_components_fit() const {
   const auto check = [&](bool fits, const std::string& what, int64_t one, int64_t other) {
     if (!fits)
-      refuse("the components of " + shown(path_) + " do not belong together: " + what + " (" + std::to_string(one) + " and " +
-             std::to_string(other) + "). Use files of one model.");
+      refuse({.what = "the components of " + shown(path_) + " do not belong together: " + what + " (" + std::to_string(one) +
+                      " and " + std::to_string(other) + "). Use files of one model.",
+              .where = {.file = text_of(path_)}});
   };
   if (!mmdit_) return;
   if (clip_l_ && clip_g_) {
@@ -256,39 +278,50 @@ void Checkpoint::check_components_fit() const {
 const ComponentTensors& Checkpoint::tensors(Component component) const {
   if (const auto& entry = component_at(component)) return entry->tensors;
   const ComponentRow& row = row_of(component);
-  refuse("the model " + shown(path_) + " has no " + std::string(row.title) + ". Give its file with " + std::string(row.option) +
-         ".");
+  refuse({.what = "the model " + shown(path_) + " has no " + std::string(row.title),
+          .field = row.field,
+          .where = where_of(component, path_),
+          .remedies = {{Remedy::give, row.field}}});
 }
 
-std::vector<std::string> Checkpoint::lacks() const {
-  std::vector<std::string> list;
+std::vector<Message> Checkpoint::lacks() const {
+  std::vector<Message> list;
   std::string without_tokenizer;
   for (const ComponentRow& row : kRows) {
     const bool is_faulty = faulty_[index_of(row.component)];
     const bool is_absent = !has(row.component) && !is_faulty;
     if (is_absent && row.component != Component::t5)
-      list.push_back("a " + std::string(row.title) + ": give its file with " + std::string(row.option));
+      list.push_back({.what = "It lacks a " + std::string(row.title),
+                      .field = row.field,
+                      .where = where_of(row.component, path_),
+                      .remedies = {{Remedy::give, row.field}}});
     const bool wants_tokenizer = !row.tokenizer.empty() && (row.component != Component::t5 || !is_absent);
     if (wants_tokenizer && !has_tokenizer(row.component))
       without_tokenizer += (without_tokenizer.empty() ? "" : ", ") + std::string(row.tokenizer);
   }
   if (!without_tokenizer.empty())
-    list.push_back("tokenizers (" + without_tokenizer +
-                   "): give a folder that holds tokenizer, tokenizer_2 and tokenizer_3 of a diffusers model, or clip and t5, "
-                   "with --tokenizers");
+    list.push_back({.what = "It lacks tokenizers (" + without_tokenizer + ')',
+                    .field = Field::tokenizers,
+                    .where = {.file = text_of(path_)},
+                    .remedies = {{Remedy::give, Field::tokenizers}}});
   return list;
 }
 
 Source Checkpoint::find(Component component, std::string_view canonical) const {
   const ComponentTensors& from = tensors(component);
   if (auto source = from.find(canonical)) {
-    if (const auto beside = from.not_understood(canonical); !beside.empty()) refuse(message_not_understood(*beside.front()));
+    if (const auto beside = from.not_understood(canonical); !beside.empty())
+      refuse({.what = message_not_understood(*beside.front())});
     return std::move(*source);
   }
   std::string names;
   for (const std::string& name : from.names_for(canonical)) names += (names.empty() ? "" : ", ") + shown(name);
-  refuse("the tensor " + (names.empty() ? shown(canonical) : names) + " of the " + std::string(row_of(component).title) +
-         " is missing in " + shown(files(component).front()) + ". The file is damaged or of another model: download it again.");
+  const fs::path file = files(component).front();
+  refuse({.what = "the tensor " + (names.empty() ? shown(canonical) : names) + " of the " +
+                  std::string(row_of(component).title) + " is missing in " + shown(file) +
+                  ". The file is damaged or of another model",
+          .where = where_of(component, file),
+          .remedies = {{Remedy::download_model, Field::model}}});
 }
 
 bool Checkpoint::contains(Component component, std::string_view canonical) const {
@@ -316,9 +349,10 @@ bool Checkpoint::has_tokenizer(Component component) const { return !tokenizers_[
 
 const fs::path& Checkpoint::tokenizer(Component component) const {
   if (has_tokenizer(component)) return tokenizers_[index_of(component)];
-  refuse("the model " + shown(path_) + " has no tokenizer for its " + std::string(row_of(component).title) +
-         ". Give a folder with tokenizers (tokenizer, tokenizer_2 and tokenizer_3 of a diffusers model, or clip and t5) with "
-         "--tokenizers.");
+  refuse({.what = "the model " + shown(path_) + " has no tokenizer for its " + std::string(row_of(component).title),
+          .field = Field::tokenizers,
+          .where = where_of(component, path_),
+          .remedies = {{Remedy::give, Field::tokenizers}}});
 }
 
 std::vector<fs::path> Checkpoint::files(Component component) const {

@@ -42,7 +42,7 @@ class Checkpoint {
   bool contains(Component component, std::string_view canonical) const;
 
   // The absent parts that a picture needs, and how to provide them; empty: it can be drawn with. T5 is optional.
-  std::vector<std::string> lacks() const;
+  std::vector<Message> lacks() const;
   bool misses_t5() const { return !has(Component::t5) && !no_t5_; }  // absent, but not on request
 
   // Sizes; each needs its component.

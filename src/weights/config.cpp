@@ -86,8 +86,9 @@ void Config::expect(std::string_view key, int64_t in_tensors) const {
 }
 
 void Config::fail(std::string_view key, const std::string& what) const {
-  throw Error(Code::bad_checkpoint, "in " + shown(path_) + " " + shown(key) + " " + what +
-                                        ". The file was changed or belongs to another model: download it again.");
+  throw Error(Code::bad_checkpoint, {.what = "in " + shown(path_) + " " + shown(key) + " " + what +
+                                             ". The file was changed or belongs to another model: download it again.",
+                                     .where = {.file = text_of(path_)}});
 }
 
 }  // namespace fude

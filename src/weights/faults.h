@@ -11,7 +11,7 @@ namespace fude {
 
 class Faults {
  public:
-  void add(std::string fault) { texts_.push_back(std::move(fault)); }
+  void add(Message fault) { all_.push_back(std::move(fault)); }
 
   // False when it threw Error{bad_checkpoint}, which is kept. Other errors pass.
   template <class Try>
@@ -21,23 +21,22 @@ class Faults {
       return true;
     } catch (const Error& error) {
       if (error.code() != Code::bad_checkpoint) throw;
-      add(error.what());
+      add(error.message());
       return false;
     }
   }
 
-  const std::vector<std::string>& texts() const { return texts_; }
+  const std::vector<Message>& all() const { return all_; }
 
   // Throws Error{bad_checkpoint} with all of them, when there are any.
   void raise() const {
-    if (texts_.empty()) return;
-    std::string all = texts_.size() == 1 ? "" : std::to_string(texts_.size()) + " things are wrong:";
-    for (const std::string& text : texts_) all += (texts_.size() == 1 ? "" : "\n") + text;
-    throw Error(Code::bad_checkpoint, all);
+    if (all_.empty()) return;
+    if (all_.size() == 1) throw Error(Code::bad_checkpoint, all_.front());
+    throw Error(Code::bad_checkpoint, {.what = std::to_string(all_.size()) + " things are wrong:", .parts = all_});
   }
 
  private:
-  std::vector<std::string> texts_;
+  std::vector<Message> all_;
 };
 
 }  // namespace fude

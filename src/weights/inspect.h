@@ -1,4 +1,4 @@
-// The data behind `fude model inspect` and `fude model verify`.
+// What is in a model, and whether it is whole and sound, as data.
 #pragma once
 
 #include <cstdint>

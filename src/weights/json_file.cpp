@@ -42,7 +42,8 @@ JsonExcess excess_of_json(std::string_view text, size_t deepest, size_t most_val
 
 void bad_file(const std::filesystem::path& file, std::string_view what) {
   throw Error(Code::bad_checkpoint,
-              shown(file) + ": " + std::string(what) + "; replace it with the file of the original model");
+              {.what = shown(file) + ": " + std::string(what) + "; replace it with the file of the original model",
+               .where = {.file = text_of(file)}});
 }
 
 std::string read_small_file(const std::filesystem::path& file) {

@@ -23,7 +23,9 @@ namespace {
 
 constexpr std::string_view kEnding = ".safetensors";
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(Code::bad_checkpoint, message); }
+[[noreturn]] void refuse(const std::string& what, std::vector<Remedy> remedies = {}) {
+  throw Error(Code::bad_checkpoint, {.what = what, .field = Field::model, .remedies = std::move(remedies)});
+}
 
 // A name that stays in its folder on every system.
 bool is_plain_name(std::string_view name) {
@@ -112,8 +114,7 @@ std::optional<HubAddress> hub_address(std::string_view text) {
 // `model` is a folder models--ORGANISATION--NAME of the cache.
 fs::path snapshot_in(const fs::path& model, const std::string& id) {
   const auto fail = [&](const std::string& what) {
-    refuse("the model " + shown(id) + " " + what + ". Give --model a path, or get the model with `huggingface-cli download " +
-           id + "` after accepting its licence on huggingface.co/" + id + ".");
+    refuse("the model " + shown(id) + " " + what, {{Remedy::give, Field::model}, {Remedy::download_model, Field::model, {id}}});
   };
   if (!is_present(model)) fail("is neither a file or folder nor in the Hugging Face cache " + shown(model.parent_path()));
 
@@ -146,7 +147,7 @@ fs::path into_snapshot(const fs::path& path) {
 WeightFiles read_index(const fs::path& index) {
   const nlohmann::json json = read_json_object(index);
   const auto fail = [&](const std::string& what) {
-    refuse("the index " + shown(index) + " " + what + ". Download the model again.");
+    refuse("the index " + shown(index) + " " + what, {{Remedy::download_model, Field::model}});
   };
   const auto map = json.find("weight_map");
   if (map == json.end() || !map->is_object() || map->empty()) fail("has no weight_map");
@@ -216,7 +217,7 @@ std::vector<std::string> variants_in(const std::vector<std::string>& names) {
 // For folders without a usable index: the first complete series of shards, else the faults. A faulty index was about the shards
 // without a variant, so those are skipped.
 std::optional<WeightFiles> find_series(const fs::path& folder, const std::vector<std::string>& names, Faults& faults) {
-  const bool has_index = !faults.texts().empty();
+  const bool has_index = !faults.all().empty();
   std::map<std::string, std::vector<std::string>> all;
   for (const std::string& name : names)
     if (const auto shard = shard_of(name)) all[shard->series].push_back(name);
@@ -227,8 +228,10 @@ std::optional<WeightFiles> find_series(const fs::path& folder, const std::vector
     const int64_t of = shard_of(members.front())->of;
     if (static_cast<int64_t>(members.size()) == of && std::all_of(weights.files.begin(), weights.files.end(), is_present))
       return weights;
-    faults.add("of the " + std::to_string(of) + " shards " + shown(series) + " in " + shown(folder) + " only " +
-               std::to_string(members.size()) + " are there. Download the model again.");
+    faults.add({.what = "of the " + std::to_string(of) + " shards " + shown(series) + " in " + shown(folder) + " only " +
+                        std::to_string(members.size()) + " are there",
+                .where = {.file = text_of(folder)},
+                .remedies = {{Remedy::download_model, Field::model}}});
   }
   return {};
 }
@@ -245,10 +248,8 @@ fs::path locate_model(const fs::path& given, const fs::path& hub_cache) {
   }
   const std::optional<HubAddress> hub = hub_address(text);
   if (!hub && text.find("://") != std::string::npos && !text.starts_with("file://"))
-    refuse(shown(text) +
-           " is an address, and fude downloads nothing. Download the model, and give the path of its folder or file with "
-           "--model.");
-  if (!hub || hub_cache.empty()) refuse("there is no model " + shown(given) + ". Check the path given with --model.");
+    refuse(shown(text) + " is an address, and fude downloads nothing. Download the model", {{Remedy::give, Field::model}});
+  if (!hub || hub_cache.empty()) refuse("there is no model " + shown(given), {{Remedy::give, Field::model}});
   std::string name = "models--" + hub->id;
   name.replace(name.find('/'), 1, "--");
   const fs::path snapshot = snapshot_in(hub_cache / name, hub->id);
@@ -293,9 +294,9 @@ WeightFiles find_weights(const fs::path& folder) {
   faults.raise();
   const bool has_pickles = std::any_of(names.begin(), names.end(),
                                        [](const std::string& name) { return name.ends_with(".bin") || name.ends_with(".pt"); });
-  refuse(has_pickles
-             ? shown(folder) + " holds its weights in PyTorch's format only. Download the .safetensors files of the model."
-             : "there are no weights in " + shown(folder) + ". Download the model again.");
+  refuse(has_pickles ? shown(folder) + " holds its weights in PyTorch's format only; .safetensors files are wanted"
+                     : "there are no weights in " + shown(folder),
+         {{Remedy::download_model, Field::model}});
 }
 
 std::optional<SingleFile> find_single_file(const fs::path& folder) {
@@ -323,7 +324,7 @@ std::optional<SingleFile> find_single_file(const fs::path& folder) {
   if (found.size() > 1) {
     std::vector<std::string> paths;
     for (const fs::path& path : found) paths.push_back(text_of(path));
-    refuse(shown(folder) + " holds several models: " + listed(paths) + ". Name one of them with --model.");
+    refuse(shown(folder) + " holds several models: " + listed(paths), {{Remedy::give, Field::model}});
   }
   SingleFile single{found.front(), {}};
   constexpr std::pair<Component, std::string_view> kNames[] = {

@@ -58,7 +58,8 @@ void MappedFile::check_unchanged() const {
                               ? "written again"
                               : "it had " + std::to_string(opened_.size) + " bytes, now " + std::to_string(now.size);
   throw Error(Code::io,
-              shown(path_) + " was changed while it was in use (" + how + "). Start again when the file is complete.");
+              {.what = shown(path_) + " was changed while it was in use (" + how + "). Start again when the file is complete.",
+               .where = {.file = text_of(path_)}});
 }
 
 void MappedFile::read(size_t offset, std::span<std::byte> out) const {
@@ -67,8 +68,10 @@ void MappedFile::read(size_t offset, std::span<std::byte> out) const {
     const size_t n = read_some(offset, out);
     if (n == 0) {
       check_unchanged();
-      throw Error(Code::io, "cannot read byte " + std::to_string(offset) + " of " + shown(path_) +
-                                ". Check the disk it lies on, and the file with `fude model verify`.");
+      throw Error(Code::io, {.what = "cannot read byte " + std::to_string(offset) + " of " + shown(path_) +
+                                     ". Check the disk it lies on.",
+                             .where = {.file = text_of(path_)},
+                             .remedies = {{Remedy::check_model}}});
     }
     offset += n;
     out = out.subspan(n);

@@ -21,7 +21,7 @@ constexpr size_t kMostDimensions = 8;
 
 [[noreturn]] void refuse(const std::filesystem::path& where, const std::string& what,
                          const std::string& advice = "Download it again.") {
-  throw Error(Code::bad_checkpoint, shown(where) + " " + what + ". " + advice);
+  throw Error(Code::bad_checkpoint, {.what = shown(where) + " " + what + ". " + advice, .where = {.file = text_of(where)}});
 }
 
 struct Entry {

@@ -105,6 +105,37 @@ class Usage(CommandLine):
         self.assert_refused(self.generate("cat", FUDE_MODEL=""), 4, "--model", "FUDE_MODEL", "https://huggingface.co/stabilityai/")
 
 
+class Fields(CommandLine):
+    """Every field of a request has an option, and comes back as it was said."""
+
+    SAMPLES = {"prompt": "a cat", "negative": "dogs", "width": 96, "height": 64, "steps": 3, "guidance": 2.5, "seed": 2**64 - 1, "count": 3,
+               "noise": "torch-cuda", "sampler": "euler", "shift": 1.5, "batch": 2, "vae_tiling": True}
+    OF_PICTURES = {"place", "variation", "draft"}  # which are not said, but drawn or refined
+
+    def test_go_through_the_command_line(self):
+        for changed in self.SAMPLES:
+            with self.subTest(changed=changed):
+                words = []
+                for name in {"prompt", changed}:
+                    value = self.SAMPLES[name]
+                    words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
+                outcome = self.run_fude("plan", *words, "--json")
+                self.assertEqual(outcome.code, 0, outcome)
+                request = json.loads(outcome.out)["request"]
+                self.assertEqual(request[changed], self.SAMPLES[changed])
+                self.assertLessEqual(set(request) - {"rules"} - self.OF_PICTURES, set(self.SAMPLES))
+
+    def test_of_refining_go_through_the_command_line(self):
+        picture = self.folder / self.draw("a cat", "--seed", "1")["images"][0]["path"]
+        outcome = self.run_fude("refine", "--from", picture, "--scale", "2", "--steps", "3", "--guidance", "2.5", "--strength", "0.75", "--variations", "1",
+                                "--variation-seed", "9", "--amount", "0.25", "--vae-tiling", "--json")
+        self.assertEqual(outcome.code, 0, outcome)
+        request = json.loads(png_texts(self.folder / json.loads(outcome.out)["images"][0]["path"])["fude"])
+        self.assertEqual((request["steps"], request["guidance"], request["width"], request["vae_tiling"]), (3, 2.5, 128, True))
+        self.assertEqual(request["variation"], {"seed": 9, "amount": 0.25})
+        self.assertEqual((request["draft"]["strength"], request["draft"]["width"], request["draft"]["steps"]), (0.75, 64, 2))
+
+
 class Plans(CommandLine):
     def plan(self, *arguments, code=0):
         outcome = self.run_fude("plan", *SMALL, "--json", *arguments)
@@ -159,8 +190,8 @@ class Plans(CommandLine):
         document = json.loads(self.generate("--json", *demo).out)
         self.assertEqual(document["streamed_bytes_per_step"], streamed[mib])
         told, advice = self.generate(*demo).err, self.plan(*demo)[0]["advice"][0]
-        said = re.search(r"(?m)^(\d+ of the transformer's 7 parts stay in memory, .*): --ram (\d+M) would keep all\.$", told)
-        self.assertEqual(said[1], advice.split(": --ram ")[0])
+        said = re.search(r"(?m)^(\d+ of the transformer's 7 parts stay in memory, .*; a larger budget would keep all)\. Allow --ram (\d+M)\.$", told)
+        self.assertEqual(said[1], advice.split(". Allow --ram ")[0])
         self.assertEqual(self.plan(*demo[:-1], said[2])[0]["streamed_bytes_per_step"], 0)
         for silent in ["--json", "--quiet"]:
             self.assertNotIn("stay", self.generate(silent, *demo).err)
@@ -179,7 +210,7 @@ class Plans(CommandLine):
         self.assert_refused(self.run_fude("plan", "--card", "rtx4060", "--device", "cpu"), 2, "--card", "--device")
         outcome = self.run_fude("plan", *SMALL, "--card", "rtx4060", "--json")
         if "cuda" not in self.run_fude("--version").out:
-            return self.assert_refused(outcome, 1, "rtx4060", "CUDA")
+            return self.assert_refused(self.run_fude("plan", *SMALL, "--card", "rtx4060"), 1, "rtx4060", "CUDA")
         document = json.loads(outcome.out)
         self.assertEqual((document["projected"], document["budget_bytes"]["device"]), (True, (8188 - 512) << 20))  # some is left to others
         self.assert_refused(self.run_fude("generate", "a cat", "--card", "rtx4060"), 2, "--card")

@@ -22,10 +22,9 @@ ForeignPicture read(const FileBytes& file) {
 }
 ForeignPicture read(const Texts& texts) { return read(made_png(texts)); }
 
-std::string description_of(const ForeignPicture& picture, std::vector<std::string> given = {}) {
-  return description_of(picture, "cat.png", [&](const std::string& option) {
-    return std::find(given.begin(), given.end(), option) != given.end();
-  });
+std::string description_of(const ForeignPicture& picture, std::vector<Field> given = {}) {
+  return description_of(picture, "cat.png",
+                        [&](Field field) { return std::find(given.begin(), given.end(), field) != given.end(); });
 }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -130,7 +129,7 @@ TEST(Foreign, LeavesWhatIsNotStoredOpen) {
     EXPECT_FALSE(picture.seed || picture.steps || picture.guidance || picture.size) << seed;
     EXPECT_EQ(provenance_from(picture).request.steps, Request{}.steps);
     EXPECT_TRUE(has(description_of(picture), "the seed (a random one is drawn)"));
-    EXPECT_FALSE(has(description_of(picture, {"--seed"}), "the seed"));
+    EXPECT_FALSE(has(description_of(picture, {Field::seed}), "the seed"));
   }
 }
 
@@ -167,7 +166,7 @@ TEST(Foreign, FindsTheNearestSampler) {
     const std::string text = description_of(picture);
     EXPECT_EQ(has(text, "euler is the nearest"), !one.known) << text;
     EXPECT_EQ(has(text, "schedule"), one.told_schedule) << text;
-    EXPECT_FALSE(has(description_of(picture, {"--sampler"}), "nearest"));
+    EXPECT_FALSE(has(description_of(picture, {Field::sampler}), "nearest"));
   }
 }
 
@@ -274,7 +273,7 @@ TEST(Foreign, NeverDrawsJsonAsAPrompt) {
   const ForeignPicture unknown = read({{"parameters", R"({"what": [NaN, "is"], "this": {"seed": 5}})"}});
   EXPECT_FALSE(unknown.prompt);
   EXPECT_THROW(description_of(unknown), Error);
-  EXPECT_NO_THROW(description_of(unknown, {"--prompt"}));
+  EXPECT_NO_THROW(description_of(unknown, {Field::prompt}));
 }
 
 // ---- ComfyUI ----------------------------------------------------------------------------------------------------------------

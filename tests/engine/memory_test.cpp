@@ -9,6 +9,7 @@
 #include "made_up_rates.h"
 #include "support.h"
 #include "temporary.h"
+#include "told.h"
 #include "wide_model.h"
 
 namespace fude::test {
@@ -290,23 +291,23 @@ TEST(Plan, SaysWhatDoesNotFitAndWhatWould) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::out_of_memory);
-    EXPECT_NE(std::string(error.what()).find("--width"), std::string::npos) << error.what();
+    EXPECT_NE(told(error.message()).find("[use_size width "), std::string::npos) << told(error.message());
   }
   EXPECT_EQ(engine.generate(*plan.nearest).images.size(), 1u);
 }
 
 TEST(Plan, SaysInHowMuchMemoryAllWouldStay) {
   Card card;
-  const std::string option = "--vram ";
   const Plan plan = engine_on(card, {.vram = least_memory() + kMiB}).plan(request());
   ASSERT_GT(plan.streamed_per_step, 0);
   ASSERT_FALSE(plan.advice.empty());
-  const std::string& advice = plan.advice.front();
-  const size_t at = advice.find(option);
-  ASSERT_NE(at, std::string::npos) << advice;
-  size_t digits = 0;
-  const int64_t mib = std::stoll(advice.substr(at + option.size()), &digits);
-  EXPECT_EQ(advice[at + option.size() + digits], 'M') << advice;
+  const std::string advice = told(plan.advice.front());
+  ASSERT_EQ(plan.advice.front().remedies.size(), 1u) << advice;
+  const Remedy& remedy = plan.advice.front().remedies.front();
+  EXPECT_EQ(remedy.kind, Remedy::allow_memory) << advice;
+  EXPECT_EQ(remedy.field, Field::vram) << advice;
+  EXPECT_EQ(remedy.bytes % kMiB, 0) << advice;
+  const int64_t mib = remedy.bytes / kMiB;
   const Plan roomy = engine_on(card, {.vram = mib * kMiB}).plan(request());
   EXPECT_EQ(roomy.streamed_per_step, 0) << advice;
   EXPECT_LT(roomy.planned.device, mib * kMiB);
@@ -317,7 +318,7 @@ TEST(Plan, SaysInHowMuchMemoryAllWouldStay) {
   Card small{.capacity = least_memory() + 2 * kMiB};
   const Plan tight = engine_on(small, {.vram = small.capacity}).plan(request());
   ASSERT_FALSE(tight.advice.empty());
-  EXPECT_NE(tight.advice.front().find("too small"), std::string::npos) << tight.advice.front();
+  EXPECT_NE(tight.advice.front().what.find("too small"), std::string::npos) << tight.advice.front().what;
 }
 
 }  // namespace

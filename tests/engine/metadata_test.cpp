@@ -8,6 +8,7 @@
 
 #include "engine/request.h"
 #include "fude/error.h"
+#include "told.h"
 
 namespace fude {
 namespace {
@@ -43,7 +44,7 @@ std::string refusal_of(const std::string& json) {
     provenance_from_json(json);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::bad_request);
-    return error.what();
+    return told(error.message());
   }
   return {};
 }
@@ -216,7 +217,7 @@ std::string refusal_of(const Request& request) {
     check_request(request);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::bad_request);
-    return error.what();
+    return told(error.message());
   }
   return {};
 }
@@ -226,19 +227,19 @@ TEST(Requests, SizesNameTheNearestThatWorks) {
     Request request;
     request.width = pixels;
     const std::string text = refusal_of(request);
-    const size_t at = text.rfind("--width ");
-    return at == std::string::npos ? "" : text.substr(at + 8);
+    const size_t at = text.rfind("[use_size width ");
+    return at == std::string::npos ? "" : text.substr(at + 16);
   };
   EXPECT_EQ(nearest(512), "");
   EXPECT_EQ(nearest(0), "");  // the model's own
-  EXPECT_EQ(nearest(500), "496.");
-  EXPECT_EQ(nearest(504), "512.");
-  EXPECT_EQ(nearest(1), "16.");
-  EXPECT_EQ(nearest(-16), "16.");
-  EXPECT_EQ(nearest(1000000000), "6144.");
-  EXPECT_EQ(nearest(INT64_MAX), "6144.");
-  EXPECT_EQ(nearest(INT64_MIN), "16.");
-  EXPECT_THROW(check_side("height", 0), Error);
+  EXPECT_EQ(nearest(500), "496]");
+  EXPECT_EQ(nearest(504), "512]");
+  EXPECT_EQ(nearest(1), "16]");
+  EXPECT_EQ(nearest(-16), "16]");
+  EXPECT_EQ(nearest(1000000000), "6144]");
+  EXPECT_EQ(nearest(INT64_MAX), "6144]");
+  EXPECT_EQ(nearest(INT64_MIN), "16]");
+  EXPECT_THROW(check_side(Field::height, 0), Error);
 }
 
 TEST(Requests, RefuseWhatCannotBeDrawn) {

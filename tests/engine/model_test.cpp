@@ -3,6 +3,7 @@
 #include "engine/text_encoders.h"
 #include "support.h"
 #include "temporary.h"
+#include "told.h"
 #include "weights/faults.h"
 
 namespace fude::test {
@@ -45,7 +46,7 @@ std::string refusal(const Work& work) {
     work();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::bad_checkpoint) << error.what();
-    return error.what();
+    return told(error.message());
   }
   ADD_FAILURE() << "nothing was refused";
   return {};
@@ -58,7 +59,7 @@ TEST(TokenizersOfAnotherModel, AreRefusedWhetherLargerOrSmaller) {
   for (const char* part : {"tokenizer", "tokenizer_2", "tokenizer_3"}) model.replace(part, fixture("dual"));
   const std::string smaller = refusal([&] { Tokenizers(model.open()); });
   for (const char* part : {"3 things are wrong", "has 814 ids, its text encoder clip_l has rows for 1647",
-                           "clip_g has rows for 1647", "t5 has rows for 760", "--tokenizers"})
+                           "clip_g has rows for 1647", "t5 has rows for 760", "[give tokenizers]"})
     EXPECT_TRUE(has(smaller, part)) << smaller;
   EXPECT_EQ(refusal([&] { Engine({.model = model.path()}, {.device = "cpu"}); }), smaller);
   EXPECT_EQ(readiness_of(model.open()).faults.size(), 3u) << "as `model verify` says";
@@ -86,7 +87,7 @@ TEST(TokenizersOfAnotherModel, AreToldByWhatWasCompared) {
   for (const char* name : {"dual", "plain", "odd", "turbo", "no_t5"}) {
     const Copy model(fixture(name));
     const Readiness readiness = readiness_of(model.open());
-    EXPECT_TRUE(readiness.faults.empty()) << name << ": " << readiness.faults.front();
+    EXPECT_TRUE(readiness.faults.empty()) << name << ": " << told(readiness.faults.front());
     ASSERT_EQ(readiness.tokenizers.size(), std::string(name) == "no_t5" ? 2u : 3u);
     EXPECT_EQ(readiness.tokenizers[1].ids, 814);
     EXPECT_EQ(readiness.tokenizers[1].rows, 814);
@@ -109,16 +110,29 @@ TEST(BareVocabularies, PadTheSecondClipAsTheModelDoes) {
   EXPECT_EQ(bare.clip_l.encode("a cat!").ids.back(), 813);
 }
 
+TEST(Tokenizing, SaysWhichPromptHoldsWhatNobodyKnows) {
+  const Tokenizers tokenizers(Checkpoint::open({.model = fixture("dual")}));
+  std::vector<std::string> warnings;
+  const auto keep = [&](const Message& message) {
+    warnings.push_back(std::string(name_of(message.field)) + ' ' + message.what);
+  };
+  tokenize(tokenizers, {"東京", "a cat 大阪"}, keep);
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_TRUE(has(warnings[0], "negative T5, of the negative prompt: these pieces are not in the vocabulary: “"));
+  EXPECT_TRUE(has(warnings[1], "prompt T5: these pieces are not in the vocabulary: “"));
+}
+
 TEST(ModelsThatLackPieces, AreToldAllAtOnceAsVerifyTellsThem) {
   const Copy model(fixture("dual"));
   const fs::path file = model / "transformer/diffusion_pytorch_model.safetensors";
   const std::string message = refusal([&] { Engine({.model = file.string()}, {.device = "cpu"}); });
-  for (const char* option : {"--clip-l", "--clip-g", "--vae", "--tokenizers"}) EXPECT_TRUE(has(message, option)) << message;
+  for (const char* field : {"clip_l", "clip_g", "vae", "tokenizers"})
+    EXPECT_TRUE(has(message, std::string("[give ") + field + ']')) << message;
   CheckpointFiles files;
   files.model = file;
   const Readiness readiness = readiness_of(Checkpoint::open(files));
   EXPECT_EQ(readiness.faults.size(), 4u);
-  for (const std::string& fault : readiness.faults) EXPECT_TRUE(has(message, fault));
+  for (const Message& fault : readiness.faults) EXPECT_TRUE(has(message, told(fault)));
 }
 
 TEST(OwnDefaults, FillWhatARequestLeavesOpen) {
@@ -138,7 +152,7 @@ struct Said {
   std::vector<std::string> warnings;
   Callbacks callbacks;
   Said() {
-    callbacks.warning = [this](const std::string& text) { warnings.push_back(text); };
+    callbacks.warning = [this](const Message& message) { warnings.push_back(told(message)); };
   }
 };
 

@@ -8,14 +8,15 @@
 namespace fude {
 namespace {
 
-std::string warning_of(const std::string& prompt) { return foreign_syntax_in(std::vector{prompt}); }
+std::string warning_of(const std::string& prompt) { return foreign_syntax_in(std::vector{prompt}).what; }
 
 TEST(PromptSyntax, OfOtherProgramsIsNamed) {
   for (const std::string piece :
-       {"(cat:1.3)",     "(a red cat :.8)", "(cat:-1)",     "((cat))",        "(cat)1.2",   "(cat)++",    "[dog]",
-        "[cat:dog:0.5]", "[cat|dog]",       "<lora:x:0.8>", "<hypernet:x:1>", "<embed:x>",  "BREAK",      "AND",
-        "__animal__",    "__a/b-*__",       "{2::a|b}",     "{2$$a|b}",       "{red|blue}", "1.2::cat::", "-0.8::feet::",
-        "embedding:x",   "embedding:x.pt",  "\\\\("}) {
+       {"(cat:1.3)",      "(a red cat :.8)", "(cat:-1)",     "((cat))",        "(cat)1.2",   "(cat)++",    "[dog]",
+        "[cat:dog:0.5]",  "[cat|dog]",       "<lora:x:0.8>", "<hypernet:x:1>", "<embed:x>",  "BREAK",      "AND",
+        "__animal__",     "__a/b-*__",       "{2::a|b}",     "{2$$a|b}",       "{red|blue}", "1.2::cat::", "-0.8::feet::",
+        "embedding:x",    "embedding:x.pt",  "\\\\(",        "fox++",          "fox--",      "a_fox+++",   "{{fox}}",
+        "{{{a red fox}}}"}) {
     const std::string text = piece == "\\\\(" ? "\\(" : piece;
     const std::string warning = warning_of("a photo of " + text + " on grass");
     EXPECT_NE(warning.find('"' + text + '"'), std::string::npos) << text << ": " << warning;
@@ -35,6 +36,9 @@ TEST(PromptSyntax, PlainTextIsLeftInPeace) {
                                    "Jack and Jill, BREAKFAST",
                                    "snake_case and __init",
                                    "C++ code on a screen",
+                                   "a cat -- a dog",
+                                   "a cat--dog",
+                                   "A+ and g++, c--",
                                    "std::vector",
                                    "a b::c",
                                    "f(x)",
@@ -56,7 +60,7 @@ TEST(PromptSyntax, PlainTextIsLeftInPeace) {
 
 TEST(PromptSyntax, OneWarningNamesAllPieces) {
   const std::string warning =
-      foreign_syntax_in(std::vector<std::string>{"(cat:1.3), [dog], (cat:1.3)", "<lora:x:0.8> BREAK here"});
+      foreign_syntax_in(std::vector<std::string>{"(cat:1.3), [dog], (cat:1.3)", "<lora:x:0.8> BREAK here"}).what;
   for (const char* piece : {"\"(cat:1.3)\", \"[dog]\"", "\"<lora:x:0.8>\"", "\"BREAK\""})
     EXPECT_NE(warning.find(piece), std::string::npos) << warning;
   std::string many;

@@ -17,6 +17,7 @@
 #include "made_up_time.h"
 #include "support.h"
 #include "temporary.h"
+#include "told.h"
 
 namespace fude::test {
 namespace {
@@ -318,7 +319,7 @@ TEST(Cards, HaveSoundRatesAndAreNamedWhenMistyped) {
     card_sheet("rtx4600");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("rtx4060"), std::string::npos);
+    EXPECT_NE(told(error.message()).find("rtx4060"), std::string::npos);
   }
 }
 

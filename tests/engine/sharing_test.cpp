@@ -7,6 +7,7 @@
 #include "engine/worker.h"
 #include "support.h"
 #include "temporary.h"
+#include "told.h"
 
 namespace fude::test {
 namespace {
@@ -21,7 +22,7 @@ std::string refusal_of(const Call& call) {
     call();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::bad_request);
-    return error.what();
+    return told(error.message());
   }
   return {};
 }
@@ -73,8 +74,8 @@ TEST(OneEngine, IsFreeAgainAfterAnError) {
   Engine engine = engine_of("dual");
   Request request = request_of("dual");
   request.width = 50;
-  EXPECT_NE(refusal_of([&] { engine.generate(request); }).find("--width 48"), std::string::npos);
-  EXPECT_NE(refusal_of([&] { engine.plan(request); }).find("--width 48"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.generate(request); }).find("[use_size width 48]"), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.plan(request); }).find("[use_size width 48]"), std::string::npos);
   EXPECT_EQ(engine.generate(request_of("dual")).images.size(), 1u);
 }
 

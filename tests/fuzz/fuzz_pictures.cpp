@@ -27,8 +27,7 @@ void read(const std::vector<fude::PictureText>& texts) {
   attempt([&] {
     const std::optional<ForeignPicture> picture = foreign_picture_in(texts);
     if (!picture) return;
-    for (const bool given : {true, false})
-      attempt([&] { description_of(*picture, "it", [&](const std::string&) { return given; }); });
+    for (const bool given : {true, false}) attempt([&] { description_of(*picture, "it", [&](Field) { return given; }); });
     const Provenance provenance = provenance_from(*picture);
     check_request(provenance.request);
     parse_parameters(parameters_text(provenance));

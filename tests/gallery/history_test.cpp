@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "fude/error.h"
+#include "told.h"
 
 namespace fs = std::filesystem;
 
@@ -49,7 +50,7 @@ class HistoryFile : public testing::Test {
       open().list();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::io);
-      return error.what();
+      return told(error.message());
     }
     return "it was opened";
   }
@@ -259,7 +260,7 @@ TEST_F(HistoryFile, ADamagedEntryIsNamed) {
 
 TEST_F(HistoryFile, AFolderThatCannotBeMade) {
   std::ofstream(folder_.string()) << "a file";
-  EXPECT_NE(refusal().find("FUDE_HOME"), std::string::npos) << refusal();
+  EXPECT_NE(refusal().find("[choose_home]"), std::string::npos) << refusal();
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ Chosen chosen() {
 }
 
 TEST(Refinement, LeavesTheSizeAndAsksForNoDraft) {
-  const Request request = refined(chosen(), {.steps = 50});
+  const Request request = refined(chosen(), {.asked = {.steps = 50}});
   EXPECT_EQ(request.steps, 50);
   EXPECT_EQ(request.seed, 5u);
   EXPECT_FALSE(request.draft);
@@ -25,7 +25,9 @@ TEST(Refinement, LeavesTheSizeAndAsksForNoDraft) {
 }
 
 TEST(Refinement, EnlargesFromThePictureAsItWasDrawn) {
-  const Request request = refined(chosen(), {.scale = 1.5, .strength = 0.5});
+  Refinement larger{.scale = 1.5};
+  larger.asked.draft->strength = 0.5;
+  const Request request = refined(chosen(), larger);
   EXPECT_EQ(request.width, 96);
   EXPECT_EQ(request.height, 80) << "the nearest multiple of 16 to 72";
   ASSERT_TRUE(request.draft);

@@ -81,7 +81,7 @@ TEST_F(Saving, AHistoryThatFailsCostsNoPicture) {
   }
   ASSERT_EQ(reporter.heard.size(), 1u);
   EXPECT_EQ(reporter.heard[0].what, std::vector{Kept::history});
-  EXPECT_FALSE(reporter.heard[0].reason.empty());
+  EXPECT_FALSE(reporter.heard[0].reason.what.empty());
 }
 
 TEST(SinglePicture, IsSoManySeedsFurther) {

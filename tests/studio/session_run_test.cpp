@@ -20,11 +20,11 @@ namespace {
 // Remembers what it hears, and answers as a test wants.
 class FakeReporter : public Reporter {
  public:
-  void warning(const std::string& text) override {
+  void warning(const Message& message) override {
     const std::lock_guard lock(mutex_);
-    warnings.push_back(text);
+    warnings.push_back(message.what);
   }
-  void not_kept(const NotKept& lost) override { not_kept_reason = lost.reason; }
+  void not_kept(const NotKept& lost) override { not_kept_reason = lost.reason.what; }
   void begun(const SessionFolder& session, int64_t finished) override {
     folder = session.path();
     finished_before = finished;
@@ -90,7 +90,7 @@ class SessionRuns : public testing::Test {
   }
 
   fs::path parent_;
-  SessionSetting setting_{.history = {.file = {}, .why_none = "there is no folder."}, .libraries = "of a test"};
+  SessionSetting setting_{.history = {.file = {}, .why_none = {.what = "there is no folder."}}, .libraries = "of a test"};
 };
 
 using Numbers = std::vector<int64_t>;

@@ -105,14 +105,14 @@ TEST(DiffusersFolder, WithoutT5) {
   const Checkpoint c = Checkpoint::open(files);
   EXPECT_FALSE(c.has(Component::t5));
   EXPECT_EQ(text_of(verify(c)), "");
-  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { c.t5(); }), "--t5"));
+  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { c.t5(); }), "[give t5]"));
 }
 
 TEST(DiffusersFolder, NullLeavesAComponentOutAndAMissingFolderIsAnError) {
   const Folder folder;
   copy_fixture("dual", folder / "m");
   fs::remove_all(folder / "m" / "text_encoder_3");
-  EXPECT_TRUE(has(open_error(only(folder / "m")), "--no-t5"));
+  EXPECT_TRUE(has(open_error(only(folder / "m")), "[use_value no_t5 true]"));
   edit_json(folder / "m" / "model_index.json", "text_encoder_3", {nullptr, nullptr});
   EXPECT_FALSE(Checkpoint::open(only(folder / "m")).has(Component::t5));
   fs::remove_all(folder / "m" / "vae");
@@ -368,8 +368,8 @@ TEST(SingleFile, TakesSeparateEncodersAndTokenizers) {
   CheckpointFiles files = only(folder / "model.safetensors");
   const Checkpoint bare = Checkpoint::open(files);
   EXPECT_TRUE(bare.has(Component::transformer));
-  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { bare.find(Component::clip_g, "x"); }), "Give its file with --clip-g"));
-  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { bare.tokenizer(Component::t5); }), "--tokenizers"));
+  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { bare.find(Component::clip_g, "x"); }), "[give clip_g]"));
+  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { bare.tokenizer(Component::t5); }), "[give tokenizers]"));
   EXPECT_EQ(text_of(verify(bare)), "");
 
   files.clip_l = folder / "clip_l.safetensors";
@@ -395,13 +395,13 @@ TEST(SingleFile, TakesSeparateEncodersAndTokenizers) {
 
   files.tokenizers.clear();
   files.no_t5 = true;
-  EXPECT_FALSE(Checkpoint::open(files).has(Component::t5)) << "--no-t5 goes before --t5";
+  EXPECT_FALSE(Checkpoint::open(files).has(Component::t5)) << "no_t5 goes before t5";
   files.no_t5 = false;
   files.t5 = folder / "vae.safetensors";
   EXPECT_TRUE(has(open_error(files), "holds no T5 text encoder"));
   files.t5.clear();
   files.vae = folder / "t5xxl.safetensors";
-  EXPECT_TRUE(has(open_error(files), "Give another file with --vae"));
+  EXPECT_TRUE(has(open_error(files), "[give vae]"));
   files.vae.clear();
   files.clip_l = folder / "clip_g.safetensors";
   EXPECT_TRUE(has(open_error(files), "do not belong together")) << "256 pooled channels instead of 192";
@@ -481,9 +481,10 @@ TEST(SingleFile, TellsAllThatItLacks) {
   write_single(folder / "m.safetensors");
   const Checkpoint c = Checkpoint::open(only(folder / "m.safetensors"));
   ASSERT_EQ(c.lacks().size(), 3u);
-  EXPECT_TRUE(has(c.lacks()[0], "CLIP-L text encoder: give its file with --clip-l"));
-  EXPECT_TRUE(has(c.lacks()[1], "--clip-g"));
-  EXPECT_TRUE(has(c.lacks()[2], "tokenizers (tokenizer, tokenizer_2)")) << "none for T5, which is not there";
+  EXPECT_TRUE(has(told(c.lacks()[0]), "CLIP-L text encoder [give clip_l]"));
+  EXPECT_TRUE(has(told(c.lacks()[1]), "[give clip_g]"));
+  EXPECT_TRUE(has(told(c.lacks()[2]), "tokenizers (tokenizer, tokenizer_2) [give tokenizers]"))
+      << "none for T5, which is not there";
   EXPECT_TRUE(c.misses_t5());
   CheckpointFiles files = only(folder / "m.safetensors");
   files.no_t5 = true;
@@ -676,7 +677,7 @@ TEST(HubCache, FollowsReferencesAndLinks) {
   CheckpointFiles files = only("stabilityai/stable-diffusion-3.5-medium");
   files.hub_cache = folder.path();
   std::string message = open_error(files);
-  EXPECT_TRUE(has(message, "huggingface-cli download stabilityai/stable-diffusion-3.5-medium"));
+  EXPECT_TRUE(has(message, "[download_model model stabilityai/stable-diffusion-3.5-medium]"));
 
   fs::create_directories(model / "snapshots");
   copy_fixture("plain", model / "snapshots" / commit);  // plain files, as on Windows
@@ -734,7 +735,7 @@ TEST(HubCache, TheAddressOfTheModelsPageMeansTheModel) {
   files.model = "https://huggingface.co/someone/sd3.5-small/resolve/main/other.safetensors";
   EXPECT_TRUE(has(open_error(files), "but without \"other.safetensors\""));
   files.model = "https://huggingface.co/someone/else";
-  EXPECT_TRUE(has(open_error(files), "huggingface-cli download someone/else"));
+  EXPECT_TRUE(has(open_error(files), "[download_model model someone/else]"));
   files.model = "https://civitai.com/models/878387";
   EXPECT_TRUE(has(open_error(files), "fude downloads nothing"));
   files.model = "file:///no/such/model";

@@ -13,6 +13,7 @@
 
 #include "fude/error.h"
 #include "temporary.h"
+#include "told.h"
 #include "weights/expected.h"
 #include "weights/safetensors.h"
 
@@ -100,7 +101,7 @@ std::string error_of(Code code, Function&& function) {
     function();
   } catch (const Error& error) {
     EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
-    return error.what();
+    return told(error.message());
   }
   ADD_FAILURE() << "no error was thrown";
   return {};

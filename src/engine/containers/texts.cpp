@@ -23,8 +23,8 @@ std::string_view text_under(std::span<const PictureText> texts, std::string_view
   const auto found = std::find_if(texts.begin(), texts.end(), [&](const PictureText& text) { return text.keyword == keyword; });
   if (found == texts.end()) return {};
   if (!found->damage.empty())
-    throw Error(Code::bad_request, "its text " + shown(keyword) + " cannot be read: " + found->damage +
-                                       ". Give the request by options instead of --from.");
+    throw Error(Code::bad_request, {.what = "its text " + shown(keyword) + " cannot be read: " + found->damage,
+                                    .remedies = {{Remedy::give_request}}});
   return found->text;
 }
 

@@ -79,21 +79,18 @@ Provenance provenance_from(const ForeignPicture& picture) {
 }
 
 std::string description_of(const ForeignPicture& picture, const std::string& name,
-                           const std::function<bool(const std::string&)>& overrides) {
-  const auto given = [&](std::initializer_list<const char*> options) {
-    return std::any_of(options.begin(), options.end(), overrides);
-  };
-  if (!picture.prompt && !given({"--prompt", "--prompts"})) {
+                           const std::function<bool(Field)>& overrides) {
+  if (!picture.prompt && !overrides(Field::prompt)) {
     throw Error(Code::bad_request,
-                name + " was drawn by " + picture.program +
-                    ", and its prompt could not be found in what is stored in it. Give it with --prompt; the rest is "
-                    "taken from the picture.");
+                {.what = name + " was drawn by " + picture.program +
+                         ", and its prompt could not be found in what is stored in it; the rest can be taken from it",
+                 .field = Field::prompt,
+                 .remedies = {{Remedy::give, Field::prompt}}});
   }
   const Request request = provenance_from(picture).request;
   std::vector<std::string> taken, missing, dropped;
-  const auto report = [&](bool stored, std::initializer_list<const char*> options, const std::string& what,
-                          const std::string& instead) {
-    if (given(options)) return;
+  const auto report = [&](bool stored, Field field, const std::string& what, const std::string& instead) {
+    if (overrides(field)) return;
     if (stored) taken.push_back(what);
     else if (!instead.empty()) missing.push_back(instead);
   };
@@ -101,22 +98,22 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
     return value ? ' ' + text_of_number(static_cast<double>(*value)) : std::string();
   };
   const bool empty_prompt = picture.prompt && picture.prompt->empty();
-  report(picture.prompt.has_value(), {"--prompt", "--prompts"}, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
-  report(picture.negative && !picture.negative->empty(), {"--negative"}, "the negative prompt",
+  report(picture.prompt.has_value(), Field::prompt, empty_prompt ? "the prompt, which is empty" : "the prompt", "");
+  report(picture.negative && !picture.negative->empty(), Field::negative, "the negative prompt",
          picture.negative ? "" : "the negative prompt (none is used)");
-  report(picture.steps.has_value(), {"--steps"}, "steps" + number(picture.steps), "the steps (the model's own are used)");
-  report(picture.guidance.has_value(), {"--guidance"}, "guidance" + number(picture.guidance),
+  report(picture.steps.has_value(), Field::steps, "steps" + number(picture.steps), "the steps (the model's own are used)");
+  report(picture.guidance.has_value(), Field::guidance, "guidance" + number(picture.guidance),
          "the guidance (the model's own is used)");
-  report(picture.seed.has_value(), {"--seed"}, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
+  report(picture.seed.has_value(), Field::seed, "seed " + std::to_string(request.seed), "the seed (a random one is drawn)");
   const bool rounded = picture.size && *picture.size != Size{request.width, request.height};
-  report(picture.size.has_value(), {"--width", "--height", "--size"},
+  report(picture.size.has_value(), Field::size,
          "size " + text_of_size(picture.size.value_or(Size{})) +
              (rounded ? " as " + text_of_size(request.width, request.height) : ""),
          "the size (the model's own is drawn)");
-  report(picture.shift.has_value(), {"--shift"}, "shift" + number(picture.shift), "");
-  report(picture.variation.has_value(), {}, "the variation seed", "");
-  report(picture.noise.has_value(), {"--noise"}, "noise " + std::string(name_of(request.noise)), "");
-  if (!given({"--sampler"}) && !picture.sampler.empty()) {
+  report(picture.shift.has_value(), Field::shift, "shift" + number(picture.shift), "");
+  report(picture.variation.has_value(), Field::variation_seed, "the variation seed", "");
+  report(picture.noise.has_value(), Field::noise, "noise " + std::string(name_of(request.noise)), "");
+  if (!overrides(Field::sampler) && !picture.sampler.empty()) {
     if (find_sampler(picture.sampler)) taken.push_back("sampler " + request.sampler);
     else dropped.push_back("sampler " + brief(picture.sampler) + " (" + request.sampler + " is the nearest)");
   }

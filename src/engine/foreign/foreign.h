@@ -37,9 +37,8 @@ std::optional<ForeignPicture> foreign_picture_in(std::span<const PictureText> te
 // The nearest request: what is not stored is left to the model, and sizes are rounded to ones that can be drawn.
 Provenance provenance_from(const ForeignPicture& picture);
 
-// A sentence or two on what is used of it and what is not. `overrides` says whether an option ("--steps") is given instead.
+// A sentence or two on what is used of it and what is not. `overrides` says whether a field is given instead.
 // Error{bad_request} when there is no prompt.
-std::string description_of(const ForeignPicture& picture, const std::string& name,
-                           const std::function<bool(const std::string&)>& overrides);
+std::string description_of(const ForeignPicture& picture, const std::string& name, const std::function<bool(Field)>& overrides);
 
 }  // namespace fude

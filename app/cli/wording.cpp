@@ -1,0 +1,149 @@
+#include "wording.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "weights/quote.h"
+
+namespace fude {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string listed(const std::vector<std::string>& values, const char* between) {
+  std::string text;
+  for (const std::string& value : values) text += (text.empty() ? "" : between) + value;
+  return text;
+}
+
+std::string wanted_of(Field field) {
+  const std::string with = " with " + option_of(field);
+  switch (field) {
+    case Field::model: return "give the path of a model's folder or file" + with;
+    case Field::prompt: return "say what to draw" + with;
+    case Field::tokenizers:
+      return "give a folder that holds tokenizer, tokenizer_2 and tokenizer_3 of a diffusers model, or clip and t5," + with;
+    default: return "give its file" + with;
+  }
+}
+
+// As part of a sentence.
+std::string worded(const Remedy& remedy) {
+  const std::string option = option_of(remedy.field);
+  switch (remedy.kind) {
+    case Remedy::use_value:
+      return remedy.values == std::vector<std::string>{"true"} ? "say " + option
+                                                               : "use " + option + ' ' + listed(remedy.values, " or ");
+    case Remedy::give: return wanted_of(remedy.field);
+    case Remedy::leave_out: return "leave out " + option;
+    case Remedy::raise: return "raise " + option;
+    case Remedy::use_size:
+      return "the nearest size that works is" + (remedy.width > 0 ? " --width " + std::to_string(remedy.width) : "") +
+             (remedy.height > 0 ? " --height " + std::to_string(remedy.height) : "");
+    case Remedy::allow_memory:
+      return remedy.bytes > 0 ? "allow " + option + ' ' + text_of_budget(remedy.bytes) : "allow less with " + option;
+    case Remedy::close_other_programs: return "close other programs";
+    case Remedy::check_model: return "check its files with `fude model verify`";
+    case Remedy::download_model:
+      return remedy.values.empty() ? "download the model again"
+                                   : "get it with `huggingface-cli download " + remedy.values[0] +
+                                         "` after accepting its licence on huggingface.co/" + remedy.values[0];
+    case Remedy::free_space: return "free some space";
+    case Remedy::choose_folder: return "choose another folder";
+    case Remedy::choose_home: return "name another folder in FUDE_HOME";
+    case Remedy::give_request: return "give the request by options instead of --from";
+    case Remedy::use_one_of: return "use one of: " + listed(remedy.values, ", ");
+    case Remedy::draw_gacha: return "choices such as {red|blue} are for fude gacha";
+    case Remedy::go_on: return "go on with: fude " + remedy.values[0] + " --resume " + shown(remedy.path);
+  }
+  return {};
+}
+
+Json json_from(const Remedy& remedy) {
+  Json json = {{"kind", name_of(remedy.kind)}};
+  if (remedy.field != Field::none) json["field"] = name_of(remedy.field);
+  if (!remedy.values.empty()) json["values"] = remedy.values;
+  if (remedy.width > 0) json["width"] = remedy.width;
+  if (remedy.height > 0) json["height"] = remedy.height;
+  if (remedy.bytes > 0) json["bytes"] = remedy.bytes;
+  if (!remedy.path.empty()) json["path"] = remedy.path;
+  return json;
+}
+
+Json text_or_null(std::string_view text) { return text.empty() ? Json() : Json(text); }
+
+Json json_from(const Message& message) {
+  Json remedies = Json::array(), parts = Json::array();
+  for (const Remedy& remedy : message.remedies) remedies.push_back(json_from(remedy));
+  for (const Message& part : message.parts) parts.push_back(json_from(part));
+  return {{"message", worded(message)},
+          {"field", text_or_null(name_of(message.field))},
+          {"where", {{"file", text_or_null(message.where.file)}, {"component", text_or_null(message.where.component)}}},
+          {"remedies", remedies},
+          {"parts", parts}};
+}
+
+}  // namespace
+
+std::string option_of(Field field) {
+  std::string option = "--" + std::string(name_of(field));
+  std::replace(option.begin(), option.end(), '_', '-');
+  return option;
+}
+
+std::vector<std::string> options_that_give(Field field) {
+  if (field == Field::prompt) return {"--prompt", "--prompts"};
+  if (field == Field::size) return {"--size", "--width", "--height"};
+  return {option_of(field)};
+}
+
+Field field_of(const std::string& option) {
+  for (int i = static_cast<int>(Field::none) + 1; i <= static_cast<int>(Field::card); ++i)
+    if (option_of(static_cast<Field>(i)) == option) return static_cast<Field>(i);
+  return Field::none;
+}
+
+std::string text_of_budget(int64_t bytes) {
+  constexpr int64_t kMiB = int64_t{1} << 20, kGiB = int64_t{1} << 30;
+  if (bytes < kGiB) return std::to_string(bytes / kMiB) + 'M';
+  char text[32];
+  std::snprintf(text, sizeof text, "%gG", static_cast<double>(bytes) / kGiB);
+  return text;
+}
+
+std::string worded(const Message& message) {
+  std::string text = message.what;
+  if (const std::string name = words_of(message.field); message.field != Field::none && text.starts_with(name + ' '))
+    text.replace(0, name.size(), option_of(message.field));
+  std::string advice;
+  for (const Remedy& remedy : message.remedies) advice += (advice.empty() ? "" : ", or ") + worded(remedy);
+  if (!advice.empty()) {
+    advice[0] = static_cast<char>(advice[0] - 'a' + 'A');
+    text += (text.ends_with('.') ? " " : ". ") + advice;
+    if (message.remedies.back().kind != Remedy::go_on) text += '.';  // which is a command, to be copied
+  }
+  for (const Message& part : message.parts) text += (text.empty() ? "" : "\n") + worded(part);
+  return text;
+}
+
+int exit_code_of(Code code) {
+  switch (code) {
+    case Code::bad_request: return 2;
+    case Code::out_of_memory: return 3;
+    case Code::bad_checkpoint: return 4;
+    case Code::cancelled: return 130;
+    case Code::device:
+    case Code::io:
+    case Code::non_finite: return 1;
+  }
+  return 1;
+}
+
+Json json_from(const Error& error) {
+  Json json = {{"code", name_of(error.code())}};
+  json.update(json_from(error.message()));
+  return json;
+}
+
+}  // namespace fude

@@ -41,12 +41,10 @@ dnnl::memory::data_type dnnl_type(DType t) {
 }
 
 const RowKernels& row_kernels() {
-  static const RowKernels& chosen = [&]() -> const RowKernels& {
-    if (has(dnnl::cpu_isa::avx512_core)) return kAvx512Rows;
-    if (has(dnnl::cpu_isa::avx2)) return kAvx2Rows;
-    return kBaselineRows;
-  }();
-  return chosen;
+  static const RowKernels* const chosen = has(dnnl::cpu_isa::avx512_core) ? &kAvx512Rows
+                                          : has(dnnl::cpu_isa::avx2)      ? &kAvx2Rows
+                                                                          : &kBaselineRows;
+  return *chosen;
 }
 
 }  // namespace cpu

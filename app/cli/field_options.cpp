@@ -43,7 +43,7 @@ void take(Field field, const std::string& option, const std::string& text, Noise
   if (!named)
     throw Error(Code::bad_request, {.what = option + ' ' + shown(text) + " does not exist",
                                     .field = field,
-                                    .remedies = {{Remedy::use_value, field, names_of_noise()}}});
+                                    .remedies = {{Remedy::use_one_of, field, names_of_noise()}}});
   value = *named;
 }
 template <class Value>

@@ -48,8 +48,7 @@ int failed(const Console& console, const Error& error, bool tells_json) {
       print(nlohmann::ordered_json{{"error", json_from(error)}}.dump(2, ' ', false,
                                                                      nlohmann::ordered_json::error_handler_t::replace) +
             '\n');
-    } catch (const Error& unwritten) {
-      console.error(worded(unwritten.message()));
+    } catch (const Error&) {  // what failed is said
     }
   }
   return ended_with(exit_code_of(error.code()));

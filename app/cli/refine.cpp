@@ -11,6 +11,7 @@
 #include "console.h"
 #include "engine/file.h"
 #include "engine/json_text.h"
+#include "engine/request.h"
 #include "field_options.h"
 #include "from_picture.h"
 #include "fude/error.h"
@@ -200,7 +201,8 @@ int refine_command(const Arguments& arguments) {
   terminal::stop_requested();  // from here on Ctrl-C ends the work in good order
   options.apply();
   const Console console(job.output.quiet, job.output.no_color);
-  if (job.refinement.variations < 0) refuse("--variations is less than nothing. Leave it out, or use --variations 4.");
+  if (job.refinement.variations < 0 || job.refinement.variations > kMostPictures)
+    refuse("--variations is outside 0 to " + std::to_string(kMostPictures) + ". Leave it out, or use --variations 4.");
   const std::vector<Chosen> all = chosen_of(job, console);
   for (const Chosen& chosen : all) check(chosen, job.refinement);
 
@@ -212,9 +214,9 @@ int refine_command(const Arguments& arguments) {
   Refiner refiner(setting, place, books, reporter);
   try {
     for (const Chosen& chosen : all) {
-      Engine& engine = refiner.engine_for(chosen, files_of(chosen, job));
+      const Engine& engine = refiner.engine_for(chosen, files_of(chosen, job));
       warn_of_another_model(chosen.name, chosen.provenance, engine, reporter);
-      refiner.draw(chosen, job.refinement, engine);
+      refiner.draw(chosen, job.refinement);
       reporter.finish();
     }
   } catch (const Error& error) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "engine/fields.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -28,15 +29,31 @@ std::string wanted_of(Field field) {
   }
 }
 
+// Of a picture that is drawn again: no option gives it.
+bool is_of_draft(Field field) { return name_of(field).starts_with("draft_"); }
+
+// What a field of a request is where nobody says: "the model's own".
+std::string usual_of(Field field) {
+  std::string usual;
+  visit_rows([&](const auto& row) {
+    if (row.info.field == field) usual = row.info.usual;
+  });
+  return usual;
+}
+
 // As part of a sentence.
 std::string worded(const Remedy& remedy) {
   const std::string option = option_of(remedy.field);
   switch (remedy.kind) {
     case Remedy::use_value:
+      if (is_of_draft(remedy.field)) return "the nearest that works is " + listed(remedy.values, " or ");
       return remedy.values == std::vector<std::string>{"true"} ? "say " + option
                                                                : "use " + option + ' ' + listed(remedy.values, " or ");
     case Remedy::give: return wanted_of(remedy.field);
-    case Remedy::leave_out: return "leave out " + option;
+    case Remedy::leave_out: {
+      const std::string usual = usual_of(remedy.field);
+      return "leave out " + option + (usual.empty() ? "" : " to use " + usual);
+    }
     case Remedy::raise: return "raise " + option;
     case Remedy::use_size:
       return "the nearest size that works is" + (remedy.width > 0 ? " --width " + std::to_string(remedy.width) : "") +
@@ -53,7 +70,11 @@ std::string worded(const Remedy& remedy) {
     case Remedy::choose_folder: return "choose another folder";
     case Remedy::choose_home: return "name another folder in FUDE_HOME";
     case Remedy::give_request: return "give the request by options instead of --from";
-    case Remedy::use_one_of: return "use one of: " + listed(remedy.values, ", ");
+    case Remedy::use_one_of:
+      return "use one of: " + listed(remedy.values, ", ") +
+             (remedy.field == Field::device ? " (`fude doctor` lists devices)" : "");
+    case Remedy::give_another: return "give another file with " + option;
+    case Remedy::draw_elsewhere: return "draw it where there is more memory";
     case Remedy::draw_gacha: return "choices such as {red|blue} are for fude gacha";
     case Remedy::go_on: return "go on with: fude " + remedy.values[0] + " --resume " + shown(remedy.path);
   }
@@ -114,8 +135,16 @@ std::string text_of_budget(int64_t bytes) {
 
 std::string worded(const Message& message) {
   std::string text = message.what;
-  if (const std::string name = words_of(message.field); message.field != Field::none && text.starts_with(name + ' '))
-    text.replace(0, name.size(), option_of(message.field));
+  const auto with_option = [&](Field field, size_t at) {
+    const std::string name = words_of(field) + ' ';
+    if (text.compare(at, name.size(), name) == 0) text.replace(at, name.size() - 1, option_of(field));
+  };
+  if (message.field == Field::size) {  // both sides: "width …, and height …"
+    with_option(Field::width, 0);
+    if (const size_t second = text.find(", and height "); second != std::string::npos) with_option(Field::height, second + 6);
+  } else if (message.field != Field::none && !is_of_draft(message.field)) {
+    with_option(message.field, 0);
+  }
   std::string advice;
   for (const Remedy& remedy : message.remedies) advice += (advice.empty() ? "" : ", or ") + worded(remedy);
   if (!advice.empty()) {

@@ -86,6 +86,8 @@ struct Remedy {
     go_on,                 // with the session in `path`; its kind is in `values`
     use_one_of,            // `values`, which are all there are for the field
     draw_gacha,            // instead of one picture: choices are for it
+    give_another,          // file of the field, since the one that was given is none
+    draw_elsewhere,        // where there is more memory
   };
   Kind kind;
   Field field = Field::none;

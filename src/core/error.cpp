@@ -17,13 +17,13 @@ constexpr std::array<std::string_view, 37> kFields = {
     "batch",    "place",       "vae_tiling",   "model",       "clip_l",   "clip_g",      "t5",
     "vae",      "tokenizers",  "no_t5",        "device",      "dtype",    "threads",     "vram",
     "ram",      "card"};
-constexpr std::array<std::string_view, 16> kRemedies = {
-    "use_value",   "give",           "leave_out",  "raise",         "use_size",    "allow_memory", "close_other_programs",
-    "check_model", "download_model", "free_space", "choose_folder", "choose_home", "give_request", "go_on",
-    "use_one_of",  "draw_gacha"};
+constexpr std::array<std::string_view, 18> kRemedies = {
+    "use_value",   "give",           "leave_out",    "raise",         "use_size",    "allow_memory", "close_other_programs",
+    "check_model", "download_model", "free_space",   "choose_folder", "choose_home", "give_request", "go_on",
+    "use_one_of",  "draw_gacha",     "give_another", "draw_elsewhere"};
 static_assert(kCodes.size() == static_cast<size_t>(Code::cancelled) + 1);
 static_assert(kFields.size() == static_cast<size_t>(Field::card) + 1);
-static_assert(kRemedies.size() == static_cast<size_t>(Remedy::draw_gacha) + 1);
+static_assert(kRemedies.size() == static_cast<size_t>(Remedy::draw_elsewhere) + 1);
 
 }  // namespace
 

@@ -80,7 +80,7 @@ struct Loop {
   Tensor x, modulation, dt;
   Conditioning conditioning;
   bool guided;
-  std::unique_ptr<DeviceGraph> recording;
+  std::unique_ptr<DeviceGraph> graph;
 };
 
 // A picture on its way.
@@ -93,14 +93,13 @@ struct Picture {
 
 class Drawing {
  public:
-  Drawing(Ops& op, const Job& job, ModelWeights& weights, const Arrangement& arrangement, const Listener& listener,
-          Result& result)
+  Drawing(Ops& op, const Job& job, ModelWeights& weights, const RunPlan& run_plan, const Listener& listener, Result& result)
       : op_(op),
         job_(job),
         model_(job.model),
         request_(job.request.asked()),
         weights_(weights),
-        arrangement_(arrangement),
+        arrangement_(run_plan),
         listener_(listener),
         callbacks_(listener.callbacks),
         result_(result),
@@ -347,7 +346,7 @@ class Drawing {
     });
     op_.copy(loop.dt, some.dt.columns(step, step + 1));
     const auto once = [&] { loop.step(op_, weights_.mmdit, *find_sampler(request_.sampler), job_.request.guidance(), costs); };
-    op_.replay(loop.recording, once);
+    op_.replay(loop.graph, once);
   }
 
   // ---- pixels -------------------------------------------------------------------------------------------------------------
@@ -428,7 +427,7 @@ class Drawing {
   const Model& model_;
   const Request& request_;
   ModelWeights& weights_;
-  const Arrangement& arrangement_;
+  const RunPlan& arrangement_;
   const Listener& listener_;
   const Callbacks& callbacks_;
   Result& result_;
@@ -446,12 +445,11 @@ std::string draft_key(const Request& request, int64_t picture) {
   return text_of_json(json_from(request_of_draft(request, picture)));
 }
 
-Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const Arrangement& arrangement, const Listener& listener,
-           Result& result) {
-  return Drawing(op, job, weights, arrangement, listener, result).draw();
+Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const RunPlan& run_plan, const Listener& listener, Result& result) {
+  return Drawing(op, job, weights, run_plan, listener, result).draw();
 }
 
-DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const Arrangement& arrangement,
+DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const RunPlan& run_plan,
                const Rates* rates) {
   Arena arena = Arena::measuring();
   Arena host_arena = Arena::measuring();
@@ -459,7 +457,7 @@ DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& 
   ModelWeights without_contents = placed;
   Result nothing;
   DryRun run;
-  run.costs = draw(op, job, without_contents, arrangement, {}, nothing).costs;
+  run.costs = draw(op, job, without_contents, run_plan, {}, nothing).costs;
   run.work = arena.peak();
   run.waiting = host_arena.peak();
   return run;

@@ -32,20 +32,20 @@ struct Job {
 };
 
 // What a plan decides that is no weight's place.
-struct Arrangement {
+struct RunPlan {
   int64_t batch = 1;  // pictures at once
   DecodePlan decode;
 };
 
 // Which of many requests this is, and how many pictures came before it, of all of them.
-struct Series {
+struct SeriesPosition {
   int64_t request = 0, pictures_done = 0, pictures = 0;
 };
 
 // Who is told while a request is drawn.
 struct Listener {
   Callbacks callbacks;
-  Series series;
+  SeriesPosition series;
   std::function<void(const HostEmbeddings&)> encoded;  // prompts whose embeddings were not at hand
 };
 
@@ -55,15 +55,14 @@ struct Drawn {
 };
 
 // Pictures go to the listener, or into the result; the seconds of the stages are added to it.
-Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const Arrangement& arrangement, const Listener& listener,
-           Result& result);
+Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const RunPlan& run_plan, const Listener& listener, Result& result);
 
 // What a request needs besides weights, in bytes of the device's arena and of the host's, and what it computes.
 struct DryRun {
   int64_t work = 0, waiting = 0;
   StageCosts costs;
 };
-DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const Arrangement& arrangement,
+DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const RunPlan& run_plan,
                const Rates* rates = nullptr);
 
 // Where memory of the device is counted: on the host, or on a device that has its own.

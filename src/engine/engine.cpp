@@ -51,7 +51,7 @@ void Engine::State::tell(const Request& complete, const Warn& warning) {
     if (told.insert(remark.what).second) warning(remark);
 }
 
-Result Engine::State::generate(const Request& asked, const Callbacks& callbacks, const Series& series) {
+Result Engine::State::generate(const Request& asked, const Callbacks& callbacks, const SeriesPosition& series) {
   const double began = worker.now();
   const ResolvedRequest request = worker.model().resolve(asked, callbacks.warning);
   tell(request.asked(), callbacks.warning);
@@ -67,7 +67,7 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
     callbacks.warning = [&](const Message& warning) {
       if (warned.insert(warning.what).second) asked.warning(warning);
     };
-  Series series;
+  SeriesPosition series;
   for (const Request& each : requests) series.pictures += worker.model().complete(each).count;
   std::vector<Result> results;
   for (; series.request < std::ssize(requests); ++series.request) {
@@ -85,6 +85,7 @@ Plan Engine::State::plan(const Request& asked) {
     Request drawn = full;
     drawn.width = nearest.width;
     drawn.height = nearest.height;
+    drawn.draft.reset();  // whose size may be another fault
     const ResolvedRequest smaller = model.resolve(drawn);
     nearest = worker.largest_that_fits(worker.job_of(smaller));
   }

@@ -27,7 +27,7 @@ struct Engine::State {
   };
 
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
-  Result generate(const Request& request, const Callbacks& callbacks, const Series& series);
+  Result generate(const Request& request, const Callbacks& callbacks, const SeriesPosition& series);
   Plan plan(const Request& request);
   void tell(const Request& complete, const Warn& warning);
 

@@ -139,15 +139,15 @@ std::optional<Placement> Worker::choose(const Job& job, int64_t batch, Bytes roo
 
 // As weights are placed already where the request fits so.
 Worker::Candidate Worker::candidate_for(const Job& job, Bytes room) const {
-  Candidate candidate{.placement = placement_, .weights = weights_, .arrangement = {.batch = job.request.batch()}};
-  if (placement_) candidate.arrangement.decode = placement_->decode;
-  if (!placement_ || !fits(needs(weights_, run(job, weights_, candidate.arrangement)), room)) {
+  Candidate candidate{.placement = placement_, .weights = weights_, .run_plan = {.batch = job.request.batch()}};
+  if (placement_) candidate.run_plan.decode = placement_->decode;
+  if (!placement_ || !fits(needs(weights_, run(job, weights_, candidate.run_plan)), room)) {
     candidate.placement = choose(job, job.request.batch(), room);
     const Placement& chosen = candidate.placement ? *candidate.placement : kLeast;
     candidate.weights.keep(chosen);
-    candidate.arrangement.decode = chosen.decode;
+    candidate.run_plan.decode = chosen.decode;
   }
-  if (job.request.asked().batch == 0) candidate.arrangement.batch = default_batch(job, candidate, room);
+  if (job.request.asked().batch == 0) candidate.run_plan.batch = default_batch(job, candidate, room);
   return candidate;
 }
 
@@ -156,13 +156,13 @@ int64_t Worker::default_batch(const Job& job, const Candidate& candidate, Bytes 
   const Request& request = job.request.asked();
   const int64_t side = model_->vae_scale_factor() * model_->checkpoint().mmdit().patch;
   const int64_t rows = job.request.prompts() * (request.width / side) * (request.height / side);
-  Arrangement arrangement = candidate.arrangement;
-  arrangement.batch = std::clamp<int64_t>(device_->capabilities().full_speed_rows / rows, 1, request.count);
+  RunPlan run_plan = candidate.run_plan;
+  run_plan.batch = std::clamp<int64_t>(device_->capabilities().full_speed_rows / rows, 1, request.count);
   const auto fits_so = [&] {
-    return candidate.placement && fits(needs(candidate.weights, run(job, candidate.weights, arrangement)), room);
+    return candidate.placement && fits(needs(candidate.weights, run(job, candidate.weights, run_plan)), room);
   };
-  while (arrangement.batch > 1 && !fits_so()) arrangement.batch /= 2;
-  return arrangement.batch;
+  while (run_plan.batch > 1 && !fits_so()) run_plan.batch /= 2;
+  return run_plan.batch;
 }
 
 // ---- what a person is told -------------------------------------------------------------------------------------------------
@@ -203,6 +203,9 @@ Message Worker::why_not(const Job& job, Bytes room) const {
                  mebibytes(std::max<int64_t>(0, there));
   if (const std::optional<Size> smaller = nearest_that_fits(job, room))
     message.remedies.push_back({.kind = Remedy::use_size, .width = smaller->width, .height = smaller->height});
+  else if (job.request.batch() > 1 && choose(job, 1, room))
+    message.remedies.push_back({Remedy::use_value, Field::batch, {"1"}});
+  else message.remedies.push_back({Remedy::draw_elsewhere});
   // With a budget that is less than what is free.
   if (budget > 0 && there >= budget)
     message.remedies.push_back(
@@ -215,7 +218,7 @@ Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
   const Request& request = job.request.asked();
   const auto& [text, mmdit, vae] = candidate.weights;
   Plan plan{.fits = candidate.placement.has_value(), .request = request};
-  const DryRun counted = run(job, candidate.weights, candidate.arrangement, rates_ ? &*rates_ : nullptr);
+  const DryRun counted = run(job, candidate.weights, candidate.run_plan, rates_ ? &*rates_ : nullptr);
   plan.planned = plan.process = needs(candidate.weights, counted);
   plan.process.host += host_work(job);
   plan.budget = room();
@@ -235,8 +238,8 @@ Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
   plan.decode_tiles =
       tile_count(request.height / model_->vae_scale_factor(), request.width / model_->vae_scale_factor(), tile_side(request));
-  plan.decode_strips = candidate.arrangement.decode.strips;
-  plan.decode_through_host = candidate.arrangement.decode.through_host;
+  plan.decode_strips = candidate.run_plan.decode.strips;
+  plan.decode_through_host = candidate.run_plan.decode.through_host;
   if (rates_) plan.predicted = predicted_seconds(counted.costs, *rates_, plan);
   const bool host = device_->on_host();
   const int64_t all_blocks = candidate.placement ? candidate.placement->all_blocks : 0;

@@ -68,7 +68,7 @@ void check(const FieldInfo& info, double value, std::optional<int64_t>) {
   if (is_above && value <= range.most) return;
   const auto meant = [](std::string_view meaning) { return meaning.empty() ? "" : " (" + std::string(meaning) + ')'; };
   refuse(info.field,
-         std::string(range.beyond_least ? "must be above " : "must be from ") + text_of(range.least) +
+         std::string(range.beyond_least ? "must be a number above " : "must be a number from ") + text_of(range.least) +
              meant(range.least_means) + (range.beyond_least ? " and at most " : " to ") + text_of(range.most) +
              meant(range.remark),
          info.advised.empty() ? Remedy{Remedy::leave_out, info.field}
@@ -115,7 +115,7 @@ void refuse_size(const Request& request, int64_t largest, const Size& nearest) {
   if (width.empty() && height.empty()) return;
   Message message;
   message.field = height.empty() ? Field::width : width.empty() ? Field::height : Field::size;
-  if (message.field == Field::size) message.what = "the width " + width + ", and the height " + height;
+  if (message.field == Field::size) message.what = "width " + width + ", and height " + height;
   else message.what = words_of(message.field) + ' ' + width + height;
   message.remedies.push_back({.kind = Remedy::use_size,
                               .width = nearest.width == request.width ? 0 : nearest.width,

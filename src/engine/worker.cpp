@@ -87,7 +87,7 @@ void Worker::commit(const Job& job, const Candidate& candidate) {
     weights_.place(memory);
     placement_ = candidate.placement;
   }
-  const DryRun needed = run(job, weights_, candidate.arrangement);
+  const DryRun needed = run(job, weights_, candidate.run_plan);
   resize(work_memory_, needed.work, [&](int64_t bytes) { return device_->allocate(bytes); });
   resize(host_memory_, needed.waiting, [&](int64_t bytes) { return device_->allocate_host(bytes); });
 }
@@ -98,7 +98,11 @@ Worker::Candidate Worker::make_room(const Job& job) {
     try {
       const Bytes room = this->room();
       Candidate candidate = candidate_for(job, room);
-      if (!candidate.placement) throw Error(Code::out_of_memory, why_not(job, room));
+      if (!candidate.placement) {
+        if (again) throw Error(Code::out_of_memory, why_not(job, room));
+        release();
+        continue;
+      }
       commit(job, candidate);
       return candidate;
     } catch (const Error& error) {
@@ -111,7 +115,7 @@ Worker::Candidate Worker::make_room(const Job& job) {
 
 // ---- drawing ---------------------------------------------------------------------------------------------------------------
 
-Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbacks, const Series& series, double before,
+Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbacks, const SeriesPosition& series, double before,
                         bool is_first) {
   const Clock clock(*device_);
   Result result;
@@ -137,11 +141,11 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
   const Listener listener{.callbacks = callbacks, .series = series, .encoded = [&](const HostEmbeddings& encoded) {
                             tell_not_kept(callbacks, "the embeddings of this prompt", embeddings_.keep(request.ids(), encoded));
                           }};
-  const Drawn drawn = draw(op, job, weights_, placed.arrangement, listener, result);
+  const Drawn drawn = draw(op, job, weights_, placed.run_plan, listener, result);
   device_bytes(*device_, result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = before + clock.seconds();
-  const std::optional<Message> slow = why_slow(result.plan, options_, placed.arrangement.batch, drawn.step_seconds);
+  const std::optional<Message> slow = why_slow(result.plan, options_, placed.run_plan.batch, drawn.step_seconds);
   if (slow && !was_slow_ && callbacks.warning) callbacks.warning(*slow);
   was_slow_ = slow.has_value();
   if (rates_ && !callbacks.trace)

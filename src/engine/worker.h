@@ -34,7 +34,7 @@ class Worker {
 
   // Draws a request. `before`: seconds that it has taken so far; `is_first`: what is loaded once is loaded for it.
   // Error: as Engine::generate.
-  Result generate(const ResolvedRequest& request, const Callbacks& callbacks, const Series& series, double before,
+  Result generate(const ResolvedRequest& request, const Callbacks& callbacks, const SeriesPosition& series, double before,
                   bool is_first);
   void remember(const Request& complete, const std::vector<float>& latents) { drafts_[draft_key(complete, 0)] = latents; }
   void keep_embeddings_in(const std::string& folder) { embeddings_.keep_in(folder); }
@@ -53,14 +53,14 @@ class Worker {
   struct Candidate {
     std::optional<Placement> placement;  // empty: nothing fits
     ModelWeights weights;                // placed so, or in the least memory; without contents
-    Arrangement arrangement;
+    RunPlan run_plan;
   };
   Bytes room() const;     // that weights and work may take in all
   Bytes besides() const;  // of the process, and not for placing: driver, libraries, the program, what is in passing
   Bytes kept(const ModelWeights& weights) const;
   Bytes needs(const ModelWeights& weights, const DryRun& run) const;
-  DryRun run(const Job& job, const ModelWeights& weights, const Arrangement& arrangement, const Rates* rates = nullptr) const {
-    return dry_run(*device_, dtype_, job, weights, arrangement, rates);
+  DryRun run(const Job& job, const ModelWeights& weights, const RunPlan& run_plan, const Rates* rates = nullptr) const {
+    return dry_run(*device_, dtype_, job, weights, run_plan, rates);
   }
   int64_t host_work(const Job& job) const;
   bool fits(const Bytes& needed, const Bytes& room) const { return needed.device <= room.device && needed.host <= room.host; }

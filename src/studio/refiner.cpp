@@ -23,7 +23,8 @@ Engine& Refiner::engine_for(const Chosen& chosen, const ModelFiles& files) {
   return *engine_;
 }
 
-void Refiner::draw(const Chosen& chosen, const Refinement& refinement, Engine& engine) {
+void Refiner::draw(const Chosen& chosen, const Refinement& refinement) {
+  Engine& engine = *engine_;
   if (!chosen.latents.empty()) engine.remember(chosen.provenance.request, chosen.latents);
   Request request = refined(chosen, refinement);
   if (!request.steps) request.steps = steps_to_refine(engine);

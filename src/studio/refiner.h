@@ -28,8 +28,8 @@ class Refiner {
 
   // The engine for a picture that is drawn with these weights; made anew where the model or the dtype changes.
   Engine& engine_for(const Chosen& chosen, const ModelFiles& files);
-  // Draws and saves it.
-  void draw(const Chosen& chosen, const Refinement& refinement, Engine& engine);
+  // Draws and saves it, with the engine that engine_for gave last.
+  void draw(const Chosen& chosen, const Refinement& refinement);
 
  private:
   const RefinerSetting& setting_;

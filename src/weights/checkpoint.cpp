@@ -59,7 +59,7 @@ std::vector<const StoredTensor*> all_tensors(const Safetensors& file) {
                   " of Stable Diffusion 3.5: none of the tensors " + signatures + " is in it",
           .field = field,
           .where = where_of(component, where),
-          .remedies = {{Remedy::give, field}}});
+          .remedies = {{Remedy::give_another, field}}});
 }
 
 constexpr std::string_view kSeparate = " with separate components";

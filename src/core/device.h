@@ -137,11 +137,11 @@ class Device {
   virtual std::unique_ptr<Transfer> begin_transfer(Side side = Side::device) = 0;
 
   // ---- how work is issued ------------------------------------------------------------------------------------------------
-  // Does `work`, which is the same operations on the same memory each time with a recording: a device may remember it as a
+  // Does `work`, which is the same operations on the same memory each time with a graph: a device may remember it as a
   // graph and replay that at once.
-  virtual void replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work);
+  virtual void replay(std::unique_ptr<DeviceGraph>& graph, const std::function<void()>& work);
   // Does what the host has to do between operations, such as waiting for weights: now, and at the same place whenever a
-  // recording that is being made is replayed. What it refers to outlives the recording.
+  // graph that is being captured is replayed. What it refers to outlives the graph.
   virtual void host_callback(const std::function<void()>& action) { action(); }
   // Two branches of work: fork begins the first, other_branch the second, join waits for both. Only with
   // Capabilities::branches.
@@ -184,7 +184,6 @@ class Device {
   virtual void do_to_bytes(const Tensor& out, const Tensor& pixels) = 0;
   virtual void do_cfg(const Tensor& out, const Tensor& v, float guidance) = 0;
   virtual void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) = 0;  // out += factor·x
-
   virtual void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) = 0;
 
   // Fused operations; these defaults are the definitions.

@@ -75,10 +75,10 @@ void Ops::from_host(const Tensor& x, const Tensor& host) {
   if (!measuring()) device_.do_upload(x, host.data);
 }
 
-void Ops::replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) {
+void Ops::replay(std::unique_ptr<DeviceGraph>& graph, const std::function<void()>& work) {
   if (measuring()) return work();
   poll();
-  device_.replay(recording, work);
+  device_.replay(graph, work);
 }
 
 Tensor Ops::upload(const void* host, DType dtype, std::initializer_list<int64_t> shape) {

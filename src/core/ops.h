@@ -166,7 +166,7 @@ class Ops {
   }
 
   // Device::replay; the dry run does the work.
-  void replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work);
+  void replay(std::unique_ptr<DeviceGraph>& graph, const std::function<void()>& work);
   void host_callback(const std::function<void()>& action) { device_.host_callback(action); }
 
  private:

@@ -19,7 +19,7 @@ struct RateTable {
   double at(double at_x, double at_y) const;
 };
 
-// Seconds that the stages of the last few requests on this machine took, in those that the rates below predicted; the newest
+// Seconds that the stages of the last few requests on this machine took, in units of what the rates below predicted; the newest
 // last.
 struct StageRatios {
   std::vector<double> load;     // of weights that all stay on the device
@@ -27,7 +27,7 @@ struct StageRatios {
   std::vector<double> encode, denoise, decode;
 };
 
-double median_of(const std::vector<double>& ratios);  // their median, which a disturbed one does not move; 1 of none
+double median_of(const std::vector<double>& ratios);  // one disturbed request does not move it; 1 of none
 
 struct Rates {
   RateTable products;      // FLOP/s by rows and by √(inputs·outputs)
@@ -37,8 +37,7 @@ struct Rates {
   double launch = 0;       // seconds that every operation takes besides
   double upload = 0;       // bytes/s from pinned host memory to a card; 0: weights are where they are used
   double load = 0;         // bytes/s of weights, from a file that is in the system's cache to where they are used
-  double host =
-      0;  // bytes/s of weights, from such a file to new memory of the host that they are copied from; 0 without upload
+  double host = 0;         // bytes/s of weights, from such a file to pinned host memory; 0 without upload
   StageRatios stage_ratios;
 };
 

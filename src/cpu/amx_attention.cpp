@@ -34,12 +34,12 @@ void pack_values(const char* rows, int64_t row, int64_t count, int64_t width, vo
 }  // namespace cpu
 
 // The workspace: packed keys of every head, packed values of every head, then what each thread needs.
-int64_t CpuDevice::tile_workspace(const AttentionCall& call) const {
+int64_t CpuDevice::amx_workspace(const AttentionCall& call) const {
   const int64_t packed_bytes = cpu::in_blocks(call.k.dim(1)) * cpu::packed_block_bytes(call.head_dim);
   return 2 * call.q.dim(0) * call.options.heads * packed_bytes + threads_ * cpu::attention_scratch_bytes(call.head_dim);
 }
 
-void CpuDevice::attend_on_tiles(const AttentionCall& call, void* workspace) const {
+void CpuDevice::attend_on_amx(const AttentionCall& call, void* workspace) const {
   assert(call.k.dtype == DType::bf16 && call.v.dtype == DType::bf16 && call.out.dtype == DType::bf16);
   const int64_t queries = call.q.dim(1);
   const int64_t keys = call.k.dim(1);

@@ -37,11 +37,11 @@ cpu::GemmCall gemm_call(const LinearCall& call) {
 
 }  // namespace
 
-int64_t CpuDevice::tile_workspace(const LinearCall& call) const {
+int64_t CpuDevice::amx_workspace(const LinearCall& call) const {
   return threads_ * cpu::gemm_scratch_bytes(call.w.weight.shape.in);
 }
 
-void CpuDevice::multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const {
+void CpuDevice::multiply_on_amx(const std::vector<LinearCall>& calls, void* workspace) const {
   std::vector<cpu::GemmCall> gemms;
   int64_t scratch_bytes = 0;
   for (const LinearCall& call : calls) {
@@ -54,7 +54,7 @@ void CpuDevice::multiply_on_tiles(const std::vector<LinearCall>& calls, void* wo
   });
 }
 
-Weight CpuDevice::pack_tiles(const WeightShape& shape, const ReadRows& read, void* destination) const {
+Weight CpuDevice::pack_for_amx(const WeightShape& shape, const ReadRows& read, void* destination) const {
   cpu::parallel_ranges(threads_, cpu::in_blocks(shape.out), [&](int64_t begin, int64_t end) {
     std::vector<uint16_t> rows(static_cast<size_t>(cpu::kBlock * shape.in));
     for (int64_t i = begin; i < end; ++i) {

@@ -67,12 +67,12 @@ struct CpuDevice::Products::AttentionPlan {
 };
 
 int64_t CpuDevice::workspace(const AttentionCall& call) const {
-  if (is_tiled(call.q, call.head_dim)) return tile_workspace(call);
+  if (is_tiled(call.q, call.head_dim)) return amx_workspace(call);
   return is_tuned(call.q.dtype) ? Products::AttentionPlan(products(), call).bytes(threads_) : 0;
 }
 
 void CpuDevice::do_attention(const AttentionCall& call, void* workspace_begin) {
-  if (is_tiled(call.q, call.head_dim)) return attend_on_tiles(call, workspace_begin);
+  if (is_tiled(call.q, call.head_dim)) return attend_on_amx(call, workspace_begin);
   if (!is_tuned(call.q.dtype)) return ReferenceDevice::do_attention(call, workspace_begin);
   const Products::AttentionPlan plan(products(), call);
   const int64_t queries = call.q.dim(1);

@@ -1,7 +1,7 @@
-// The tuned host device: products through oneDNN with weights packed once, rows through kernels chosen for the processor.
+// The tuned host device: GEMMs through oneDNN with weights packed once, rows through kernels chosen for the processor.
 //
-// f32 everywhere, and bf16 where the processor multiplies it (AVX-512 BF16, AMX). With AMX, linears
-// (tile_products.h) and attention (tile_attention.h) in bf16 are our own.
+// f32 everywhere, and bf16 where the processor multiplies it (AVX-512 BF16, AMX). With AMX, linears (amx_gemm.h) and attention
+// (amx_attention.h) in bf16 are our own.
 // What is not tuned (f16, bf16 elsewhere) falls back to the reference loops, which are right and slow; compute_dtype keeps
 // requests away from them.
 #pragma once
@@ -52,11 +52,11 @@ class CpuDevice : public ReferenceDevice {
   static ConvCall of_picture(const ConvCall& call, int64_t i);
   static bool activates_apart(const LinearCall& call);
   int64_t linear_workspace(const LinearCall& call) const;
-  int64_t tile_workspace(const LinearCall& call) const;
-  void multiply_on_tiles(const std::vector<LinearCall>& calls, void* workspace) const;
-  int64_t tile_workspace(const AttentionCall& call) const;
-  void attend_on_tiles(const AttentionCall& call, void* workspace) const;
-  Weight pack_tiles(const WeightShape& shape, const ReadRows& read, void* destination) const;
+  int64_t amx_workspace(const LinearCall& call) const;
+  void multiply_on_amx(const std::vector<LinearCall>& calls, void* workspace) const;
+  int64_t amx_workspace(const AttentionCall& call) const;
+  void attend_on_amx(const AttentionCall& call, void* workspace) const;
+  Weight pack_for_amx(const WeightShape& shape, const ReadRows& read, void* destination) const;
   void linear(const LinearCall& call, void* workspace);
   void upsample(const Tensor& x, char* out) const;
 

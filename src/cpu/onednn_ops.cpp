@@ -183,7 +183,7 @@ int64_t CpuDevice::packed_bytes(const WeightShape& shape, DType dtype) const {
 
 Weight CpuDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination) const {
   if (!is_tuned(dtype)) return ReferenceDevice::pack(shape, dtype, read, destination);
-  if (is_tiled(shape, dtype)) return pack_tiles(shape, read, destination);
+  if (is_tiled(shape, dtype)) return pack_for_amx(shape, read, destination);
   const bool is_linear = shape.kernel == 1;
   const auto& packed = is_linear ? products().packed_linear(shape.in, shape.out, dtype) : products().packed_conv(shape, dtype);
   const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)
@@ -240,7 +240,7 @@ void CpuDevice::do_linears(const std::vector<LinearCall>& calls, void* workspace
     if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) tiled.push_back(call);
     else linear(call, workspace);
   }
-  if (!tiled.empty()) multiply_on_tiles(tiled, workspace);
+  if (!tiled.empty()) multiply_on_amx(tiled, workspace);
 }
 
 // Gathers the columns of a wider tensor into contiguous rows: from AVX-512 on, oneDNN's packed GEMMs take no strides.
@@ -264,7 +264,7 @@ struct CpuDevice::Products::Contiguous {
 // The workspace: x and out where they are not contiguous, then oneDNN's scratch.
 int64_t CpuDevice::linear_workspace(const LinearCall& call) const {
   if (!is_tuned(call.w.weight.dtype)) return 0;
-  if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) return tile_workspace(call);
+  if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) return amx_workspace(call);
   return Products::Contiguous(call.x).bytes() + Products::Contiguous(call.out).bytes() +
          static_cast<int64_t>(products().linear(call).pd.scratchpad_desc().get_size());
 }

@@ -233,34 +233,34 @@ struct CudaDevice::Graphs : DeviceGraph {
 };
 
 void CudaDevice::begin_piece() {
-  check(cudaStreamBeginCapture(branches_[0].stream, cudaStreamCaptureModeThreadLocal), "recording a step");
+  check(cudaStreamBeginCapture(branches_[0].stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
 }
 
 // What was recorded has not been done yet: it is launched.
 void CudaDevice::end_piece() {
   const cudaStream_t trunk = branches_[0].stream;
   cudaGraph_t recorded = nullptr;
-  check(cudaStreamEndCapture(trunk, &recorded), "recording a step");
-  Graphs::Piece& piece = making_->pieces.emplace_back();
+  check(cudaStreamEndCapture(trunk, &recorded), "capturing a step");
+  Graphs::Piece& piece = capturing_->pieces.emplace_back();
   const cudaError_t made = cudaGraphInstantiate(&piece.work, recorded, 0);
   static_cast<void>(cudaGraphDestroy(recorded));
-  check(made, "recording a step");
+  check(made, "capturing a step");
   check(cudaGraphLaunch(piece.work, trunk), "replaying a step");
 }
 
 // The first time work is done as it comes, so that every kernel it needs is loaded; the second time it is recorded.
-void CudaDevice::replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) {
-  if (!recording) {
+void CudaDevice::replay(std::unique_ptr<DeviceGraph>& graph, const std::function<void()>& work) {
+  if (!graph) {
     try {
       work();
     } catch (...) {
       leave_branches();
       throw;
     }
-    recording = std::make_unique<Graphs>();
+    graph = std::make_unique<Graphs>();
     return;
   }
-  auto& graphs = static_cast<Graphs&>(*recording);
+  auto& graphs = static_cast<Graphs&>(*graph);
   const cudaStream_t trunk = stream();
   if (!graphs.pieces.empty()) {
     for (const Graphs::Piece& piece : graphs.pieces) {
@@ -269,14 +269,14 @@ void CudaDevice::replay(std::unique_ptr<DeviceGraph>& recording, const std::func
     }
     return;
   }
-  making_ = &graphs;
+  capturing_ = &graphs;
   try {
     begin_piece();
     work();
     end_piece();
-    making_ = nullptr;
+    capturing_ = nullptr;
   } catch (...) {
-    making_ = nullptr;
+    capturing_ = nullptr;
     graphs.pieces.clear();
     cudaGraph_t recorded = nullptr;
     static_cast<void>(cudaStreamEndCapture(trunk, &recorded));  // fails where nothing was being recorded
@@ -301,9 +301,9 @@ void CudaDevice::leave_branches() {
 
 void CudaDevice::host_callback(const std::function<void()>& action) {
   assert(issuing_.size() == 1 && forked_.empty());
-  if (!making_) return action();
+  if (!capturing_) return action();
   end_piece();
-  making_->pieces.back().then = action;
+  capturing_->pieces.back().then = action;
   action();
   begin_piece();
 }

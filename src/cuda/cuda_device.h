@@ -27,7 +27,7 @@ class CudaDevice : public Device {
 
   std::string name() const override;
   Capabilities capabilities() const override {
-    // performance.md: from 8192 rows on products gain little
+    // From 8192 rows on GEMMs gain little.
     return {.branches = true, .gated_linears = true, .folded_upsampling = true, .full_speed_rows = 8192};
   }
   bool on_host() const override { return false; }
@@ -42,7 +42,7 @@ class CudaDevice : public Device {
   Buffer pinned(Buffer filled) override;
   int64_t group_pieces(const Tensor& x) const override;
 
-  void replay(std::unique_ptr<DeviceGraph>& recording, const std::function<void()>& work) override;
+  void replay(std::unique_ptr<DeviceGraph>& graph, const std::function<void()>& work) override;
   void host_callback(const std::function<void()>& action) override;
 
  protected:
@@ -108,7 +108,7 @@ class CudaDevice : public Device {
   std::vector<size_t> issuing_ = {0};  // the branch that work goes to, and those it will go back to
   std::vector<size_t> forked_;         // the second branch of every open parallel()
   size_t opened_ = 1;                  // branches in use
-  Graphs* making_ = nullptr;           // the recording under way
+  Graphs* capturing_ = nullptr;        // being captured
   std::unique_ptr<cuda::Staging> staging_;
   cuda::Event computed_;
   Buffer found_, found_on_host_;  // one int: whether something was not finite

@@ -13,7 +13,7 @@ CUtensorMap tma_descriptor(DType dtype, const void* data, std::initializer_list<
     void* function = nullptr;
     cudaDriverEntryPointQueryResult found;
     check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
-          "look up cuTensorMapEncodeTiled");
+          "looking up cuTensorMapEncodeTiled");
     return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
   }();
   constexpr size_t kMaxRank = 5;

@@ -23,7 +23,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr Patience kHasty{.rounds = 3, .seconds = 0.01, .quantile = 0};
 constexpr int64_t kReadBytes = int64_t{128} << 20;
-constexpr double kDisturbed = 2;        // times what the rates foresee
+constexpr double kDisturbed = 2;        // times what the rates predict
 constexpr double kWorthKeeping = 0.02;  // what differs less from what was predicted is not worth a file
 constexpr size_t kRemembered = 5;       // requests
 constexpr double kTooLong = 0.01;       // seconds of a call: what is larger would take several times as long

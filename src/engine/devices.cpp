@@ -20,9 +20,11 @@ std::unique_ptr<Device> make_device(const EngineOptions& options) {
   if (device == "auto" || device == "cuda") return make_cuda_device(0);
   constexpr std::string_view kNumbered = "cuda:";
   int index = 0;
-  const char *begin = device.data() + kNumbered.size(), *end = device.data() + device.size();
-  if (device.starts_with(kNumbered) && begin < end && std::from_chars(begin, end, index).ptr == end && index >= 0)
-    return make_cuda_device(index);
+  if (device.starts_with(kNumbered)) {
+    const char* const end = device.data() + device.size();
+    const auto [stopped, error] = std::from_chars(device.data() + kNumbered.size(), end, index);
+    if (error == std::errc{} && stopped == end && index >= 0) return make_cuda_device(index);
+  }
   throw Error(Code::bad_request, {.what = "device " + device + " does not exist",
                                   .field = Field::device,
                                   .remedies = {{Remedy::use_one_of, Field::device, {"auto", "cpu", "cuda", "cuda:1"}}}});

@@ -60,9 +60,9 @@ Timing Stopwatch::time(const BenchCase& item) {
   pass(op, item, call);
   read_back(op, last);
   const int64_t passes = passes_in_a_round(item, flops, clock.seconds());
-  std::unique_ptr<DeviceGraph> recording;  // a card replays a round, so that launching it costs nothing
+  std::unique_ptr<DeviceGraph> graph;  // a card replays a round, so that launching it costs nothing
   const double seconds = seconds_of_round(device_.on_host() ? 0 : 2, [&] {
-    op.replay(recording, [&] {
+    op.replay(graph, [&] {
       for (int64_t i = 0; i < passes; ++i) pass(op, item, call);
     });
     read_back(op, last);

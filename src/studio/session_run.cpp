@@ -130,7 +130,13 @@ SessionResult SessionRun::run(std::unique_ptr<Engine>& engine) {
     }
     stopped = error;
   }
-  if (!stopped || stopped->code() == Code::cancelled) album_->finish();
+  if (!stopped || stopped->code() == Code::cancelled) {
+    try {
+      album_->finish();
+    } catch (const Error& error) {  // the pictures are there, and the sheet can be made from them
+      if (!stopped) stopped = error;
+    }
+  }
   return result(std::move(stopped));
 }
 

@@ -251,10 +251,9 @@ class Blocks {
 
   void end_passes(const Ops& op) {
     if (streamed_.empty()) return;
+    for (const int64_t i : streamed_) at(i).transfer.reset();  // they write to the ring
     op.arena().free_back(ring_bytes_);
-    if (op.measuring()) return;
-    for (const int64_t i : streamed_) at(i).transfer.reset();
-    ring_ = nullptr;
+    if (!op.measuring()) ring_ = nullptr;
   }
 
   void acquire(const Ops& op, int64_t i) {

@@ -53,7 +53,7 @@ struct Layout {
 
 std::span<const Layout> layouts();
 
-// One way to make a tensor of canonical.
+// One way to make a canonical tensor.
 struct Recipe {
   Op op;
   std::vector<std::string> names;  // stored

@@ -27,7 +27,7 @@ namespace {
 
 constexpr int kTileWidth = 8, kTileHeight = 16;
 constexpr int kAtoms = kTileWidth * kTileHeight / 64;  // wgmmas of 64 rows that cover a tile's pixels
-constexpr int kAtomHeight = 64 / kTileWidth;
+[[maybe_unused]] constexpr int kAtomHeight = 64 / kTileWidth;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kWarpgroup;
 constexpr int kSharedBytes = 227 * 1024;

@@ -401,7 +401,7 @@ TEST(SingleFile, TakesSeparateEncodersAndTokenizers) {
   EXPECT_TRUE(has(open_error(files), "holds no T5 text encoder"));
   files.t5.clear();
   files.vae = folder / "t5xxl.safetensors";
-  EXPECT_TRUE(has(open_error(files), "[give vae]"));
+  EXPECT_TRUE(has(open_error(files), "[give_another vae]"));
   files.vae.clear();
   files.clip_l = folder / "clip_g.safetensors";
   EXPECT_TRUE(has(open_error(files), "do not belong together")) << "256 pooled channels instead of 192";

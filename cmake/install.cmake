@@ -6,7 +6,7 @@ set_target_properties(fude_library PROPERTIES EXPORT_NAME fude)
 target_link_libraries(fude_library INTERFACE fude_engine)
 add_library(fude::fude ALIAS fude_library)
 
-install(TARGETS fude_library fude_core fude_reference fude_cpu fude_cuda fude_weights fude_model fude_diffusion fude_engine
+install(TARGETS fude_library fude_core fude_reference fude_cpu fude_cuda fude_weights fude_offload fude_model fude_diffusion fude_engine
         EXPORT fude_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS fude RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/fude DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -391,7 +391,7 @@ class Drawing {
                 .used = result_.used,
                 .noise = std::move(drawn.noise),
                 .latents = values_of(latents)};
-    device_bytes(op_.device(), image.used) += op_.arena().peak();
+    device_bytes(op_.device().on_host(), image.used) += op_.arena().peak();
     image.used.host += op_.host_arena().peak();
     image.seconds.decode = clock.seconds();
     if (picture == 0) {
@@ -438,8 +438,6 @@ class Drawing {
 };
 
 }  // namespace
-
-int64_t& device_bytes(const Device& device, Bytes& bytes) { return device.on_host() ? bytes.host : bytes.device; }
 
 std::string draft_key(const Request& request, int64_t picture) {
   return text_of_json(json_from(request_of_draft(request, picture)));

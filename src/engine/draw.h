@@ -65,7 +65,4 @@ struct DryRun {
 DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const RunPlan& run_plan,
                const Rates* rates = nullptr);
 
-// Where memory of the device is counted: on the host, or on a device that has its own.
-int64_t& device_bytes(const Device& device, Bytes& bytes);
-
 }  // namespace fude

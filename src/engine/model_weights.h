@@ -1,10 +1,10 @@
 // ModelWeights: all weights of a model on one device, and which of them are resident.
 #pragma once
 
-#include "engine/placement.h"
 #include "engine/text_encoders.h"
 #include "model/mmdit.h"
 #include "model/vae.h"
+#include "offload/placement.h"
 
 namespace fude {
 

@@ -142,7 +142,7 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
                             tell_not_kept(callbacks, "the embeddings of this prompt", embeddings_.keep(request.ids(), encoded));
                           }};
   const Drawn drawn = draw(op, job, weights_, placed.run_plan, listener, result);
-  device_bytes(*device_, result.used) += arena.peak();
+  device_bytes(device_->on_host(), result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = before + clock.seconds();
   const std::optional<Message> slow = why_slow(result.plan, options_, placed.run_plan.batch, drawn.step_seconds);

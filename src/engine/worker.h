@@ -13,8 +13,8 @@
 #include "engine/embeddings.h"
 #include "engine/model.h"
 #include "engine/model_weights.h"
-#include "engine/placement.h"
 #include "fude/fude.h"
+#include "offload/placement.h"
 
 namespace fude {
 
@@ -43,7 +43,7 @@ class Worker {
   Job job_of(const ResolvedRequest& request, const std::atomic<bool>* stop = nullptr);
   void measure_rates(const std::atomic<bool>* stop = nullptr);  // where they are not known yet; plans have seconds from then on
 
-  // Planning looks at candidates and changes nothing (placement.cpp).
+  // Planning looks at candidates and changes nothing (planning.cpp).
   Plan plan(const Job& job) const;
   Size largest_that_fits(const Job& job) const;  // of about the request's shape; its own where nothing fits
   StageCosts costs_of(const Job& job) const;     // whatever the memory
@@ -63,8 +63,6 @@ class Worker {
     return dry_run(*device_, dtype_, job, weights, run_plan, rates);
   }
   int64_t host_work(const Job& job) const;
-  bool fits(const Bytes& needed, const Bytes& room) const { return needed.device <= room.device && needed.host <= room.host; }
-  int64_t most_blocks(ModelWeights& weights, int64_t room) const;
   std::optional<Placement> choose(const Job& job, int64_t batch, Bytes room) const;
   Candidate candidate_for(const Job& job, Bytes room) const;
   int64_t default_batch(const Job& job, const Candidate& candidate, Bytes room) const;

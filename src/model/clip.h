@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "weights/blocks.h"
+#include "offload/layers.h"
 #include "weights/geometry.h"
 
 namespace fude {

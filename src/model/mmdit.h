@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "weights/blocks.h"
+#include "offload/layers.h"
 #include "weights/geometry.h"
 
 namespace fude {

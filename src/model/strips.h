@@ -13,15 +13,9 @@
 #include <vector>
 
 #include "core/ops.h"
+#include "offload/decode_plan.h"
 
 namespace fude {
-
-struct DecodePlan {
-  int64_t strips = 1;         // of maps of the picture's own size; smaller maps have fewer
-  bool through_host = false;  // maps larger than the latents are in Ops::host_arena
-
-  bool operator==(const DecodePlan&) const = default;
-};
 
 // NHWC, in one of two ping-pong buffers.
 struct FeatureMap {

@@ -8,7 +8,7 @@
 
 #include "model/strips.h"
 #include "model/vae_tiling.h"
-#include "weights/blocks.h"
+#include "offload/layers.h"
 #include "weights/geometry.h"
 
 namespace fude {

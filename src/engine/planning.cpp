@@ -1,7 +1,6 @@
-// The memory plan: what stays where, found by running requests on a measuring arena with more and more of the model left out.
+// The memory plan of a request: dry runs with candidate placements, and what a person is told about the one that is chosen.
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,11 +16,6 @@ namespace {
 
 // Where no budget is given: for others, and for what a driver takes besides.
 constexpr int64_t kLeaveFree = int64_t{512} << 20;
-
-// From the fastest to the one that takes the least memory.
-constexpr DecodePlan kDecodePlans[] = {{1, false}, {4, false}, {16, false}, {8, true}, {32, true}};
-// What takes the least memory of the device.
-const Placement kLeast{.text = false, .vae = false, .blocks = 0, .decode = {32, true}, .host_bytes = 0};
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 std::string mebibytes(int64_t bytes) { return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB"; }
@@ -61,13 +55,13 @@ Bytes Worker::besides() const {
 
 Bytes Worker::kept(const ModelWeights& weights) const {
   Bytes kept{.host = weights.host_bytes()};
-  device_bytes(*device_, kept) += weights.resident_bytes();
+  device_bytes(device_->on_host(), kept) += weights.resident_bytes();
   return kept;
 }
 
 Bytes Worker::needs(const ModelWeights& weights, const DryRun& run) const {
   Bytes bytes = kept(weights);
-  device_bytes(*device_, bytes) += run.work;
+  device_bytes(device_->on_host(), bytes) += run.work;
   bytes.host += run.waiting;
   return bytes;
 }
@@ -87,54 +81,21 @@ StageCosts Worker::costs_of(const Job& job) const { return run(job, weights_, {.
 
 // ---- what is resident ------------------------------------------------------------------------------------------------------
 
-// As many of the transformer's blocks as fit into `room`. An even number of others are streamed, so that in two slots the first
-// of a step can be prefetched while the last is used.
-int64_t Worker::most_blocks(ModelWeights& weights, int64_t room) const {
-  const int64_t layers = weights.mmdit.blocks.size();
-  const int64_t step = device_->on_host() ? 1 : 2;
-  int64_t most = layers - step;
-  for (; most > 0; most -= step) {
-    weights.mmdit.blocks.keep(most);
-    if (weights.mmdit.blocks.resident_bytes() <= room) return most;
-  }
-  return 0;
-}
-
-// What is left out first costs least: the encoders are needed once a prompt, the decoder once a picture, blocks at each step.
-// Decoding in strips costs little time, and as little again where its intermediates go to the host and back.
 std::optional<Placement> Worker::choose(const Job& job, int64_t batch, Bytes room) const {
   ModelWeights weights = weights_;
-  const int64_t layers = weights.mmdit.blocks.size();
-  int64_t all_blocks = std::numeric_limits<int64_t>::max();
-  const auto needed_by = [&](const Placement& wanted) {
-    weights.keep(wanted);
-    return needs(weights, run(job, weights, {.batch = batch, .decode = wanted.decode}));
-  };
-  // Offloaded weights take what the pictures leave of the host's memory.
-  const auto possible = [&](Placement wanted) -> std::optional<Placement> {
-    Bytes needed = needed_by(wanted);
-    if (wanted.blocks == layers) all_blocks = std::min(all_blocks, device_bytes(*device_, needed));
-    if (!fits(needed, room)) return {};
-    wanted.host_bytes = room.host - needed.host;
-    return wanted;
-  };
-  // On the host the files already keep the encoders at hand.
-  if (!device_->on_host())
-    if (const auto found = possible({.text = true, .blocks = layers})) return found;
-  for (const DecodePlan& decode : kDecodePlans)
-    for (const bool vae_stays : {true, false})
-      if (const auto found = possible({.vae = vae_stays, .blocks = layers, .decode = decode})) return found;
-  std::optional<Placement> best;
-  for (const DecodePlan& decode : kDecodePlans) {
-    const Placement none{.vae = false, .decode = decode};
-    std::optional<Placement> found = possible(none);
-    if (!found) continue;
-    Bytes needed = needed_by(none);
-    found->blocks = most_blocks(weights, device_bytes(*device_, room) - device_bytes(*device_, needed));
-    found->all_blocks = all_blocks;
-    if (!best || found->blocks > best->blocks) best = found;
-  }
-  return best;
+  return choose_placement({.on_host = device_->on_host(),
+                           .blocks = weights.mmdit.blocks.size(),
+                           .resident_bytes =
+                               [&](int64_t resident) {
+                                 weights.mmdit.blocks.keep(resident);
+                                 return weights.mmdit.blocks.resident_bytes();
+                               },
+                           .needed_with =
+                               [&](const Placement& wanted) {
+                                 weights.keep(wanted);
+                                 return needs(weights, run(job, weights, {.batch = batch, .decode = wanted.decode}));
+                               }},
+                          room);
 }
 
 // As weights are placed already where the request fits so.
@@ -143,7 +104,7 @@ Worker::Candidate Worker::candidate_for(const Job& job, Bytes room) const {
   if (placement_) candidate.run_plan.decode = placement_->decode;
   if (!placement_ || !fits(needs(weights_, run(job, weights_, candidate.run_plan)), room)) {
     candidate.placement = choose(job, job.request.batch(), room);
-    const Placement& chosen = candidate.placement ? *candidate.placement : kLeast;
+    const Placement& chosen = candidate.placement ? *candidate.placement : kLeastMemory;
     candidate.weights.keep(chosen);
     candidate.run_plan.decode = chosen.decode;
   }
@@ -189,8 +150,8 @@ std::optional<Size> Worker::nearest_that_fits(const Job& job, Bytes room) const 
 
 Message Worker::why_not(const Job& job, Bytes room) const {
   ModelWeights weights = weights_;
-  weights.keep(kLeast);
-  const Bytes least = needs(weights, run(job, weights, {.batch = job.request.batch(), .decode = kLeast.decode}));
+  weights.keep(kLeastMemory);
+  const Bytes least = needs(weights, run(job, weights, {.batch = job.request.batch(), .decode = kLeastMemory.decode}));
   const bool of_host = least.host > room.host || device_->on_host();
   const auto of = [&](const Bytes& bytes) { return of_host ? bytes.host : bytes.device; };
   const int64_t needed = of(least) + of(besides());

@@ -48,7 +48,7 @@ struct Golden {
 
 class Goldens {
  public:
-  explicit Goldens(const std::string& pipeline) : file_(Safetensors::open(fixture(pipeline) / "goldens.safetensors")) {}
+  explicit Goldens(const std::string& pipeline) : file_(TensorFile::open(fixture(pipeline) / "goldens.safetensors")) {}
 
   bool contains(const std::string& name) const { return file_.find(name) != nullptr; }
   Golden operator[](const std::string& name) const {
@@ -71,7 +71,7 @@ class Goldens {
   }
 
  private:
-  Safetensors file_;
+  TensorFile file_;
 };
 
 inline Request request_of(const std::string& pipeline) {

@@ -58,7 +58,7 @@ std::string bytes_of(const std::vector<int32_t>& ids) {
 std::optional<HostEmbeddings> read(const fs::path& path, const std::string& key) {
   if (!is_file(path)) return {};
   try {
-    const Safetensors file = Safetensors::open(path);
+    const TensorFile file = TensorFile::open(path);
     const StoredTensor *named = file.find("key"), *tokens = file.find("embeddings"), *pooled = file.find("pooled");
     if (!named || !tokens || !pooled || !tokens->dtype || tokens->dtype != pooled->dtype) return {};
     if (!std::equal(key.begin(), key.end(), named->bytes.begin(), named->bytes.end(),

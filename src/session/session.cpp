@@ -40,7 +40,7 @@ bool same_picture(Request a, Request b) {
   return json_from(a) == json_from(b);
 }
 
-std::vector<float> floats_in(const Safetensors& file, const char* name) {
+std::vector<float> floats_in(const TensorFile& file, const char* name) {
   const StoredTensor* tensor = file.find(name);
   if (!tensor || tensor->dtype != DType::f32)
     throw Error(Code::bad_checkpoint, shown(file.path()) + " does not hold the " + name + ". Draw the session again.");
@@ -155,7 +155,7 @@ Candidate candidate_of(const SessionFolder& session, int64_t number) {
   Candidate candidate{number, session.picture(task)};
   const std::vector<uint8_t> png = read_file(candidate.picture, kLargestPicture);
   candidate.provenance = provenance_from_json(text_under(read_png_text(png), kProvenanceKeyword));
-  const Safetensors file = Safetensors::open(session.kept(number));
+  const TensorFile file = TensorFile::open(session.kept(number));
   candidate.noise = floats_in(file, "noise");
   candidate.latents = floats_in(file, "latents");
   return candidate;

@@ -43,7 +43,7 @@ bool is_listed(const Config& index, std::string_view folder) {
   return entry.is_array() && entry.size() == 2 && entry[1].is_string();
 }
 
-std::vector<const StoredTensor*> all_tensors(const Safetensors& file) {
+std::vector<const StoredTensor*> all_tensors(const TensorFile& file) {
   std::vector<const StoredTensor*> tensors;
   for (const StoredTensor& tensor : file.tensors()) tensors.push_back(&tensor);
   return tensors;
@@ -107,10 +107,10 @@ void Checkpoint::open_model(const CheckpointFiles& files, Faults& faults) {
                 .remedies = {{Remedy::give, Field::tokenizers}}});
 }
 
-const Safetensors& Checkpoint::file(const fs::path& path) {
+const TensorFile& Checkpoint::file(const fs::path& path) {
   for (const auto& known : files_)
     if (known->path() == path) return *known;
-  files_.push_back(std::make_unique<Safetensors>(Safetensors::open(path)));
+  files_.push_back(std::make_unique<TensorFile>(TensorFile::open(path)));
   return *files_.back();
 }
 
@@ -174,10 +174,10 @@ Checkpoint::Entry Checkpoint::entry_in_folder(Component component, const fs::pat
   const WeightFiles weights = find_weights(folder);
   std::vector<const StoredTensor*> tensors;
   for (const fs::path& path : weights.files)
-    if (const Safetensors& shard = file(path); weights.file_of.empty())
+    if (const TensorFile& shard = file(path); weights.file_of.empty())
       for (const StoredTensor* tensor : all_tensors(shard)) tensors.push_back(tensor);
   for (const auto& [name, number] : weights.file_of) {
-    const Safetensors& shard = file(weights.files[number]);
+    const TensorFile& shard = file(weights.files[number]);
     tensors.push_back(shard.find(name));
     if (!tensors.back())
       refuse({.what = "the index of " + shown(folder) + " says that " + shown(shard.path()) + " holds " + shown(name) +
@@ -210,7 +210,7 @@ void Checkpoint::open_separate(Component component, const fs::path& path) {
     component_at(component) = entry_in_folder(component, path);
     return;
   }
-  const Safetensors& opened = file(path);
+  const TensorFile& opened = file(path);
   auto found = ComponentTensors::recognise(component, Origin::file, true, all_tensors(opened));
   if (!found) refuse_unrecognised(component, path);
   // The two CLIPs have the same names; ComfyUI tells them apart by depth.

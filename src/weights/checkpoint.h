@@ -60,7 +60,7 @@ class Checkpoint {
   const std::filesystem::path& path() const { return path_; }  // the folder or file, after looking in the cache
   std::string name() const;                                    // name_of_model(path())
   const std::string& layout() const { return layout_; }        // "diffusers folder", "single file", …
-  const std::vector<std::unique_ptr<Safetensors>>& files() const { return files_; }
+  const std::vector<std::unique_ptr<TensorFile>>& files() const { return files_; }
   std::vector<std::filesystem::path> files(Component component) const;
 
   // A cheap fingerprint, for caches and the PNG's `Model hash`: FNV-1a (64 bits) over the names, types and shapes of a
@@ -83,7 +83,7 @@ class Checkpoint {
   void open_single_file(const std::filesystem::path& file, const LeftOut& left_out);
   void open_separate(Component component, const std::filesystem::path& path);
   Entry entry_in_folder(Component component, const std::filesystem::path& folder);
-  const Safetensors& file(const std::filesystem::path& path);
+  const TensorFile& file(const std::filesystem::path& path);
   bool find_tokenizers(const std::filesystem::path& folder);  // whether there are any
   void read_geometry(Faults& faults);
   void check_components_fit() const;
@@ -94,7 +94,7 @@ class Checkpoint {
   std::string layout_;
   bool no_t5_ = false;
   LeftOut faulty_{};  // present, but with reported faults
-  std::vector<std::unique_ptr<Safetensors>> files_;
+  std::vector<std::unique_ptr<TensorFile>> files_;
   std::array<std::optional<Entry>, std::size(kComponents)> components_;
   std::array<std::filesystem::path, std::size(kComponents)> tokenizers_;
   std::optional<ClipGeometry> clip_l_, clip_g_;

@@ -310,7 +310,7 @@ std::optional<SingleFile> find_single_file(const fs::path& folder) {
         Faults ignored;
         bool is_model = false;
         ignored.attempt([&] {
-          const Safetensors opened = Safetensors::open(file);
+          const TensorFile opened = TensorFile::open(file);
           std::vector<const StoredTensor*> tensors;
           for (const StoredTensor& tensor : opened.tensors()) tensors.push_back(&tensor);
           is_model = ComponentTensors::recognise(Component::transformer, Origin::file, true, tensors).has_value();

@@ -43,7 +43,9 @@ StoredTensor stored_tensor(std::string name, DType dtype, std::vector<int64_t> s
 }
 
 void write_safetensors(const std::filesystem::path& path, std::vector<StoredTensor> tensors, const Metadata& metadata) {
-  const auto width = [](const StoredTensor& t) { return find_stored_type(t.type)->bits; };
+  const auto width = [](const StoredTensor& t) {
+    return 8 * find_stored_type(t.type)->block_bytes / find_stored_type(t.type)->block;
+  };
   std::stable_sort(tensors.begin(), tensors.end(), [&](const auto& a, const auto& b) { return width(a) > width(b); });
   std::filesystem::path temporary = path;
   temporary += "." + std::to_string(std::random_device{}()) + ".part";

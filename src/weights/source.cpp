@@ -11,25 +11,14 @@ namespace fude {
 
 namespace {
 
-// Copies bytes of a stored tensor, starting at byte `offset`.
-void read_stored(const StoredTensor& tensor, size_t offset, std::span<std::byte> out) {
-  if (tensor.file) tensor.file->read(static_cast<size_t>(tensor.bytes.data() - tensor.file->bytes().data()) + offset, out);
-  else std::copy_n(tensor.bytes.data() + offset, out.size(), out.data());
-}
-
-// Converts n elements of a part to `as`, starting at byte `offset` of its tensor.
-void read_part(const Source::Part& part, size_t offset, int64_t n, DType as, std::byte* out) {
-  const DType dtype = *part.tensor->dtype;
-  if (dtype == as && part.scale == 1 && !part.nan_is_zero)
-    return read_stored(*part.tensor, offset, {out, static_cast<size_t>(n * size_of(as))});
-  constexpr int64_t kFew = 4096;  // both buffers stay in the L1 cache
+// Converts elements [begin, begin + n) of a part's tensor to `as`.
+void read_part(const Source::Part& part, int64_t begin, int64_t n, DType as, std::byte* out) {
+  if (part.tensor->dtype == as && part.scale == 1 && !part.nan_is_zero) return part.tensor->read_stored(begin, n, out);
+  constexpr int64_t kFew = 4096;  // stays in the L1 cache
   std::array<float, kFew> values;
-  std::array<std::byte, kFew * sizeof(float)> stored;
   for (int64_t i = 0; i < n; i += kFew) {
     const int64_t count = std::min(kFew, n - i);
-    read_stored(*part.tensor, offset + static_cast<size_t>(i * size_of(dtype)),
-                std::span(stored).first(static_cast<size_t>(count * size_of(dtype))));
-    to_f32(dtype, stored.data(), values.data(), count);
+    part.tensor->read_f32(begin + i, count, values.data());
     for (float& value : std::span(values).first(static_cast<size_t>(count))) {
       if (part.nan_is_zero && std::isnan(value)) value = 0;
       value *= part.scale;
@@ -56,7 +45,7 @@ void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void*
     first += part.rows;
     if (from >= to) continue;
     const int64_t n = (to - from) * width;
-    read_part(part, static_cast<size_t>((part.row_begin + from) * width * size_of(*part.tensor->dtype)), n, as, out);
+    read_part(part, (part.row_begin + from) * width, n, as, out);
     out += n * size_of(as);
   }
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "weights/safetensors.h"
+#include "weights/tensor_file.h"
 
 namespace fude {
 

@@ -1,4 +1,4 @@
-// The element types of the safetensors format, listed once.
+// The element types that files may hold, listed once, under safetensors' names.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,19 @@ namespace fude {
 
 struct StoredType {
   std::string_view name;
-  uint64_t bits;
-  std::optional<DType> dtype;  // none: a file may hold it, but fude does not compute with it
+  uint64_t block, block_bytes;  // elements that are stored together, and what they take
+  std::optional<DType> dtype;   // none: a file may hold it, but fude does not compute with it
+
+  constexpr uint64_t bytes_of(uint64_t elements) const { return elements / block * block_bytes; }  // of whole blocks
 };
 
 inline constexpr StoredType kStoredTypes[] = {
-    {"F32", 32, DType::f32}, {"F16", 16, DType::f16}, {"BF16", 16, DType::bf16}, {"F8_E4M3", 8, DType::f8_e4m3},
-    {"U8", 8, DType::u8},    {"I32", 32, DType::i32}, {"I64", 64, DType::i64},   {"F64", 64, DType::f64},
-    {"BOOL", 8, {}},         {"I8", 8, {}},           {"I16", 16, {}},           {"U16", 16, {}},
-    {"U32", 32, {}},         {"U64", 64, {}},         {"C64", 64, {}},           {"F8_E5M2", 8, {}},
-    {"F8_E8M0", 8, {}},      {"F6_E2M3", 6, {}},      {"F6_E3M2", 6, {}},        {"F4", 4, {}},
-    {"F8_E4M3FNUZ", 8, {}},  {"F8_E5M2FNUZ", 8, {}},
+    {"F32", 1, 4, DType::f32}, {"F16", 1, 2, DType::f16}, {"BF16", 1, 2, DType::bf16}, {"F8_E4M3", 1, 1, DType::f8_e4m3},
+    {"U8", 1, 1, DType::u8},   {"I32", 1, 4, DType::i32}, {"I64", 1, 8, DType::i64},   {"F64", 1, 8, DType::f64},
+    {"BOOL", 1, 1, {}},        {"I8", 1, 1, {}},          {"I16", 1, 2, {}},           {"U16", 1, 2, {}},
+    {"U32", 1, 4, {}},         {"U64", 1, 8, {}},         {"C64", 1, 8, {}},           {"F8_E5M2", 1, 1, {}},
+    {"F8_E8M0", 1, 1, {}},     {"F6_E2M3", 4, 3, {}},     {"F6_E3M2", 4, 3, {}},       {"F4", 2, 1, {}},
+    {"F8_E4M3FNUZ", 1, 1, {}}, {"F8_E5M2FNUZ", 1, 1, {}},
 };
 
 constexpr const StoredType* find_stored_type(std::string_view name) {

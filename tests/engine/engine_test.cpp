@@ -142,7 +142,7 @@ class BrokenModel {
     std::filesystem::copy(fixture(pipeline), folder_, std::filesystem::copy_options::recursive);
     std::ptrdiff_t offset = 0;
     {
-      const Safetensors weights = Safetensors::open(folder_ / file);
+      const TensorFile weights = TensorFile::open(folder_ / file);
       const StoredTensor* found = weights.find(tensor);
       if (!found || found->dtype != DType::f16) throw std::runtime_error("no f16 tensor " + tensor);
       offset = found->bytes.data() - weights.file().bytes().data();

@@ -28,7 +28,7 @@ class WideModel {
     config["pos_embed_max_size"] = kPositions;
     std::ofstream(to / "config.json") << config;
 
-    const Safetensors weights = Safetensors::open(from / kFile);
+    const TensorFile weights = TensorFile::open(from / kFile);
     std::vector<StoredTensor> tensors = weights.tensors();
     const auto table = std::find_if(tensors.begin(), tensors.end(),
                                     [](const StoredTensor& tensor) { return tensor.name == "pos_embed.pos_embed"; });

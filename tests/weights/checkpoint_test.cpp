@@ -79,7 +79,7 @@ TEST(DiffusersFolder, ReadsTheGeometryOfDual) {
 
 TEST(DiffusersFolder, FusesRowsOfTheStoredTensors) {
   const Checkpoint c = Checkpoint::open(only(fixture("dual")));
-  const Safetensors file = Safetensors::open(fixture("dual") / "transformer" / "diffusion_pytorch_model.safetensors");
+  const TensorFile file = TensorFile::open(fixture("dual") / "transformer" / "diffusion_pytorch_model.safetensors");
   const auto raw = [&](const std::string& name) {
     const StoredTensor& t = *file.find(name);
     std::vector<float> values(static_cast<size_t>(t.elements()));
@@ -759,7 +759,7 @@ TEST(Checkpoint, IdentityFollowsTheWeights) {
   EXPECT_EQ(original.identity(), Checkpoint::open(only(folder / "m")).identity());
   const fs::path path = folder / "m" / "transformer" / "diffusion_pytorch_model.safetensors";
   std::string bytes = read_text(path);
-  const Safetensors stored = Safetensors::open(fixture("plain") / "transformer" / "diffusion_pytorch_model.safetensors");
+  const TensorFile stored = TensorFile::open(fixture("plain") / "transformer" / "diffusion_pytorch_model.safetensors");
   const auto tensor = stored.find("context_embedder.weight")->bytes;
   bytes[static_cast<size_t>(tensor.data() - stored.file().bytes().data()) + tensor.size() / 2] ^= 1;
   write_text(path, bytes);

@@ -117,7 +117,7 @@ TEST(Verify, FindsSwappedHalvesAndFusedPartsOnce) {
   const auto path = folder / "m" / "transformer" / "diffusion_pytorch_model.safetensors";
   std::string bytes = read_text(path);
   {
-    const Safetensors file = Safetensors::open(path);
+    const TensorFile file = TensorFile::open(path);
     for (const char* name : {"norm_out.linear.bias", "transformer_blocks.0.attn.to_k.bias"}) {
       const StoredTensor& tensor = *file.find(name);
       ASSERT_EQ(tensor.dtype, DType::f32);

@@ -18,8 +18,8 @@ std::string with_length(const std::string& header, const std::string& data = {})
   return file + header + data;
 }
 
-SafetensorsHeader parse(const std::string& file) {
-  return parse_safetensors({reinterpret_cast<const std::byte*>(file.data()), file.size()}, "x.safetensors");
+TensorList parse(const std::string& file) {
+  return parse_tensors({reinterpret_cast<const std::byte*>(file.data()), file.size()}, "x.safetensors");
 }
 
 TEST(Safetensors, ReadsWhatItWrote) {
@@ -31,7 +31,7 @@ TEST(Safetensors, ReadsWhatItWrote) {
   tensors.add_bytes("odd", "U8", {3}, "abc");
   write_safetensors(folder / "a.safetensors", tensors.list(), {{"made by", "\"a test\""}});
 
-  const Safetensors file = Safetensors::open(folder / "a.safetensors");
+  const TensorFile file = TensorFile::open(folder / "a.safetensors");
   ASSERT_EQ(file.tensors().size(), 4u);
   EXPECT_EQ(file.metadata().at("made by"), "\"a test\"");
   const StoredTensor* half = file.find("half");
@@ -49,6 +49,24 @@ TEST(Safetensors, ReadsWhatItWrote) {
       EXPECT_EQ(reinterpret_cast<uintptr_t>(tensor.bytes.data()) % static_cast<uintptr_t>(size_of(*tensor.dtype)), 0u);
     }
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << "a temporary file is left";
+}
+
+TEST(Safetensors, GivesElementsAsStoredAndAsFloatsFromAnyPlace) {
+  const Folder folder;
+  Tensors tensors;
+  std::vector<float> values(10'000);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const std::vector<double> wide(values.begin(), values.end());
+  tensors.add("narrow", DType::f32, {100, 100}, values);
+  tensors.add_bytes("wide", "F64", {100, 100}, {reinterpret_cast<const char*>(wide.data()), 8 * wide.size()});
+  tensors.write(folder / "a.safetensors");
+  const TensorFile file = TensorFile::open(folder / "a.safetensors");
+  const std::vector<float> wanted(values.begin() + 700, values.end());
+  std::vector<float> narrow(wanted.size()), converted(wanted.size());
+  file.find("narrow")->read_stored(700, 9'300, narrow.data());
+  file.find("wide")->read_f32(700, 9'300, converted.data());
+  EXPECT_EQ(narrow, wanted);
+  EXPECT_EQ(converted, wanted);
 }
 
 TEST(Safetensors, AcceptsWhatTheFormatAllows) {
@@ -226,9 +244,9 @@ TEST(Safetensors, EveryTruncationIsAnError) {
 }
 
 TEST(Safetensors, MissingFileIsNamed) {
-  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [] { Safetensors::open("no/such.safetensors"); }), "no/such.safetensors"));
+  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [] { TensorFile::open("no/such.safetensors"); }), "no/such.safetensors"));
   const Folder folder;
-  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { Safetensors::open(folder.path()); }), "cannot read"));
+  EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { TensorFile::open(folder.path()); }), "cannot read"));
 }
 
 TEST(Safetensors, WriterReportsFailureAndLeavesNothing) {

@@ -15,6 +15,7 @@
 #include "options.h"
 #include "picture_job.h"
 #include "terminal.h"
+#include "weights/component.h"
 #include "wording.h"
 
 namespace fude {
@@ -99,10 +100,8 @@ std::string row(std::string_view name, std::string_view value, std::string_view 
 }
 
 std::string shown_name(std::string_view component) {
-  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"clip_l", "CLIP-L"}, {"clip_g", "CLIP-G"}, {"t5", "T5"}, {"vae", "VAE"}};
-  for (const auto& [name, shown] : kNames)
-    if (name == component) return std::string(shown);
+  for (const ComponentType& type : component_types())
+    if (type.name == component) return std::string(type.short_name);
   return std::string(component);
 }
 

@@ -9,10 +9,9 @@ namespace fude {
 CheckpointFiles checkpoint_files(const ModelFiles& files) {
   CheckpointFiles paths;
   paths.model = path_of(files.model);
-  paths.clip_l = path_of(files.clip_l);
-  paths.clip_g = path_of(files.clip_g);
-  paths.t5 = path_of(files.t5);
-  paths.vae = path_of(files.vae);
+  for (const auto& [name, path] : kModelPaths)
+    for (const ComponentType& type : component_types())
+      if (type.name == name) paths.of(type.component) = path_of(files.*path);
   paths.tokenizers = path_of(files.tokenizers);
   paths.no_t5 = files.no_t5;
   paths.hub_cache = path_of(files.hub_cache);

@@ -11,7 +11,9 @@ namespace fude {
 // A copy has the same residency and no contents: what a dry run needs.
 struct ModelWeights {
   ModelWeights(Device& device, DType dtype, const Checkpoint& checkpoint)
-      : text(device, dtype, checkpoint), mmdit(device, dtype, checkpoint), vae(device, dtype, checkpoint) {}
+      : text(device, dtype, checkpoint),
+        mmdit(device, dtype, {checkpoint, Component::transformer}),
+        vae(device, dtype, {checkpoint, Component::vae}) {}
 
   void keep(const Placement& wanted) {
     text.keep(wanted.text);

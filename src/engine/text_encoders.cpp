@@ -74,18 +74,17 @@ void check_finite(Ops& op, const TextEmbeddings& embeddings, int64_t clip_l_colu
   if (op.all_finite(embeddings.tokens) && op.all_finite(embeddings.pooled)) return;
   const Tensor& tokens = embeddings.tokens;
   const Tensor clip = tokens.rows(0, kClipTokens);
-  std::pair<const char*, Component> encoder = {"T5", Component::t5};
-  for (const auto& [columns, named] :
-       {std::pair{clip.columns(clip_l_columns, clip_columns), std::pair{"CLIP-G", Component::clip_g}},
-        {clip.columns(0, clip_l_columns), {"CLIP-L", Component::clip_l}}}) {
+  Component encoder = Component::t5;
+  for (const auto& [columns, named] : {std::pair{clip.columns(clip_l_columns, clip_columns), Component::clip_g},
+                                       {clip.columns(0, clip_l_columns), Component::clip_l}}) {
     auto scratch = op.scope();
     Tensor copy = op.empty({columns.dim(0), columns.dim(1), columns.dim(2)});
     op.copy(copy, columns);
     if (!op.all_finite(copy)) encoder = named;
   }
   throw Error(Code::non_finite,
-              {.what = std::string("the text encoder ") + encoder.first + " produced values that are not numbers",
-               .where = {.component = std::string(name_of(encoder.second))},
+              {.what = "the text encoder " + std::string(type_of(encoder).short_name) + " produced values that are not numbers",
+               .where = {.component = std::string(name_of(encoder))},
                .remedies = {{Remedy::check_model}}});
 }
 
@@ -128,7 +127,7 @@ Readiness readiness_of(const Checkpoint& checkpoint) {
   Readiness readiness;
   Faults faults;
   for (Message& lack : checkpoint.lacks()) faults.add(std::move(lack));
-  for (const Component component : {Component::clip_l, Component::clip_g, Component::t5}) {
+  for (const Component component : kTextEncoders) {
     if (!checkpoint.has(component) || !checkpoint.has_tokenizer(component)) continue;
     faults.attempt([&] {
       readiness.tokenizers.push_back(component == Component::t5
@@ -172,8 +171,8 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
 }
 
 TextEncoders::TextEncoders(Device& device, DType dtype, const Checkpoint& checkpoint)
-    : clip_l(device, dtype, checkpoint, Component::clip_l), clip_g(device, dtype, checkpoint, Component::clip_g) {
-  if (checkpoint.has(Component::t5)) t5.emplace(device, dtype, checkpoint);
+    : clip_l(device, dtype, {checkpoint, Component::clip_l}), clip_g(device, dtype, {checkpoint, Component::clip_g}) {
+  if (checkpoint.has(Component::t5)) t5.emplace(device, dtype, WeightSource(checkpoint, Component::t5));
 }
 
 namespace {

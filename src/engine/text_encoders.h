@@ -17,6 +17,7 @@
 
 namespace fude {
 
+inline constexpr Component kTextEncoders[] = {Component::clip_l, Component::clip_g, Component::t5};
 constexpr int64_t kClipTokens = 77, kT5Tokens = 256;
 
 // What was compared of a tokenizer and its encoder. Equal sizes cannot tell two vocabularies of one size apart.

@@ -17,7 +17,7 @@ namespace {
 // Tells apart what gives other bytes for the same prompt.
 std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) {
   std::string text = device.description + ", " + device.library;
-  for (const Component component : {Component::clip_l, Component::clip_g, Component::t5})
+  for (const Component component : kTextEncoders)
     text += ' ' + (checkpoint.has(component) ? std::to_string(checkpoint.identity(component)) : "none");
   return text;
 }

@@ -1,29 +1,12 @@
-// Loading and forward pass of the CLIP text encoder.
+// The forward pass of the CLIP text encoder.
 #include "model/clip.h"
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 
 namespace fude {
 
 namespace {
-
-ClipBlock load_block(Loader& file, int64_t i) {
-  Loader layer = file.at("text_model.encoder.layers." + std::to_string(i) + ".");
-  return {.norm1 = layer.norm("layer_norm1"),
-          .norm2 = layer.norm("layer_norm2"),
-          .qkv = layer.linear({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}),
-          .out = layer.linear("self_attn.out_proj"),
-          .fc1 = layer.linear("mlp.fc1"),
-          .fc2 = layer.linear("mlp.fc2")};
-}
-
-ClipEnds load_ends(Loader& file) {
-  ClipEnds ends{.final_norm = file.norm("text_model.final_layer_norm"), .projection = {}};
-  if (file.contains("text_projection.weight")) ends.projection = file.linear("text_projection");
-  return ends;
-}
 
 // Token plus position embeddings. [b, tokens, c] f32: the residual stream
 Tensor embed(Ops& op, const Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
@@ -33,8 +16,8 @@ Tensor embed(Ops& op, const Clip& clip, const std::vector<std::vector<int32_t>>&
   std::vector<float> rows;
   if (!op.measuring()) {
     std::vector<float> position(static_cast<size_t>(n * c));
-    read_rows(clip.position_embedding, 0, n, DType::f32, position.data());
-    rows = look_up(clip.token_embedding, ids);
+    read_rows(clip.tables.positions, 0, n, DType::f32, position.data());
+    rows = look_up(clip.tables.tokens, ids);
     for (size_t i = 0; i < rows.size(); ++i) rows[i] += position[i % position.size()];
   }
   return op.upload(rows.data(), DType::f32, {b, n, c});
@@ -55,12 +38,12 @@ void clip_block(Ops& op, const ClipBlock& w, const ClipGeometry& g, Tensor x) {
 
 }  // namespace
 
-Clip::Clip(Device& device, DType dtype, const Checkpoint& checkpoint, Component component)
-    : geometry(checkpoint.clip(component)),
-      blocks(device, dtype, checkpoint, component, geometry.layers, load_block),
-      ends(device, dtype, checkpoint, component, load_ends),
-      token_embedding(checkpoint.find(component, "text_model.embeddings.token_embedding.weight")),
-      position_embedding(checkpoint.find(component, "text_model.embeddings.position_embedding.weight")) {}
+Clip::Clip(Device& device, DType dtype, const WeightSource& source)
+    : geometry(source.geometry<ClipGeometry>()),
+      blocks(device, dtype, source, geometry.layers,
+             [g = geometry](Loader& file, int64_t i) { return load_clip_block(file, g, i); }),
+      ends(device, dtype, source, [g = geometry](Loader& file) { return load_clip_ends(file, g); }),
+      tables(tables_of(source, geometry)) {}
 
 ClipOutput clip_forward(Ops& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
   const ClipGeometry& g = clip.geometry;

@@ -5,28 +5,17 @@
 #include <vector>
 
 #include "offload/layers.h"
-#include "weights/geometry.h"
+#include "weights/components/clip.h"
 
 namespace fude {
 
-struct ClipBlock {
-  Norm norm1, norm2;
-  Linear qkv, out;  // attention
-  Linear fc1, fc2;  // MLP
-};
-
-struct ClipEnds {
-  Norm final_norm;
-  Linear projection;  // without weight: identity
-};
-
 struct Clip {
-  Clip(Device& device, DType dtype, const Checkpoint& checkpoint, Component component);
+  Clip(Device& device, DType dtype, const WeightSource& source);
 
   ClipGeometry geometry;
   Blocks<ClipBlock> blocks;
   Whole<ClipEnds> ends;
-  Source token_embedding, position_embedding;  // rows are looked up in the file
+  ClipTables tables;
 };
 
 struct ClipOutput {

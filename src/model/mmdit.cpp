@@ -1,4 +1,4 @@
-// Loading and forward pass of MMDiT-X.
+// The forward pass of MMDiT-X.
 #include "model/mmdit.h"
 
 #include <cmath>
@@ -23,55 +23,9 @@ struct JointModulation {
   StreamModulation x, ctx;
 };
 
-// Columns of a block's modulation: three vectors for each of attention, MLP and, in dual blocks, the second attention; the text
-// stream of the last block ends after its attention's norm.
-int64_t image_columns(const MmditGeometry& g, int64_t i) { return (g.dual[static_cast<size_t>(i)] ? 9 : 6) * g.width; }
-int64_t text_columns(const MmditGeometry& g, int64_t i) { return (i == g.layers - 1 ? 2 : 6) * g.width; }
-
 StreamModulation split(const Tensor& rows, int64_t d) {  // [b, k·D]
   const auto chunk = [&](int64_t i) { return (i + 1) * d <= rows.dim(1) ? rows.columns(i * d, (i + 1) * d) : Tensor{}; };
   return {chunk(0), chunk(1), chunk(2), chunk(3), chunk(4), chunk(5), chunk(6), chunk(7), chunk(8)};
-}
-
-Attention load_attention(Loader stream, std::string_view name) {
-  Loader file = stream.at(std::string(name) + ".");
-  Attention attention{.qkv = file.linear("qkv"), .proj = {}, .norm_q = {}, .norm_k = {}};
-  if (file.contains("proj.weight")) attention.proj = file.linear("proj");
-  if (file.contains("ln_q.weight")) {
-    attention.norm_q = file.vector("ln_q.weight");
-    attention.norm_k = file.vector("ln_k.weight");
-  }
-  return attention;
-}
-
-Stream load_stream(Loader file) {
-  Stream stream{.attn = load_attention(file, "attn"), .attn2 = {}, .fc1 = {}, .fc2 = {}};
-  if (file.contains("attn2.qkv.weight")) stream.attn2 = load_attention(file, "attn2");
-  if (file.contains("mlp.fc1.weight")) {
-    stream.fc1 = file.linear("mlp.fc1");
-    stream.fc2 = file.linear("mlp.fc2");
-  }
-  return stream;
-}
-
-JointBlock load_block(Loader& file, int64_t i, int64_t layers) {
-  Loader block = file.at("joint_blocks." + std::to_string(i) + ".");
-  return {.x = load_stream(block.at("x_block.")), .ctx = load_stream(block.at("context_block.")), .last = i == layers - 1};
-}
-
-ModulationWeights load_modulation(Loader& file, int64_t i) {
-  Loader block = file.at("joint_blocks." + std::to_string(i) + ".");
-  return {.x = block.linear("x_block.adaLN_modulation.1"), .ctx = block.linear("context_block.adaLN_modulation.1")};
-}
-
-Embedders load_embedders(Loader& file) {
-  return {.patch = file.linear("x_embedder.proj"),
-          .time1 = file.linear("t_embedder.mlp.0"),
-          .time2 = file.linear("t_embedder.mlp.2"),
-          .pooled1 = file.linear("y_embedder.mlp.0"),
-          .pooled2 = file.linear("y_embedder.mlp.2"),
-          .context = file.linear("context_embedder"),
-          .final_modulation = file.linear("final_layer.adaLN_modulation.1")};
 }
 
 // Queries, keys and values of normalised rows [b, rows, D], RMS-normalised per head, into `qkv`, a row range of the joint
@@ -140,15 +94,15 @@ void joint_block(Ops& op, const JointBlock& w, const JointModulation& m, int64_t
 
 }  // namespace
 
-Mmdit::Mmdit(Device& device, DType dtype, const Checkpoint& checkpoint)
-    : geometry(checkpoint.mmdit()),
-      embedders(device, dtype, checkpoint, Component::transformer, load_embedders),
-      modulation(device, dtype, checkpoint, Component::transformer, geometry.layers, load_modulation),
-      blocks(device, dtype, checkpoint, Component::transformer, geometry.layers,
-             [layers = geometry.layers](Loader& file, int64_t i) { return load_block(file, i, layers); }),
-      final_layer(device, dtype, checkpoint, Component::transformer,
-                  [](Loader& file) { return FinalLayer{.proj = file.linear("final_layer.linear")}; }),
-      pos_embed(checkpoint.find(Component::transformer, "pos_embed")) {}
+Mmdit::Mmdit(Device& device, DType dtype, const WeightSource& source)
+    : geometry(source.geometry<MmditGeometry>()),
+      embedders(device, dtype, source, [g = geometry](Loader& file) { return load_embedders(file, g); }),
+      modulation(device, dtype, source, geometry.layers,
+                 [g = geometry](Loader& file, int64_t i) { return load_modulation(file, g, i); }),
+      blocks(device, dtype, source, geometry.layers,
+             [g = geometry](Loader& file, int64_t i) { return load_joint_block(file, g, i); }),
+      final_layer(device, dtype, source, [g = geometry](Loader& file) { return load_final_layer(file, g); }),
+      tables(tables_of(source, geometry)) {}
 
 void Mmdit::keep(int64_t resident, int64_t host_bytes) {
   embedders.keep(1);
@@ -172,7 +126,7 @@ Conditioning condition(Ops& op, Mmdit& mmdit, const Tensor& embeddings, int64_t 
   std::vector<float> window(static_cast<size_t>(rows * columns * g.width));
   for (int64_t r = 0; r < rows && !op.measuring(); ++r) {
     const int64_t first = (top + r) * table + left;
-    read_rows(mmdit.pos_embed, first, first + columns, DType::f32, window.data() + r * columns * g.width);
+    read_rows(mmdit.tables.pos_embed, first, first + columns, DType::f32, window.data() + r * columns * g.width);
   }
   return {.context = op.linear(embeddings, mmdit.embedders.get(op).context),
           .pos = op.upload(window.data(), DType::f32, {rows * columns, g.width})};

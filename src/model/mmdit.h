@@ -4,50 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "offload/layers.h"
-#include "weights/geometry.h"
+#include "weights/components/mmdit.h"
 
 namespace fude {
 
-struct Attention {
-  Linear qkv, proj;
-  Tensor norm_q, norm_k;  // RMS norm per head, [head_dim]; may be empty
-};
-
-// The weights of one of the two streams (image, text) in a block.
-struct Stream {
-  Attention attn;
-  std::optional<Attention> attn2;  // image stream of dual blocks
-  Linear fc1, fc2;                 // MLP
-};
-
-struct JointBlock {
-  Stream x, ctx;
-  bool last = false;  // the text stream ends here: only its keys and values are needed
-};
-
-// adaLN-Zero: what turns the step's embedding into shifts, scales and gates. Only needed before the loop.
-struct ModulationWeights {
-  Linear x, ctx;
-};
-
-struct Embedders {
-  Linear patch;  // [D, c·p·p]
-  Linear time1, time2;
-  Linear pooled1, pooled2;
-  Linear context;
-  Linear final_modulation;
-};
-
-struct FinalLayer {
-  Linear proj;  // [p·p·c, D]
-};
-
 struct Mmdit {
-  Mmdit(Device& device, DType dtype, const Checkpoint& checkpoint);
+  Mmdit(Device& device, DType dtype, const WeightSource& source);
 
   // `resident` blocks stay on the device, and so do the two ends; of the other blocks, as many as fit into `host_bytes` are
   // host-offloaded. See Blocks.
@@ -60,7 +25,7 @@ struct Mmdit {
   Blocks<ModulationWeights> modulation;
   Blocks<JointBlock> blocks;
   Whole<FinalLayer> final_layer;
-  Source pos_embed;  // [P², D]; the window for a picture is read from the file
+  MmditTables tables;
 };
 
 // What stays the same over all steps of a request.

@@ -1,25 +1,13 @@
-// Loading and forward pass of the T5 encoder.
+// The forward pass of the T5 encoder.
 #include "model/t5.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <string>
 
 namespace fude {
 
 namespace {
-
-T5Layer load_layer(Loader& file, int64_t i) {
-  Loader layer = file.at("encoder.block." + std::to_string(i / 2) + ".layer." + std::to_string(i % 2) + ".");
-  T5Layer loaded{.norm = layer.norm("layer_norm"), .attention = {}, .mlp = {}};
-  if (i % 2 == 0)
-    loaded.attention = {.qkv = layer.linear({"SelfAttention.q", "SelfAttention.k", "SelfAttention.v"}),
-                        .out = layer.linear("SelfAttention.o")};
-  else
-    loaded.mlp = {.wi = layer.linear({"DenseReluDense.wi_0", "DenseReluDense.wi_1"}), .wo = layer.linear("DenseReluDense.wo")};
-  return loaded;
-}
 
 // f32 [heads, tokens, tokens], added to the scores of every block. It depends only on the distance of key and query: the rows
 // of a head are views of one line, and each row starts one element before the row above it (stride −1).
@@ -27,7 +15,7 @@ Tensor position_bias(Ops& op, const T5& t5, int64_t tokens) {
   const T5Geometry& g = t5.geometry;
   const int64_t length = 2 * tokens - 1;
   std::vector<float> table(static_cast<size_t>(g.buckets * g.heads)), lines;
-  if (!op.measuring()) read_rows(t5.relative_attention_bias, 0, g.buckets, DType::f32, table.data());
+  if (!op.measuring()) read_rows(t5.tables.relative_attention_bias, 0, g.buckets, DType::f32, table.data());
   for (int64_t h = 0; h < g.heads; ++h)
     for (int64_t i = 0; i < length; ++i)
       lines.push_back(
@@ -43,7 +31,7 @@ Tensor embed(Ops& op, const T5& t5, const std::vector<std::vector<int32_t>>& ids
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
   const auto d = t5.geometry.d_model;
-  const std::vector<float> rows = op.measuring() ? std::vector<float>() : look_up(t5.token_embedding, ids);
+  const std::vector<float> rows = op.measuring() ? std::vector<float>() : look_up(t5.tables.tokens, ids);
   return op.upload(rows.data(), DType::f32, {b, n, d});
 }
 
@@ -84,13 +72,12 @@ int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_
   return distance > 0 ? half + bucket : bucket;
 }
 
-T5::T5(Device& device, DType dtype, const Checkpoint& checkpoint)
-    : geometry(checkpoint.t5()),
-      layers(device, dtype, checkpoint, Component::t5, 2 * geometry.layers, load_layer),
-      final_norm(device, dtype, checkpoint, Component::t5, [](Loader& file) { return file.norm("encoder.final_layer_norm"); }),
-      token_embedding(checkpoint.find(Component::t5, "shared.weight")),
-      relative_attention_bias(
-          checkpoint.find(Component::t5, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")) {}
+T5::T5(Device& device, DType dtype, const WeightSource& source)
+    : geometry(source.geometry<T5Geometry>()),
+      layers(device, dtype, source, 2 * geometry.layers,
+             [g = geometry](Loader& file, int64_t i) { return load_t5_layer(file, g, i); }),
+      final_norm(device, dtype, source, [g = geometry](Loader& file) { return load_t5_norm(file, g); }),
+      tables(tables_of(source, geometry)) {}
 
 Tensor t5_forward(Ops& op, T5& t5, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size());

@@ -2,38 +2,20 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "offload/layers.h"
-#include "weights/geometry.h"
+#include "weights/components/t5.h"
 
 namespace fude {
 
-struct T5Attention {
-  Linear qkv, out;
-};
-
-struct T5Mlp {
-  Linear wi;  // both halves of the gate, rows of wi_0 first
-  Linear wo;
-};
-
-// Half a T5 block, an attention or an MLP. Halves are streamed by themselves: whole blocks of T5-XXL are 368 MiB each.
-struct T5Layer {
-  Norm norm;
-  std::optional<T5Attention> attention;
-  std::optional<T5Mlp> mlp;
-};
-
 struct T5 {
-  T5(Device& device, DType dtype, const Checkpoint& checkpoint);
+  T5(Device& device, DType dtype, const WeightSource& source);
 
   T5Geometry geometry;
   Blocks<T5Layer> layers;
   Whole<Norm> final_norm;
-  Source token_embedding;
-  Source relative_attention_bias;  // [buckets, heads]; block 0's, shared by all
+  T5Tables tables;
 };
 
 // ids [b][tokens], padding included: padded positions attend and are attended to. -> [b, tokens, d_model].

@@ -1,4 +1,4 @@
-// Loading and forward pass of the VAE decoder.
+// The forward pass of the VAE decoder.
 #include "model/vae.h"
 
 #include <cassert>
@@ -9,39 +9,6 @@ namespace fude {
 namespace {
 
 constexpr float kEps = 1e-6f;
-
-Resnet load_resnet(Loader file) {
-  Resnet resnet{.norm1 = file.norm("norm1"),
-                .norm2 = file.norm("norm2"),
-                .conv1 = file.conv("conv1"),
-                .conv2 = file.conv("conv2"),
-                .shortcut = {}};
-  if (file.contains("conv_shortcut.weight")) resnet.shortcut = file.conv("conv_shortcut");
-  return resnet;
-}
-
-Decoder load_decoder(Loader& whole, const VaeGeometry& g) {
-  Loader file = whole.at("decoder.");
-  Decoder decoder{.conv_in = file.conv("conv_in"),
-                  .mid1 = load_resnet(file.at("mid_block.resnets.0.")),
-                  .mid2 = load_resnet(file.at("mid_block.resnets.1.")),
-                  .attention = {},
-                  .up = {},
-                  .norm_out = file.norm("conv_norm_out"),
-                  .conv_out = file.conv("conv_out")};
-  if (Loader mid = file.at("mid_block.attentions.0."); mid.contains("to_q.weight"))
-    decoder.attention = {
-        .norm = mid.norm("group_norm"), .qkv = mid.linear({"to_q", "to_k", "to_v"}), .out = mid.linear("to_out.0")};
-  for (size_t i = 0; i < g.block_out_channels.size(); ++i) {
-    Loader block = file.at("up_blocks." + std::to_string(i) + ".");
-    UpBlock up;
-    for (int64_t j = 0; j <= g.layers_per_block; ++j)
-      up.resnets.push_back(load_resnet(block.at("resnets." + std::to_string(j) + ".")));
-    if (block.contains("upsamplers.0.conv.weight")) up.upsample = block.conv("upsamplers.0.conv", /*upsample=*/true);
-    decoder.up.push_back(std::move(up));
-  }
-  return decoder;
-}
 
 // x + conv2(silu(norm(conv1(silu(norm(x)))))): in place where the number of channels stays, else a new map.
 FeatureMap resnet(FeatureMaps& maps, const Resnet& w, const FeatureMap& x) {
@@ -116,9 +83,9 @@ void decode(Ops& op, const VaeGeometry& geometry, const Decoder& w, const Tensor
 
 }  // namespace
 
-Vae::Vae(Device& device, DType dtype, const Checkpoint& checkpoint)
-    : geometry(checkpoint.vae()),
-      decoder(device, dtype, checkpoint, Component::vae, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
+Vae::Vae(Device& device, DType dtype, const WeightSource& source)
+    : geometry(source.geometry<VaeGeometry>()),
+      decoder(device, dtype, source, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
 
 void vae_decode(Ops& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
                 const VaeOptions& options) {

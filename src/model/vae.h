@@ -2,44 +2,18 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "model/strips.h"
 #include "model/vae_tiling.h"
 #include "offload/layers.h"
-#include "weights/geometry.h"
+#include "weights/components/vae.h"
 
 namespace fude {
 
-struct Resnet {
-  Norm norm1, norm2;
-  Conv conv1, conv2;
-  std::optional<Conv> shortcut;  // where the number of channels changes
-};
-
-struct VaeAttention {
-  Norm norm;
-  Linear qkv, out;
-};
-
-struct UpBlock {
-  std::vector<Resnet> resnets;
-  std::optional<Conv> upsample;
-};
-
-struct Decoder {
-  Conv conv_in;
-  Resnet mid1, mid2;
-  std::optional<VaeAttention> attention;
-  std::vector<UpBlock> up;
-  Norm norm_out;
-  Conv conv_out;
-};
-
 struct Vae {
-  Vae(Device& device, DType dtype, const Checkpoint& checkpoint);
+  Vae(Device& device, DType dtype, const WeightSource& source);
 
   VaeGeometry geometry;
   Whole<Decoder> decoder;

@@ -16,22 +16,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct ComponentRow {
-  Component component;
-  std::string_view title, folder, tokenizer;
-  Field field;
-};
-
-constexpr ComponentRow kRows[] = {
-    {Component::clip_l, "CLIP-L text encoder", "text_encoder", "tokenizer", Field::clip_l},
-    {Component::clip_g, "CLIP-G text encoder", "text_encoder_2", "tokenizer_2", Field::clip_g},
-    {Component::t5, "T5 text encoder", "text_encoder_3", "tokenizer_3", Field::t5},
-    {Component::transformer, "transformer", "transformer", "", Field::model},
-    {Component::vae, "VAE", "vae", "", Field::vae},
-};
-
-const ComponentRow& row_of(Component component) { return kRows[index_of(component)]; }
-
 [[noreturn]] void refuse(Message message) { throw Error(Code::bad_checkpoint, std::move(message)); }
 
 Where where_of(Component component, const fs::path& path) { return {text_of(path), std::string(name_of(component))}; }
@@ -51,11 +35,11 @@ std::vector<const StoredTensor*> all_tensors(const TensorFile& file) {
 
 [[noreturn]] void refuse_unrecognised(Component component, const fs::path& where) {
   std::string signatures;
-  for (const Layout& layout : layouts())
-    if (layout.component == component && signatures.find(layout.signature) == std::string::npos)
+  for (const Layout& layout : type_of(component).layouts)
+    if (signatures.find(layout.signature) == std::string::npos)
       signatures += (signatures.empty() ? "" : ", ") + shown(layout.signature);
-  const Field field = row_of(component).field;
-  refuse({.what = shown(where) + " holds no " + std::string(row_of(component).title) +
+  const Field field = type_of(component).field;
+  refuse({.what = shown(where) + " holds no " + std::string(type_of(component).title) +
                   " of Stable Diffusion 3.5: none of the tensors " + signatures + " is in it",
           .field = field,
           .where = where_of(component, where),
@@ -84,11 +68,8 @@ Checkpoint Checkpoint::open(const CheckpointFiles& files) {
 }
 
 void Checkpoint::open_model(const CheckpointFiles& files, Faults& faults) {
-  std::array<fs::path, std::size(kComponents)> separate;
-  separate[index_of(Component::clip_l)] = files.clip_l;
-  separate[index_of(Component::clip_g)] = files.clip_g;
-  separate[index_of(Component::t5)] = files.no_t5 ? fs::path() : files.t5;
-  separate[index_of(Component::vae)] = files.vae;
+  auto separate = files.separate;
+  if (files.no_t5) separate[index_of(Component::t5)].clear();
   LeftOut left_out;
   std::transform(separate.begin(), separate.end(), left_out.begin(), [](const fs::path& path) { return !path.empty(); });
   const bool any_separate = std::any_of(left_out.begin(), left_out.end(), [](bool is_separate) { return is_separate; });
@@ -120,7 +101,7 @@ void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out, Fa
   const fs::path index_path = folder / "model_index.json";
   const bool has_index = is_present(index_path);
   std::optional<SingleFile> single;
-  if (!has_index || !is_present_folder(folder / row_of(Component::transformer).folder)) single = find_single_file(folder);
+  if (!has_index || !is_present_folder(folder / type_of(Component::transformer).folder)) single = find_single_file(folder);
   if (single) {
     path_ = single->model;
     faulty_[index_of(Component::transformer)] = !faults.attempt([&] { open_single_file(path_, left_out); });
@@ -145,22 +126,22 @@ void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out, Fa
 void Checkpoint::open_diffusers_folder(const fs::path& folder, const LeftOut& left_out, Faults& faults) {
   layout_ = "diffusers folder";
   index_ = Config::read(folder / "model_index.json");
-  const std::string type = index_.text("_class_name", "");
-  if (!type.starts_with("StableDiffusion3"))
-    index_.fail("_class_name", "is " + shown(type) + "; fude draws with StableDiffusion3Pipeline");
+  const std::string pipeline = index_.text("_class_name", "");
+  if (!pipeline.starts_with("StableDiffusion3"))
+    index_.fail("_class_name", "is " + shown(pipeline) + "; fude draws with StableDiffusion3Pipeline");
   std::vector<std::string> missing;
-  for (const ComponentRow& row : kRows) {
-    if (!is_listed(index_, row.folder) || left_out[index_of(row.component)]) continue;
-    bool& faulty = faulty_[index_of(row.component)];
-    if (const fs::path part = folder / row.folder; is_present_folder(part))
-      faulty = !faults.attempt([&] { component_at(row.component) = entry_in_folder(row.component, part); });
-    else faulty = true, missing.push_back(shown(row.folder));
+  for (const ComponentType& type : component_types()) {
+    if (!is_listed(index_, type.folder) || left_out[index_of(type.component)]) continue;
+    bool& faulty = faulty_[index_of(type.component)];
+    if (const fs::path part = folder / type.folder; is_present_folder(part))
+      faulty = !faults.attempt([&] { component_at(type.component) = entry_in_folder(type.component, part); });
+    else faulty = true, missing.push_back(shown(type.folder));
   }
   if (missing.empty()) return;
   std::string list = missing[0];
   for (size_t i = 1; i < missing.size(); ++i) list += (i + 1 < missing.size() ? ", " : " and ") + missing[i];
   const bool only_t5 =
-      missing.size() == 1 && faulty_[index_of(Component::t5)] && missing[0] == shown(row_of(Component::t5).folder);
+      missing.size() == 1 && faulty_[index_of(Component::t5)] && missing[0] == shown(type_of(Component::t5).folder);
   Message fault{.what = "the model " + shown(folder) + " lists " + list +
                         (missing.size() == 1 ? ", but that folder is missing" : ", but those folders are missing"),
                 .field = Field::model,
@@ -193,14 +174,14 @@ Checkpoint::Entry Checkpoint::entry_in_folder(Component component, const fs::pat
 void Checkpoint::open_single_file(const fs::path& path, const LeftOut& left_out) {
   layout_ = "single file";
   const auto tensors = all_tensors(file(path));
-  for (const ComponentRow& row : kRows) {
-    if (left_out[index_of(row.component)]) continue;
-    const bool bare = row.component == Component::transformer;
-    if (auto found = ComponentTensors::recognise(row.component, Origin::file, bare, tensors))
-      component_at(row.component) = Entry{std::move(*found), {}};
+  for (const ComponentType& type : component_types()) {
+    if (left_out[index_of(type.component)]) continue;
+    const bool bare = type.component == Component::transformer;
+    if (auto found = ComponentTensors::recognise(type.component, Origin::file, bare, tensors))
+      component_at(type.component) = Entry{std::move(*found), {}};
     else if (std::any_of(tensors.begin(), tensors.end(),
-                         [&](const auto* tensor) { return has_prefix_of(row.component, tensor->name); }))
-      refuse_unrecognised(row.component, path);
+                         [&](const auto* tensor) { return has_prefix_of(type.component, tensor->name); }))
+      refuse_unrecognised(type.component, path);
   }
   if (!has(Component::transformer)) refuse_unrecognised(Component::transformer, path);
 }
@@ -224,12 +205,11 @@ void Checkpoint::open_separate(Component component, const fs::path& path) {
 
 bool Checkpoint::find_tokenizers(const fs::path& folder) {
   bool any = false;
-  for (const ComponentRow& row : kRows) {
-    if (row.tokenizer.empty()) continue;
-    const std::string_view short_name = row.component == Component::t5 ? "t5" : "clip";
-    for (const std::string_view name : {row.tokenizer, short_name})
+  for (const ComponentType& type : component_types()) {
+    if (type.tokenizer.empty()) continue;
+    for (const std::string_view name : {type.tokenizer, type.plain_tokenizer})
       if (const fs::path part = folder / name; is_present_folder(part)) {
-        tokenizers_[index_of(row.component)] = part;
+        tokenizers_[index_of(type.component)] = part;
         any = true;
         break;
       }
@@ -238,16 +218,11 @@ bool Checkpoint::find_tokenizers(const fs::path& folder) {
 }
 
 void Checkpoint::read_geometry(Faults& faults) {
-  const auto read = [&](Component component, auto& geometry, auto function) {
-    if (const auto& entry = component_at(component))
-      faults.attempt([&] { geometry = function(entry->tensors, entry->config); });
-  };
-  read(Component::clip_l, clip_l_, clip_geometry);
-  read(Component::clip_g, clip_g_, clip_geometry);
-  read(Component::t5, t5_, t5_geometry);
-  read(Component::transformer, mmdit_, mmdit_geometry);
-  read(Component::vae, vae_, vae_geometry);
-  if (mmdit_) faults.attempt([&] { defaults(); });
+  for (const ComponentType& type : component_types())
+    if (auto& entry = component_at(type.component))
+      faults.attempt([&] { entry->geometry = type.geometry(entry->tensors, entry->config); });
+  if (const auto& entry = component_at(Component::transformer); entry && entry->geometry.has_value())
+    faults.attempt([&] { defaults(); });
 }
 
 // Parts of different models load without error, but draw noise, or crash.
@@ -258,46 +233,46 @@ void Checkpoint::check_components_fit() const {
                       " and " + std::to_string(other) + "). Use files of one model.",
               .where = {.file = text_of(path_)}});
   };
-  if (!mmdit_) return;
-  if (clip_l_ && clip_g_) {
-    check(clip_l_->hidden + clip_g_->hidden <= mmdit_->context_width,
-          "the CLIP embeddings are wider than the transformer's context", clip_l_->hidden + clip_g_->hidden,
-          mmdit_->context_width);
-    check(clip_l_->projection + clip_g_->projection == mmdit_->pooled_width,
-          "the pooled CLIP embeddings do not have the width the transformer reads", clip_l_->projection + clip_g_->projection,
-          mmdit_->pooled_width);
+  if (!has(Component::transformer)) return;
+  if (has(Component::clip_l) && has(Component::clip_g)) {
+    const ClipGeometry &l = clip(Component::clip_l), &g = clip(Component::clip_g);
+    check(l.hidden + g.hidden <= mmdit().context_width, "the CLIP embeddings are wider than the transformer's context",
+          l.hidden + g.hidden, mmdit().context_width);
+    check(l.projection + g.projection == mmdit().pooled_width,
+          "the pooled CLIP embeddings do not have the width the transformer reads", l.projection + g.projection,
+          mmdit().pooled_width);
   }
-  if (t5_)
-    check(t5_->d_model == mmdit_->context_width, "T5's width is not that of the transformer's context", t5_->d_model,
-          mmdit_->context_width);
-  if (vae_)
-    check(vae_->latent_channels == mmdit_->channels, "the VAE's latents do not have the transformer's channels",
-          vae_->latent_channels, mmdit_->channels);
+  if (has(Component::t5))
+    check(t5().d_model == mmdit().context_width, "T5's width is not that of the transformer's context", t5().d_model,
+          mmdit().context_width);
+  if (has(Component::vae))
+    check(vae().latent_channels == mmdit().channels, "the VAE's latents do not have the transformer's channels",
+          vae().latent_channels, mmdit().channels);
 }
 
 const ComponentTensors& Checkpoint::tensors(Component component) const {
   if (const auto& entry = component_at(component)) return entry->tensors;
-  const ComponentRow& row = row_of(component);
-  refuse({.what = "the model " + shown(path_) + " has no " + std::string(row.title),
-          .field = row.field,
+  const ComponentType& type = type_of(component);
+  refuse({.what = "the model " + shown(path_) + " has no " + std::string(type.title),
+          .field = type.field,
           .where = where_of(component, path_),
-          .remedies = {{Remedy::give, row.field}}});
+          .remedies = {{Remedy::give, type.field}}});
 }
 
 std::vector<Message> Checkpoint::lacks() const {
   std::vector<Message> list;
   std::string without_tokenizer;
-  for (const ComponentRow& row : kRows) {
-    const bool is_faulty = faulty_[index_of(row.component)];
-    const bool is_absent = !has(row.component) && !is_faulty;
-    if (is_absent && row.component != Component::t5)
-      list.push_back({.what = "It lacks a " + std::string(row.title),
-                      .field = row.field,
-                      .where = where_of(row.component, path_),
-                      .remedies = {{Remedy::give, row.field}}});
-    const bool wants_tokenizer = !row.tokenizer.empty() && (row.component != Component::t5 || !is_absent);
-    if (wants_tokenizer && !has_tokenizer(row.component))
-      without_tokenizer += (without_tokenizer.empty() ? "" : ", ") + std::string(row.tokenizer);
+  for (const ComponentType& type : component_types()) {
+    const bool is_faulty = faulty_[index_of(type.component)];
+    const bool is_absent = !has(type.component) && !is_faulty;
+    if (is_absent && !type.is_optional)
+      list.push_back({.what = "It lacks a " + std::string(type.title),
+                      .field = type.field,
+                      .where = where_of(type.component, path_),
+                      .remedies = {{Remedy::give, type.field}}});
+    const bool wants_tokenizer = !type.tokenizer.empty() && !(type.is_optional && is_absent);
+    if (wants_tokenizer && !has_tokenizer(type.component))
+      without_tokenizer += (without_tokenizer.empty() ? "" : ", ") + std::string(type.tokenizer);
   }
   if (!without_tokenizer.empty())
     list.push_back({.what = "It lacks tokenizers (" + without_tokenizer + ')',
@@ -318,7 +293,7 @@ Source Checkpoint::find(Component component, std::string_view canonical) const {
   for (const std::string& name : from.names_for(canonical)) names += (names.empty() ? "" : ", ") + shown(name);
   const fs::path file = files(component).front();
   refuse({.what = "the tensor " + (names.empty() ? shown(canonical) : names) + " of the " +
-                  std::string(row_of(component).title) + " is missing in " + shown(file) +
+                  std::string(type_of(component).title) + " is missing in " + shown(file) +
                   ". The file is damaged or of another model",
           .where = where_of(component, file),
           .remedies = {{Remedy::download_model, Field::model}}});
@@ -328,14 +303,10 @@ bool Checkpoint::contains(Component component, std::string_view canonical) const
   return tensors(component).contains(canonical);
 }
 
-const ClipGeometry& Checkpoint::clip(Component component) const {
-  tensors(component);
-  return component == Component::clip_l ? *clip_l_ : *clip_g_;
+const std::any& Checkpoint::geometry(Component component) const {
+  tensors(component);  // refuses what is absent
+  return component_at(component)->geometry;
 }
-
-const T5Geometry& Checkpoint::t5() const { return tensors(Component::t5), *t5_; }
-const MmditGeometry& Checkpoint::mmdit() const { return tensors(Component::transformer), *mmdit_; }
-const VaeGeometry& Checkpoint::vae() const { return tensors(Component::vae), *vae_; }
 
 ModelDefaults Checkpoint::defaults() const {
   std::vector<std::string> names = {name(), index_.text("_name_or_path", "")};
@@ -349,7 +320,7 @@ bool Checkpoint::has_tokenizer(Component component) const { return !tokenizers_[
 
 const fs::path& Checkpoint::tokenizer(Component component) const {
   if (has_tokenizer(component)) return tokenizers_[index_of(component)];
-  refuse({.what = "the model " + shown(path_) + " has no tokenizer for its " + std::string(row_of(component).title),
+  refuse({.what = "the model " + shown(path_) + " has no tokenizer for its " + std::string(type_of(component).title),
           .field = Field::tokenizers,
           .where = where_of(component, path_),
           .remedies = {{Remedy::give, Field::tokenizers}}});

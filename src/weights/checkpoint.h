@@ -1,6 +1,7 @@
 // A model on disk: which files hold which component, its sizes, and its tensors under canonical names.
 #pragma once
 
+#include <any>
 #include <array>
 #include <filesystem>
 #include <memory>
@@ -10,9 +11,13 @@
 #include <vector>
 
 #include "weights/component_tensors.h"
+#include "weights/components/clip.h"
+#include "weights/components/mmdit.h"
+#include "weights/components/t5.h"
+#include "weights/components/vae.h"
 #include "weights/defaults.h"
 #include "weights/faults.h"
-#include "weights/geometry.h"
+#include "weights/schedule_config.h"
 #include "weights/source.h"
 
 namespace fude {
@@ -20,11 +25,14 @@ namespace fude {
 // The files a person names. Empty paths: from the model.
 struct CheckpointFiles {
   std::filesystem::path model;  // what locate_model takes: a folder, a single file, an id in the cache, an address
-  std::filesystem::path clip_l, clip_g, t5, vae;  // separate component files or folders
+  std::array<std::filesystem::path, std::size(kComponents)> separate;  // files or folders of single components
   std::filesystem::path
       tokenizers;  // a diffusers folder, or a folder with tokenizer/, tokenizer_2/, tokenizer_3/ or clip/, t5/
   bool no_t5 = false;
   std::filesystem::path hub_cache;  // root of the Hugging Face cache; the caller reads the environment
+
+  std::filesystem::path& of(Component component) { return separate[index_of(component)]; }
+  const std::filesystem::path& of(Component component) const { return separate[index_of(component)]; }
 };
 
 class Checkpoint {
@@ -45,11 +53,12 @@ class Checkpoint {
   std::vector<Message> lacks() const;
   bool misses_t5() const { return !has(Component::t5) && !no_t5_; }  // absent, but not on request
 
-  // Sizes; each needs its component.
-  const ClipGeometry& clip(Component component) const;  // clip_l or clip_g
-  const T5Geometry& t5() const;
-  const MmditGeometry& mmdit() const;
-  const VaeGeometry& vae() const;
+  // Sizes, in the struct of the component's own file. Error{bad_checkpoint} when it is absent.
+  const std::any& geometry(Component component) const;
+  const ClipGeometry& clip(Component component) const { return std::any_cast<const ClipGeometry&>(geometry(component)); }
+  const T5Geometry& t5() const { return std::any_cast<const T5Geometry&>(geometry(Component::t5)); }
+  const MmditGeometry& mmdit() const { return std::any_cast<const MmditGeometry&>(geometry(Component::transformer)); }
+  const VaeGeometry& vae() const { return std::any_cast<const VaeGeometry&>(geometry(Component::vae)); }
   const ScheduleConfig& schedule() const { return schedule_; }
   ModelDefaults defaults() const;  // for what a request leaves open
 
@@ -72,6 +81,7 @@ class Checkpoint {
   struct Entry {
     ComponentTensors tensors;
     Config config;
+    std::any geometry = {};
   };
 
   // Components not taken from the model: given separately, or not wanted.
@@ -97,10 +107,6 @@ class Checkpoint {
   std::vector<std::unique_ptr<TensorFile>> files_;
   std::array<std::optional<Entry>, std::size(kComponents)> components_;
   std::array<std::filesystem::path, std::size(kComponents)> tokenizers_;
-  std::optional<ClipGeometry> clip_l_, clip_g_;
-  std::optional<T5Geometry> t5_;
-  std::optional<MmditGeometry> mmdit_;
-  std::optional<VaeGeometry> vae_;
   ScheduleConfig schedule_;
   Config index_, own_;  // model_index.json and fude.json
 };

@@ -59,9 +59,9 @@ std::string message_not_understood(const StoredTensor& tensor) {
 }
 
 bool has_prefix_of(Component component, std::string_view name) {
-  for (const Layout& layout : layouts())
+  for (const Layout& layout : type_of(component).layouts)
     for (const std::string_view prefix : layout.prefixes)
-      if (layout.component == component && !prefix.empty() && name.starts_with(prefix)) return true;
+      if (!prefix.empty() && name.starts_with(prefix)) return true;
   return false;
 }
 
@@ -83,13 +83,12 @@ std::optional<std::string> weight_described_by(std::string_view stored_name) {
 
 std::optional<ComponentTensors> ComponentTensors::recognise(Component component, Origin origin, bool bare,
                                                             const std::vector<const StoredTensor*>& tensors) {
-  for (const Layout& layout : layouts()) {
-    if (layout.component != component ||
-        std::find(layout.origins.begin(), layout.origins.end(), origin) == layout.origins.end())
-      continue;
+  for (const Layout& layout : type_of(component).layouts) {
+    if (std::find(layout.origins.begin(), layout.origins.end(), origin) == layout.origins.end()) continue;
     for (const std::string_view prefix : layout.prefixes) {
       if (prefix.empty() && !bare) continue;
       ComponentTensors found;
+      found.component_ = component;
       found.layout_ = &layout;
       found.prefix_ = prefix;
       for (const StoredTensor* tensor : tensors)
@@ -196,8 +195,7 @@ std::optional<Source> ComponentTensors::find(std::string_view canonical) const {
                   !std::equal(tensor.shape.begin() + 1, tensor.shape.end(), source.shape.begin() + 1)))
       fail(tensor, "has the shape " + text_of_shape(tensor.shape) + ", which does not go with " +
                        text_of_shape(found->tensors[0]->shape) + " of " + shown(found->names[0]) + ". Download it again.");
-    const bool nan_is_zero =
-        layout_->component == Component::t5 && canonical == "shared.weight" && tensor.dtype == DType::f8_e4m3;
+    const bool nan_is_zero = component_ == Component::t5 && canonical == "shared.weight" && tensor.dtype == DType::f8_e4m3;
     const int64_t rows = k == 0 ? source.rows() : tensor.shape[0];
     source.parts.push_back({&tensor, 0, rows, scale_of(found->names[k]), nan_is_zero});
     if (k > 0) source.shape[0] += rows;

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "weights/layouts.h"
+#include "weights/component.h"
 #include "weights/source.h"
 
 namespace fude {
@@ -22,6 +22,7 @@ class ComponentTensors {
   static std::optional<ComponentTensors> recognise(Component component, Origin origin, bool bare,
                                                    const std::vector<const StoredTensor*>& tensors);
 
+  Component component() const { return component_; }
   const Layout& layout() const { return *layout_; }
   std::string_view prefix() const { return prefix_; }
   int64_t blocks() const { return blocks_; }
@@ -54,6 +55,7 @@ class ComponentTensors {
   std::optional<Stored> stored_for(std::string_view canonical) const;
   float scale_of(std::string_view stored_name) const;
 
+  Component component_ = {};
   const Layout* layout_ = nullptr;
   std::string_view prefix_;
   std::vector<Named> stored_;

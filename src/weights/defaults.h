@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "weights/components/mmdit.h"
 #include "weights/config.h"
-#include "weights/geometry.h"
 
 namespace fude {
 

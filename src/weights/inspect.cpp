@@ -6,22 +6,18 @@
 #include <utility>
 
 #include "fude/error.h"
-#include "weights/expected.h"
+#include "weights/loader.h"
 #include "weights/quote.h"
 
 namespace fude {
 
 namespace {
 
+// What its load function asks for, and its layout has.
 std::vector<ExpectedTensor> expected_of(const Checkpoint& checkpoint, Component component) {
   std::vector<ExpectedTensor> list;
-  switch (component) {
-    case Component::clip_l:
-    case Component::clip_g: list = expected_tensors(checkpoint.clip(component)); break;
-    case Component::t5: list = expected_tensors(checkpoint.t5()); break;
-    case Component::transformer: list = expected_tensors(checkpoint.mmdit()); break;
-    case Component::vae: list = expected_tensors(checkpoint.vae()); break;
-  }
+  Loader recording(list);
+  type_of(component).load(recording, checkpoint.geometry(component));
   std::erase_if(list, [&](const ExpectedTensor& e) { return !checkpoint.tensors(component).maps(e.name); });
   return list;
 }

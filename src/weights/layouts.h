@@ -1,4 +1,4 @@
-// The layouts under which SD3.5 is published: one table each, from stored to canonical names, recognised by a signature tensor.
+// A layout under which a component is published: a table from stored to canonical names, recognised by a signature tensor.
 //
 // Canonical: the transformer as Stability AI published it (fused qkv, shift before scale everywhere), the VAE as in diffusers,
 // the text encoders as in Hugging Face transformers; always without a prefix.
@@ -12,15 +12,6 @@
 #include <vector>
 
 namespace fude {
-
-enum class Component { clip_l, clip_g, t5, transformer, vae };
-inline constexpr Component kComponents[] = {Component::clip_l, Component::clip_g, Component::t5, Component::transformer,
-                                            Component::vae};
-
-constexpr size_t index_of(Component component) { return static_cast<size_t>(component); }
-
-// "clip_l" …: as in traces and JSON.
-std::string_view name_of(Component component);
 
 // How the stored tensors of a row become canonical.
 enum class Op {
@@ -42,7 +33,6 @@ enum class Origin { folder, file };
 
 struct Layout {
   std::string_view name;
-  Component component;
   std::span<const Origin> origins;
   std::span<const std::string_view> prefixes;  // tried in order
   std::string_view signature;                  // stored: a tensor that only this layout has
@@ -51,7 +41,14 @@ struct Layout {
   std::span<const std::string_view> ignored;   // stored: patterns of tensors that are not needed
 };
 
-std::span<const Layout> layouts();
+// What tables of layouts share.
+inline constexpr Origin kAnywhere[] = {Origin::folder, Origin::file};
+inline constexpr Origin kFolder[] = {Origin::folder};
+inline constexpr Origin kFile[] = {Origin::file};
+inline constexpr std::string_view kBare[] = {""};
+inline constexpr Row kAsOurs[] = {{"{t}", {"{t}"}}};
+// Left over from ComfyUI's scaled fp8: it says that scales exist, and the scales themselves are found beside their weights.
+inline constexpr std::string_view kScaledMarker = "scaled_fp8";
 
 // One way to make a canonical tensor.
 struct Recipe {

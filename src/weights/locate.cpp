@@ -327,14 +327,12 @@ std::optional<SingleFile> find_single_file(const fs::path& folder) {
     refuse(shown(folder) + " holds several models: " + listed(paths), {{Remedy::give, Field::model}});
   }
   SingleFile single{found.front(), {}};
-  constexpr std::pair<Component, std::string_view> kNames[] = {
-      {Component::clip_l, "clip_l"}, {Component::clip_g, "clip_g"}, {Component::t5, "t5xxl"}};
   for (const fs::path root : {"", "models"})
     for (const char* kind : {"text_encoders", "clip"})
       for (const std::string& name : names_in(folder / root / kind))
-        for (const auto& [component, start] : kNames)
-          if (name.starts_with(start) && name.ends_with(kEnding))
-            single.encoders.emplace(component, folder / root / kind / path_of(name));
+        for (const ComponentType& type : component_types())
+          if (!type.file.empty() && name.starts_with(type.file) && name.ends_with(kEnding))
+            single.encoders.emplace(type.component, folder / root / kind / path_of(name));
   return single;
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "weights/layouts.h"
+#include "weights/component.h"
 
 namespace fude {
 

@@ -331,7 +331,7 @@ TEST(Cards, AreMeasuredForWithoutBeingHere) {
   EXPECT_THROW(card->allocate(1), Error);
   const Checkpoint checkpoint = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
   DryRun dry(*card, card->compute_dtype(DType::bf16));
-  Vae vae(*card, dry.op.dtype(), checkpoint);
+  Vae vae(*card, dry.op.dtype(), {checkpoint, Component::vae});
   vae_decode(dry.op, vae, dry.op.empty({1, checkpoint.mmdit().channels, 64, 64}, DType::f32), {},
              [](int64_t, const Tensor&) {});
   EXPECT_GT(dry.arena.peak(), 512 * 512 * 3 * 4);

@@ -7,8 +7,8 @@
 
 #include "fude/error.h"
 #include "weights/component_tensors.h"
-#include "weights/expected.h"
-#include "weights/safetensors.h"
+#include "weights/config.h"
+#include "weights/loader.h"
 
 namespace {
 
@@ -26,10 +26,13 @@ size_t described_bytes(const std::string& header) {
   return most;
 }
 
-template <class Geometry>
-void try_geometry(const ComponentTensors& tensors, Geometry geometry) {
+void try_geometry(const ComponentTensors& tensors) {
   try {
-    for (const ExpectedTensor& e : expected_tensors(geometry(tensors, Config())))
+    const ComponentType& type = type_of(tensors.component());
+    std::vector<ExpectedTensor> expected;
+    Loader recording(expected);
+    type.load(recording, type.geometry(tensors, Config()));
+    for (const ExpectedTensor& e : expected)
       if (const auto source = tensors.find(e.name); source && source->shape == e.shape && source->row_elements() < 1 << 16) {
         std::vector<float> row(static_cast<size_t>(source->row_elements()));
         if (source->rows() > 0) read_rows(*source, source->rows() - 1, source->rows(), DType::f32, row.data());
@@ -56,14 +59,7 @@ void try_file(const std::string& file) {
   for (const Origin origin : {Origin::folder, Origin::file})
     for (const Component component : kComponents) {
       const auto found = ComponentTensors::recognise(component, origin, true, tensors);
-      if (!found) continue;
-      switch (component) {
-        case Component::clip_l:
-        case Component::clip_g: try_geometry(*found, clip_geometry); break;
-        case Component::t5: try_geometry(*found, t5_geometry); break;
-        case Component::transformer: try_geometry(*found, mmdit_geometry); break;
-        case Component::vae: try_geometry(*found, vae_geometry); break;
-      }
+      if (found) try_geometry(*found);
     }
 }
 

@@ -6,7 +6,6 @@
 #include "model/vae.h"
 #include "support.h"
 #include "temporary.h"
-#include "weights/expected.h"
 
 namespace fude::test {
 namespace {
@@ -69,7 +68,7 @@ TEST_P(Strips, GiveTheSamePictureAsTheWhole) {
   for (const auto& [pipeline, height, width, all_counts] :
        {std::tuple{"odd", 6, 10, Counts{1, 2, 3, 7}}, {"dual", 5, 3, Counts{6, 1000}}}) {
     const Checkpoint checkpoint = Checkpoint::open({.model = fixture(pipeline)});
-    Vae vae(device_, dtype_, checkpoint);
+    Vae vae(device_, dtype_, {checkpoint, Component::vae});
     const std::vector<float> whole = decode_in_place(vae, height, width, {});
     ASSERT_EQ(static_cast<int64_t>(whole.size()), 3 * 64 * height * width);
     for (const int64_t strips : all_counts)
@@ -113,9 +112,11 @@ std::filesystem::path released_vae() {
 TEST(BandsOfTheReleasedVae, TakeLittleMemory) {
   const std::filesystem::path file = released_vae();
   {
-    const Checkpoint checkpoint = Checkpoint::open({.model = fixture("plain"), .vae = file});
+    CheckpointFiles files{.model = fixture("plain")};
+    files.of(Component::vae) = file;
+    const Checkpoint checkpoint = Checkpoint::open(files);
     CpuDevice cpu(2);
-    Vae vae(cpu, DType::f16, checkpoint);
+    Vae vae(cpu, DType::f16, {checkpoint, Component::vae});
     vae.decoder.keep(1);  // its weights are counted apart
     constexpr int64_t kMiB = int64_t{1} << 20;
     const auto device = [&](int64_t size, const DecodePlan& plan) {

@@ -372,10 +372,10 @@ TEST(SingleFile, TakesSeparateEncodersAndTokenizers) {
   EXPECT_TRUE(has(error_of(Code::bad_checkpoint, [&] { bare.tokenizer(Component::t5); }), "[give tokenizers]"));
   EXPECT_EQ(text_of(verify(bare)), "");
 
-  files.clip_l = folder / "clip_l.safetensors";
-  files.clip_g = folder / "clip_g.safetensors";
-  files.t5 = folder / "t5xxl.safetensors";
-  files.vae = folder / "vae.safetensors";
+  files.of(Component::clip_l) = folder / "clip_l.safetensors";
+  files.of(Component::clip_g) = folder / "clip_g.safetensors";
+  files.of(Component::t5) = folder / "t5xxl.safetensors";
+  files.of(Component::vae) = folder / "vae.safetensors";
   files.tokenizers = fixture("dual");
   const Checkpoint c = Checkpoint::open(files);
   EXPECT_EQ(c.layout(), "single file with separate components");
@@ -397,13 +397,13 @@ TEST(SingleFile, TakesSeparateEncodersAndTokenizers) {
   files.no_t5 = true;
   EXPECT_FALSE(Checkpoint::open(files).has(Component::t5)) << "no_t5 goes before t5";
   files.no_t5 = false;
-  files.t5 = folder / "vae.safetensors";
+  files.of(Component::t5) = folder / "vae.safetensors";
   EXPECT_TRUE(has(open_error(files), "holds no T5 text encoder"));
-  files.t5.clear();
-  files.vae = folder / "t5xxl.safetensors";
+  files.of(Component::t5).clear();
+  files.of(Component::vae) = folder / "t5xxl.safetensors";
   EXPECT_TRUE(has(open_error(files), "[give_another vae]"));
-  files.vae.clear();
-  files.clip_l = folder / "clip_g.safetensors";
+  files.of(Component::vae).clear();
+  files.of(Component::clip_l) = folder / "clip_g.safetensors";
   EXPECT_TRUE(has(open_error(files), "do not belong together")) << "256 pooled channels instead of 192";
 }
 
@@ -413,8 +413,8 @@ TEST(SingleFile, TakesComponentFoldersBesideIt) {
   add_transformer(model, "model.diffusion_model.");
   model.write(folder / "model.safetensors");
   CheckpointFiles files = only(folder / "model.safetensors");
-  files.clip_l = fixture("dual") / "text_encoder";
-  files.clip_g = fixture("dual") / "text_encoder_2";
+  files.of(Component::clip_l) = fixture("dual") / "text_encoder";
+  files.of(Component::clip_g) = fixture("dual") / "text_encoder_2";
   const Checkpoint c = Checkpoint::open(files);
   EXPECT_TRUE(c.contains(Component::clip_l, "text_projection.weight")) << "a folder's projection counts";
   EXPECT_EQ(text_of(verify(c)), "");
@@ -629,7 +629,7 @@ TEST(SingleFile, TellsTheTwoClipsApart) {
   clip.add("text_model.encoder.layers.30.mlp.fc1.weight", DType::f32, {2, 2});
   clip.write(folder / "clip_g.safetensors");
   CheckpointFiles files = only(folder / "model.safetensors");
-  files.clip_l = folder / "clip_g.safetensors";
+  files.of(Component::clip_l) = folder / "clip_g.safetensors";
   EXPECT_TRUE(has(open_error(files), "is a CLIP-G text encoder"));
 }
 
@@ -641,7 +641,7 @@ TEST(SingleFile, ReplacesPartsOfAFolder) {
   vae.add_all(expected_tensors(g), "");
   vae.write(folder / "vae.safetensors");
   CheckpointFiles files = only(fixture("dual"));
-  files.vae = folder / "vae.safetensors";
+  files.of(Component::vae) = folder / "vae.safetensors";
   const Checkpoint c = Checkpoint::open(files);
   EXPECT_EQ(c.vae().block_out_channels, g.block_out_channels);
   EXPECT_EQ(c.layout(), "diffusers folder with separate components");

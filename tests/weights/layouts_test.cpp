@@ -118,8 +118,8 @@ TEST(Layouts, DiffusersRowsFitEveryTensorOfAMedium) {
   g.context_width = 1, g.pooled_width = 1, g.pos_embed_max = 1, g.qk_norm = true;
   for (int i = 0; i < 24; ++i) g.dual.push_back(i < 13);
   const Layout* diffusers = nullptr;
-  for (const Layout& layout : layouts())
-    if (layout.component == Component::transformer && layout.name == "diffusers") diffusers = &layout;
+  for (const Layout& layout : type_of(Component::transformer).layouts)
+    if (layout.name == "diffusers") diffusers = &layout;
   std::set<std::string> stored;
   const auto expected = expected_tensors(g);
   for (const ExpectedTensor& e : expected) {
@@ -141,7 +141,7 @@ TEST(Layouts, LargeHas923And1227Tensors) {
   const auto expected = expected_tensors(g);
   EXPECT_EQ(expected.size(), 923u);
   size_t stored = 0;
-  for (const ExpectedTensor& e : expected) stored += recipes(layouts()[0], e.name, g.layers).front().names.size();
+  for (const ExpectedTensor& e : expected) stored += recipes(kMmditLayouts[0], e.name, g.layers).front().names.size();
   EXPECT_EQ(stored, 1227u);
 }
 

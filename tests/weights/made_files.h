@@ -14,7 +14,10 @@
 #include "fude/error.h"
 #include "temporary.h"
 #include "told.h"
-#include "weights/expected.h"
+#include "weights/components/clip.h"
+#include "weights/components/mmdit.h"
+#include "weights/components/t5.h"
+#include "weights/components/vae.h"
 #include "weights/safetensors.h"
 
 namespace fude {

@@ -1,0 +1,22 @@
+// Finding tensors, and refusing those that do not fit the rest.
+#include "weights/weight_source.h"
+
+#include <string>
+
+#include "fude/error.h"
+#include "weights/quote.h"
+
+namespace fude {
+
+Source WeightSource::find(std::string_view name, const std::vector<int64_t>& shape) const {
+  Source source = checkpoint_->find(component_, name);
+  if (source.shape == shape) return source;
+  const std::filesystem::path file = checkpoint_->files(component_).front();
+  throw Error(Code::bad_checkpoint, {.what = "the tensor " + shown(name) + " of the " + std::string(type_of(component_).title) +
+                                             " in " + shown(file) + " is " + text_of_shape(source.shape) + ", should be " +
+                                             text_of_shape(shape) + ". The file is damaged or of another model",
+                                     .where = {text_of(file), std::string(name_of(component_))},
+                                     .remedies = {{Remedy::download_model, Field::model}}});
+}
+
+}  // namespace fude

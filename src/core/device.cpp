@@ -20,7 +20,9 @@ void Device::poison(void* memory, int64_t bytes) { std::memset(memory, 0xff, sta
 
 void Device::replay(std::unique_ptr<DeviceGraph>&, const std::function<void()>& work) { work(); }
 
-int64_t Device::packed_bytes(const WeightShape& shape, DType dtype) const { return shape.numel() * size_of(dtype); }
+int64_t Device::packed_bytes(const WeightShape& shape, WeightFormat format) const {
+  return bytes_of(format, shape.out, shape.row());
+}
 
 void Device::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
   do_upload(out, torch_randn(kind, seed, out.numel()).data());

@@ -100,7 +100,7 @@ class Transfer {
 
   // Fills `memory` (Device::packed_bytes of it) with the form linears and convolutions multiply by. May go on after it
   // returned, with a copy of `read`.
-  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) = 0;
+  virtual Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) = 0;
   // The same for n f32 values, which `read` gives as rows [0, n).
   virtual Tensor pack_vector(int64_t n, const ReadRows& read, void* memory) = 0;
   // Brings what was packed on the host's side to the device. `host` stays until the copy has ended; copies from pinned memory
@@ -117,8 +117,7 @@ class Device {
 
   virtual std::string name() const = 0;
   virtual Capabilities capabilities() const { return {}; }
-  // The dtype activations and packed weights get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no
-  // faster type.
+  // The dtype activations get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no faster type.
   virtual DType compute_dtype(DType wanted) const = 0;
   virtual double now() const;  // seconds, since whenever, of the clock that work is timed by
 
@@ -133,7 +132,9 @@ class Device {
   virtual void poison(void* memory, int64_t bytes);
 
   // ---- weights -----------------------------------------------------------------------------------------------------------
-  virtual int64_t packed_bytes(const WeightShape& shape, DType dtype) const;
+  // Whether kernels multiply activations of that dtype by weights of that format: by the dense ones of it.
+  virtual bool multiplies(WeightFormat format, DType activations) const { return format == dense_format(activations); }
+  virtual int64_t packed_bytes(const WeightShape& shape, WeightFormat format) const;
   virtual std::unique_ptr<Transfer> begin_transfer(Side side = Side::device) = 0;
 
   // ---- how work is issued ------------------------------------------------------------------------------------------------

@@ -125,6 +125,7 @@ void Ops::linears(std::vector<LinearCall> calls) {
   double seconds = predicts() ? rates().launch : 0;
   for (LinearCall& call : calls) {
     const WeightShape& w = call.w.weight.shape;
+    assert(device_.multiplies(call.w.weight.format, call.x.dtype));
     assert(call.x.rank == call.out.rank && call.x.dim(-1) == w.in && call.out.dim(-1) == w.out && w.kernel == 1);
     assert(call.x.numel() / w.in == call.out.numel() / w.out && (call.x.rank <= 3 || call.x.contiguous()));
     flops += 2.0 * static_cast<double>(call.x.numel()) * static_cast<double>(w.out);
@@ -190,7 +191,7 @@ Tensor Ops::conv2d(const Tensor& x, const Conv& w, ConvOptions options) {
 void Ops::conv2d_into(const Tensor& out, const Tensor& x, const Conv& w, ConvOptions options) {
   assert(x.rank == 4 && x.contiguous() && out.contiguous() && x.dim(3) == w.weight.shape.in &&
          out.dim(3) == w.weight.shape.out);
-  assert(options.upsample == w.weight.shape.upsample);
+  assert(device_.multiplies(w.weight.format, x.dtype) && options.upsample == w.weight.shape.upsample);
   assert(options.stride == 1 || (options.stride == 2 && !options.upsample && !options.rows.end));
   [[maybe_unused]] const int64_t height = x.dim(1) * (options.upsample ? 2 : 1) / options.stride;
   [[maybe_unused]] const RowRange rows = options.rows.end ? options.rows : RowRange{0, height};

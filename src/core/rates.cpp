@@ -29,7 +29,7 @@ double mean_width(const WeightShape& shape) {
 }
 
 int64_t bytes_of(const Tensor& out, const Tensor& x, const Weight& weight) {
-  return out.bytes() + x.bytes() + weight.shape.numel() * size_of(weight.dtype);
+  return out.bytes() + x.bytes() + bytes_of(weight.format, weight.shape.out, weight.shape.row());
 }
 
 double transfer_seconds(const Rates& rates, int64_t bytes) {

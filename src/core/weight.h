@@ -1,11 +1,12 @@
-// What linears and convolutions multiply by. Models never look inside: the bytes are in the form the device that packed them
-// likes.
+// What linears and convolutions multiply by. Models never look inside: the bytes are in the order the device that packed them
+// likes, scales included.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 
 #include "core/tensor.h"
+#include "core/weight_format.h"
 
 namespace fude {
 
@@ -19,14 +20,14 @@ struct WeightShape {
 
 struct Weight {
   const void* data = nullptr;
-  DType dtype = DType::f32;  // of the elements; their order is the device's own
+  WeightFormat format = WeightFormat::f32;
   WeightShape shape;
   explicit operator bool() const { return data != nullptr; }
 };
 
-// Reads rows [begin, end) of the checkpoint's [out, in·kernel·kernel] matrix as a float dtype; a copy of bytes where the
-// checkpoint has that dtype. Called from several threads at once.
-using ReadRows = std::function<void(int64_t begin, int64_t end, DType as, void* rows)>;
+// Reads rows [begin, end) of the checkpoint's [out, in·kernel·kernel] matrix in any dense format; a copy of bytes where the
+// checkpoint has that format. Called from several threads at once.
+using ReadRows = std::function<void(int64_t begin, int64_t end, WeightFormat as, void* rows)>;
 
 // Vectors (biases, norm weights) are always f32: they are small, and this is how every kernel wants them.
 struct Linear {

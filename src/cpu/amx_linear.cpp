@@ -61,11 +61,11 @@ Weight CpuDevice::pack_for_amx(const WeightShape& shape, const ReadRows& read, v
       const int64_t first = i * cpu::kBlock;
       const int64_t last = std::min(first + cpu::kBlock, shape.out);
       char* const packed = static_cast<char*>(destination) + i * cpu::packed_tile_bytes(shape.in, 1);
-      read(first, last, DType::bf16, rows.data());
+      read(first, last, WeightFormat::bf16, rows.data());
       cpu::pack_tile_block(rows.data(), shape.in, last - first, shape.in, packed);
     }
   });
-  return {destination, DType::bf16, shape};
+  return {destination, WeightFormat::bf16, shape};
 }
 
 }  // namespace fude

@@ -22,11 +22,11 @@ class CpuDevice : public ReferenceDevice {
   std::string description() const;  // "2 threads, AVX2"
   static std::string library();     // "oneDNN 2.6.3"
   DType compute_dtype(DType wanted) const override;
-  int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
+  int64_t packed_bytes(const WeightShape& shape, WeightFormat format) const override;
   int64_t group_pieces(const Tensor& x) const override;
 
  protected:
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const override;
+  Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) const override;
   int64_t workspace(const std::vector<LinearCall>& calls) const override;
   int64_t workspace(const AttentionCall& call) const override;
   int64_t workspace(const ConvCall& call) const override;

@@ -86,7 +86,9 @@ const typename Map::mapped_type& remember(Map& map, const Key& key, Make make) {
 }
 
 // The AMX GEMM takes linears, and 1×1 convolutions, which are linears.
-bool is_tiled(const WeightShape& shape, DType dtype) { return shape.kernel == 1 && dtype == DType::bf16 && cpu::has_tiles(); }
+bool is_tiled(const WeightShape& shape, WeightFormat format) {
+  return shape.kernel == 1 && format == WeightFormat::bf16 && cpu::has_tiles();
+}
 
 int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }
 
@@ -173,17 +175,19 @@ std::string CpuDevice::library() {
          (cpu::has_tiles() ? ", own AMX products and attention" : "");
 }
 
-int64_t CpuDevice::packed_bytes(const WeightShape& shape, DType dtype) const {
-  if (!is_tuned(dtype)) return ReferenceDevice::packed_bytes(shape, dtype);
-  if (is_tiled(shape, dtype)) return cpu::packed_tile_bytes(shape.in, shape.out);
+int64_t CpuDevice::packed_bytes(const WeightShape& shape, WeightFormat format) const {
+  const DType dtype = element_of(format);
+  if (!is_tuned(dtype)) return ReferenceDevice::packed_bytes(shape, format);
+  if (is_tiled(shape, format)) return cpu::packed_tile_bytes(shape.in, shape.out);
   const auto& packed =
       shape.kernel == 1 ? products().packed_linear(shape.in, shape.out, dtype) : products().packed_conv(shape, dtype);
   return static_cast<int64_t>(packed.get_size());
 }
 
-Weight CpuDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* destination) const {
-  if (!is_tuned(dtype)) return ReferenceDevice::pack(shape, dtype, read, destination);
-  if (is_tiled(shape, dtype)) return pack_for_amx(shape, read, destination);
+Weight CpuDevice::pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* destination) const {
+  const DType dtype = element_of(format);
+  if (!is_tuned(dtype)) return ReferenceDevice::pack(shape, format, read, destination);
+  if (is_tiled(shape, format)) return pack_for_amx(shape, read, destination);
   const bool is_linear = shape.kernel == 1;
   const auto& packed = is_linear ? products().packed_linear(shape.in, shape.out, dtype) : products().packed_conv(shape, dtype);
   const auto plain = is_linear ? matrix(shape.in, shape.out, dtype, 1, shape.in)
@@ -191,12 +195,12 @@ Weight CpuDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& re
   const int64_t row_bytes = shape.row() * size_of(dtype);
   const auto read_rows = [&](int64_t first, int64_t last, void* rows) {
     cpu::parallel_ranges(threads_, last - first, [&](int64_t begin, int64_t end) {
-      read(first + begin, first + end, dtype, static_cast<char*>(rows) + begin * row_bytes);
+      read(first + begin, first + end, format, static_cast<char*>(rows) + begin * row_bytes);
     });
   };
   if (plain == packed) {
     read_rows(0, shape.out, destination);
-    return {destination, dtype, shape};
+    return {destination, format, shape};
   }
   // In pieces: T5's largest matrix takes 320 MiB, and a whole staging copy of it is not in the plan.
   constexpr int64_t kPieceBytes = int64_t{8} << 20, kColumns = 192;  // a multiple of every layout's column blocks
@@ -213,7 +217,7 @@ Weight CpuDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& re
     dnnl::reorder(from, to).execute(products().stream, from, to);
     products().stream.wait();
   }
-  return {destination, dtype, shape};
+  return {destination, format, shape};
 }
 
 // Before AVX-512 oneDNN only has its generic GEMM, and there a fused activation is slower than a separate pass.
@@ -237,7 +241,7 @@ int64_t CpuDevice::workspace(const std::vector<LinearCall>& calls) const {
 void CpuDevice::do_linears(const std::vector<LinearCall>& calls, void* workspace) {
   std::vector<LinearCall> tiled;
   for (const LinearCall& call : calls) {
-    if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) tiled.push_back(call);
+    if (is_tiled(call.w.weight.shape, call.w.weight.format)) tiled.push_back(call);
     else linear(call, workspace);
   }
   if (!tiled.empty()) multiply_on_amx(tiled, workspace);
@@ -263,15 +267,15 @@ struct CpuDevice::Products::Contiguous {
 
 // The workspace: x and out where they are not contiguous, then oneDNN's scratch.
 int64_t CpuDevice::linear_workspace(const LinearCall& call) const {
-  if (!is_tuned(call.w.weight.dtype)) return 0;
-  if (is_tiled(call.w.weight.shape, call.w.weight.dtype)) return amx_workspace(call);
+  if (!is_tuned(element_of(call.w.weight.format))) return 0;
+  if (is_tiled(call.w.weight.shape, call.w.weight.format)) return amx_workspace(call);
   return Products::Contiguous(call.x).bytes() + Products::Contiguous(call.out).bytes() +
          static_cast<int64_t>(products().linear(call).pd.scratchpad_desc().get_size());
 }
 
 void CpuDevice::linear(const LinearCall& call, void* workspace) {
   const Weight& w = call.w.weight;
-  if (!is_tuned(w.dtype)) return ReferenceDevice::do_linears({call}, workspace);
+  if (!is_tuned(element_of(w.format))) return ReferenceDevice::do_linears({call}, workspace);
   const auto& [pd, matmul] = products().linear(call);
   const dnnl::engine& engine = products().engine;
   const Products::Contiguous x(call.x), out(call.out);

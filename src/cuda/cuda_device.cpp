@@ -94,8 +94,9 @@ DeviceMemory CudaDevice::device_memory() const {
 
 // ---- weights ---------------------------------------------------------------------------------------------------------------
 
-int64_t CudaDevice::packed_bytes(const WeightShape& shape, DType dtype) const {
-  return (shape.kernel == 1 ? shape.numel() : cuda::conv_packed_elements(shape)) * size_of(dtype);
+int64_t CudaDevice::packed_bytes(const WeightShape& shape, WeightFormat format) const {
+  if (shape.kernel == 1) return Device::packed_bytes(shape, format);
+  return cuda::conv_packed_elements(shape) * size_of(element_of(format));
 }
 
 Buffer CudaDevice::pinned(Buffer filled) {
@@ -118,26 +119,27 @@ class CudaDevice::CudaTransfer : public Transfer {
     }
   }
 
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& rows, void* memory) override {
+  Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& rows, void* memory) override {
     if (shape.kernel == 1) {
-      read(memory, shape.out, shape.row() * size_of(dtype),
-           [rows, dtype](int64_t begin, int64_t end, void* host) { rows(begin, end, dtype, host); });
+      read(memory, shape.out, bytes_of(format, 1, shape.row()),
+           [rows, format](int64_t begin, int64_t end, void* host) { rows(begin, end, format, host); });
     } else {
+      const DType dtype = element_of(format);
       const int64_t row = cuda::conv_packed_elements(shape) / shape.out;
       read(memory, shape.out, row * size_of(dtype), [rows, dtype, shape, row](int64_t begin, int64_t end, void* host) {
         WeightShape some = shape;
         some.out = end - begin;
         std::vector<float> plain(static_cast<size_t>(some.numel())), packed(static_cast<size_t>(some.out * row));
-        rows(begin, end, DType::f32, plain.data());
+        rows(begin, end, WeightFormat::f32, plain.data());
         cuda::pack_conv(some, plain.data(), packed.data());
         from_f32(dtype, packed.data(), host, some.out * row);
       });
     }
-    return {memory, dtype, shape};
+    return {memory, format, shape};
   }
 
   Tensor pack_vector(int64_t n, const ReadRows& rows, void* memory) override {
-    read(memory, 1, n * size_of(DType::f32), [rows, n](int64_t, int64_t, void* host) { rows(0, n, DType::f32, host); });
+    read(memory, 1, n * size_of(DType::f32), [rows, n](int64_t, int64_t, void* host) { rows(0, n, WeightFormat::f32, host); });
     return Tensor::of(memory, DType::f32, {n});
   }
 
@@ -368,7 +370,6 @@ void CudaDevice::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
 namespace {
 
 cuda::LinearArgs arguments(const LinearCall& c) {
-  assert(c.x.dtype == c.w.weight.dtype);
   const HeadNorms& norms = c.options.norms;
   return {.out = matrix(c.out),
           .x = matrix(c.x),

@@ -37,7 +37,7 @@ class CudaDevice : public Device {
   DeviceMemory device_memory() const override;
   int64_t outside_bytes() const override { return outside_bytes_; }
 
-  int64_t packed_bytes(const WeightShape& shape, DType dtype) const override;
+  int64_t packed_bytes(const WeightShape& shape, WeightFormat format) const override;
   std::unique_ptr<Transfer> begin_transfer(Side side) override;
   Buffer pinned(Buffer filled) override;
   int64_t group_pieces(const Tensor& x) const override;

@@ -118,18 +118,19 @@ Tensor BenchInputs::tensor(std::initializer_list<int64_t> shape, DType dtype) co
 }
 
 Weight BenchInputs::weight(const WeightShape& shape) const {
-  void* memory = op.arena().allocate(op.device().packed_bytes(shape, op.dtype()));
-  if (op.measuring()) return {memory, op.dtype(), shape};
+  const WeightFormat format = dense_format(op.dtype());
+  void* memory = op.arena().allocate(op.device().packed_bytes(shape, format));
+  if (op.measuring()) return {memory, format, shape};
   const float scale =
       1 / std::sqrt(static_cast<float>(shape.row()));  // results stay where activations' exponentials are ordinary
-  const ReadRows rows = [&](int64_t begin, int64_t end, DType as, void* out) {
+  const ReadRows rows = [&](int64_t begin, int64_t end, WeightFormat as, void* out) {
     std::vector<float> values(static_cast<size_t>((end - begin) * shape.row()));
     numbers_.read(begin * shape.row(), end * shape.row(), DType::f32, values.data());
     for (float& value : values) value *= scale;
-    from_f32(as, values.data(), out, std::ssize(values));
+    from_f32(element_of(as), values.data(), out, std::ssize(values));
   };
   const std::unique_ptr<Transfer> transfer = op.device().begin_transfer();
-  const Weight packed = transfer->pack(shape, op.dtype(), rows, memory);
+  const Weight packed = transfer->pack(shape, format, rows, memory);
   transfer->wait();
   return packed;
 }

@@ -200,7 +200,8 @@ Rates calibrate(Device& device, const OpsOptions& options, std::span<const Sourc
   const int64_t rows = std::min(in_files.front().rows(), std::min(kReadBytes, room / 2) / (width * size_of(dtype)));
   std::vector<ReadRows> weights;
   for (const Source& each : in_files)
-    weights.push_back([&each](int64_t begin, int64_t end, DType as, void* to) { read_rows(each, begin, end, as, to); });
+    weights.push_back(
+        [&each](int64_t begin, int64_t end, WeightFormat as, void* to) { read_rows(each, begin, end, element_of(as), to); });
   rates.load = stopwatch.load_rate({.out = rows, .in = width}, weights);
   if (!device.on_host()) {
     const Stopwatch::HostRates host = stopwatch.host_rates();

@@ -10,10 +10,10 @@ namespace fude {
 
 // A copy has the same residency and no contents: what a dry run needs.
 struct ModelWeights {
-  ModelWeights(Device& device, DType dtype, const Checkpoint& checkpoint)
-      : text(device, dtype, checkpoint),
-        mmdit(device, dtype, {checkpoint, Component::transformer}),
-        vae(device, dtype, {checkpoint, Component::vae}) {}
+  ModelWeights(Device& device, WeightFormat format, const Checkpoint& checkpoint)
+      : text(device, format, checkpoint),
+        mmdit(device, format, {checkpoint, Component::transformer}),
+        vae(device, format, {checkpoint, Component::vae}) {}
 
   void keep(const Placement& wanted) {
     text.keep(wanted.text);

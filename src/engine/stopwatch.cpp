@@ -75,11 +75,10 @@ Timing Stopwatch::time(const BenchCase& item) {
 }
 
 double Stopwatch::load_rate(const WeightShape& shape, std::span<const ReadRows> weights) {
-  const int64_t bytes = device_.packed_bytes(shape, options_.dtype);
+  const WeightFormat format = dense_format(options_.dtype);
+  const int64_t bytes = device_.packed_bytes(shape, format);
   const Buffer weight = device_.allocate(bytes);
-  const auto load = [&](Transfer& transfer, const ReadRows& read) {
-    transfer.pack(shape, options_.dtype, read, weight.data());
-  };
+  const auto load = [&](Transfer& transfer, const ReadRows& read) { transfer.pack(shape, format, read, weight.data()); };
   const Clock first(device_);
   size_t count = 0;  // of weights that are in the system's cache now
   {
@@ -99,9 +98,10 @@ Stopwatch::HostRates Stopwatch::host_rates() {
   const int64_t element = size_of(options_.dtype);
   const int64_t fit = available() / (2 * kWeights * kWidth * element);
   const WeightShape shape{.out = std::clamp<int64_t>(fit, 1, kMostRows), .in = kWidth};
-  const int64_t bytes = device_.packed_bytes(shape, options_.dtype);
-  const ReadRows read = [](int64_t begin, int64_t end, DType as, void* rows) {
-    std::memset(rows, 0, static_cast<size_t>((end - begin) * kWidth * size_of(as)));
+  const WeightFormat format = dense_format(options_.dtype);
+  const int64_t bytes = device_.packed_bytes(shape, format);
+  const ReadRows read = [](int64_t begin, int64_t end, WeightFormat as, void* rows) {
+    std::memset(rows, 0, static_cast<size_t>(bytes_of(as, end - begin, kWidth)));
   };
   std::vector<Buffer> waiting;
   std::vector<std::unique_ptr<Transfer>> reading;
@@ -109,7 +109,7 @@ Stopwatch::HostRates Stopwatch::host_rates() {
   for (int64_t i = 0; i < kWeights; ++i) {
     waiting.push_back(host_buffer(bytes));
     reading.push_back(device_.begin_transfer(Side::host));
-    reading.back()->pack(shape, options_.dtype, read, waiting.back().data());
+    reading.back()->pack(shape, format, read, waiting.back().data());
   }
   for (size_t i = 0; i < waiting.size(); ++i) {  // as a model's blocks are loaded: the next ones are read meanwhile
     std::exchange(reading[i], nullptr)->wait();

@@ -170,9 +170,9 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
   return ids;
 }
 
-TextEncoders::TextEncoders(Device& device, DType dtype, const Checkpoint& checkpoint)
-    : clip_l(device, dtype, {checkpoint, Component::clip_l}), clip_g(device, dtype, {checkpoint, Component::clip_g}) {
-  if (checkpoint.has(Component::t5)) t5.emplace(device, dtype, WeightSource(checkpoint, Component::t5));
+TextEncoders::TextEncoders(Device& device, WeightFormat format, const Checkpoint& checkpoint)
+    : clip_l(device, format, {checkpoint, Component::clip_l}), clip_g(device, format, {checkpoint, Component::clip_g}) {
+  if (checkpoint.has(Component::t5)) t5.emplace(device, format, WeightSource(checkpoint, Component::t5));
 }
 
 namespace {

@@ -63,7 +63,7 @@ struct TextEmbeddings {
 };
 
 struct TextEncoders {
-  TextEncoders(Device& device, DType dtype, const Checkpoint& checkpoint);
+  TextEncoders(Device& device, WeightFormat format, const Checkpoint& checkpoint);
 
   // Whether they stay on the device; otherwise they are read at every prompt. See Blocks.
   void keep(bool resident);

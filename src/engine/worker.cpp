@@ -47,7 +47,7 @@ Worker::Worker(std::shared_ptr<const Model> model, const EngineOptions& options,
       info_(options.card.empty() ? device_info(device_name_, options.threads) : DeviceInfo{.name = options.card}),
       embeddings_(encoders_of(model_->checkpoint(), info_), options.embeddings, embedding_shape(model_->checkpoint()),
                   model_->checkpoint().mmdit().pooled_width),
-      weights_(*device_, dtype_, model_->checkpoint()),
+      weights_(*device_, dense_format(dtype_), model_->checkpoint()),
       outside_(outside ? *outside : resident_memory()) {}
 
 Job Worker::job_of(const ResolvedRequest& request, const std::atomic<bool>* stop) {

@@ -79,7 +79,7 @@ class Worker {
 
   const std::shared_ptr<const Model> model_;
   const std::unique_ptr<Device> device_;
-  const DType dtype_;  // of activations and packed weights
+  const DType dtype_;  // of activations
   const EngineOptions options_;
   const std::string device_name_, dtype_name_;
   const DeviceInfo info_;

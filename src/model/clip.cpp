@@ -38,11 +38,11 @@ void clip_block(Ops& op, const ClipBlock& w, const ClipGeometry& g, Tensor x) {
 
 }  // namespace
 
-Clip::Clip(Device& device, DType dtype, const WeightSource& source)
+Clip::Clip(Device& device, WeightFormat format, const WeightSource& source)
     : geometry(source.geometry<ClipGeometry>()),
-      blocks(device, dtype, source, geometry.layers,
+      blocks(device, format, source, geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_clip_block(file, g, i); }),
-      ends(device, dtype, source, [g = geometry](Loader& file) { return load_clip_ends(file, g); }),
+      ends(device, format, source, [g = geometry](Loader& file) { return load_clip_ends(file, g); }),
       tables(tables_of(source, geometry)) {}
 
 ClipOutput clip_forward(Ops& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids) {

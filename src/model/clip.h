@@ -10,7 +10,7 @@
 namespace fude {
 
 struct Clip {
-  Clip(Device& device, DType dtype, const WeightSource& source);
+  Clip(Device& device, WeightFormat format, const WeightSource& source);
 
   ClipGeometry geometry;
   Blocks<ClipBlock> blocks;

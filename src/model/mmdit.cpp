@@ -94,14 +94,14 @@ void joint_block(Ops& op, const JointBlock& w, const JointModulation& m, int64_t
 
 }  // namespace
 
-Mmdit::Mmdit(Device& device, DType dtype, const WeightSource& source)
+Mmdit::Mmdit(Device& device, WeightFormat format, const WeightSource& source)
     : geometry(source.geometry<MmditGeometry>()),
-      embedders(device, dtype, source, [g = geometry](Loader& file) { return load_embedders(file, g); }),
-      modulation(device, dtype, source, geometry.layers,
+      embedders(device, format, source, [g = geometry](Loader& file) { return load_embedders(file, g); }),
+      modulation(device, format, source, geometry.layers,
                  [g = geometry](Loader& file, int64_t i) { return load_modulation(file, g, i); }),
-      blocks(device, dtype, source, geometry.layers,
+      blocks(device, format, source, geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_joint_block(file, g, i); }),
-      final_layer(device, dtype, source, [g = geometry](Loader& file) { return load_final_layer(file, g); }),
+      final_layer(device, format, source, [g = geometry](Loader& file) { return load_final_layer(file, g); }),
       tables(tables_of(source, geometry)) {}
 
 void Mmdit::keep(int64_t resident, int64_t host_bytes) {

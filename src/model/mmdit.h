@@ -12,7 +12,7 @@
 namespace fude {
 
 struct Mmdit {
-  Mmdit(Device& device, DType dtype, const WeightSource& source);
+  Mmdit(Device& device, WeightFormat format, const WeightSource& source);
 
   // `resident` blocks stay on the device, and so do the two ends; of the other blocks, as many as fit into `host_bytes` are
   // host-offloaded. See Blocks.

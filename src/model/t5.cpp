@@ -72,11 +72,11 @@ int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_
   return distance > 0 ? half + bucket : bucket;
 }
 
-T5::T5(Device& device, DType dtype, const WeightSource& source)
+T5::T5(Device& device, WeightFormat format, const WeightSource& source)
     : geometry(source.geometry<T5Geometry>()),
-      layers(device, dtype, source, 2 * geometry.layers,
+      layers(device, format, source, 2 * geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_t5_layer(file, g, i); }),
-      final_norm(device, dtype, source, [g = geometry](Loader& file) { return load_t5_norm(file, g); }),
+      final_norm(device, format, source, [g = geometry](Loader& file) { return load_t5_norm(file, g); }),
       tables(tables_of(source, geometry)) {}
 
 Tensor t5_forward(Ops& op, T5& t5, const std::vector<std::vector<int32_t>>& ids) {

@@ -10,7 +10,7 @@
 namespace fude {
 
 struct T5 {
-  T5(Device& device, DType dtype, const WeightSource& source);
+  T5(Device& device, WeightFormat format, const WeightSource& source);
 
   T5Geometry geometry;
   Blocks<T5Layer> layers;

@@ -83,9 +83,9 @@ void decode(Ops& op, const VaeGeometry& geometry, const Decoder& w, const Tensor
 
 }  // namespace
 
-Vae::Vae(Device& device, DType dtype, const WeightSource& source)
+Vae::Vae(Device& device, WeightFormat format, const WeightSource& source)
     : geometry(source.geometry<VaeGeometry>()),
-      decoder(device, dtype, source, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
+      decoder(device, format, source, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
 
 void vae_decode(Ops& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
                 const VaeOptions& options) {

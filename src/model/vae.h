@@ -13,7 +13,7 @@
 namespace fude {
 
 struct Vae {
-  Vae(Device& device, DType dtype, const WeightSource& source);
+  Vae(Device& device, WeightFormat format, const WeightSource& source);
 
   VaeGeometry geometry;
   Whole<Decoder> decoder;

@@ -30,8 +30,8 @@ class Blocks {
   using Load = std::function<T(Loader&, int64_t index)>;
 
   // Only measures the blocks: nothing is resident and nothing is read yet.
-  Blocks(Device& device, DType dtype, const WeightSource& source, int64_t count, Load load)
-      : device_(device), dtype_(dtype), source_(source), load_(std::move(load)), blocks_(static_cast<size_t>(count)) {
+  Blocks(Device& device, WeightFormat format, const WeightSource& source, int64_t count, Load load)
+      : device_(device), format_(format), source_(source), load_(std::move(load)), blocks_(static_cast<size_t>(count)) {
     for (int64_t i = 0; i < count; ++i) {
       Arena measuring = Arena::measuring();
       at(i).measured = std::make_shared<const T>(load_one(i, measuring, nullptr));
@@ -42,7 +42,7 @@ class Blocks {
   // A copy has the same residency and no contents: what a dry run needs.
   Blocks(const Blocks& other)
       : device_(other.device_),
-        dtype_(other.dtype_),
+        format_(other.format_),
         source_(other.source_),
         load_(other.load_),
         streamed_(other.streamed_),
@@ -165,7 +165,7 @@ class Blocks {
   }
 
   T load_one(int64_t i, Arena& memory, Transfer* transfer) const {
-    Loader loader(device_, dtype_, source_, memory, transfer);
+    Loader loader(device_, format_, source_, memory, transfer);
     return load_(loader, i);
   }
   T load_at(int64_t i, void* memory, Transfer* transfer) {
@@ -269,7 +269,7 @@ class Blocks {
   }
 
   Device& device_;
-  const DType dtype_;
+  const WeightFormat format_;
   const WeightSource source_;
   Load load_;
   std::vector<Block> blocks_;
@@ -283,8 +283,8 @@ class Blocks {
 template <class T>
 class Whole : public Blocks<T> {
  public:
-  Whole(Device& device, DType dtype, const WeightSource& source, std::function<T(Loader&)> load)
-      : Blocks<T>(device, dtype, source, 1, [load = std::move(load)](Loader& loader, int64_t) { return load(loader); }) {}
+  Whole(Device& device, WeightFormat format, const WeightSource& source, std::function<T(Loader&)> load)
+      : Blocks<T>(device, format, source, 1, [load = std::move(load)](Loader& loader, int64_t) { return load(loader); }) {}
   const T& get(Ops& op) { return Blocks<T>::get(op, 0); }
 };
 

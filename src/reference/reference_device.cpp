@@ -61,20 +61,20 @@ float apply(Activation activation, float x) {
 
 }  // namespace
 
-Weight ReferenceDevice::pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const {
-  read(0, shape.out, dtype, memory);
-  return {memory, dtype, shape};
+Weight ReferenceDevice::pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) const {
+  read(0, shape.out, format, memory);
+  return {memory, format, shape};
 }
 
 class ReferenceDevice::HostTransfer : public Transfer {
  public:
   explicit HostTransfer(const ReferenceDevice& device) : device_(device) {}
 
-  Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) override {
-    return device_.pack(shape, dtype, read, memory);
+  Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) override {
+    return device_.pack(shape, format, read, memory);
   }
   Tensor pack_vector(int64_t n, const ReadRows& read, void* memory) override {
-    read(0, n, DType::f32, memory);
+    read(0, n, WeightFormat::f32, memory);
     return Tensor::of(memory, DType::f32, {n});
   }
   void copy(void* device, const void* host, int64_t bytes) override { std::memcpy(device, host, static_cast<size_t>(bytes)); }
@@ -126,7 +126,8 @@ void ReferenceDevice::linear(const LinearCall& call) {
     const Row y = row(call.out, r);
     for (int64_t o = 0; o < w.shape.out; ++o) {
       double sum = call.w.bias ? call.w.bias.as<float>()[o] : 0.0;
-      for (int64_t i = 0; i < x.size; ++i) sum += static_cast<double>(x[i]) * load(w.dtype, w.data, o * w.shape.in + i);
+      for (int64_t i = 0; i < x.size; ++i)
+        sum += static_cast<double>(x[i]) * load(element_of(w.format), w.data, o * w.shape.in + i);
       const float value = apply(call.options.activation, static_cast<float>(sum));
       y.set(o, call.options.accumulate ? y[o] + value : value);
     }
@@ -185,7 +186,7 @@ void ReferenceDevice::do_conv2d(const ConvCall& call, void*) {
               if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
               const Row in = row(call.x, (n * call.x.dim(1) + sy / zoom) * call.x.dim(2) + sx / zoom);
               for (int64_t c = 0; c < shape.in; ++c)
-                sum += static_cast<double>(in[c]) * load(call.w.weight.dtype, call.w.weight.data,
+                sum += static_cast<double>(in[c]) * load(element_of(call.w.weight.format), call.w.weight.data,
                                                          ((o * shape.in + c) * shape.kernel + ky) * shape.kernel + kx);
             }
           out.set(o, static_cast<float>(call.options.accumulate ? out[o] + sum : sum));

@@ -14,7 +14,7 @@ class ReferenceDevice : public Device {
 
  protected:
   // As a Transfer does it, but at once: both sides are the host's memory.
-  virtual Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) const;
+  virtual Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) const;
 
   void do_upload(const Tensor& out, const void* host) override;
   void do_download(const Tensor& x, void* host) override;

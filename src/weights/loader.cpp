@@ -12,15 +12,15 @@ namespace {
 
 // Several sources seen as one matrix, their rows one after the other.
 ReadRows rows_of(std::vector<Source> sources) {
-  return [sources = std::move(sources)](int64_t begin, int64_t end, DType as, void* rows) {
+  return [sources = std::move(sources)](int64_t begin, int64_t end, WeightFormat as, void* rows) {
     int64_t first = 0;
     for (const Source& source : sources) {
       const int64_t count = source.rows();
       const int64_t from = std::max(begin, first);
       const int64_t to = std::min(end, first + count);
       if (from < to)
-        read_rows(source, from - first, to - first, as,
-                  static_cast<std::byte*>(rows) + (from - begin) * source.row_elements() * size_of(as));
+        read_rows(source, from - first, to - first, element_of(as),
+                  static_cast<std::byte*>(rows) + bytes_of(as, from - begin, source.row_elements()));
       first += count;
     }
   };
@@ -83,9 +83,9 @@ Source Loader::find(std::string_view name, const std::vector<int64_t>& shape) {
 }
 
 Weight Loader::weight(const WeightShape& shape, const ReadRows& read) {
-  if (!memory_) return {nullptr, dtype_, shape};
-  void* memory = memory_->allocate(device_->packed_bytes(shape, dtype_));
-  return transfer_ ? transfer_->pack(shape, dtype_, read, memory) : Weight{memory, dtype_, shape};
+  if (!memory_) return {nullptr, format_, shape};
+  void* memory = memory_->allocate(device_->packed_bytes(shape, format_));
+  return transfer_ ? transfer_->pack(shape, format_, read, memory) : Weight{memory, format_, shape};
 }
 
 Tensor Loader::vector(int64_t n, const ReadRows& read) {

@@ -28,8 +28,8 @@ class Loader {
  public:
   // Allocates from `memory`, which outlives what is loaded. Without a transfer nothing is read, and the results have no
   // contents yet. Throws Error{bad_checkpoint} for what is absent or has another shape.
-  Loader(const Device& device, DType dtype, const WeightSource& source, Arena& memory, Transfer* transfer)
-      : device_(&device), dtype_(dtype), source_(&source), memory_(&memory), transfer_(transfer) {}
+  Loader(const Device& device, WeightFormat format, const WeightSource& source, Arena& memory, Transfer* transfer)
+      : device_(&device), format_(format), source_(&source), memory_(&memory), transfer_(transfer) {}
   // For tables only.
   explicit Loader(const WeightSource& source) : source_(&source) {}
   // Lists what it is asked for; the results have neither memory nor contents.
@@ -58,7 +58,7 @@ class Loader {
   Tensor vector(int64_t n, const ReadRows& read);
 
   const Device* device_ = nullptr;
-  DType dtype_ = DType::f32;  // of packed weights
+  WeightFormat format_ = WeightFormat::f32;  // of packed matrices
   const WeightSource* source_ = nullptr;
   Arena* memory_ = nullptr;
   Transfer* transfer_ = nullptr;

@@ -62,9 +62,9 @@ class FakeCard : public CpuDevice {
     TestTransfer(Card& card, std::unique_ptr<Transfer> on_host) : card_(card), on_host_(std::move(on_host)) {}
     ~TestTransfer() override { end(); }
 
-    Weight pack(const WeightShape& shape, DType dtype, const ReadRows& read, void* memory) override {
-      issue([=, this] { on_host_->pack(shape, dtype, read, memory); });
-      return {memory, dtype, shape};
+    Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) override {
+      issue([=, this] { on_host_->pack(shape, format, read, memory); });
+      return {memory, format, shape};
     }
     Tensor pack_vector(int64_t n, const ReadRows& read, void* memory) override {
       issue([=, this] { on_host_->pack_vector(n, read, memory); });

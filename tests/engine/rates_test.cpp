@@ -46,7 +46,7 @@ TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
   op.add(x, y);
   EXPECT_DOUBLE_EQ(op.work().seconds, 1e-3 + 3 * 100 * 64 * 4 / 1e9);
   const double before = op.work().seconds;
-  op.linear(x, Linear{.weight = {x.data, DType::f32, {.out = 1000, .in = 64}}, .bias = {}});
+  op.linear(x, Linear{.weight = {x.data, WeightFormat::f32, {.out = 1000, .in = 64}}, .bias = {}});
   EXPECT_NEAR(op.work().seconds - before, 1e-3 + 2. * 100 * 64 * 1000 / 1e9, 1e-12);
 
   const Buffer memory = host_buffer(1 << 20);
@@ -331,7 +331,7 @@ TEST(Cards, AreMeasuredForWithoutBeingHere) {
   EXPECT_THROW(card->allocate(1), Error);
   const Checkpoint checkpoint = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
   DryRun dry(*card, card->compute_dtype(DType::bf16));
-  Vae vae(*card, dry.op.dtype(), {checkpoint, Component::vae});
+  Vae vae(*card, dense_format(dry.op.dtype()), {checkpoint, Component::vae});
   vae_decode(dry.op, vae, dry.op.empty({1, checkpoint.mmdit().channels, 64, 64}, DType::f32), {},
              [](int64_t, const Tensor&) {});
   EXPECT_GT(dry.arena.peak(), 512 * 512 * 3 * 4);

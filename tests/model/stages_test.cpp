@@ -69,13 +69,13 @@ class Stages : public testing::TestWithParam<std::tuple<std::string, std::string
 
 TEST_P(Stages, TextEncoders) {
   for (const auto& [component, name] : {std::pair{Component::clip_l, std::string("clip_l")}, {Component::clip_g, "clip_g"}}) {
-    Clip clip(*device_, DType::f32, WeightSource(checkpoint_, component));
+    Clip clip(*device_, WeightFormat::f32, WeightSource(checkpoint_, component));
     const ClipOutput out = clip_forward(run_->op, clip, ids("tokens." + name));
     expect_near(name + ".hidden", out.hidden);
     expect_near(name + ".pooled", out.pooled);
   }
   if (!checkpoint_.has(Component::t5)) return;
-  T5 t5(*device_, DType::f32, {checkpoint_, Component::t5});
+  T5 t5(*device_, WeightFormat::f32, {checkpoint_, Component::t5});
   expect_near("t5.hidden", t5_forward(run_->op, t5, ids("tokens.t5")));
 }
 
@@ -96,7 +96,7 @@ TEST_P(Stages, Denoiser) {
   Tensor picture = upload(noise).batch(pictures - 1, pictures);
   for (int64_t i = 0; i < b; ++i) run_->op.copy(latents.batch(i, i + 1), picture);
 
-  Mmdit mmdit(*device_, DType::f32, {checkpoint_, Component::transformer});
+  Mmdit mmdit(*device_, WeightFormat::f32, {checkpoint_, Component::transformer});
   mmdit.keep(1);  // the other blocks are streamed
   Arena measuring = Arena::measuring();
   mmdit.place(measuring);
@@ -132,7 +132,7 @@ TEST_P(Stages, Decoder) {
   const Request request = request_of(pipeline_);
   const std::string last = std::to_string(*request.steps - 1);
   const Golden latents = goldens_["latents." + std::string(3 - last.size(), '0') + last];
-  Vae vae(*device_, DType::f32, {checkpoint_, Component::vae});
+  Vae vae(*device_, WeightFormat::f32, {checkpoint_, Component::vae});
   const Golden golden = goldens_["decoded"];
   for (const DecodePlan& plan : {DecodePlan{}, DecodePlan{.strips = 5}, DecodePlan{.strips = 3, .through_host = true}}) {
     std::vector<float> pixels;
@@ -152,7 +152,7 @@ TEST_P(Stages, DecoderInTiles) {
   if (!goldens_.contains("decoded.tiles")) return;  // as above
   constexpr int64_t kSide = 4;                      // latents, as tools/export_goldens.py sets it
   const Request request = request_of(pipeline_);
-  Vae vae(*device_, DType::f32, {checkpoint_, Component::vae});
+  Vae vae(*device_, WeightFormat::f32, {checkpoint_, Component::vae});
   const std::string last = std::to_string(*request.steps - 1);
   std::vector<float> pixels;
   vae_decode(run_->op, vae, upload(goldens_["latents." + std::string(3 - last.size(), '0') + last]).batch(0, 1), {},

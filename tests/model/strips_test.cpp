@@ -68,7 +68,7 @@ TEST_P(Strips, GiveTheSamePictureAsTheWhole) {
   for (const auto& [pipeline, height, width, all_counts] :
        {std::tuple{"odd", 6, 10, Counts{1, 2, 3, 7}}, {"dual", 5, 3, Counts{6, 1000}}}) {
     const Checkpoint checkpoint = Checkpoint::open({.model = fixture(pipeline)});
-    Vae vae(device_, dtype_, {checkpoint, Component::vae});
+    Vae vae(device_, dense_format(dtype_), {checkpoint, Component::vae});
     const std::vector<float> whole = decode_in_place(vae, height, width, {});
     ASSERT_EQ(static_cast<int64_t>(whole.size()), 3 * 64 * height * width);
     for (const int64_t strips : all_counts)
@@ -116,7 +116,7 @@ TEST(BandsOfTheReleasedVae, TakeLittleMemory) {
     files.of(Component::vae) = file;
     const Checkpoint checkpoint = Checkpoint::open(files);
     CpuDevice cpu(2);
-    Vae vae(cpu, DType::f16, {checkpoint, Component::vae});
+    Vae vae(cpu, WeightFormat::f16, {checkpoint, Component::vae});
     vae.decoder.keep(1);  // its weights are counted apart
     constexpr int64_t kMiB = int64_t{1} << 20;
     const auto device = [&](int64_t size, const DecodePlan& plan) {

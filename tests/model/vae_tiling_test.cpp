@@ -121,7 +121,7 @@ TEST_P(TilesOn, TakeTheMemoryOfOneAndOfWhatIsBlended) {
   constexpr int64_t kWidth = 10;
   constexpr int64_t kPixel = 3 * size_of(DType::f32);
   const Checkpoint checkpoint = Checkpoint::open({.model = fixture("dual")});
-  Vae vae(device_, dtype_, {checkpoint, Component::vae});
+  Vae vae(device_, dense_format(dtype_), {checkpoint, Component::vae});
   std::vector<float> latents(16 * kHeight * kWidth);
   for (size_t i = 0; i < latents.size(); ++i) latents[i] = std::sin(static_cast<float>(i));
   Picture whole;

@@ -49,13 +49,14 @@ class Inputs {
 
   Weight weight(const WeightShape& shape) {
     const std::vector<float> v = values(shape.numel(), 1.0f / std::sqrt(static_cast<float>(shape.row())));
-    void* memory = op_.arena().allocate(op_.device().packed_bytes(shape, op_.dtype()));
-    if (op_.measuring()) return {memory, op_.dtype(), shape};
+    const WeightFormat format = dense_format(op_.dtype());
+    void* memory = op_.arena().allocate(op_.device().packed_bytes(shape, format));
+    if (op_.measuring()) return {memory, format, shape};
     const std::unique_ptr<Transfer> transfer = op_.device().begin_transfer();
     const Weight packed = transfer->pack(
-        shape, op_.dtype(),
-        [&](int64_t begin, int64_t end, DType as, void* rows) {
-          from_f32(as, v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
+        shape, format,
+        [&](int64_t begin, int64_t end, WeightFormat as, void* rows) {
+          from_f32(element_of(as), v.data() + begin * shape.row(), rows, (end - begin) * shape.row());
         },
         memory);
     transfer->wait();

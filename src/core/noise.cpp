@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/dtype.h"
-#include "core/threads.h"
+#include "core/thread_team.h"
 
 namespace fude {
 

@@ -1,9 +1,12 @@
 #include "core/system.h"
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <thread>
 
 #include "core/cgroups.h"
 
@@ -16,6 +19,9 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#endif
+#ifdef __linux__
+#include <sched.h>
 #endif
 #if defined(__linux__) && defined(__x86_64__)
 #include <sys/syscall.h>
@@ -31,6 +37,14 @@ HostMemory host_memory() {
   if (!GlobalMemoryStatusEx(&status)) return {};
   return {static_cast<int64_t>(status.ullTotalPhys), static_cast<int64_t>(status.ullAvailPhys)};
 }
+
+int usable_cores() {
+  DWORD_PTR ours = 0, all = 0;
+  if (GetProcessAffinityMask(GetCurrentProcess(), &ours, &all) && ours) return std::popcount(ours);
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // of several groups
+}
+
+int64_t process_id() { return GetCurrentProcessId(); }
 
 int64_t resident_memory() {
   PROCESS_MEMORY_COUNTERS counters{};
@@ -100,13 +114,31 @@ int64_t kibibytes(const char* file, const std::string& key) {
   return n * 1024;
 }
 
+constexpr const char* kControlGroups = "/sys/fs/cgroup";
+
+std::string own_control_groups() {
+  std::ifstream groups("/proc/self/cgroup");
+  return std::string(std::istreambuf_iterator<char>(groups), {});
+}
+
+int cores_of_machine() {
+#ifdef __linux__
+  cpu_set_t own;  // not the size of a machine with more than 1024 processors
+  if (sched_getaffinity(0, sizeof own, &own) == 0) return std::max(1, CPU_COUNT(&own));
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 }  // namespace
 
 HostMemory host_memory() {
-  std::ifstream groups("/proc/self/cgroup");
   return within_control_groups({kibibytes("/proc/meminfo", "MemTotal"), kibibytes("/proc/meminfo", "MemAvailable")},
-                               "/sys/fs/cgroup", std::string(std::istreambuf_iterator<char>(groups), {}));
+                               kControlGroups, own_control_groups());
 }
+
+int usable_cores() { return within_control_groups(cores_of_machine(), kControlGroups, own_control_groups()); }
+
+int64_t process_id() { return getpid(); }
 
 int64_t resident_memory() { return kibibytes("/proc/self/status", "VmRSS"); }
 

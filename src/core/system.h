@@ -1,4 +1,4 @@
-// What the machine has. The only file that asks the operating system about memory, libraries and other processes.
+// What the machine has. The only file that asks the operating system about memory, cores, libraries and other processes.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,8 @@ struct HostMemory {       // as a container limits it
 };
 
 HostMemory host_memory();
+int usable_cores();         // at least 1: those that this process may run on, no more than its container has time for
+int64_t process_id();       // another one in a process that was forked
 int64_t resident_memory();  // bytes of it that this process has in use; 0 where the system does not tell
 int64_t peak_memory();      // the most that it had in use at one time, mapped files included; 0 where the system does not tell
 // A function of a library that may not be there; then null. The library stays loaded.

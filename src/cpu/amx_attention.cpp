@@ -5,8 +5,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "core/thread_team.h"
 #include "cpu/cpu_device.h"
-#include "cpu/parallel.h"
 
 namespace fude {
 
@@ -36,7 +36,7 @@ void pack_values(const char* rows, int64_t row, int64_t count, int64_t width, vo
 // The workspace: packed keys of every head, packed values of every head, then what each thread needs.
 int64_t CpuDevice::amx_workspace(const AttentionCall& call) const {
   const int64_t packed_bytes = cpu::in_blocks(call.k.dim(1)) * cpu::packed_block_bytes(call.head_dim);
-  return 2 * call.q.dim(0) * call.options.heads * packed_bytes + threads_ * cpu::attention_scratch_bytes(call.head_dim);
+  return 2 * call.q.dim(0) * call.options.heads * packed_bytes + team_->size() * cpu::attention_scratch_bytes(call.head_dim);
 }
 
 void CpuDevice::attend_on_amx(const AttentionCall& call, void* workspace) const {
@@ -55,7 +55,7 @@ void CpuDevice::attend_on_amx(const AttentionCall& call, void* workspace) const 
   char* const packed_values = packed_keys + all_heads * packed_bytes;
   char* const scratch = packed_values + all_heads * packed_bytes;
 
-  cpu::parallel_tasks(threads_, all_heads, [&](int64_t h, int) {
+  team_->run(all_heads, [&](int64_t h, int) {
     const int64_t key_row = call.k.stride[1] * 2, value_row = call.v.stride[1] * 2;
     for (int64_t block = 0; block < key_blocks; ++block) {
       const int64_t first = block * cpu::kBlock;
@@ -68,7 +68,7 @@ void CpuDevice::attend_on_amx(const AttentionCall& call, void* workspace) const 
 
   const int64_t blocks = cpu::in_blocks(queries);
   const Tensor& bias = call.options.bias;
-  cpu::parallel_tasks(threads_, all_heads * blocks, [&](int64_t task, int thread) {
+  team_->run(all_heads * blocks, [&](int64_t task, int thread) {
     const int64_t h = task / blocks;
     const cpu::AttentionHead attention = {.queries = queries,
                                           .keys = keys,

@@ -4,9 +4,9 @@
 #include <cassert>
 #include <vector>
 
+#include "core/thread_team.h"
 #include "cpu/amx_gemm.h"
 #include "cpu/cpu_device.h"
-#include "cpu/parallel.h"
 
 namespace fude {
 
@@ -38,7 +38,7 @@ cpu::GemmCall gemm_call(const LinearCall& call) {
 }  // namespace
 
 int64_t CpuDevice::amx_workspace(const LinearCall& call) const {
-  return threads_ * cpu::gemm_scratch_bytes(call.w.weight.shape.in);
+  return team_->size() * cpu::gemm_scratch_bytes(call.w.weight.shape.in);
 }
 
 void CpuDevice::multiply_on_amx(const std::vector<LinearCall>& calls, void* workspace) const {
@@ -48,14 +48,14 @@ void CpuDevice::multiply_on_amx(const std::vector<LinearCall>& calls, void* work
     gemms.push_back(gemm_call(call));
     scratch_bytes = std::max(scratch_bytes, cpu::gemm_scratch_bytes(gemms.back().k));
   }
-  const std::vector<cpu::GemmPiece> pieces = cpu::gemm_pieces(gemms, threads_);
-  cpu::parallel_tasks(threads_, std::ssize(pieces), [&](int64_t i, int thread) {
+  const std::vector<cpu::GemmPiece> pieces = cpu::gemm_pieces(gemms, team_->size());
+  team_->run(std::ssize(pieces), [&](int64_t i, int thread) {
     cpu::gemm_on_amx(pieces[static_cast<size_t>(i)], static_cast<char*>(workspace) + thread * scratch_bytes);
   });
 }
 
 Weight CpuDevice::pack_for_amx(const WeightShape& shape, const ReadRows& read, void* destination) const {
-  cpu::parallel_ranges(threads_, cpu::in_blocks(shape.out), [&](int64_t begin, int64_t end) {
+  team_->run_ranges(cpu::in_blocks(shape.out), [&](int64_t begin, int64_t end) {
     std::vector<uint16_t> rows(static_cast<size_t>(cpu::kBlock * shape.in));
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * cpu::kBlock;

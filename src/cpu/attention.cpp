@@ -7,9 +7,10 @@
 
 #include <algorithm>
 
+#include "core/thread_team.h"
 #include "cpu/amx_gemm.h"
+#include "cpu/onednn.h"
 #include "cpu/onednn_ops.h"
-#include "cpu/parallel.h"
 #include "cpu/rows.h"
 
 namespace fude {
@@ -68,20 +69,20 @@ struct CpuDevice::Products::AttentionPlan {
 
 int64_t CpuDevice::workspace(const AttentionCall& call) const {
   if (is_tiled(call.q, call.head_dim)) return amx_workspace(call);
-  return is_tuned(call.q.dtype) ? Products::AttentionPlan(products(), call).bytes(threads_) : 0;
+  return is_tuned(call.q.dtype) ? Products::AttentionPlan(*products_, call).bytes(team_->size()) : 0;
 }
 
 void CpuDevice::do_attention(const AttentionCall& call, void* workspace_begin) {
   if (is_tiled(call.q, call.head_dim)) return attend_on_amx(call, workspace_begin);
   if (!is_tuned(call.q.dtype)) return ReferenceDevice::do_attention(call, workspace_begin);
-  const Products::AttentionPlan plan(products(), call);
+  const Products::AttentionPlan plan(*products_, call);
   const int64_t queries = call.q.dim(1);
   const int64_t keys = call.k.dim(1);
   const int64_t d = call.head_dim;
   const int64_t heads = call.options.heads;
   const int64_t tiles = (queries + plan.rows - 1) / plan.rows;
   const int64_t element = size_of(call.q.dtype);
-  const dnnl::engine& engine = products().engine;
+  const dnnl::engine& engine = products_->engine;
   const dnnl::memory::data_type type = cpu::dnnl_type(call.q.dtype);
   char* const packed_keys = static_cast<char*>(workspace_begin);
   char* const packed_values = packed_keys + plan.heads * plan.key_bytes;
@@ -91,11 +92,9 @@ void CpuDevice::do_attention(const AttentionCall& call, void* workspace_begin) {
     return static_cast<char*>(t.data) + (index / heads * t.stride[0] + row * t.stride[1] + index % heads * d) * element;
   };
 
-  cpu::parallel_tasks(threads_, plan.heads, [&](int64_t h, int) {
-    dnnl::stream stream(engine);
+  team_->run(plan.heads, [&](int64_t h, int) {
     const auto pack = [&](const memory::desc& from, void* source, const memory::desc& to, void* destination) {
-      memory plain(from, engine, source), packed(to, engine, destination);
-      dnnl::reorder(plain, packed).execute(stream, plain, packed);
+      cpu::reorder({from, engine, source}, {to, engine, destination});
     };
     pack({{d, keys}, type, memory::dims{1, call.k.stride[1]}}, head(call.k, h, 0), plan.whole.scores.pd.weights_desc(),
          packed_keys + h * plan.key_bytes);
@@ -103,7 +102,7 @@ void CpuDevice::do_attention(const AttentionCall& call, void* workspace_begin) {
          packed_values + h * plan.value_bytes);
   });
 
-  cpu::parallel_tasks(threads_, plan.heads * tiles, [&](int64_t task, int thread) {
+  team_->run(plan.heads * tiles, [&](int64_t task, int thread) {
     const int64_t h = task / tiles;
     const int64_t first = task % tiles * plan.rows;
     const int64_t rows = std::min(plan.rows, queries - first);
@@ -112,13 +111,13 @@ void CpuDevice::do_attention(const AttentionCall& call, void* workspace_begin) {
     char* const scores = tile + plan.query_bytes;
     char* const weights = plan.weight_bytes ? scores + plan.score_bytes : scores;
     char* const scratch = scores + plan.score_bytes + plan.weight_bytes;
-    dnnl::stream stream(engine);
     const auto multiply = [&](const Products::Matmul& matmul, void* x, void* w, void* out) {
       const auto& pd = matmul.pd;
-      matmul.run.execute(stream, {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x)},
-                                  {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, w)},
-                                  {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out)},
-                                  {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
+      cpu::execute(matmul.run, engine,
+                   {{DNNL_ARG_SRC, memory(pd.src_desc(), engine, x)},
+                    {DNNL_ARG_WEIGHTS, memory(pd.weights_desc(), engine, w)},
+                    {DNNL_ARG_DST, memory(pd.dst_desc(), engine, out)},
+                    {DNNL_ARG_SCRATCHPAD, memory(pd.scratchpad_desc(), engine, scratch)}});
     };
     for (int64_t r = 0; r < rows; ++r) std::copy_n(head(call.q, h, first + r), d * element, tile + r * d * element);
     multiply(scores_matmul, tile, packed_keys + h * plan.key_bytes, scores);

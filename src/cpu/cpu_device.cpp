@@ -5,8 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "core/thread_team.h"
 #include "cpu/onednn_ops.h"
-#include "cpu/parallel.h"
 #include "cpu/rows.h"
 
 namespace fude {
@@ -14,7 +14,6 @@ namespace fude {
 namespace {
 
 using cpu::Curve;
-using cpu::parallel_ranges;
 using cpu::row_kernels;
 using cpu::Span;
 
@@ -44,18 +43,9 @@ const float* batch_row(const Tensor& vectors, const Tensor& x, int64_t index) {
 
 }  // namespace
 
-CpuDevice::CpuDevice(int threads) : threads_(threads > 0 ? threads : omp_get_num_procs()) {
-  products_ = std::make_unique<Products>();
-}
+CpuDevice::CpuDevice(int threads) : team_(std::make_unique<ThreadTeam>(threads)), products_(std::make_unique<Products>()) {}
 
 CpuDevice::~CpuDevice() = default;
-
-// oneDNN makes and runs primitives with as many threads as OpenMP allows the calling thread, which need not be the one that
-// made this device, and which may have used another device since.
-CpuDevice::Products& CpuDevice::products() const {
-  omp_set_num_threads(threads_);
-  return *products_;
-}
 
 DType CpuDevice::compute_dtype(DType wanted) const {
   return wanted == DType::bf16 && cpu::multiplies_bf16() ? DType::bf16 : DType::f32;
@@ -64,7 +54,7 @@ DType CpuDevice::compute_dtype(DType wanted) const {
 void CpuDevice::do_copy(const Tensor& out, const Tensor& x) {
   if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_copy(out, x);
   const Rows to(out), from(x);
-  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().convert(to[r], from[r], from.width);
   });
 }
@@ -73,7 +63,7 @@ bool CpuDevice::do_all_finite(const Tensor& x) {
   if (!is_row_dtype(x)) return ReferenceDevice::do_all_finite(x);
   const Rows rows(x);
   std::atomic<bool> finite = true;
-  parallel_ranges(threads_, rows.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(rows.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end && finite; ++r)
       if (!row_kernels().finite(rows[r], rows.width)) finite = false;
   });
@@ -83,7 +73,7 @@ bool CpuDevice::do_all_finite(const Tensor& x) {
 void CpuDevice::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& norm, float eps) {
   if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_layer_norm(out, x, norm, eps);
   const Rows to(out), from(x);
-  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
       row_kernels().layer_norm(to[r], from[r], from.width, norm.weight.as<float>(), norm.bias.as<float>(), nullptr, nullptr,
                                eps);
@@ -93,7 +83,7 @@ void CpuDevice::do_layer_norm(const Tensor& out, const Tensor& x, const Norm& no
 void CpuDevice::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
   if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_norm_modulate(out, x, shift, scale, eps);
   const Rows to(out), from(x);
-  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
       row_kernels().layer_norm(to[r], from[r], from.width, nullptr, nullptr, batch_row(scale, x, r), batch_row(shift, x, r),
                                eps);
@@ -103,7 +93,7 @@ void CpuDevice::do_norm_modulate(const Tensor& out, const Tensor& x, const Tenso
 void CpuDevice::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
   if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_rms_norm(out, x, weight, eps);
   const Rows to(out), from(x);
-  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().rms_norm(to[r], from[r], from.width, weight.as<float>(), eps);
   });
 }
@@ -117,7 +107,7 @@ void CpuDevice::do_group_sums(const Tensor& sums, const Tensor& x) {
   const int64_t pixels = x.dim(1) * x.dim(2);
   const int64_t pieces = sums.dim(1);
   const Rows from(x);
-  parallel_ranges(threads_, x.dim(0) * pieces, [&](int64_t first, int64_t last) {
+  team_->run_ranges(x.dim(0) * pieces, [&](int64_t first, int64_t last) {
     // Columns are summed in f32 over few pixels at a time, those sums in f64.
     constexpr int64_t kFew = 64;
     std::vector<float> few(static_cast<size_t>(2 * channels));
@@ -143,7 +133,7 @@ void CpuDevice::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor&
   const int64_t channels = x.dim(3);
   const int64_t pixels = x.dim(1) * x.dim(2);
   const Rows to(out), from(x);
-  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(from.count, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
       const float* factor = factors.as<float>() + p / pixels * 2 * channels;
       row_kernels().affine(to[p], from[p], channels, factor, factor + channels, static_cast<Curve>(activation));
@@ -154,7 +144,7 @@ void CpuDevice::do_scale_shift(const Tensor& out, const Tensor& x, const Tensor&
 void CpuDevice::do_activate(const Tensor& out, const Tensor& x, Activation activation) {
   if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_activate(out, x, activation);
   const Rows to(out), from(x);
-  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().activate(to[r], from[r], from.width, static_cast<Curve>(activation));
   });
 }
@@ -162,7 +152,7 @@ void CpuDevice::do_activate(const Tensor& out, const Tensor& x, Activation activ
 void CpuDevice::do_add(const Tensor& x, const Tensor& y) {
   if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceDevice::do_add(x, y);
   const Rows a(x), b(y);
-  parallel_ranges(threads_, a.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(a.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().add(a[r], b[r], a.width);
   });
 }
@@ -170,7 +160,7 @@ void CpuDevice::do_add(const Tensor& x, const Tensor& y) {
 void CpuDevice::do_multiply(const Tensor& x, const Tensor& y) {
   if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceDevice::do_multiply(x, y);
   const Rows a(x), b(y);
-  parallel_ranges(threads_, a.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(a.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().multiply(a[r], b[r], a.width);
   });
 }
@@ -178,7 +168,7 @@ void CpuDevice::do_multiply(const Tensor& x, const Tensor& y) {
 void CpuDevice::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) {
   if (!is_row_dtype(x) || !is_row_dtype(y)) return ReferenceDevice::do_add_gated(x, gate, y);
   const Rows a(x), b(y);
-  parallel_ranges(threads_, a.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(a.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) row_kernels().add_gated(a[r], batch_row(gate, x, r), b[r], a.width);
   });
 }
@@ -186,7 +176,7 @@ void CpuDevice::do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& 
 void CpuDevice::do_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
   if (!is_row_dtype(out) || !is_row_dtype(x)) return ReferenceDevice::do_modulate(out, x, shift, scale);
   const Rows to(out), from(x);
-  parallel_ranges(threads_, from.count, [&](int64_t begin, int64_t end) {
+  team_->run_ranges(from.count, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
       row_kernels().modulate(to[r], from[r], from.width, batch_row(scale, x, r), batch_row(shift, x, r));
   });

@@ -12,9 +12,11 @@
 
 namespace fude {
 
+class ThreadTeam;
+
 class CpuDevice : public ReferenceDevice {
  public:
-  // threads 0: one for each core.
+  // threads: that compute, the one that calls among them; 0: one for each core.
   explicit CpuDevice(int threads = 0);
   ~CpuDevice() override;
 
@@ -50,20 +52,17 @@ class CpuDevice : public ReferenceDevice {
  private:
   static LinearCall as_linear(const ConvCall& call);
   static ConvCall of_picture(const ConvCall& call, int64_t i);
-  static bool activates_apart(const LinearCall& call);
-  int64_t linear_workspace(const LinearCall& call) const;
   int64_t amx_workspace(const LinearCall& call) const;
   void multiply_on_amx(const std::vector<LinearCall>& calls, void* workspace) const;
   int64_t amx_workspace(const AttentionCall& call) const;
   void attend_on_amx(const AttentionCall& call, void* workspace) const;
   Weight pack_for_amx(const WeightShape& shape, const ReadRows& read, void* destination) const;
-  void linear(const LinearCall& call, void* workspace);
+  void multiply(const std::vector<LinearCall>& calls, void* workspace);
   void upsample(const Tensor& x, char* out) const;
 
-  struct Products;  // oneDNN's engine, stream and the primitives made so far
-  Products& products() const;
-  std::unique_ptr<Products> products_;
-  int threads_;
+  const std::unique_ptr<ThreadTeam> team_;
+  struct Products;  // oneDNN's engine and the primitives made so far
+  const std::unique_ptr<Products> products_;
 };
 
 }  // namespace fude

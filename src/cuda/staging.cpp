@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/system.h"
 #include "cuda/ceil_div.h"
 
 namespace fude::cuda {
@@ -12,7 +13,10 @@ namespace {
 // Of a ping-pong buffer; each thread has two: one is filled while the other is copied. Small enough to stay in a core's cache.
 constexpr int64_t kPieceBytes = int64_t{1} << 20;
 
-int64_t thread_count() { return std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 8); }
+int64_t thread_count() {
+  static const int64_t count = std::min(usable_cores(), 8);
+  return count;
+}
 
 }  // namespace
 

@@ -9,7 +9,7 @@
 #include <new>
 #include <span>
 
-#include "core/threads.h"
+#include "core/thread_team.h"
 
 namespace fude {
 namespace {

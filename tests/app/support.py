@@ -102,7 +102,7 @@ class CommandLine(unittest.TestCase):
     def environment(self, **changes):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUDE", "HF_"))}
         return {**kept, "FUDE_MODEL": str(MODEL), "FUDE_HOME": str(self.home), "HOME": str(self.folder), "LC_ALL": "C.UTF-8",
-                "TERM": "xterm", "OMP_WAIT_POLICY": "passive", **changes}
+                "TERM": "xterm", **changes}
 
     def run_fude(self, *arguments, stdin=None, stdout=subprocess.PIPE, **environment):
         done = subprocess.run([FUDE, *map(str, arguments)], cwd=self.folder, env=self.environment(**environment), input=stdin,

@@ -1,6 +1,7 @@
 // Engines and threads: one Engine does one thing at a time and says so, several go on side by side.
 #include <future>
 #include <latch>
+#include <memory>
 #include <thread>
 
 #include "engine/devices.h"
@@ -102,6 +103,34 @@ TEST(SeveralEngines, DrawAtTheSameTimeWhatTheyDrawAlone) {
   for (const std::string& pipeline : pipelines) drawn.push_back(std::async(std::launch::async, draw, pipeline, &all));
   for (size_t i = 0; i < pipelines.size(); ++i) EXPECT_EQ(drawn[i].get(), draw(pipelines[i], nullptr)) << i;
   std::filesystem::remove_all(home);
+}
+
+// Threads of the machine that are always at work.
+class BusyMachine {
+ public:
+  explicit BusyMachine(int threads) {
+    for (int i = 0; i < threads; ++i)
+      busy_.emplace_back([](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+        }
+      });
+  }
+
+ private:
+  std::vector<std::jthread> busy_;
+};
+
+TEST(TheSameThreads, MakeTheSameBytesWhicheverThreadAsks) {
+  const BusyMachine busy(3);
+  for (const std::string dtype : {"f32", "bf16"}) {
+    const EngineOptions options{.device = "cpu", .dtype = dtype, .threads = 3};
+    const auto make = [&] { return std::make_unique<Engine>(ModelFiles{.model = fixture("dual").string()}, options); };
+    const auto elsewhere = [](const auto& work) { return std::async(std::launch::async, work).get(); };
+    const std::vector<uint8_t> expected = make()->generate(request_of("dual")).images[0].rgb;
+    const std::unique_ptr<Engine> engine = elsewhere(make);
+    for (int i = 0; i < 25; ++i)
+      ASSERT_EQ(elsewhere([&] { return engine->generate(request_of("dual")).images[0].rgb; }), expected) << i;
+  }
 }
 
 TEST(WhatIsNotKept, IsToldOnceAndCostsNoPicture) {

@@ -1,4 +1,4 @@
-// The memory limit of a container, read from control groups (cgroups) of versions 1 and 2.
+// The limits of a container's memory and cores, read from control groups (cgroups) of versions 1 and 2.
 #include "core/cgroups.h"
 
 #include <gtest/gtest.h>
@@ -26,6 +26,32 @@ class ControlGroups : public testing::Test {
 
   const fs::path root_ = temporary("groups");
 };
+
+TEST_F(ControlGroups, GiveAContainerATimeOfSoManyCores) {
+  const auto cores = [&](const std::string& groups) { return within_control_groups(16, root_, groups); };
+  EXPECT_EQ(cores(""), 16);
+  EXPECT_EQ(cores("0::/\n"), 16);
+  write("cpu.max", "max 100000");
+  EXPECT_EQ(cores("0::/\n"), 16);
+  write("cpu.max", "250000 100000");  // two and a half
+  EXPECT_EQ(cores("0::/\n"), 3);
+  EXPECT_EQ(cores("0::/docker/1f2e\n"), 3);
+  write("user/session/cpu.max", "10000 100000");
+  EXPECT_EQ(cores("0::/user/session\n"), 1);
+  write("cpu.max", "9900000 100000");
+  EXPECT_EQ(cores("0::/\n"), 16);
+}
+
+TEST_F(ControlGroups, GiveTheSameInVersion1) {
+  const auto cores = [&](const std::string& groups) { return within_control_groups(16, root_, groups); };
+  write("cpu/docker/cpu.cfs_quota_us", "-1");
+  write("cpu/docker/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(cores("5:cpuset:/docker\n4:cpu,cpuacct:/docker\n"), 16);
+  write("cpu/docker/cpu.cfs_quota_us", "400000");
+  EXPECT_EQ(cores("5:cpuset:/docker\n4:cpu,cpuacct:/docker\n"), 4);
+  EXPECT_EQ(cores("4:cpuacct,cpu:/docker/inner\n"), 4);
+  EXPECT_EQ(cores("5:cpuset:/docker\n"), 16);
+}
 
 void expect(const HostMemory& memory, int64_t total, int64_t available) {
   EXPECT_EQ(memory.total, total);

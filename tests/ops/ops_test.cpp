@@ -154,6 +154,21 @@ const std::vector<Case>& cases() {
                    op.linear_into(out, in.tensor({2, 11, 64}), in.linear(48, 64), {.accumulate = true});
                    return out;
                  }});
+    // Large enough to be split among threads: into rows, into columns, and into both.
+    t.push_back({"linear_in_pieces_of_rows", [](Ops& op, Inputs& in) {
+                   Tensor out = in.f32({2, 150, 512}).columns(64, 384);
+                   op.linear_into(out.rows(3, 143), in.tensor({2, 150, 304}).columns(8, 264).rows(1, 141), in.linear(320, 256),
+                                  {.activation = Activation::silu, .accumulate = true});
+                   return out;
+                 }});
+    t.push_back({"linear_in_pieces_of_columns", [](Ops& op, Inputs& in) {
+                   return op.linear(in.tensor({2, 1024}), in.linear(2048, 1024), {.activation = Activation::gelu_tanh});
+                 }});
+    t.push_back({"linear_in_pieces_of_both", [](Ops& op, Inputs& in) {
+                   Tensor out = in.f32({170, 1024});
+                   op.linear_into(out, in.tensor({170, 512}), in.linear(1024, 512), {.accumulate = true});
+                   return out;
+                 }});
     t.push_back({"linear_into_row_ranges", [](Ops& op, Inputs& in) {
                    Tensor out = in.tensor({2, 13, 24});
                    op.linear_into(out.rows(4, 13), in.tensor({2, 12, 16}).rows(0, 9), in.linear(24, 16));

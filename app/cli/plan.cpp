@@ -109,10 +109,10 @@ std::string shown_name(std::string_view component) {
 std::string place_of(const ComponentPlan& component, bool on_card) {
   const std::string here = on_card ? "on the card" : "in memory";
   if (component.resident_parts == component.parts) return "stays " + here;
-  const int64_t travels = component.weights - component.resident;
-  const std::string from = component.in_host_memory == 0        ? "the file"
-                           : component.in_host_memory < travels ? "the computer's memory and the file"
-                                                                : "the computer's memory";
+  const int64_t streamed = component.weights - component.resident;
+  const std::string from = component.in_host_memory == 0         ? "the file"
+                           : component.in_host_memory < streamed ? "the computer's memory and the file"
+                                                                 : "the computer's memory";
   const std::string how = on_card && component.in_host_memory > 0 ? "copied from " : "read from ";
   if (component.resident_parts == 0) return how + from + " piece by piece";
   return std::to_string(component.resident_parts) + " of " + std::to_string(component.parts) + " parts stay " + here +

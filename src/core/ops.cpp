@@ -129,7 +129,7 @@ void Ops::linears(std::vector<LinearCall> calls) {
     assert(call.x.rank == call.out.rank && call.x.dim(-1) == w.in && call.out.dim(-1) == w.out && w.kernel == 1);
     assert(call.x.numel() / w.in == call.out.numel() / w.out && (call.x.rank <= 3 || call.x.contiguous()));
     flops += 2.0 * static_cast<double>(call.x.numel()) * static_cast<double>(w.out);
-    if (predicts()) seconds += product_seconds(rates(), call.out, call.x, call.w.weight, rows);
+    if (predicts()) seconds += gemm_seconds(rates(), call.out, call.x, call.w.weight, rows);
     Rest rest;
     if (call.gate && !device_.capabilities().gated_linears) {
       rest = {.x = call.out,

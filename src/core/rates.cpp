@@ -57,8 +57,8 @@ double RateTable::at(double at_x, double at_y) const {
   return std::exp(std::lerp(along_x(row.below), along_x(row.below + 1), row.part));
 }
 
-double product_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight, int64_t rows_at_once) {
-  const double rate = rates.products.at(static_cast<double>(rows_at_once), mean_width(weight.shape));
+double gemm_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight, int64_t rows_at_once) {
+  const double rate = rates.gemm.at(static_cast<double>(rows_at_once), mean_width(weight.shape));
   return std::max(flops_of(out, weight) / rate, transfer_seconds(rates, bytes_of(out, x, weight)));
 }
 
@@ -70,7 +70,7 @@ double attention_seconds(const Rates& rates, const Tensor& q, const Tensor& k, i
 
 double convolution_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight) {
   const auto pixels = static_cast<double>(out.numel() / out.dim(-1));
-  const double rate = weight.shape.kernel == 1 ? rates.products.at(pixels, mean_width(weight.shape))
+  const double rate = weight.shape.kernel == 1 ? rates.gemm.at(pixels, mean_width(weight.shape))
                                                : rates.convolutions.at(pixels, mean_width(weight.shape));
   return rates.launch + std::max(flops_of(out, weight) / rate, transfer_seconds(rates, bytes_of(out, x, weight)));
 }

@@ -22,15 +22,15 @@ struct RateTable {
 // Seconds that the stages of the last few requests on this machine took, in units of what the rates below predicted; the newest
 // last.
 struct StageRatios {
-  std::vector<double> load;     // of weights that all stay on the device
-  std::vector<double> waiting;  // of loading where some wait in the host's memory
+  std::vector<double> load;            // of weights that all stay on the device
+  std::vector<double> host_offloaded;  // of loading where some are host-offloaded
   std::vector<double> encode, denoise, decode;
 };
 
 double median_of(const std::vector<double>& ratios);  // one disturbed request does not move it; 1 of none
 
 struct Rates {
-  RateTable products;      // FLOP/s by rows and by √(inputs·outputs)
+  RateTable gemm;          // FLOP/s by rows and by √(inputs·outputs)
   RateTable attention;     // FLOP/s by keys and by a head's columns
   RateTable convolutions;  // FLOP/s by pixels of the result and by √(channels in·channels out)
   RateTable passes;        // bytes/s, read and written, by their number (y: 1): norms and elementwise operations
@@ -41,9 +41,9 @@ struct Rates {
   StageRatios stage_ratios;
 };
 
-// Seconds of one operation each, but of a product without its launch: several may share one. `rows_at_once`: theirs and its
+// Seconds of one operation each, but of a GEMM without its launch: several may share one. `rows_at_once`: theirs and its
 // own.
-double product_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight, int64_t rows_at_once);
+double gemm_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight, int64_t rows_at_once);
 double attention_seconds(const Rates& rates, const Tensor& q, const Tensor& k, int64_t heads);
 double convolution_seconds(const Rates& rates, const Tensor& out, const Tensor& x, const Weight& weight);
 double pass_seconds(const Rates& rates, int64_t bytes);  // what limits it is memory

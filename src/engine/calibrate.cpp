@@ -50,7 +50,7 @@ RateTable measured(Stopwatch& stopwatch, double launch, std::vector<double> x, s
   return table;
 }
 
-// FLOP/s of products that go on for a while.
+// FLOP/s of GEMMs that go on for a while.
 double sustained_rate(Device& device, const OpsOptions& options, int64_t room) {
   Stopwatch patient(device, options, {.rounds = 3, .seconds = 0.4, .quantile = 0.5}, room);
   const Timing timing = patient.time(product(8192, 1536, 1536));
@@ -60,8 +60,8 @@ double sustained_rate(Device& device, const OpsOptions& options, int64_t room) {
 // A card that has worked for a while clocks lower than one that was asked for a few milliseconds: by `kept` where it only
 // multiplies, by about half of that, on a scale of ratios, where a request's other operations let it rest in between.
 void slow_down(Device& device, const OpsOptions& options, Rates& rates, int64_t room) {
-  const double kept = std::min(1.0, sustained_rate(device, options, room) / rates.products.at(8192, 1536));
-  for (RateTable* table : {&rates.products, &rates.attention, &rates.convolutions})
+  const double kept = std::min(1.0, sustained_rate(device, options, room) / rates.gemm.at(8192, 1536));
+  for (RateTable* table : {&rates.gemm, &rates.attention, &rates.convolutions})
     for (double& each : table->rates) each *= std::sqrt(kept);
 }
 
@@ -72,7 +72,7 @@ constexpr uint64_t kLargestFile = 1 << 20;
 Json json_from(const RateTable& table) { return {{"x", table.x}, {"y", table.y}, {"rates", table.rates}}; }
 
 Json json_from(const Rates& rates) {
-  return {{"products", json_from(rates.products)},
+  return {{"gemm", json_from(rates.gemm)},
           {"attention", json_from(rates.attention)},
           {"convolutions", json_from(rates.convolutions)},
           {"passes", json_from(rates.passes)},
@@ -82,7 +82,7 @@ Json json_from(const Rates& rates) {
           {"host", rates.host},
           {"taken",
            {{"load", rates.stage_ratios.load},
-            {"waiting", rates.stage_ratios.waiting},
+            {"host_offloaded", rates.stage_ratios.host_offloaded},
             {"encode", rates.stage_ratios.encode},
             {"denoise", rates.stage_ratios.denoise},
             {"decode", rates.stage_ratios.decode}}}};
@@ -113,18 +113,19 @@ RateTable table_from(const Json& json) {
 
 std::optional<Rates> rates_from(const Json& json) {
   const auto taken = [&](const char* stage) { return json.at("taken").at(stage).get<std::vector<double>>(); };
-  const Rates rates{.products = table_from(json.at("products")),
-                    .attention = table_from(json.at("attention")),
-                    .convolutions = table_from(json.at("convolutions")),
-                    .passes = table_from(json.at("passes")),
-                    .launch = json.at("launch"),
-                    .upload = json.at("upload"),
-                    .load = json.at("load"),
-                    .host = json.at("host"),
-                    .stage_ratios = {taken("load"), taken("waiting"), taken("encode"), taken("denoise"), taken("decode")}};
-  const bool sound = are_sound(rates.products) && are_sound(rates.attention) && are_sound(rates.convolutions) &&
+  const Rates rates{
+      .gemm = table_from(json.at("gemm")),
+      .attention = table_from(json.at("attention")),
+      .convolutions = table_from(json.at("convolutions")),
+      .passes = table_from(json.at("passes")),
+      .launch = json.at("launch"),
+      .upload = json.at("upload"),
+      .load = json.at("load"),
+      .host = json.at("host"),
+      .stage_ratios = {taken("load"), taken("host_offloaded"), taken("encode"), taken("denoise"), taken("decode")}};
+  const bool sound = are_sound(rates.gemm) && are_sound(rates.attention) && are_sound(rates.convolutions) &&
                      are_sound(rates.passes) && are_positive({rates.launch, rates.load}) &&
-                     are_factors(rates.stage_ratios.load) && are_factors(rates.stage_ratios.waiting) &&
+                     are_factors(rates.stage_ratios.load) && are_factors(rates.stage_ratios.host_offloaded) &&
                      are_factors(rates.stage_ratios.encode) && are_factors(rates.stage_ratios.denoise) &&
                      are_factors(rates.stage_ratios.decode) && rates.upload >= 0 &&
                      (rates.upload == 0 || are_positive({rates.host}));
@@ -186,8 +187,8 @@ Rates calibrate(Device& device, const OpsOptions& options, std::span<const Sourc
   };
   rates.passes = table({1e5, 1e6, 1e7, 1e8}, {1},
                        [&](int64_t bytes, int64_t) { return norm(std::max<int64_t>(1, bytes / norm(1, dtype).bytes), dtype); });
-  rates.products = table({2, 32, 256, 2048, 8192}, {192, 1536, 4096},
-                         [](int64_t rows, int64_t width) { return product(rows, width, width); });
+  rates.gemm = table({2, 32, 256, 2048, 8192}, {192, 1536, 4096},
+                     [](int64_t rows, int64_t width) { return product(rows, width, width); });
   rates.attention = table({77, 333, 1357, 4429}, {64, 512}, [](int64_t tokens, int64_t head) {
     return head == 64 ? attention("attention", 2, 24, tokens, head) : attention("attention", 1, 1, tokens, head);
   });
@@ -235,7 +236,7 @@ Rates rates_of(Device& device, const OpsOptions& options, const DeviceInfo& info
   return rates;
 }
 
-bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool waits) {
+bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool offloaded) {
   bool learnt = false;
   const auto stage = [&](std::vector<double> StageRatios::*ratios, double Seconds::*seconds) {
     std::vector<double>& remembered = rates.stage_ratios.*ratios;
@@ -246,7 +247,7 @@ bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool wa
     if (remembered.size() == kRemembered) remembered.erase(remembered.begin());
     remembered.push_back(now);
   };
-  stage(waits ? &StageRatios::waiting : &StageRatios::load, &Seconds::load);
+  stage(offloaded ? &StageRatios::host_offloaded : &StageRatios::load, &Seconds::load);
   stage(&StageRatios::encode, &Seconds::encode);
   stage(&StageRatios::denoise, &Seconds::denoise);
   stage(&StageRatios::decode, &Seconds::decode);

@@ -25,10 +25,10 @@ Rates calibrate(Device& device, const OpsOptions& options, std::span<const Sourc
 Rates rates_of(Device& device, const OpsOptions& options, const DeviceInfo& info, const std::string& file,
                std::span<const Source> in_files, int64_t room);
 
-// What a request tells of rates by which `predicted` seconds were expected for what took `taken`; `waits`: waits_on_host of its
-// plan. Stages that took no time tell nothing, and neither do those that took more than twice what the rates alone predict:
-// something else disturbed them. Whether it is worth keeping.
-bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool waits);
+// What a request tells of rates by which `predicted` seconds were expected for what took `taken`; `offloaded`:
+// has_host_offloaded of its plan. Stages that took no time tell nothing, and neither do those that took more than twice what
+// the rates alone predict: something else disturbed them. Whether it is worth keeping.
+bool learn(Rates& rates, const Seconds& predicted, const Seconds& taken, bool offloaded);
 // Keeps them as rates_of does. Empty, or why the file could not be written: that costs the next process the time to measure.
 std::string keep_rates(const DeviceInfo& info, DType dtype, const std::string& file, const Rates& rates);
 

@@ -71,7 +71,7 @@ Rates expected_rates(const CardSheet& sheet) {
     for (double& part : parts) part *= sheet.flops;
     return parts;
   };
-  return {.products = {{1}, {1536, 3072}, of_peak({kProduct, kWideProduct})},
+  return {.gemm = {{1}, {1536, 3072}, of_peak({kProduct, kWideProduct})},
           .attention = {{1357, 4429}, {64, 512}, of_peak({kAttention, kLongAttention, kOneHead, kOneHead})},
           .convolutions = {{1}, {128, 256, 512}, of_peak({kConv128, kConv256, kConv512})},
           .passes = {{1}, {1}, {kMemory * sheet.memory}},

@@ -119,9 +119,9 @@ class Drawing {
  private:
   bool planning() const { return op_.measuring(); }
 
-  // ---- telling ------------------------------------------------------------------------------------------------------------
+  // ---- reporting ----------------------------------------------------------------------------------------------------------
 
-  void tell(Stage stage, int64_t picture, int64_t step, int64_t steps) const {
+  void report(Stage stage, int64_t picture, int64_t step, int64_t steps) const {
     if (!planning() && callbacks_.progress)
       callbacks_.progress({stage, listener_.series.pictures_done + picture, listener_.series.pictures, step, steps});
   }
@@ -146,10 +146,10 @@ class Drawing {
     }
     const int64_t encoders = model_.checkpoint().has(Component::t5) ? 3 : 2;
     int64_t done = 0;
-    tell(Stage::encode, 0, 0, encoders);
+    report(Stage::encode, 0, 0, encoders);
     const StageMark mark(op_, drawn_.costs.encode);
     const TextEmbeddings embeddings = encode_text(op_, model_.checkpoint(), weights_.text, job_.request.ids(),
-                                                  [&] { tell(Stage::encode, 0, ++done, encoders); });
+                                                  [&] { report(Stage::encode, 0, ++done, encoders); });
     if (planning()) return embeddings;
     if (listener_.encoded) listener_.encoded(download(op_, embeddings));
     result_.seconds.encode += clock.seconds();
@@ -163,10 +163,10 @@ class Drawing {
     Mmdit& mmdit = weights_.mmdit;
     const int64_t blocks = mmdit.blocks.size();
     mmdit.embedders.load(op_);
-    mmdit.blocks.load(op_, [&](int64_t i) { tell(Stage::load, 0, i, blocks); });
+    mmdit.blocks.load(op_, [&](int64_t i) { report(Stage::load, 0, i, blocks); });
     mmdit.final_layer.load(op_);
     weights_.vae.decoder.load(op_);
-    tell(Stage::load, 0, blocks, blocks);
+    report(Stage::load, 0, blocks, blocks);
     result_.seconds.load += clock.seconds();
   }
 
@@ -309,7 +309,7 @@ class Drawing {
     const int64_t b = loop.modulation.dim(0) / loop.batch();
     const int64_t to_do = pass.steps - pass.first;
     for (int64_t i = 0; i < loop.batch(); ++i) op_.copy(loop.x.batch(i, i + 1), latents.batch(i % n, i % n + 1));
-    tell(Stage::denoise, picture, some.begin - pass.first, to_do);
+    report(Stage::denoise, picture, some.begin - pass.first, to_do);
     op_.repeat(some.end - some.begin, [&](int64_t next) {
       const int64_t step = some.begin + next;
       const Clock clock(op_.device());
@@ -331,7 +331,7 @@ class Drawing {
         one.place = pass.place + i;
         if (!pass.is_draft) one.step_seconds.push_back(seconds);
       }
-      tell(Stage::denoise, picture, step + 1 - pass.first, to_do);
+      report(Stage::denoise, picture, step + 1 - pass.first, to_do);
     });
     op_.repeat(n, [&](int64_t i) {
       op_.copy(latents.batch(i, i + 1), loop.x.batch(pass.place + i, pass.place + i + 1));
@@ -356,7 +356,7 @@ class Drawing {
     const int64_t side = tile_side(request_);
     const int64_t tiles = tile_count(latents.dim(2), latents.dim(3), side);
     int64_t done = 0;
-    tell(Stage::decode, picture, done, tiles);
+    report(Stage::decode, picture, done, tiles);
     auto scratch = op_.scope();
     const bool traces = picture == 0 && callbacks_.trace;
     std::vector<uint8_t> rgb(static_cast<size_t>(3 * request_.width * request_.height));
@@ -374,7 +374,7 @@ class Drawing {
     };
     const StageMark mark(op_, drawn_.costs.decode);
     vae_decode(op_, weights_.vae, latents, arrangement_.decode, draw_rows,
-               {.tile_side = side, .tile_done = [&] { tell(Stage::decode, picture, ++done, tiles); }});
+               {.tile_side = side, .tile_done = [&] { report(Stage::decode, picture, ++done, tiles); }});
     if (planning()) return;
 
     Picture& drawn = at(picture);
@@ -457,7 +457,7 @@ DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& 
   DryRun run;
   run.costs = draw(op, job, without_contents, run_plan, {}, nothing).costs;
   run.work = arena.peak();
-  run.waiting = host_arena.peak();
+  run.host_offloaded = host_arena.peak();
   return run;
 }
 

@@ -59,7 +59,7 @@ Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const RunPlan& run_pl
 
 // What a request needs besides weights, in bytes of the device's arena and of the host's, and what it computes.
 struct DryRun {
-  int64_t work = 0, waiting = 0;
+  int64_t work = 0, host_offloaded = 0;
   StageCosts costs;
 };
 DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const RunPlan& run_plan,

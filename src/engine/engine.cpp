@@ -45,16 +45,16 @@ Engine::State::Turn::Turn(State& state) : state_(state) {
 }
 
 // Each once, however many requests follow.
-void Engine::State::tell(const Request& complete, const Warn& warning) {
+void Engine::State::remark(const Request& complete, const Warn& warning) {
   if (!warning) return;
-  for (const Message& remark : remarks_on(complete, worker.model().checkpoint()))
-    if (told.insert(remark.what).second) warning(remark);
+  for (const Message& each : remarks_on(complete, worker.model().checkpoint()))
+    if (told.insert(each.what).second) warning(each);
 }
 
 Result Engine::State::generate(const Request& asked, const Callbacks& callbacks, const SeriesPosition& series) {
   const double began = worker.now();
   const ResolvedRequest request = worker.model().resolve(asked, callbacks.warning);
-  tell(request.asked(), callbacks.warning);
+  remark(request.asked(), callbacks.warning);
   trace_ids(callbacks, request.ids());
   const double opened = std::exchange(opening, 0.0);
   return worker.generate(request, callbacks, series, opened + worker.now() - began, opened > 0);

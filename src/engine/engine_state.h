@@ -29,7 +29,7 @@ struct Engine::State {
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
   Result generate(const Request& request, const Callbacks& callbacks, const SeriesPosition& series);
   Plan plan(const Request& request);
-  void tell(const Request& complete, const Warn& warning);
+  void remark(const Request& complete, const Warn& warning);
 
   Worker worker;
   double opening = 0;               // seconds that it took to open this, until a request has told of them

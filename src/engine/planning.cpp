@@ -62,7 +62,7 @@ Bytes Worker::kept(const ModelWeights& weights) const {
 Bytes Worker::needs(const ModelWeights& weights, const DryRun& run) const {
   Bytes bytes = kept(weights);
   device_bytes(device_->on_host(), bytes) += run.work;
-  bytes.host += run.waiting;
+  bytes.host += run.host_offloaded;
   return bytes;
 }
 

@@ -34,11 +34,11 @@ class StageMark {
   const Work before_;
 };
 
-// Whether weights wait in the host's memory for their turn on a card: they are loaded in another way, at another rate.
-bool waits_on_host(const Plan& plan);
+// Whether weights are offloaded to the host's memory: they are loaded in another way, at another rate.
+bool has_host_offloaded(const Plan& plan);
 
-// How long the request will take where its weights lie as the plan says: those that stay are loaded first, the others travel to
-// a card while it works, and on the host before it does.
+// How long the request will take where its weights lie as the plan says: those that stay are loaded first, the others are
+// streamed to a card while it works, and on the host before it does.
 Seconds predicted_seconds(const StageCosts& costs, const Rates& rates, const Plan& plan);
 
 }  // namespace fude

@@ -89,7 +89,7 @@ void Worker::commit(const Job& job, const Candidate& candidate) {
   }
   const DryRun needed = run(job, weights_, candidate.run_plan);
   resize(work_memory_, needed.work, [&](int64_t bytes) { return device_->allocate(bytes); });
-  resize(host_memory_, needed.waiting, [&](int64_t bytes) { return device_->allocate_host(bytes); });
+  resize(host_memory_, needed.host_offloaded, [&](int64_t bytes) { return device_->allocate_host(bytes); });
 }
 
 // Decides what is resident, or leaves it as it is where the request fits so, and takes the memory. Error{out_of_memory}.
@@ -139,7 +139,8 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
     predicted.total += begun;
   }
   const Listener listener{.callbacks = callbacks, .series = series, .encoded = [&](const HostEmbeddings& encoded) {
-                            tell_not_kept(callbacks, "the embeddings of this prompt", embeddings_.keep(request.ids(), encoded));
+                            report_not_kept(callbacks, "the embeddings of this prompt",
+                                            embeddings_.keep(request.ids(), encoded));
                           }};
   const Drawn drawn = draw(op, job, weights_, placed.run_plan, listener, result);
   device_bytes(device_->on_host(), result.used) += arena.peak();
@@ -149,7 +150,7 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
   if (slow && !was_slow_ && callbacks.warning) callbacks.warning(*slow);
   was_slow_ = slow.has_value();
   if (rates_ && !callbacks.trace)
-    tell_not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, is_first));
+    report_not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, is_first));
   return result;
 }
 
@@ -159,11 +160,11 @@ std::string Worker::learn_from(const Result& result, Seconds predicted, double b
   Seconds taken = result.seconds;
   taken.load -= begun;
   if (!is_first) predicted.load = predicted.encode = 0;
-  if (!learn(*rates_, predicted, taken, waits_on_host(result.plan))) return {};
+  if (!learn(*rates_, predicted, taken, has_host_offloaded(result.plan))) return {};
   return keep_rates(info_, dtype_, options_.calibration, *rates_);
 }
 
-void Worker::tell_not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why) {
+void Worker::report_not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why) {
   if (!why.empty() && callbacks.not_kept && not_kept_.insert(what).second) callbacks.not_kept(what + ": " + why);
 }
 

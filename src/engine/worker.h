@@ -75,7 +75,7 @@ class Worker {
   void commit(const Job& job, const Candidate& candidate);
   void release();
   std::string learn_from(const Result& result, Seconds predicted, double begun, bool is_first);
-  void tell_not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why);
+  void report_not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why);
 
   const std::shared_ptr<const Model> model_;
   const std::unique_ptr<Device> device_;

@@ -179,7 +179,7 @@ class Plans(CommandLine):
         self.assertIn("does not fit", outcome.err)
         self.assertIn("--ram", outcome.err)
 
-    def test_generate_says_what_travels(self):
+    def test_generate_says_what_is_streamed(self):
         demo = ["a cat", "--model", REPOSITORY / "models" / "demo", "--dtype", "f32"]
         streamed = {}  # of budgets in MiB
         for mib in range(230, 80, -2):  # a process takes some 100 KiB more or less each time: a budget in the middle of its kind

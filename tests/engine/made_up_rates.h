@@ -11,13 +11,13 @@
 
 namespace fude::test {
 
-// Writes a calibration of the host backend in f32: so many FLOP and bytes a second.
+// Writes a calibration of the host in f32: so many FLOP and bytes a second.
 inline void write_rates(const std::filesystem::path& file, int threads, double rate) {
   const DeviceInfo device = device_info("cpu", threads);
   const nlohmann::json none = nlohmann::json::array();
   const nlohmann::json table{{"x", {1}}, {"y", {1}}, {"rates", {rate}}};
   const nlohmann::json rates{
-      {"products", table},
+      {"gemm", table},
       {"attention", table},
       {"convolutions", table},
       {"passes", table},
@@ -25,7 +25,7 @@ inline void write_rates(const std::filesystem::path& file, int threads, double r
       {"upload", 0},
       {"load", rate},
       {"host", 0},
-      {"taken", {{"load", none}, {"waiting", none}, {"encode", none}, {"denoise", none}, {"decode", none}}}};
+      {"taken", {{"load", none}, {"host_offloaded", none}, {"encode", none}, {"denoise", none}, {"decode", none}}}};
   std::ofstream(file) << nlohmann::json{{"fude", version()},
                                         {"machines", {{device.description + ", " + device.library + ", f32", rates}}}};
 }

@@ -37,7 +37,7 @@ TEST(RateTable, InterpolatesOverLogarithmsAndEndsWithItsPoints) {
 
 TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
   const RateTable one{{1}, {1}, {1e9}};
-  const Rates rates{.products = one, .attention = one, .convolutions = one, .passes = one, .launch = 1e-3, .load = 1};
+  const Rates rates{.gemm = one, .attention = one, .convolutions = one, .passes = one, .launch = 1e-3, .load = 1};
   CpuDevice device(1);
   Arena measuring = Arena::measuring();
   Ops op(device, measuring, {.rates = &rates});
@@ -59,7 +59,7 @@ TEST(Rates, OnlyWhatIsMeasuredIsPredicted) {
 
 TEST(Ops, ADryRunDoesOnceAndCountsEachTime) {
   const RateTable one{{1}, {1}, {1e9}};
-  const Rates rates{.products = one, .attention = one, .convolutions = one, .passes = one, .launch = 1e-3, .load = 1};
+  const Rates rates{.gemm = one, .attention = one, .convolutions = one, .passes = one, .launch = 1e-3, .load = 1};
   CpuDevice device(1);
   Arena measuring = Arena::measuring();
   Ops op(device, measuring, {.rates = &rates});
@@ -115,7 +115,7 @@ TEST_F(Calibration, IsMeasuredOnceAndAgainWhenItsFileIsNone) {
   EXPECT_EQ(rates().launch, 12.5);  // not measured again
   EXPECT_EQ(rates().upload, 7);
 
-  mine["products"]["rates"][0] = -1;
+  mine["gemm"]["rates"][0] = -1;
   write(document.dump());
   EXPECT_NE(rates().launch, 12.5);
   EXPECT_NE(text().find("another machine"), std::string::npos);  // of which nothing was wrong
@@ -165,7 +165,7 @@ TEST_F(Calibration, LearnsFromRequests) {
   EXPECT_FALSE(learn(known, {.denoise = INFINITY}, {.denoise = 6}, false));
   EXPECT_TRUE(learn(known, {.load = 1}, {.load = 1.5}, true));  // host-offloaded weights are loaded at another rate
   EXPECT_EQ(known.stage_ratios.load, Ratios());
-  EXPECT_EQ(known.stage_ratios.waiting, Ratios{1.5});
+  EXPECT_EQ(known.stage_ratios.host_offloaded, Ratios{1.5});
 }
 
 // Each picture is drawn by a process of its own, which knows what was written.
@@ -188,18 +188,18 @@ TEST_F(Calibration, IsMovedBySeveralRequestsAndNotByOne) {
 
 // Resident and host-offloaded weights are loaded at rates of their own; what pictures showed about one says nothing about the
 // other.
-TEST(Prediction, TellsWeightsThatWaitOnTheHostFromThoseThatStay) {
+TEST(Prediction, TellsWeightsThatAreHostOffloadedFromThoseThatStay) {
   Rates rates;
   rates.upload = 1000;
   rates.load = 100;
   rates.host = 10;
-  rates.stage_ratios = {.load = {3}, .waiting = {2}, .encode = {}, .denoise = {}, .decode = {}};
+  rates.stage_ratios = {.load = {3}, .host_offloaded = {2}, .encode = {}, .denoise = {}, .decode = {}};
   Plan plan;
   plan.components = {{.name = "transformer", .weights = 500, .resident = 200, .in_host_memory = 300}};
-  EXPECT_TRUE(waits_on_host(plan));
+  EXPECT_TRUE(has_host_offloaded(plan));
   EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan).load, 2 * (200. / 100 + 300. / 10));
   plan.components[0] = {.name = "transformer", .weights = 500, .resident = 500};
-  EXPECT_FALSE(waits_on_host(plan));
+  EXPECT_FALSE(has_host_offloaded(plan));
   EXPECT_DOUBLE_EQ(predicted_seconds({}, rates, plan).load, 3 * 500. / 100);
 }
 
@@ -311,8 +311,8 @@ TEST(Stopwatch, TellsHowLongACallTakes) {
 TEST(Cards, HaveSoundRatesAndAreNamedWhenMistyped) {
   for (const std::string& name : card_names()) {
     const Rates rates = expected_rates(card_sheet(name));
-    EXPECT_GT(rates.products.at(4096, 1536), 5e12) << name;
-    EXPECT_LT(rates.products.at(4096, 6144), card_sheet(name).flops) << name;
+    EXPECT_GT(rates.gemm.at(4096, 1536), 5e12) << name;
+    EXPECT_LT(rates.gemm.at(4096, 6144), card_sheet(name).flops) << name;
     EXPECT_LE(rates.load, rates.upload) << name;
   }
   try {

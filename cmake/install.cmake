@@ -9,7 +9,7 @@ add_library(fude::fude ALIAS fude_library)
 install(TARGETS fude_library fude_core fude_reference fude_cpu fude_cuda fude_weights fude_offload fude_model fude_diffusion fude_engine
         EXPORT fude_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS fude RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY include/fude DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/fude ${PROJECT_BINARY_DIR}/include/fude DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 if(EXISTS ${PROJECT_SOURCE_DIR}/models/demo/model_index.json)
   install(DIRECTORY models/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/${FUDE_INSTALLED_MODELS})
 endif()

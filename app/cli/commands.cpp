@@ -55,15 +55,15 @@ int run_command(const std::string& prefix, const std::string& about, const std::
 
 std::string libraries() {
   std::string text;
-  for (const BackendInfo& backend : backends()) text += backend.library + ", ";
+  for (const DeviceKind& kind : device_kinds()) text += kind.library + ", ";
   return text + "libpng " PNG_LIBPNG_VER_STRING ", nlohmann-json " + std::to_string(NLOHMANN_JSON_VERSION_MAJOR) + '.' +
          std::to_string(NLOHMANN_JSON_VERSION_MINOR) + '.' + std::to_string(NLOHMANN_JSON_VERSION_PATCH) +
          ", CLI11 " CLI11_VERSION ", OpenSSL " OPENSSL_VERSION_STR ", SQLite " SQLITE_VERSION;
 }
 
-std::string backend_names() {
+std::string device_kind_names() {
   std::string text;
-  for (const BackendInfo& backend : backends()) text += (text.empty() ? "" : ", ") + backend.name;
+  for (const DeviceKind& kind : device_kinds()) text += (text.empty() ? "" : ", ") + kind.name;
   return text;
 }
 

@@ -31,6 +31,6 @@ int run_command(const std::string& prefix, const std::string& about, const std::
 
 // "oneDNN 2.6.3, …": what this build is made of.
 std::string libraries();
-std::string backend_names();
+std::string device_kind_names();
 
 }  // namespace fude

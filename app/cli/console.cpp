@@ -144,6 +144,15 @@ void print(std::string_view text) {
     throw Error(Code::io, "cannot write to standard output. Check where it is sent: the disk may be full.");
 }
 
+void log_to_console(const LogEntry& entry) {
+  std::string text = std::string(name_of(entry.event)) + ": " + entry.text;
+  std::string amounts = entry.bytes > 0 ? text_of_bytes(entry.bytes) : "";
+  if (entry.seconds > 0) amounts += (amounts.empty() ? "" : ", ") + text_of_seconds(entry.seconds);
+  text = one_line(text) + (amounts.empty() ? "" : " (" + amounts + ')') + '\n';
+  if (terminal::is_terminal(terminal::Stream::error)) text = "\r\x1b[K" + text;  // where a bar may stand
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 std::string text_of_seconds(double seconds) {
   if (seconds < 9.95) return fixed(seconds, seconds < 0.995 ? 2 : 1) + " s";
   const auto whole = static_cast<int64_t>(std::llround(seconds));

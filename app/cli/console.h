@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "fude/log.h"
+
 namespace fude {
 
 class Console {
@@ -38,6 +40,9 @@ std::string wrapped(std::string_view text, int width, int indent);
 // Prints to standard output. Error{io} when it cannot be written, as on a full disk. Who stopped reading, as `head` does, wants
 // no more.
 void print(std::string_view text);
+
+// A line of the library's log, on standard error: "loaded: the weights that stay are loaded (310 MiB, 0.21 s)".
+void log_to_console(const LogEntry& entry);
 
 std::string text_of_seconds(double seconds);  // "0.84 s", "34 s", "3 min 05 s", "1 h 05 min"
 std::string text_of_bytes(int64_t bytes);     // "512 MiB", "7.4 GiB"

@@ -36,6 +36,12 @@ StoredPicture stored_in(const std::string& picture, const std::function<bool(Fie
 }
 
 void take_from(const Provenance& drawn, Request& request, ModelFiles& files, EngineOptions& engine) {
+  if (!drawn.embeddings.empty())
+    throw Error(Code::bad_request,
+                {.what = "the picture was drawn from embeddings that a program gave, not from its prompt, and "
+                         "holds only their hash, " +
+                         drawn.embeddings,
+                 .remedies = {{Remedy::give_request}}});
   request = drawn.request;
   files.no_t5 = drawn.no_t5;
   if (!drawn.dtype.empty()) engine.dtype = drawn.dtype;

@@ -7,10 +7,10 @@
 
 #include "console.h"
 #include "engine/metadata.h"
+#include "engine/stored_picture.h"
 #include "fude/fude.h"
 #include "options.h"
 #include "studio/reporter.h"
-#include "studio/stored_picture.h"
 
 namespace fude {
 

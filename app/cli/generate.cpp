@@ -111,7 +111,7 @@ void draw(PictureJob& job, const Console& console) {
   const SkipTeardown left(&made);
   Engine& engine = *made;
   const Request request = completed(engine, job.request);
-  PictureSaver saver(engine, job.files, job.engine, books, {"generate", libraries(), {}});
+  PictureSaver saver(job.files, job.engine, books, {"generate", libraries(), {}});
   if (job.random_seed) console.note("seed " + std::to_string(request.seed));
   warn_of_another_model(job.source, job.drawn, engine, reporter);
 
@@ -132,7 +132,7 @@ void draw(PictureJob& job, const Console& console) {
     const Clock::time_point save_begin = Clock::now();
     if (paths.empty()) step_seconds = image.step_seconds;
     reporter.clear();
-    const SavedPicture saved = saver.save(saver.encode(image, request, paths.count()), place);
+    const SavedPicture saved = saver.save(saver.encode(image), place);
     images.push_back(json_from(saved));
     save_seconds += seconds_since(save_begin);
     paths.add(saved.path);

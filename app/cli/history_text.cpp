@@ -9,10 +9,10 @@
 #include "engine/fields.h"
 #include "engine/file.h"
 #include "engine/size_text.h"
+#include "engine/stored_picture.h"
 #include "gallery/csv.h"
 #include "history.h"
 #include "studio/sha256.h"
-#include "studio/stored_picture.h"
 #include "studio/verification.h"
 #include "weights/quote.h"
 
@@ -173,7 +173,7 @@ std::string table_of(const std::vector<HistoryEntry>& entries, int width) {
 
 std::string description_of(const HistoryEntry& entry) {
   constexpr int kNameColumn = 12;
-  const auto& [request, model, model_hash, device, dtype, no_t5, rules] = entry.provenance;
+  const auto& [request, model, model_hash, device, dtype, no_t5, rules, embeddings] = entry.provenance;
   const RenderStats& stats = entry.stats;
   const Seconds& seconds = stats.seconds;
   std::string created = stats.created;
@@ -210,6 +210,7 @@ std::string description_of(const HistoryEntry& entry) {
                    text_of_seconds(seconds.decode) + ')');
   line("memory", "planned " + text_of_memory(stats.planned) + "; used " + text_of_memory(stats.used) + "; the process " +
                      text_of_bytes(stats.peak_host));
+  line("embeddings", embeddings.empty() ? "" : "given by a program, hash " + embeddings);
   line("drawn with", "fude " + stats.version + ", " + stats.libraries);
   line("rules", text_of_rules(rules));
   return text;

@@ -33,7 +33,7 @@ const std::vector<Command>& all_commands() {
 
 int run(const Arguments& arguments) {
   if (!arguments.empty() && (arguments[0] == "--version" || arguments[0] == "-V" || arguments[0] == "version")) {
-    print("fude " + version() + "\nbackends: " + backend_names() + "\nlibraries: " + libraries() + '\n');
+    print("fude " + version() + "\ndevices: " + device_kind_names() + "\nlibraries: " + libraries() + '\n');
     return 0;
   }
   return run_command("fude", "fude draws pictures with Stable Diffusion 3.5 on the computer you have.", all_commands(),

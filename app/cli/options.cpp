@@ -330,7 +330,7 @@ void add_model_options(Options& options, ModelFiles& files, const std::string& n
 
 void add_machine_options(Options& options, EngineOptions& engine) {
   const char* group = "Machine";
-  options.add_text(group, "--device", "NAME", "auto, " + backend_names() + "; default auto", engine.device);
+  options.add_text(group, "--device", "NAME", "auto, " + device_kind_names() + "; default auto", engine.device);
   options.add_text(group, "--dtype", "NAME", "compute in auto, f32, bf16 or f16; default auto", engine.dtype);
   options.add(group, "--threads", "N", "CPU threads, default: the cores", [&engine](const std::string& text) {
     const int64_t threads = integer_from("--threads", text);
@@ -343,6 +343,8 @@ void add_machine_options(Options& options, EngineOptions& engine) {
   budget("--vram", "of the card's memory take at most this, everything included: 8G, 1536M; default: what is free",
          engine.vram);
   budget("--ram", "the same of the computer's memory", engine.ram);
+  options.add_flag(group, "--verbose", "say on standard error what the library does: opened, planned, loaded …",
+                   [&engine] { engine.log = log_to_console; });
   engine.calibration = calibration_file();
 }
 

@@ -1,5 +1,7 @@
 // The one exception fude throws, and what it tells a person, as data: what is wrong, about which field, where, and what may
 // help. Whoever shows a Message words it: a command line names options, a server returns fields.
+//
+// Values, and functions that any thread may call at any time; none of them throws but for lack of memory.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +51,7 @@ enum class Field {
   batch,
   place,
   vae_tiling,
+  embeddings,
   model,
   clip_l,
   clip_g,

@@ -10,13 +10,13 @@ namespace {
 
 constexpr std::array<std::string_view, 7> kCodes = {"bad_request", "out_of_memory", "bad_checkpoint", "device",
                                                     "io",          "non_finite",    "cancelled"};
-constexpr std::array<std::string_view, 37> kFields = {
+constexpr std::array<std::string_view, 38> kFields = {
     "",         "prompt",      "negative",     "width",       "height",   "size",        "steps",
     "guidance", "seed",        "count",        "noise",       "sampler",  "shift",       "variation_seed",
     "amount",   "draft_width", "draft_height", "draft_steps", "strength", "draft_batch", "draft_place",
-    "batch",    "place",       "vae_tiling",   "model",       "clip_l",   "clip_g",      "t5",
-    "vae",      "tokenizers",  "no_t5",        "device",      "dtype",    "threads",     "vram",
-    "ram",      "card"};
+    "batch",    "place",       "vae_tiling",   "embeddings",  "model",    "clip_l",      "clip_g",
+    "t5",       "vae",         "tokenizers",   "no_t5",       "device",   "dtype",       "threads",
+    "vram",     "ram",         "card"};
 constexpr std::array<std::string_view, 18> kRemedies = {
     "use_value",   "give",           "leave_out",    "raise",         "use_size",    "allow_memory", "close_other_programs",
     "check_model", "download_model", "free_space",   "choose_folder", "choose_home", "give_request", "go_on",

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "fude/fude.h"
+#include "fude/request.h"
 
 namespace fude {
 

@@ -1,5 +1,5 @@
-// What the engine sees of CUDA, beside why_no_cuda() of fude.h, which touches no card. A build without CUDA has the same
-// functions from none.cpp.
+// What the engine sees of CUDA, beside why_no_cuda() of fude/devices.h, which touches no card. A build without CUDA has the
+// same functions from none.cpp.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/device.h"
-#include "fude/fude.h"
+#include "fude/devices.h"
 
 namespace fude {
 

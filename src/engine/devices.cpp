@@ -62,8 +62,8 @@ std::vector<DeviceInfo> devices() {
   return all;
 }
 
-std::vector<BackendInfo> backends() {
-  std::vector<BackendInfo> all;
+std::vector<DeviceKind> device_kinds() {
+  std::vector<DeviceKind> all;
   if (!cuda_library().empty()) all.push_back({"cuda", cuda_library()});
   all.push_back({"cpu", CpuDevice::library()});
   return all;

@@ -1,6 +1,7 @@
 #include "engine/draw.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "diffusion/samplers.h"
@@ -10,8 +11,10 @@
 #include "engine/json_text.h"
 #include "engine/latents.h"
 #include "engine/metadata.h"
+#include "engine/preview.h"
 #include "engine/request.h"
 #include "engine/single_picture.h"
+#include "engine/size_text.h"
 
 namespace fude {
 
@@ -105,6 +108,8 @@ class Drawing {
         result_(result),
         channels_(job.model.checkpoint().mmdit().channels) {}
 
+  void encode() { embed(); }
+
   Drawn draw() {
     const TextEmbeddings embeddings = embed();
     trace("embeddings", embeddings.tokens);
@@ -124,6 +129,30 @@ class Drawing {
   void report(Stage stage, int64_t picture, int64_t step, int64_t steps) const {
     if (!planning() && callbacks_.progress)
       callbacks_.progress({stage, listener_.series.pictures_done + picture, listener_.series.pictures, step, steps});
+  }
+
+  bool previews(int64_t steps_done) const {
+    return !planning() && callbacks_.preview && model_.latent_rgb() &&
+           steps_done % std::max<int64_t>(1, callbacks_.preview_every) == 0;
+  }
+
+  // Latents [n, …] before a step that is shown. Those after the step that was shown last are at hand.
+  void before_preview(const Tensor& latents, int64_t picture, int64_t step) {
+    if (std::exchange(previewed_, {picture, step + 1}) == std::pair(picture, step)) return std::swap(before_, after_);
+    copy_values(latents, before_);
+  }
+  // The pictures whose latents it moved, between two sigmas.
+  void preview(const Tensor& latents, const float* sigmas, Progress at) {
+    copy_values(latents, after_);
+    follow_to_the_end(before_, after_, sigmas[0], sigmas[1]);
+    const int64_t n = latents.dim(0), pixels = latents.dim(2) * latents.dim(3);
+    at.picture += listener_.series.pictures_done;
+    at.pictures = listener_.series.pictures;
+    const size_t of_one = before_.size() / static_cast<size_t>(n);
+    for (size_t i = 0; i < static_cast<size_t>(n); ++i, ++at.picture) {
+      const std::span<const float> one = std::span<const float>(before_).subspan(i * of_one, of_one);
+      callbacks_.preview({at, latents.dim(3), latents.dim(2), rgb_of(one, pixels, *model_.latent_rgb())});
+    }
   }
 
   void trace(std::string_view name, const Tensor& x) const {
@@ -249,6 +278,7 @@ class Drawing {
   // Moves latents [n, …] of the pictures from `picture` on through a pass; each that is no draft is decoded after its last
   // step.
   void denoise(const Pass& pass, const TextEmbeddings& embeddings, const Tensor& latents, int64_t picture) {
+    previewed_ = {-1, 0};
     const Schedule schedule = schedule_of(pass);
     const int64_t n = latents.dim(0);
     const int64_t rest = n % pass.batch;
@@ -285,7 +315,8 @@ class Drawing {
   // Steps [begin, end) of a schedule, with the modulation that all pictures share.
   struct Steps {
     int64_t begin, end;
-    Tensor modulations, dt;  // f32 [steps·b, columns], [steps]
+    Tensor modulations, dt;     // f32 [steps·b, columns], [steps]
+    std::vector<float> sigmas;  // before each, and after the last
   };
   Steps steps_of(const Schedule& schedule, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
     const Clock clock(op_.device());
@@ -295,8 +326,11 @@ class Drawing {
       dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
     const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
     const Tensor all_dt = op_.upload(dt.data(), DType::f32, {end - begin});
-    const Steps some{begin, end,
-                     modulate(op_, weights_.mmdit, embed_timesteps(op_, weights_.mmdit, timesteps, embeddings.pooled)), all_dt};
+    const Steps some{begin,
+                     end,
+                     modulate(op_, weights_.mmdit, embed_timesteps(op_, weights_.mmdit, timesteps, embeddings.pooled)),
+                     all_dt,
+                     {schedule.sigmas.begin() + begin, schedule.sigmas.begin() + end + 1}};
     if (!planning()) {
       result_.seconds.denoise += clock.seconds();
       for (Picture& picture : pictures_) picture.denoise += clock.seconds() / pictures;
@@ -312,6 +346,10 @@ class Drawing {
     report(Stage::denoise, picture, some.begin - pass.first, to_do);
     op_.repeat(some.end - some.begin, [&](int64_t next) {
       const int64_t step = some.begin + next;
+      const int64_t steps_done = step + 1 - pass.first;
+      const bool shows = previews(steps_done);
+      const Tensor latents_of_step = loop.x.batch(pass.place, pass.place + n);
+      if (shows) before_preview(latents_of_step, picture, step);
       const Clock clock(op_.device());
       do_step(some, loop, next, b, pass.is_draft ? drawn_.costs.drafts : drawn_.costs.steps);
       if (!op_.all_finite(loop.x))
@@ -331,7 +369,9 @@ class Drawing {
         one.place = pass.place + i;
         if (!pass.is_draft) one.step_seconds.push_back(seconds);
       }
-      report(Stage::denoise, picture, step + 1 - pass.first, to_do);
+      report(Stage::denoise, picture, steps_done, to_do);
+      const float* const sigmas = &some.sigmas[static_cast<size_t>(next)];
+      if (shows) preview(latents_of_step, sigmas, {Stage::denoise, picture, 0, steps_done, to_do});
     });
     op_.repeat(n, [&](int64_t i) {
       op_.copy(latents.batch(i, i + 1), loop.x.batch(pass.place + i, pass.place + i + 1));
@@ -390,7 +430,8 @@ class Drawing {
                 .planned = result_.planned,
                 .used = result_.used,
                 .noise = std::move(drawn.noise),
-                .latents = values_of(latents)};
+                .latents = values_of(latents),
+                .provenance = provenance_of(picture)};
     device_bytes(op_.device().on_host(), image.used) += op_.arena().peak();
     image.used.host += op_.host_arena().peak();
     image.seconds.decode = clock.seconds();
@@ -402,8 +443,27 @@ class Drawing {
     const Seconds& own = image.seconds;
     image.seconds.total = own.load + own.encode + own.denoise + own.decode;
     result_.seconds.decode += own.decode;
+    if (listener_.log)
+      listener_.log({LogEvent::drawn,
+                     "a picture of " + text_of_size(image.width, image.height) + ", seed " + std::to_string(image.seed),
+                     3 * image.width * image.height, own.total});
     if (callbacks_.finished) callbacks_.finished(image);
     else result_.images.push_back(std::move(image));
+  }
+
+  // The request that draws this one picture alone, in the place of the batch that it was drawn in.
+  Provenance provenance_of(int64_t picture) {
+    const Picture& drawn = at(picture);
+    Provenance provenance{.request = single_picture(request_, picture),
+                          .model = model_.name(),
+                          .model_hash = model_.hash(),
+                          .device = result_.device,
+                          .dtype = result_.dtype,
+                          .no_t5 = !model_.checkpoint().has(Component::t5),
+                          .embeddings = job_.request.embeddings_hash()};
+    provenance.request.batch = drawn.batch;
+    provenance.request.place = drawn.place;
+    return provenance;
   }
 
   void trace_picture(const Image& image, const std::vector<float>& pixels) const {
@@ -414,9 +474,13 @@ class Drawing {
     callbacks_.trace({"image", "u8", {image.height, image.width, 3}, image.rgb.data()});
   }
 
-  std::vector<float> values_of(const Tensor& x) const {
-    std::vector<float> values(static_cast<size_t>(x.numel()));
+  void copy_values(const Tensor& x, std::vector<float>& values) const {
+    values.resize(static_cast<size_t>(x.numel()));
     op_.download(x, values.data());
+  }
+  std::vector<float> values_of(const Tensor& x) const {
+    std::vector<float> values;
+    copy_values(x, values);
     return values;
   }
 
@@ -434,6 +498,8 @@ class Drawing {
   const int64_t channels_;
   Drawn drawn_;
   std::vector<Picture> pictures_;
+  std::vector<float> before_, after_;                // latents of the step that is shown
+  std::pair<int64_t, int64_t> previewed_ = {-1, 0};  // the first picture and the step that those after it are before
   int64_t first_picture_ = 0;
 };
 
@@ -445,6 +511,12 @@ std::string draft_key(const Request& request, int64_t picture) {
 
 Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const RunPlan& run_plan, const Listener& listener, Result& result) {
   return Drawing(op, job, weights, run_plan, listener, result).draw();
+}
+
+void encode(Ops& op, const Job& job, ModelWeights& weights, const Listener& listener) {
+  const RunPlan any;
+  Result nothing;
+  Drawing(op, job, weights, any, listener, nothing).encode();
 }
 
 DryRun dry_run(Device& device, DType dtype, const Job& job, const ModelWeights& placed, const RunPlan& run_plan,

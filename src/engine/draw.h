@@ -47,6 +47,7 @@ struct Listener {
   Callbacks callbacks;
   SeriesPosition series;
   std::function<void(const HostEmbeddings&)> encoded;  // prompts whose embeddings were not at hand
+  Log log;
 };
 
 struct Drawn {
@@ -56,6 +57,9 @@ struct Drawn {
 
 // Pictures go to the listener, or into the result; the seconds of the stages are added to it.
 Drawn draw(Ops& op, const Job& job, ModelWeights& weights, const RunPlan& run_plan, const Listener& listener, Result& result);
+
+// Only the embeddings of its prompts, to listener.encoded, where they are not at hand.
+void encode(Ops& op, const Job& job, ModelWeights& weights, const Listener& listener);
 
 // What a request needs besides weights, in bytes of the device's arena and of the host's, and what it computes.
 struct DryRun {

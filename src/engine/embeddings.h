@@ -31,6 +31,10 @@ class KeptEmbeddings {
   KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled);
 
   void keep_in(const std::string& folder) { folders_.push_back(folder); }
+  void forget() {  // what is in memory
+    recent_.clear();
+    together_ = {};
+  }
 
   // Of all prompts; null when one is missing. Valid until the next call.
   const HostEmbeddings* find(const TokenIds& ids, DType dtype);

@@ -8,6 +8,7 @@
 #include "engine/advice.h"
 #include "engine/devices.h"
 #include "engine/engine_state.h"
+#include "engine/given_embeddings.h"
 
 namespace fude {
 
@@ -77,6 +78,12 @@ std::vector<Result> Engine::State::generate(const std::vector<Request>& requests
   return results;
 }
 
+Embeddings Engine::State::encode(const Request& asked, const Callbacks& callbacks) {
+  Request prompts = asked;
+  prompts.embeddings.reset();
+  return embeddings_from(worker.encode(worker.model().resolve(prompts, callbacks.warning), callbacks));
+}
+
 Plan Engine::State::plan(const Request& asked) {
   const Model& model = worker.model();
   const Request full = model.filled(asked);
@@ -99,6 +106,7 @@ Engine::Engine(const ModelFiles& files, const EngineOptions& options) {
   const auto began = Time::now();
   state_.reset(new State{.worker = opened(files, options)});
   state_->opening = seconds_since(began);
+  state_->worker.log(LogEvent::opened, "the model " + model_name() + ", " + model_hash(), 0, state_->opening);
 }
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
@@ -126,6 +134,18 @@ void Engine::remember(const Request& request, const std::vector<float>& latents)
 void Engine::keep_embeddings_in(const std::string& folder) {
   const State::Turn turn(*state_);
   state_->worker.keep_embeddings_in(folder);
+}
+Embeddings Engine::encode(const Request& request, const Callbacks& callbacks) {
+  const State::Turn turn(*state_);
+  return state_->encode(request, callbacks);
+}
+Bytes Engine::memory() {
+  const State::Turn turn(*state_);
+  return state_->worker.memory();
+}
+void Engine::release() {
+  const State::Turn turn(*state_);
+  state_->worker.free_all();
 }
 Plan Engine::plan(const Request& request) {
   const State::Turn turn(*state_);

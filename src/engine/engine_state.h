@@ -28,6 +28,7 @@ struct Engine::State {
 
   std::vector<Result> generate(const std::vector<Request>& requests, const Callbacks& callbacks);
   Result generate(const Request& request, const Callbacks& callbacks, const SeriesPosition& series);
+  Embeddings encode(const Request& request, const Callbacks& callbacks);
   Plan plan(const Request& request);
   void remark(const Request& complete, const Warn& warning);
 

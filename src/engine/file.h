@@ -6,12 +6,29 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "fude/error.h"
+#include "weights/quote.h"
 
 namespace fude {
 
 // The bytes of a regular file. Error{io} when it cannot be read or holds more than `limit` bytes.
 std::vector<uint8_t> read_file(const std::filesystem::path& path, uint64_t limit);
+
+// read(bytes of the file), whose errors then name the file. Error{io}.
+template <class Read>
+auto from_file(const std::filesystem::path& path, uint64_t limit, const Read& read) {
+  const std::vector<uint8_t> bytes = read_file(path, limit);
+  try {
+    return read(bytes);
+  } catch (const Error& error) {
+    Message message = error.message();
+    message.what = shown(path) + ": " + message.what;
+    throw Error(error.code(), std::move(message));
+  }
+}
 
 // Writes to a temporary name in the same folder, then renames; makes the folder when it is missing. Whatever goes wrong (full
 // disk, folder not writable, a power cut), no part of the file is left under its name. Error{io}.

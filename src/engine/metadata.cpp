@@ -257,6 +257,7 @@ std::string parameters_text(const Provenance& provenance) {
   set("Model", provenance.model);
   set("T5", provenance.no_t5 ? "off" : "");
   set("Dtype", provenance.dtype);
+  set("Embeddings", provenance.embeddings);
   set("Rules", std::to_string(provenance.rules));
   set("Version", "fude " + version());
   std::string line;
@@ -281,6 +282,7 @@ Provenance provenance_from(const Parameters& parameters) {
   provenance.model_hash = parameters.field("Model hash");
   provenance.dtype = parameters.field("Dtype");
   provenance.no_t5 = parameters.field("T5") == "off";
+  provenance.embeddings = parameters.field("Embeddings");
   return provenance;
 }
 
@@ -301,11 +303,15 @@ Json json_from(const Request& request) {
     if constexpr (!kIsPart<std::decay_t<decltype(row)>>)
       if (row.info.field == Field::sampler) json["rules"] = kRules;  // where pictures have it
   });
+  if (request.embeddings) json["embeddings"] = hash_of(*request.embeddings);
   return json;
 }
 
 Json json_from(const Provenance& provenance) {
-  Json json = json_from(provenance.request);
+  Request without = provenance.request;
+  without.embeddings.reset();  // whose hash is known
+  Json json = json_from(without);
+  if (!provenance.embeddings.empty()) json["embeddings"] = provenance.embeddings;
   json["rules"] = provenance.rules;
   json["t5"] = !provenance.no_t5;
   json["model"] = provenance.model;
@@ -373,6 +379,7 @@ Provenance provenance_from_json(std::string_view text) {
   read(json, "model_hash", provenance.model_hash);
   read(json, "device", provenance.device);
   read(json, "dtype", provenance.dtype);
+  read(json, "embeddings", provenance.embeddings);
   return provenance;
 }
 

@@ -12,22 +12,7 @@
 
 namespace fude {
 
-// The rules by which a request becomes token ids and noise. They change when Hugging Face's and torch's do, since fude draws
-// what today's diffusers draws. 1: transformers 4, torch 2.11; what says nothing is that. 2: transformers 5, torch 2.13 or
-// newer.
-inline constexpr int64_t kRules = 2;
 std::string text_of_rules(int64_t rules);
-
-// A request and what drew it. Every field is stored in the picture.
-struct Provenance {
-  Request request;    // count 1, the picture's own seed and the batch it was drawn in
-  std::string model;  // name, not a path: pictures are shown to others
-  std::string model_hash;
-  std::string device;
-  std::string dtype;
-  bool no_t5 = false;
-  int64_t rules = kRules;
-};
 
 // What drawing it cost, and with which libraries. Not part of what repeats a picture.
 struct RenderStats {
@@ -52,7 +37,7 @@ Provenance provenance_from(const Parameters& parameters);
 
 nlohmann::ordered_json json_from(const Seconds& seconds);
 nlohmann::ordered_json json_from(const Bytes& bytes);
-nlohmann::ordered_json json_from(const Request& request);  // with kRules
+nlohmann::ordered_json json_from(const Request& request);  // with kRules; of embeddings their hash
 nlohmann::ordered_json json_from(const Provenance& provenance);
 
 nlohmann::ordered_json json_from(const RenderStats& stats);

@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "diffusion/samplers.h"
+#include "engine/given_embeddings.h"
 #include "engine/model_files.h"
+#include "engine/preview.h"
 #include "engine/prompt_syntax.h"
 #include "engine/request.h"
 #include "weights/quote.h"
@@ -32,7 +34,8 @@ Model::Model(const ModelFiles& files)
     : checkpoint_(opened(files)),
       tokenizers_(checkpoint_),
       name_(checkpoint_.name()),
-      hash_(hexadecimal(checkpoint_.identity())) {}
+      hash_(hexadecimal(checkpoint_.identity())),
+      latent_rgb_(latent_rgb_of(checkpoint_)) {}
 
 int64_t Model::largest_side() const {
   return checkpoint_.mmdit().pos_embed_max * checkpoint_.mmdit().patch * vae_scale_factor();
@@ -65,11 +68,17 @@ void Model::check_size(const Request& full, const Size& nearest) const {
 Request Model::complete(const Request& request) const {
   Request full = filled(request);
   check_size(full, nearest_size(full));
+  check_embeddings(full, checkpoint_.mmdit());
   return full;
 }
 
 ResolvedRequest Model::resolve(const Request& request, const Warn& warning) const {
   Request full = complete(request);
+  if (full.embeddings) {
+    ResolvedRequest resolved(std::move(full), {});
+    resolved.embeddings_hash_ = hash_of(*resolved.request_.embeddings);
+    return resolved;
+  }
   TokenIds ids = ids_of(full, warning);
   return {std::move(full), std::move(ids)};
 }

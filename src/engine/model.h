@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "engine/text_encoders.h"
@@ -13,12 +14,14 @@ namespace fude {
 
 class Model;
 
-// A request that was checked and completed for a model, and its prompts' ids: only this can be planned and drawn.
+// A request that was checked and completed for a model, and its prompts' ids (none where embeddings are given): only this can
+// be planned and drawn.
 class ResolvedRequest {
  public:
   const Request& asked() const { return request_; }  // every field is filled
   const TokenIds& ids() const { return ids_; }
-  int64_t prompts() const { return std::ssize(ids_.clip_l); }
+  int64_t prompts() const { return guided() ? 2 : 1; }
+  const std::string& embeddings_hash() const { return embeddings_hash_; }  // of those it is drawn from; empty: from prompts
 
   int64_t steps() const { return *request_.steps; }
   float guidance() const { return static_cast<float>(*request_.guidance); }
@@ -35,6 +38,7 @@ class ResolvedRequest {
 
   Request request_;
   TokenIds ids_;
+  std::string embeddings_hash_;
 };
 
 using Warn = std::function<void(const Message&)>;
@@ -45,7 +49,8 @@ class Model {
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const std::string& name() const { return name_; }
-  const std::string& hash() const { return hash_; }                              // of all weights
+  const std::string& hash() const { return hash_; }  // of all weights
+  const std::optional<LatentRgb>& latent_rgb() const { return latent_rgb_; }
   int64_t vae_scale_factor() const { return checkpoint_.vae().scale_factor(); }  // pixels of a latent's side
 
   // The request with every default, whatever size it asks for. Error{bad_request}.
@@ -64,6 +69,7 @@ class Model {
   Checkpoint checkpoint_;
   Tokenizers tokenizers_;
   std::string name_, hash_;
+  std::optional<LatentRgb> latent_rgb_;
 };
 
 }  // namespace fude

@@ -24,7 +24,6 @@
 namespace fude {
 namespace {
 
-constexpr png_uint_32 kLargestSide = 32768;
 constexpr int64_t kMostPixels = int64_t{1} << 27;
 constexpr int64_t kMostInflated = 1032;  // bytes that one byte of deflate can stand for
 constexpr std::array<uint8_t, 8> kSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
@@ -94,7 +93,7 @@ void take(png_structp png, png_bytep data, size_t size) {
 bool read_header_with_libpng(png_structp png, png_infop info, Source& source, Image& image) {
   if (setjmp(png_jmpbuf(png))) return false;
   png_set_read_fn(png, &source, take);
-  png_set_user_limits(png, kLargestSide, kLargestSide);
+  png_set_user_limits(png, kLargestPngSide, kLargestPngSide);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // nothing that is not needed for pixels
   png_read_info(png, info);
   image.width = png_get_image_width(png, info);
@@ -284,6 +283,7 @@ Image decode_png(std::span<const uint8_t> file) {
   Image image;
   try {
     if (!info) throw std::bad_alloc();
+    // No more pixels than the compressed bytes can hold.
     bool whole = read_header_with_libpng(png, info, source, image);
     if (whole) {
       image.rgb.resize(static_cast<size_t>(image.width * image.height * 3));

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/containers/texts.h"
-#include "fude/fude.h"
+#include "fude/png.h"
 
 namespace fude {
 
@@ -25,9 +25,9 @@ std::vector<uint8_t> encode_png(const Image& image, std::span<const PngText> tex
 // Other chunks are skipped, whatever they are like. Error{bad_request} when it is not a whole PNG.
 std::vector<PngText> read_png_text(std::span<const uint8_t> file);
 
-// 8-bit RGB pixels, whatever the file stores: gray and palettes become RGB, 16 bits are rounded to 8, alpha is left out. The
-// file may be hostile: at most 32768 pixels a side and 2²⁷ in all, no more than its compressed bytes can hold.
-// Error{bad_request} when it is not a whole PNG.
-Image decode_png(std::span<const uint8_t> file);
+inline constexpr int64_t kLargestPngSide = 32768;  // pixels, that are read and written
+
+// The texts that every picture of fude's carries.
+std::vector<PngText> texts_of(const Provenance& provenance);
 
 }  // namespace fude

@@ -9,6 +9,8 @@
 #include "engine/cards.h"
 #include "engine/clock.h"
 #include "engine/devices.h"
+#include "engine/given_embeddings.h"
+#include "engine/size_text.h"
 
 namespace fude {
 
@@ -48,14 +50,32 @@ Worker::Worker(std::shared_ptr<const Model> model, const EngineOptions& options,
       embeddings_(encoders_of(model_->checkpoint(), info_), options.embeddings, embedding_shape(model_->checkpoint()),
                   model_->checkpoint().mmdit().pooled_width),
       weights_(*device_, dense_format(dtype_), model_->checkpoint()),
-      outside_(outside ? *outside : resident_memory()) {}
+      outside_(outside ? *outside : resident_memory()) {
+  log(LogEvent::device, device_name_ + " (" + info_.description + "), computing in " + dtype_name_);
+  if (options_.device == "auto" && options_.card.empty() && device_->on_host())
+    log(LogEvent::fell_back, "the processor draws: " + why_no_cuda());
+  if (requested_dtype(options_.dtype) != dtype_ && options_.dtype != "auto")
+    log(LogEvent::fell_back, "computing in " + dtype_name_ + ", which this device does faster than " + options_.dtype);
+}
+
+void Worker::log(LogEvent event, std::string text, int64_t bytes, double seconds) const {
+  if (options_.log) options_.log({event, std::move(text), bytes, seconds});
+}
 
 Job Worker::job_of(const ResolvedRequest& request, const std::atomic<bool>* stop) {
-  return {*model_, request, embeddings_.find(request.ids(), dtype_), drafts_, stop};
+  const HostEmbeddings* embeddings = nullptr;
+  if (const auto& given = request.asked().embeddings) {
+    given_ = host_embeddings(*given, request.guided(), dtype_);
+    embeddings = &given_;
+  } else {
+    embeddings = embeddings_.find(request.ids(), dtype_);
+  }
+  return {*model_, request, embeddings, drafts_, stop};
 }
 
 void Worker::measure_rates(const std::atomic<bool>* stop) {
   if (rates_) return;
+  const Clock clock(*device_);
   const Bytes free = room();
   const int64_t placed = weights_memory_.size() + work_memory_.size();
   try {
@@ -63,6 +83,7 @@ void Worker::measure_rates(const std::atomic<bool>* stop) {
                                               large_weights(model_->checkpoint()),
                                               (device_->on_host() ? free.host : std::min(free.device, free.host)) - placed)
                                    : expected_rates(card_sheet(options_.card));
+    log(LogEvent::measured, "the rates of this machine are known", 0, clock.seconds());
   } catch (const Error& error) {  // memory is planned all the same
     if (error.code() != Code::out_of_memory) throw;
   }
@@ -70,7 +91,24 @@ void Worker::measure_rates(const std::atomic<bool>* stop) {
 
 // ---- memory ----------------------------------------------------------------------------------------------------------------
 
-void Worker::release() {
+Bytes Worker::memory() const {
+  Bytes bytes{.host = host_memory_.size() + (placement_ ? weights_.host_bytes() : 0)};
+  device_bytes(device_->on_host(), bytes) += weights_memory_.size() + work_memory_.size();
+  return bytes;
+}
+
+void Worker::free_all() {
+  release("as asked");
+  embeddings_.forget();
+  given_ = {};
+  drafts_.clear();
+}
+
+void Worker::release(const char* why) {
+  const Bytes freed = memory();
+  if (freed.host + freed.device > 0)
+    log(LogEvent::released, std::string("weights and memory are freed ") + why, freed.host + freed.device);
+  loaded_ = false;
   weights_.keep({.vae = false});
   placement_.reset();
   weights_memory_ = {};
@@ -80,12 +118,17 @@ void Worker::release() {
 
 void Worker::commit(const Job& job, const Candidate& candidate) {
   if (!placement_ || *placement_ != *candidate.placement) {
-    release();
+    release("to be placed anew");
     weights_.keep(*candidate.placement);
     weights_memory_ = device_->allocate(weights_.resident_bytes());
     Arena memory(weights_memory_);
     weights_.place(memory);
     placement_ = candidate.placement;
+    const auto& blocks = weights_.mmdit.blocks;
+    log(LogEvent::placed,
+        std::to_string(blocks.resident()) + " of " + std::to_string(blocks.size()) +
+            " blocks of the transformer stay, the others are streamed",
+        weights_.resident_bytes());
   }
   const DryRun needed = run(job, weights_, candidate.run_plan);
   resize(work_memory_, needed.work, [&](int64_t bytes) { return device_->allocate(bytes); });
@@ -100,13 +143,13 @@ Worker::Candidate Worker::make_room(const Job& job) {
       Candidate candidate = candidate_for(job, room);
       if (!candidate.placement) {
         if (again) throw Error(Code::out_of_memory, why_not(job, room));
-        release();
+        release("to make room");
         continue;
       }
       commit(job, candidate);
       return candidate;
     } catch (const Error& error) {
-      release();
+      release("after an error");
       // Another program may have taken what was free a moment ago.
       if (again || error.code() != Code::out_of_memory) throw;
     }
@@ -128,6 +171,11 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
   result.plan = plan_of(job, placed);
   result.planned = result.plan.planned;
   if (callbacks.planned) callbacks.planned(result.plan);
+  log(LogEvent::planned,
+      text_of_size(result.request.width, result.request.height) + ", " + std::to_string(request.steps()) + " steps, " +
+          std::to_string(placed.run_plan.batch) + " at once",
+      device_bytes(device_->on_host(), result.plan.planned), result.plan.predicted.total);
+  if (job.embeddings) log(LogEvent::reused, "the embeddings of these prompts are at hand");
   result.used = kept(weights_);
   Arena arena(work_memory_), host_arena(host_memory_);
   Ops op(*device_, arena, host_arena, {.dtype = dtype_, .stop = callbacks.stop});
@@ -138,11 +186,15 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
     predicted.load += begun;
     predicted.total += begun;
   }
-  const Listener listener{.callbacks = callbacks, .series = series, .encoded = [&](const HostEmbeddings& encoded) {
-                            report_not_kept(callbacks, "the embeddings of this prompt",
-                                            embeddings_.keep(request.ids(), encoded));
-                          }};
+  const Clock drawing(*device_);
+  const auto encoded = [&](const HostEmbeddings& embeddings) {
+    log(LogEvent::encoded, "prompts are encoded", std::ssize(embeddings.tokens), drawing.seconds());
+    report_not_kept(callbacks, "the embeddings of this prompt", embeddings_.keep(request.ids(), embeddings));
+  };
+  const Listener listener{.callbacks = callbacks, .series = series, .encoded = encoded, .log = options_.log};
   const Drawn drawn = draw(op, job, weights_, placed.run_plan, listener, result);
+  if (!std::exchange(loaded_, true))
+    log(LogEvent::loaded, "the weights that stay are loaded", weights_.resident_bytes(), result.seconds.load - begun);
   device_bytes(device_->on_host(), result.used) += arena.peak();
   result.used.host += host_arena.peak();
   result.seconds.total = before + clock.seconds();
@@ -152,6 +204,26 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
   if (rates_ && !callbacks.trace)
     report_not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, is_first));
   return result;
+}
+
+HostEmbeddings Worker::encode(const ResolvedRequest& request, const Callbacks& callbacks) {
+  const Job job = job_of(request, callbacks.stop);
+  if (job.embeddings) {
+    log(LogEvent::reused, "the embeddings of these prompts are at hand");
+    return *job.embeddings;
+  }
+  make_room(job);
+  const Clock clock(*device_);
+  Arena arena(work_memory_), host_arena(host_memory_);
+  Ops op(*device_, arena, host_arena, {.dtype = dtype_, .stop = callbacks.stop});
+  HostEmbeddings embeddings;
+  const Listener listener{.callbacks = callbacks,
+                          .series = {.pictures = request.asked().count},
+                          .encoded = [&](const HostEmbeddings& encoded) { embeddings = encoded; }};
+  fude::encode(op, job, weights_, listener);
+  log(LogEvent::encoded, "prompts are encoded", std::ssize(embeddings.tokens), clock.seconds());
+  report_not_kept(callbacks, "the embeddings of this prompt", embeddings_.keep(request.ids(), embeddings));
+  return embeddings;
 }
 
 // `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests. Empty, or why it is
@@ -165,7 +237,9 @@ std::string Worker::learn_from(const Result& result, Seconds predicted, double b
 }
 
 void Worker::report_not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why) {
-  if (!why.empty() && callbacks.not_kept && not_kept_.insert(what).second) callbacks.not_kept(what + ": " + why);
+  if (why.empty()) return;
+  log(LogEvent::not_kept, what + ": " + why);
+  if (callbacks.not_kept && not_kept_.insert(what).second) callbacks.not_kept(what + ": " + why);
 }
 
 }  // namespace fude

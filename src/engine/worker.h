@@ -36,8 +36,12 @@ class Worker {
   // Error: as Engine::generate.
   Result generate(const ResolvedRequest& request, const Callbacks& callbacks, const SeriesPosition& series, double before,
                   bool is_first);
+  HostEmbeddings encode(const ResolvedRequest& request, const Callbacks& callbacks);  // as it will be drawn from
   void remember(const Request& complete, const std::vector<float>& latents) { drafts_[draft_key(complete, 0)] = latents; }
   void keep_embeddings_in(const std::string& folder) { embeddings_.keep_in(folder); }
+  Bytes memory() const;  // for weights and work, taken now
+  void free_all();       // that memory, and embeddings and drafts
+  void log(LogEvent event, std::string text, int64_t bytes = 0, double seconds = 0) const;
 
   // A request with its prompts' embeddings, where those are at hand; valid until the next call.
   Job job_of(const ResolvedRequest& request, const std::atomic<bool>* stop = nullptr);
@@ -73,7 +77,7 @@ class Worker {
   // Committing (worker.cpp).
   Candidate make_room(const Job& job);
   void commit(const Job& job, const Candidate& candidate);
-  void release();
+  void release(const char* why);  // weights and memory
   std::string learn_from(const Result& result, Seconds predicted, double begun, bool is_first);
   void report_not_kept(const Callbacks& callbacks, const std::string& what, const std::string& why);
 
@@ -85,6 +89,7 @@ class Worker {
   const DeviceInfo info_;
   std::optional<Rates> rates_;
   KeptEmbeddings embeddings_;
+  HostEmbeddings given_;  // of the job that was made last, where its request has them
   Drafts drafts_;
   // Declared before what lies in them: destroyed after it.
   Buffer weights_memory_;  // of residents
@@ -93,6 +98,7 @@ class Worker {
   ModelWeights weights_;
   const int64_t outside_;
   std::optional<Placement> placement_;  // of weights_, once they have memory
+  bool loaded_ = false;                 // weights_, since they have memory
   bool was_slow_ = false;               // already warned about the previous request
   std::set<std::string> not_kept_;      // of what a person knows that it is not kept
 };

@@ -12,22 +12,10 @@ namespace {
 constexpr uint64_t kLargestFile = uint64_t{512} << 20;
 
 // Applies `read` to the bytes of the file, and adds the file's name to errors.
-template <class Read>
-auto from_bytes_of(const std::filesystem::path& file, const Read& read) {
-  const std::vector<uint8_t> bytes = read_file(file, kLargestFile);
-  try {
-    return read(bytes);
-  } catch (const Error& error) {
-    Message message = error.message();
-    message.what = shown(file) + ": " + message.what;
-    throw Error(error.code(), std::move(message));
-  }
-}
-
 }  // namespace
 
 Cell read_cell(int64_t number, const std::filesystem::path& file) {
-  return from_bytes_of(file, [&](const std::vector<uint8_t>& bytes) {
+  return from_file(file, kLargestFile, [&](const std::vector<uint8_t>& bytes) {
     const std::vector<PngText> texts = read_png_text(bytes);
     const std::string_view provenance = text_under(texts, kProvenanceKeyword);
     const std::string_view stats = text_under(texts, kStatsKeyword);
@@ -39,6 +27,6 @@ Cell read_cell(int64_t number, const std::filesystem::path& file) {
   });
 }
 
-Image read_pixels(const std::filesystem::path& file) { return from_bytes_of(file, decode_png); }
+Image read_pixels(const std::filesystem::path& file) { return from_file(file, kLargestFile, decode_png); }
 
 }  // namespace fude

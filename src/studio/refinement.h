@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "engine/metadata.h"
+#include "engine/stored_picture.h"
 #include "fude/fude.h"
 #include "gallery/history.h"
 #include "session/session.h"
-#include "studio/stored_picture.h"
 
 namespace fude {
 

@@ -18,7 +18,7 @@ Engine& Refiner::engine_for(const Chosen& chosen, const ModelFiles& files) {
   saver_.reset();
   engine_.reset();  // before the next takes memory
   engine_.emplace(files, options);
-  saver_.emplace(*engine_, files, options, books_, PictureSource{"refine", setting_.libraries, {}});
+  saver_.emplace(files, options, books_, PictureSource{"refine", setting_.libraries, {}});
   made_of_ = key;
   return *engine_;
 }
@@ -29,10 +29,9 @@ void Refiner::draw(const Chosen& chosen, const Refinement& refinement) {
   Request request = refined(chosen, refinement);
   if (!request.steps) request.steps = steps_to_refine(engine);
   request = completed(engine, request);
-  int64_t picture = 0;
   Callbacks callbacks = callbacks_for(reporter_, setting_.stop, &books_);
   callbacks.finished = [&](const Image& image) {
-    const SavedPicture saved = saver_->save(saver_->encode(image, request, picture++), place_);
+    const SavedPicture saved = saver_->save(saver_->encode(image), place_);
     reporter_.saved({.label = chosen.name, .seconds = image.seconds.total, .file = saved});
   };
   engine.generate(request, callbacks);

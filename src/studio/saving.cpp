@@ -9,10 +9,9 @@
 #include "engine/json_text.h"
 #include "engine/model_files.h"
 #include "engine/png.h"
-#include "engine/single_picture.h"
+#include "engine/stored_picture.h"
 #include "studio/local_time.h"
 #include "studio/sha256.h"
-#include "studio/stored_picture.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
 
@@ -23,27 +22,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The request that draws this one picture alone, in the place of the batch that it was drawn in.
-Request request_of(const Image& image, const Request& drawn, int64_t picture) {
-  Request request = single_picture(drawn, picture);
-  request.batch = image.batch;
-  request.place = image.place;
-  request.width = image.width;
-  request.height = image.height;
-  return request;
-}
-
 }  // namespace
 
-PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, Bookkeeping& books,
-                           PictureSource source)
+PictureSaver::PictureSaver(const ModelFiles& files, const EngineOptions& options, Bookkeeping& books, PictureSource source)
     : books_(books) {
   common_.kind = std::move(source.kind);
-  common_.provenance = {.model = engine.model_name(),
-                        .model_hash = engine.model_hash(),
-                        .device = engine.device(),
-                        .dtype = engine.dtype(),
-                        .no_t5 = !engine.has_t5()};
   common_.files = from_anywhere(files);
   common_.threads = options.threads;
   common_.stats.libraries = std::move(source.libraries);
@@ -52,15 +35,14 @@ PictureSaver::PictureSaver(const Engine& engine, const ModelFiles& files, const 
     books_.with_history([&](History& history) { history.add_session({common_.kind, common_.session, local_time()}); });
 }
 
-EncodedPicture PictureSaver::encode(const Image& image, const Request& drawn, int64_t picture, int64_t number) const {
+EncodedPicture PictureSaver::encode(const Image& image, int64_t number) const {
   EncodedPicture encoded{.entry = common_, .png = {}, .seed = image.seed, .width = image.width, .height = image.height};
   HistoryEntry& entry = encoded.entry;
   entry.number = number;
-  entry.provenance.request = request_of(image, drawn, picture);
+  entry.provenance = *image.provenance;
   entry.stats = {local_time(), image.seconds, image.step_seconds, image.planned,
                  image.used,   peak_memory(), version(),          common_.stats.libraries};
-  std::vector<PngText> texts = {{std::string(kParametersKeyword), parameters_text(entry.provenance)},
-                                {std::string(kProvenanceKeyword), text_of_json(json_from(entry.provenance))}};
+  std::vector<PngText> texts = texts_of(entry.provenance);
   // A session's report is made of its pictures alone. Elsewhere the same picture is to be the same file.
   if (!entry.session.empty()) texts.push_back({std::string(kStatsKeyword), text_of_json(json_from(entry.stats))});
   encoded.png = encode_png(image, texts);

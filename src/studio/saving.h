@@ -34,12 +34,10 @@ struct PictureSource {
 class PictureSaver {
  public:
   // files, options: what the engine was made of.
-  PictureSaver(const Engine& engine, const ModelFiles& files, const EngineOptions& options, Bookkeeping& books,
-               PictureSource source);
+  PictureSaver(const ModelFiles& files, const EngineOptions& options, Bookkeeping& books, PictureSource source);
 
-  // `drawn` is the completed request the image belongs to, `picture` which of its pictures it is, from 0. `number`: in its
-  // session. Safe to call from several threads.
-  EncodedPicture encode(const Image& image, const Request& drawn, int64_t picture = 0, int64_t number = 0) const;
+  // An image of the engine's. `number`: in its session. Safe to call from several threads.
+  EncodedPicture encode(const Image& image, int64_t number = 0) const;
   // Error{io}.
   SavedPicture save(EncodedPicture picture, const PicturePlace& place);
   // The same at a path of the caller's.

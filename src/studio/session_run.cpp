@@ -71,9 +71,9 @@ class SessionRun {
   void fit_into_time();
   SessionResult result(std::optional<Error> stopped) const;
 
-  PictureSaver saver_for(const Engine& engine) {
+  PictureSaver make_saver() {
     const SessionSpec& spec = session_.spec();
-    return {engine, spec.files, spec.engine, books_, {spec.kind, setting_.libraries, absolute_of(session_.path())}};
+    return {spec.files, spec.engine, books_, {spec.kind, setting_.libraries, absolute_of(session_.path())}};
   }
   bool stops() const { return setting_.stop && *setting_.stop; }
   int64_t finished() const { return static_cast<int64_t>(before_.size() + saving_->cells().size()); }
@@ -116,7 +116,7 @@ SessionResult SessionRun::run(std::unique_ptr<Engine>& engine) {
     saving_->prepare_album();
   } else {
     look_for_finished();
-    PictureSaver saver = saver_for(*engine);
+    PictureSaver saver = make_saver();
     for (const Cell& cell : album_->cells()) saver.recall(cell.file, cell.number);
   }
   std::optional<Error> stopped;
@@ -169,7 +169,7 @@ void SessionRun::draw(std::unique_ptr<Engine>& engine) {
 }
 
 void SessionRun::draw_all_of(Engine& engine, const std::string& dtype) {
-  PictureSaver saver = saver_for(engine);
+  PictureSaver saver = make_saver();
   fit_into_time();
   try {
     for (int64_t next = 1;;) {
@@ -229,7 +229,7 @@ void SessionRun::draw_batch(Engine& engine, PictureSaver& saver, Batch batch) {
     seconds_.denoise += image.seconds.denoise;
     seconds_.decode += image.seconds.decode;
     work_.set_done(task);
-    saving_->add(saver, task, image, batch.request, saved);
+    saving_->add(saver, task, image);
     ++saved;
     if (!asked_) ask(pace_.seconds_of(work_.effort_left()));
   };

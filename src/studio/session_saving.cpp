@@ -20,12 +20,11 @@ void SessionSaving::prepare_album() {
   background_.add([this] { album_.prepare(); });
 }
 
-void SessionSaving::add(PictureSaver& saver, const Task& task, const Image& image, const Request& request, int64_t place) {
+void SessionSaving::add(PictureSaver& saver, const Task& task, const Image& image) {
   const auto picture = std::make_shared<const Image>(image);
-  const auto encoded =
-      std::make_shared<std::future<Encoded>>(std::async([this, &saver, picture, request, place, number = task.number] {
-        return Encoded{saver.encode(*picture, request, place, number), jpeg_for_report(*picture, layout_.count)};
-      }));
+  const auto encoded = std::make_shared<std::future<Encoded>>(std::async([this, &saver, picture, number = task.number] {
+    return Encoded{saver.encode(*picture, number), jpeg_for_report(*picture, layout_.count)};
+  }));
   const size_t together = std::max<size_t>(1, kPicturesBytes / (3 * image.rgb.size()));  // as pixels, filtered, and compressed
   background_.add([this, &saver, task, picture, encoded] { save(saver, task, *picture, encoded->get()); }, together);
 }

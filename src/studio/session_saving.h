@@ -23,9 +23,9 @@ class SessionSaving {
       : session_(session), layout_(layout), album_(album), reporter_(reporter) {}
 
   void prepare_album();
-  // A finished picture of this request, the one at `place` in it; the saver stays until wait() or settle(). Waits while many
+  // A finished picture; the saver stays until wait() or settle(). Waits while many
   // are not written yet. Throws what saving an earlier one threw.
-  void add(PictureSaver& saver, const Task& task, const Image& image, const Request& request, int64_t place);
+  void add(PictureSaver& saver, const Task& task, const Image& image);
 
   void check() { background_.check(); }
   void wait() { background_.wait(); }

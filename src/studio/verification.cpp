@@ -9,8 +9,8 @@
 #include "engine/file.h"
 #include "engine/metadata.h"
 #include "engine/png.h"
+#include "engine/stored_picture.h"
 #include "fude/error.h"
-#include "studio/stored_picture.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
 

@@ -1,6 +1,7 @@
 // Checked reading of single values.
 #include "weights/config.h"
 
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -69,6 +70,24 @@ std::vector<int64_t> Config::integers(std::string_view key, int64_t least, int64
   constexpr size_t kLongest = 4096;
   if (!list.is_array() || list.size() > kLongest) fail(key, "is not a short list");
   for (const auto& value : list) result.push_back(integer_in(key, value, least, most));
+  return result;
+}
+
+std::vector<std::vector<double>> Config::rows(std::string_view key, size_t columns) const {
+  std::vector<std::vector<double>> result;
+  if (!has(key)) return result;
+  const auto& list = at(key);
+  constexpr size_t kLongest = 4096;
+  constexpr double kLargest = 1000;
+  if (!list.is_array() || list.size() > kLongest) fail(key, "is not a short list");
+  for (const auto& row : list) {
+    if (!row.is_array() || row.size() != columns) fail(key, "has a row that is not " + std::to_string(columns) + " numbers");
+    std::vector<double>& numbers = result.emplace_back();
+    for (const auto& value : row) {
+      if (!value.is_number() || !(std::abs(value.get<double>()) <= kLargest)) fail(key, "has a value that is no small number");
+      numbers.push_back(value.get<double>());
+    }
+  }
   return result;
 }
 

@@ -30,6 +30,8 @@ class Config {
   double number(std::string_view key, double otherwise, double least, double most) const;
   bool boolean(std::string_view key, bool otherwise) const;
   std::string text(std::string_view key, std::string_view otherwise) const;
+  // Lists of `columns` numbers each, −1000 to 1000; empty when absent.
+  std::vector<std::vector<double>> rows(std::string_view key, size_t columns) const;
   std::vector<int64_t> integers(std::string_view key, int64_t least, int64_t most) const;  // empty when absent
 
   // Throws Error{bad_checkpoint} when the key is there and differs from what the tensors say.

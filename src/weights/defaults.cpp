@@ -52,6 +52,12 @@ ModelDefaults model_defaults(const MmditGeometry& geometry, const std::vector<st
   defaults.guidance = own.number("guidance", defaults.guidance, -kMostGuidance, kMostGuidance);
   defaults.least_side = own.integer("least_side", defaults.least_side, 0, kLargestSide);
   defaults.most_side = own.integer("most_side", defaults.most_side, 0, kLargestSide);
+  for (const std::vector<double>& row : own.rows("latent_rgb", 3))
+    defaults.latent_rgb.push_back({static_cast<float>(row[0]), static_cast<float>(row[1]), static_cast<float>(row[2])});
+  const size_t rows = static_cast<size_t>(geometry.channels) + 1;
+  if (!defaults.latent_rgb.empty() && defaults.latent_rgb.size() != rows)
+    own.fail("latent_rgb",
+             "has not " + std::to_string(rows) + " rows, one for each channel of the latents and one that is added");
   return defaults;
 }
 

@@ -2,6 +2,7 @@
 // a file fude.json in the model's folder overrides them, or describes other models.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,12 +12,16 @@
 
 namespace fude {
 
+// Latents as colours: a row of red, green, blue for each channel, the last one added; −1…1.
+using LatentRgb = std::vector<std::array<float, 3>>;
+
 struct ModelDefaults {
   std::string kind;  // "medium", "large", "large turbo", or what fude.json says; empty: none that fude knows
   int64_t steps = 28;
   double guidance = 7;
   // Squares with as many pixels as the smallest and the largest pictures it was trained for; 0: not known.
   int64_t least_side = 0, most_side = 0;
+  LatentRgb latent_rgb;  // for previews; empty: not given
 
   bool was_trained_for(int64_t width, int64_t height) const;  // pixels; a tenth more or less passes
 };

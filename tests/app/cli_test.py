@@ -45,7 +45,7 @@ class Usage(CommandLine):
     def test_version(self):
         outcome = self.run_fude("--version")
         self.assertEqual(outcome.code, 0, outcome)
-        self.assertRegex(outcome.out, r"^fude \d+\.\d+\.\d+\nbackends: .*cpu.*\nlibraries: .*libpng.*\n$")
+        self.assertRegex(outcome.out, r"^fude \d+\.\d+\.\d+\ndevices: .*cpu.*\nlibraries: .*libpng.*\n$")
 
     def test_mistypes_are_answered_with_a_suggestion(self):
         self.assert_refused(self.run_fude("genrate"), 2, "genrate", "fude generate")
@@ -196,6 +196,19 @@ class Plans(CommandLine):
         for silent in ["--json", "--quiet"]:
             self.assertNotIn("stay", self.generate(silent, *demo).err)
         self.assertNotIn("stay", self.generate(*demo[:-2]).err)
+
+    def test_verbose_tells_what_the_library_does(self):
+        self.assertNotRegex(self.generate("a cat").err, "(?m)^(opened|loaded): ")
+        outcome = self.generate("a cat", "--verbose")
+        told = re.findall(r"(?m)^([a-z_]+): ", outcome.err)
+        for event in ["opened", "device", "planned", "placed", "loaded", "drawn"]:
+            self.assertIn(event, told, outcome.err)
+        self.assertEqual(len(outcome.out.split()), 1)
+
+    def test_a_picture_from_embeddings_is_not_drawn_from_its_prompt(self):
+        request = json.dumps({"prompt": "only words", "embeddings": "0123456789abcdef", "width": 48, "height": 64})
+        write_png(self.folder / "given.png", {"fude": request})
+        self.assert_refused(self.run_fude("generate", "--from", "given.png"), 2, "embeddings", "0123456789abcdef")
 
     def test_rates_are_measured_once(self):
         self.assertEqual(self.plan()[0]["predicted_seconds"], self.plan()[0]["predicted_seconds"])

@@ -69,6 +69,24 @@ class Installed(CommandLine):
         shutil.rmtree(own)
         self.assertTrue(pathlib.Path(self.demo(**home)).is_relative_to(self.prefix))
 
+    def test_each_header_compiles_alone(self):
+        headers = sorted((self.prefix / "include" / "fude").iterdir())
+        self.assertIn("fude.h", [header.name for header in headers])
+        self.assertTrue(all(header.suffix == ".h" for header in headers), headers)
+        compiler = os.environ.get("CMAKE_CXX_COMPILER") or "c++"
+        for header in headers:
+            source = self.folder / "alone.cpp"
+            source.write_text(f"#include <fude/{header.name}>\n#include <fude/{header.name}>\n")
+            done(compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", self.prefix / "include", source)
+
+    def test_one_version_stands_everywhere(self):
+        text = (self.prefix / "include" / "fude" / "version.h").read_text(encoding="utf-8")
+        version = re.search(r'FUDE_VERSION "(.*)"', text)[1]
+        numbers = [re.search(rf"FUDE_VERSION_{part} (\d+)", text)[1] for part in ["MAJOR", "MINOR", "PATCH"]]
+        self.assertEqual(".".join(numbers), version)
+        self.assertEqual(self.call("--version").splitlines()[0], f"fude {version}")
+        self.assertRegex((REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8"), rf"project\(fude VERSION {re.escape(version)} ")
+
     def test_the_readme_builds_against_it(self):
         section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## The library\n")[2]
         lists, code = (re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1] for language in ["cmake", "cpp"])

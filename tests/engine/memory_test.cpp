@@ -222,6 +222,21 @@ TEST_P(LittleMemory, IsWholeAgainAfterEveryFailure) {
   EXPECT_EQ(card.live, 0);
 }
 
+TEST_P(LittleMemory, IsGivenBackWhenAsked) {
+  Card card{.copies_late = GetParam()};
+  Engine engine = engine_on(card, {.vram = least_memory() + 2 * kMiB});  // most of the model is offloaded
+  const std::vector<uint8_t> expected = engine.generate(request()).images[0].rgb;
+  const int64_t taken = card.live;
+  EXPECT_EQ(engine.memory().device, taken);
+  EXPECT_GT(engine.memory().host, 0);
+  engine.release();
+  EXPECT_EQ(card.live, 0);
+  EXPECT_EQ(engine.memory().device, 0);
+  EXPECT_EQ(engine.memory().host, 0);
+  EXPECT_EQ(engine.generate(request()).images[0].rgb, expected);
+  EXPECT_EQ(card.live, taken);
+}
+
 TEST_P(LittleMemory, HoldsTilesAsPlanned) {
   const WideModel model;
   Request tiled = request();

@@ -32,6 +32,7 @@ void expect_busy(Engine& engine, const Request& request) {
   const std::string word = "at work already";
   EXPECT_NE(refusal_of([&] { engine.generate(request); }).find(word), std::string::npos);
   EXPECT_NE(refusal_of([&] { engine.generate(std::vector{request}); }).find(word), std::string::npos);
+  EXPECT_NE(refusal_of([&] { engine.encode(request); }).find(word), std::string::npos);
   EXPECT_NE(refusal_of([&] { engine.plan(request); }).find(word), std::string::npos);
   EXPECT_NE(refusal_of([&] { engine.remember(request, {}); }).find(word), std::string::npos);
   EXPECT_NE(refusal_of([&] { engine.keep_embeddings_in("nowhere"); }).find(word), std::string::npos);

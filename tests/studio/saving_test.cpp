@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "engine/single_picture.h"
+#include "engine/stored_picture.h"
 #include "fude/error.h"
-#include "studio/stored_picture.h"
 #include "temporary.h"
 
 namespace fs = std::filesystem;
@@ -44,14 +44,12 @@ TEST_F(Saving, APictureRemembersItsOwnRequest) {
   Reporter silent;
   Bookkeeping books(silent, {.file = folder_ / "history.sqlite3", .why_none = {}}, options);
   Engine engine(files, options);
-  PictureSaver saver(engine, files, options, books, {"generate", "libraries of a test", {}});
+  PictureSaver saver(files, options, books, {"generate", "libraries of a test", {}});
   const PicturePlace place = PicturePlace::in_folder(folder_);
   Request request = engine.complete({.prompt = "a cat", .width = 16, .height = 16, .steps = 1, .seed = 7, .count = 2});
   std::vector<SavedPicture> saved;
   Callbacks callbacks;
-  callbacks.finished = [&](const Image& image) {
-    saved.push_back(saver.save(saver.encode(image, request, static_cast<int64_t>(saved.size())), place));
-  };
+  callbacks.finished = [&](const Image& image) { saved.push_back(saver.save(saver.encode(image), place)); };
   engine.generate(request, callbacks);
   ASSERT_EQ(saved.size(), 2u);
   EXPECT_EQ(saved[1].seed, 8u);

@@ -614,7 +614,17 @@ TEST(Defaults, AreWhatTheFolderSays) {
   EXPECT_EQ(own.steps, 12);
   EXPECT_EQ(own.guidance, 2.5);
   EXPECT_FALSE(own.was_trained_for(128, 128));
-  for (const char* bad : {R"({"steps":0})", R"({"steps":"many"})", R"({"guidance":1e9})", R"({"most_side":-1})", "[]", "28"}) {
+  EXPECT_TRUE(own.latent_rgb.empty());
+  std::string rows = "[-0.5,0.25,1]";
+  for (int channel = 0; channel < 16; ++channel) rows += ",[0,0,0.5]";
+  write_text(folder / "m" / "fude.json", R"({"latent_rgb":[)" + rows + "]}");
+  const LatentRgb colors = Checkpoint::open(only(folder / "m")).defaults().latent_rgb;
+  ASSERT_EQ(colors.size(), 17u);
+  EXPECT_EQ(colors[0], (std::array<float, 3>{-0.5f, 0.25f, 1}));
+  const std::string words = R"({"latent_rgb":["red")" + rows.substr(13) + "]}",
+                    many = R"({"latent_rgb":[)" + rows + ",[0,0,0]]}";
+  for (const char* bad : {R"({"steps":0})", R"({"steps":"many"})", R"({"guidance":1e9})", R"({"most_side":-1})", "[]", "28",
+                          R"({"latent_rgb":[[0,0,0]]})", R"({"latent_rgb":7})", words.c_str(), many.c_str()}) {
     write_text(folder / "m" / "fude.json", bad);
     EXPECT_TRUE(has(open_error(only(folder / "m")), "fude.json")) << bad;
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 
 #include "engine/foreign/foreign.h"
 #include "engine/metadata.h"
@@ -21,7 +22,8 @@ struct StoredPicture {
   bool has_seed() const;  // otherwise a random one is drawn
 };
 
-// Of a PNG, JPEG or WebP. Error{io} when it cannot be read, Error{bad_request} when no request is stored in it.
+// Of a PNG, JPEG or WebP. Error{bad_request} when no request is stored in it, and of a path Error{io} when it cannot be read.
+StoredPicture read_picture(std::span<const uint8_t> file);
 StoredPicture read_picture(const std::filesystem::path& path);
 
 }  // namespace fude

@@ -1,3 +1,4 @@
+// Drawing the bar of many pictures, and the lines where there is no terminal.
 #include "cell_progress.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Finding a command by its name, and the lists of commands and libraries.
 #include "commands.h"
 
 #include <openssl/opensslv.h>

@@ -1,3 +1,4 @@
+// Messages wrapped to the terminal, the log, and numbers as text.
 #include "console.h"
 
 #include <utf8proc.h>

@@ -1,3 +1,4 @@
+// From a field's row to its option: names, help, and how its text is read.
 #include "field_options.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The option --from, and what is taken from the picture it names.
 #include "from_picture.h"
 
 #include <algorithm>

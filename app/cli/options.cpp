@@ -1,3 +1,4 @@
+// Parsing and explaining options, values from text, and where things are by default.
 #include "options.h"
 
 #include <CLI/CLI.hpp>

@@ -1,3 +1,4 @@
+// The options of where pictures go, and printing their paths.
 #include "output.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The options of a picture job, and filling it from a picture that was drawn before.
 #include "picture_job.h"
 
 #include <utility>

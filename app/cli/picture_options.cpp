@@ -1,3 +1,4 @@
+// Declaring the options of a picture: prompts, sizes, steps and the other fields.
 #include "picture_options.h"
 
 #include <iostream>

@@ -1,3 +1,4 @@
+// Drawing the bar of one request, and the lines where there is no terminal.
 #include "progress.h"
 
 #include <algorithm>

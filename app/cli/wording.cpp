@@ -1,3 +1,4 @@
+// Sentences for remedies, options for fields, and failures as JSON.
 #include "wording.h"
 
 #include <algorithm>

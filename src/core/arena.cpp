@@ -1,3 +1,4 @@
+// Page-aligned host memory, allocating from both ends of a memory, and what says that it is too small.
 #include "core/arena.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Finding a process's groups, versions 1 and 2, and the least of their limits.
 #include "core/cgroups.h"
 
 #include <algorithm>

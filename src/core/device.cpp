@@ -1,3 +1,4 @@
+// What a device does unless it knows better: fused kernels by their definitions, graphs that are just run.
 #include "core/device.h"
 
 #include <chrono>

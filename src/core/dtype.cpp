@@ -1,3 +1,4 @@
+// Conversions of whole buffers between element types, and their names.
 #include "core/dtype.h"
 
 #include <array>

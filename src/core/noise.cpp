@@ -1,3 +1,4 @@
+// torch's generators and normal distributions: Mersenne Twister on the CPU, Philox on cards.
 #include "core/noise.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// What every operation does before its kernel: shapes, memory, work, cancellation.
 #include "core/ops.h"
 
 #include <cassert>

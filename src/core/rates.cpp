@@ -1,3 +1,4 @@
+// Interpolating in tables of rates, and seconds of single operations.
 #include "core/rates.h"
 
 #include <algorithm>

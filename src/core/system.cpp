@@ -1,3 +1,4 @@
+// Asking Windows, and elsewhere /proc, about memory, the processor, libraries and held folders.
 #include "core/system.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Views of views: ranges of a dimension, single elements, other shapes.
 #include "core/tensor.h"
 
 #include <cassert>

@@ -1,3 +1,4 @@
+// Choosing the row kernels of this processor, and handing GEMMs and attention to oneDNN or AMX.
 #include "cpu/cpu_device.h"
 
 #include <algorithm>

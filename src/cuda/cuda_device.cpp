@@ -1,3 +1,4 @@
+// Every operation on its stream, graphs that are captured and replayed, transfers.
 #include "cuda/cuda_device.h"
 
 #include <cassert>

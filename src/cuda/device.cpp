@@ -1,3 +1,4 @@
+// Properties of a card, its memory, streams and events, and the driver's failures as Errors.
 #include "cuda/device.h"
 
 #include "fude/error.h"

@@ -1,3 +1,4 @@
+// Making TMA descriptors by the driver's function.
 #include "cuda/hopper_launch.h"
 
 #include <array>

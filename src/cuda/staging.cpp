@@ -1,3 +1,4 @@
+// The threads that read pieces into the pinned buffers and issue their copies.
 #include "cuda/staging.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Wording advice, remarks and why steps are slow.
 #include "engine/advice.h"
 
 #include <algorithm>

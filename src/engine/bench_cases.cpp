@@ -1,3 +1,4 @@
+// SD3.5-medium's shapes as calls, and how much each computes and moves.
 #include "engine/bench_cases.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Timing the cases one by one, and what a machine reaches at best.
 #include "engine/bench_ops.h"
 
 #include "engine/bench_cases.h"

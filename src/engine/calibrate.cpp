@@ -1,3 +1,4 @@
+// Measuring rates, keeping them in a file, and learning from requests.
 #include "engine/calibrate.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The table of cards, and rates from their sheets.
 #include "engine/cards.h"
 
 #include <algorithm>

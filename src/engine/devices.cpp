@@ -1,3 +1,4 @@
+// From names of devices and dtypes to what they stand for, and the lists of what there is.
 #include "engine/devices.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Drawing: stage by stage, and the loop over steps, the same code in a dry run.
 #include "engine/draw.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Finding and keeping embeddings, and the folders they are in.
 #include "engine/embeddings.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Writing to a temporary name and renaming, and asking beforehand whether that will work.
 #include "engine/file.h"
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// Every combination of the axes of a grid.
 #include "engine/grid.h"
 
 namespace fude {

@@ -1,3 +1,4 @@
+// Slerp, bilinear enlarging and noising, on the host.
 #include "engine/latents.h"
 
 #include <algorithm>

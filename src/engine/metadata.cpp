@@ -1,3 +1,4 @@
+// Going over a request's rows to write and read JSON and A1111's text.
 #include "engine/metadata.h"
 
 #include <algorithm>

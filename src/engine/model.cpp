@@ -1,3 +1,4 @@
+// Opening a model, and completing requests for it.
 #include "engine/model.h"
 
 #include <utility>

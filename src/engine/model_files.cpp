@@ -1,3 +1,4 @@
+// From ModelFiles to a checkpoint's files, and paths that hold from anywhere.
 #include "engine/model_files.h"
 
 #include "engine/file.h"

@@ -1,3 +1,4 @@
+// Adding up seconds of computing and of copying, which overlap on a card.
 #include "engine/prediction.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Recognising other programs' weights, choices and tags in a prompt.
 #include "engine/prompt_syntax.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Checking the fields of a request against their rows, and sizes against a model.
 #include "engine/request.h"
 
 #include <utf8proc.h>

@@ -1,3 +1,4 @@
+// Rounds of operations between two synchronisations, and the median of their times.
 #include "engine/stopwatch.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Checking tokenizers against encoders, tokenizing prompts, and running the encoders.
 #include "engine/text_encoders.h"
 
 #include <algorithm>

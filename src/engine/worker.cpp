@@ -1,3 +1,4 @@
+// Taking memory, drawing with it, learning from what it took, and giving it back.
 #include "engine/worker.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Trying candidates from the fastest to the smallest.
 #include "offload/placement.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The loops.
 #include "reference/reference_device.h"
 
 #include <algorithm>

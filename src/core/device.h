@@ -151,8 +151,9 @@ class Device {
   virtual void join() {}
 
   // ---- kernels -----------------------------------------------------------------------------------------------------------
-  virtual bool norms_heads(const LinearCall&) const { return false; }       // in the GEMM's epilogue
-  virtual int64_t group_pieces(const Tensor& x) const { return x.dim(1); }  // that group_sums adds up at once
+  virtual bool norms_heads(const LinearCall&) const { return false; }  // in the GEMM's epilogue
+  // Pieces of a row that group_sums adds up by themselves; x: the whole picture, whatever strip of it is summed.
+  virtual int64_t group_pieces_of_row(const Tensor&) const { return 1; }
   // Bytes of arena a call needs besides its tensors.
   virtual int64_t workspace(const std::vector<LinearCall>&) const { return 0; }
   virtual int64_t workspace(const AttentionCall&) const { return 0; }

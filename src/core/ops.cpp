@@ -245,7 +245,7 @@ Tensor Ops::norm_modulate(const Tensor& x, const Tensor& shift, const Tensor& sc
 Tensor Ops::group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation) {
   Tensor out = empty_like(*this, x, x.dim(-1), dtype());
   Scope s = scope();
-  Tensor sums = empty({x.dim(0), group_pieces(x), 2, x.dim(3)}, DType::f32);
+  Tensor sums = empty({x.dim(0), x.dim(1) * group_pieces_of_row(x), 2, x.dim(3)}, DType::f32);
   group_sums(sums, x);
   scale_shift(out, x, group_factors(sums, x.dim(1) * x.dim(2), norm, groups, eps), activation);
   return out;

@@ -117,9 +117,9 @@ class Ops {
   // Over channels in groups and all pixels of a picture, then optionally silu. x NHWC.
   Tensor group_norm(const Tensor& x, const Norm& norm, int64_t groups, float eps, Activation activation);
   // GroupNorm in two passes, for feature maps that are never resident as a whole. Sums of each channel and of its squares, over
-  // as many pieces of x as there are in `sums`, f32 [b, pieces, 2, channels]; group_pieces: how many pieces of x the device
-  // adds up at once.
-  int64_t group_pieces(const Tensor& x) const { return device_.group_pieces(x); }
+  // as many pieces of x as there are in `sums`, f32 [b, pieces, 2, channels]. Where each row of a picture is
+  // group_pieces_of_row(picture) pieces, strips of it give the sums of the whole.
+  int64_t group_pieces_of_row(const Tensor& whole) const { return device_.group_pieces_of_row(whole); }
   void group_sums(const Tensor& sums, const Tensor& x);
   // The sums of all pieces of a picture of so many pixels -> factor and offset of each channel, f32 [b, 2, channels].
   Tensor group_factors(const Tensor& sums, int64_t pixels, const Norm& norm, int64_t groups, float eps);

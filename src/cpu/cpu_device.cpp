@@ -99,9 +99,6 @@ void CpuDevice::do_rms_norm(const Tensor& out, const Tensor& x, const Tensor& we
   });
 }
 
-// Enough for every thread, whatever their number, so that it does not change the sums.
-int64_t CpuDevice::group_pieces(const Tensor& x) const { return std::clamp<int64_t>(x.dim(1) * x.dim(2) / 64, 1, 256); }
-
 void CpuDevice::do_group_sums(const Tensor& sums, const Tensor& x) {
   if (!is_row_dtype(x)) return ReferenceDevice::do_group_sums(sums, x);
   const int64_t channels = x.dim(3);

@@ -25,7 +25,6 @@ class CpuDevice : public ReferenceDevice {
   static std::string library();     // "oneDNN 2.6.3"
   DType compute_dtype(DType wanted) const override;
   int64_t packed_bytes(const WeightShape& shape, WeightFormat format) const override;
-  int64_t group_pieces(const Tensor& x) const override;
 
  protected:
   Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) const override;

@@ -482,7 +482,7 @@ void CudaDevice::do_norm_modulate(const Tensor& out, const Tensor& x, const Tens
   cuda::norm_modulate(stream(), out, x, shift, scale, eps);
 }
 
-int64_t CudaDevice::group_pieces(const Tensor& x) const { return cuda::group_pieces(card_, x); }
+int64_t CudaDevice::group_pieces_of_row(const Tensor& whole) const { return cuda::group_pieces_of_row(card_, whole); }
 
 void CudaDevice::do_group_sums(const Tensor& sums, const Tensor& x) { cuda::group_sums(stream(), sums, x); }
 

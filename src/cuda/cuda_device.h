@@ -40,7 +40,7 @@ class CudaDevice : public Device {
   int64_t packed_bytes(const WeightShape& shape, WeightFormat format) const override;
   std::unique_ptr<Transfer> begin_transfer(Side side) override;
   Buffer pinned(Buffer filled) override;
-  int64_t group_pieces(const Tensor& x) const override;
+  int64_t group_pieces_of_row(const Tensor& whole) const override;
 
   void replay(std::unique_ptr<DeviceGraph>& graph, const std::function<void()>& work) override;
   void host_callback(const std::function<void()>& action) override;

@@ -1,7 +1,8 @@
 // GroupNorm over all pixels of an image, then optionally silu. x NHWC.
 // Three passes: partial sums of every channel over pieces of the image; scale and shift of every channel; y = silu(x·scale +
-// shift). Limit: memory bandwidth; x is read twice and y written once. The pieces depend on the shape and the GPU only, and
-// their sums are reduced in one order: the same image gives the same bits.
+// shift). Limit: memory bandwidth; x is read twice and y written once. The pieces are parts of rows, depend on the
+// shape of the whole image and the GPU only, and their sums are reduced in one order: the same image gives the same bits, also
+// in strips.
 #include <algorithm>
 #include <type_traits>
 
@@ -137,8 +138,12 @@ void with_vector(const Tensor& x, F f) {
 
 }  // namespace
 
-int64_t group_pieces(const Card& card, const Tensor& x) {
-  return std::clamp<int64_t>(x.dim(1) * x.dim(2) / 64, 1, 4 * card.multiprocessors);
+// So many that all multiprocessors have work, of at least 64 pixels.
+int64_t group_pieces_of_row(const Card& card, const Tensor& whole) {
+  const int64_t height = whole.dim(1), width = whole.dim(2);
+  int64_t pieces = 1;
+  while (height * pieces < 4 * card.multiprocessors && width % (2 * pieces) == 0 && width / (2 * pieces) >= 64) pieces *= 2;
+  return pieces;
 }
 
 void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x) {

@@ -15,7 +15,7 @@ void norm_modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, cons
                    float eps);
 
 // group_norm.cu
-int64_t group_pieces(const Card& card, const Tensor& x);
+int64_t group_pieces_of_row(const Card& card, const Tensor& whole);
 void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x);
 void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& w,
                    int64_t groups, float eps);

@@ -37,7 +37,7 @@ FeatureMaps::FeatureMaps(Ops& op, const DecodePlan& plan, const std::vector<MapS
   for (const MapShape& shape : shapes) {
     const auto buffer = static_cast<size_t>(shape.buffer);
     const int64_t bytes = shift(shape) + elements(shape) * size_of(op.dtype());
-    const int64_t sums = strips_of(shape.height) * pieces_of(shape) * 2 * shape.channels * size_of(DType::f32);
+    const int64_t sums = shape.height * pieces_of_row(shape) * 2 * shape.channels * size_of(DType::f32);
     if (host_offloaded(shape)) host[buffer] = std::max(host[buffer], bytes);
     device[buffer] = std::max(device[buffer], host_offloaded(shape) ? sums : bytes);
   }
@@ -48,10 +48,8 @@ FeatureMaps::FeatureMaps(Ops& op, const DecodePlan& plan, const std::vector<MapS
   }
 }
 
-// As many for the whole picture as the device asks for, but at least one a strip.
-int64_t FeatureMaps::pieces_of(const MapShape& shape) const {
-  const Tensor whole = Tensor::of(nullptr, op_.dtype(), {1, shape.height, shape.width, shape.channels});
-  return std::max<int64_t>(op_.group_pieces(whole) / strips_of(shape.height), 1);
+int64_t FeatureMaps::pieces_of_row(const MapShape& shape) const {
+  return op_.group_pieces_of_row(Tensor::of(nullptr, op_.dtype(), {1, shape.height, shape.width, shape.channels}));
 }
 
 // A row, rounded up: add_conv overwrites its input. It writes one row earlier in the buffer, so that a strip's results end
@@ -68,18 +66,17 @@ FeatureMap FeatureMaps::map(const MapShape& shape, int64_t offset) const {
                              {1, shape.height, shape.width, shape.channels}),
                  .sums = {},
                  .buffer = shape.buffer};
-  if (on_host)
-    map.sums = at(device_[buffer], 0, DType::f32, {1, strips_of(shape.height) * pieces_of(shape), 2, shape.channels});
+  if (on_host) map.sums = at(device_[buffer], 0, DType::f32, {1, shape.height * pieces_of_row(shape), 2, shape.channels});
   return map;
 }
 
-// Calls strip(index, rows) for strips of nearly the same height.
+// Calls strip(rows) for strips of nearly the same height.
 template <class Strip>
 void FeatureMaps::for_each_strip(int64_t height, const Strip& strip) {
   const int64_t strips = strips_of(height);
   for (int64_t i = 0; i < strips; ++i) {
     auto scratch = op_.scope();
-    strip(i, RowRange{i * height / strips, (i + 1) * height / strips});
+    strip(RowRange{i * height / strips, (i + 1) * height / strips});
   }
 }
 
@@ -88,7 +85,7 @@ Tensor FeatureMaps::factors(const ConvInput& input) {
   const Tensor& x = input.x.whole;
   Tensor sums = input.x.sums;
   if (!input.x.on_host()) {
-    sums = op_.empty({1, op_.group_pieces(x), 2, x.dim(3)}, DType::f32);
+    sums = op_.empty({1, x.dim(1) * op_.group_pieces_of_row(x), 2, x.dim(3)}, DType::f32);
     op_.group_sums(sums, x);
   }
   return op_.group_factors(sums, x.dim(1) * x.dim(2), *input.norm, groups_, eps_);
@@ -122,8 +119,8 @@ template <class Begin>
 void FeatureMaps::convolve(const FeatureMap& out, const ConvInput& input, const Conv& w, bool accumulate, const Begin& begin) {
   auto scratch = op_.scope();
   const Tensor scale = factors(input);
-  const int64_t pieces = pieces_of(shape_of(out.buffer, out.whole));
-  for_each_strip(out.whole.dim(1), [&](int64_t strip, RowRange rows) {
+  const int64_t pieces = pieces_of_row(shape_of(out.buffer, out.whole));
+  for_each_strip(out.whole.dim(1), [&](RowRange rows) {
     Tensor y = rows_of(out.whole, rows);
     if (out.on_host()) y = op_.empty({1, y.dim(1), y.dim(2), y.dim(3)});
     const Read in = read(input, scale, rows, w.weight.shape.kernel);
@@ -131,7 +128,7 @@ void FeatureMaps::convolve(const FeatureMap& out, const ConvInput& input, const 
     op_.conv2d_into(y, in.x, w, {.upsample = input.upsample, .accumulate = accumulate, .rows = in.wanted});
     if (!out.on_host()) return;
     op_.to_host(rows_of(out.whole, rows), y);
-    op_.group_sums(rows_of(out.sums, {strip * pieces, (strip + 1) * pieces}), y);
+    op_.group_sums(rows_of(out.sums, {rows.begin * pieces, rows.end * pieces}), y);
   });
 }
 
@@ -163,7 +160,7 @@ void FeatureMaps::draw(const ConvInput& input, const Conv& w, const DrawRows& dr
   const Tensor scale = factors(input);
   const int64_t width = input.x.whole.dim(2);
   const int64_t channels = w.weight.shape.out;
-  for_each_strip(input.x.whole.dim(1), [&](int64_t, RowRange rows) {
+  for_each_strip(input.x.whole.dim(1), [&](RowRange rows) {
     const int64_t n = rows.end - rows.begin;
     const Tensor y = op_.empty({1, n, width, channels});
     const Tensor pixels = op_.empty({1, n, width, channels}, DType::f32);

@@ -64,7 +64,7 @@ class FeatureMaps {
 
   bool host_offloaded(const MapShape& shape) const { return through_host_ && shape.height > smallest_; }
   int64_t strips_of(int64_t height) const { return (height + rows_at_once_ - 1) / rows_at_once_; }
-  int64_t pieces_of(const MapShape& shape) const;  // of GroupNorm's sums in a strip
+  int64_t pieces_of_row(const MapShape& shape) const;  // of GroupNorm's sums
   int64_t shift(const MapShape& shape) const;
   FeatureMap map(const MapShape& shape, int64_t offset) const;
   template <class Strip>

@@ -119,6 +119,8 @@ class Device {
   virtual Capabilities capabilities() const { return {}; }
   // The dtype activations get when `wanted` (f32, bf16, f16) is asked for: f32 where the device has no faster type.
   virtual DType compute_dtype(DType wanted) const = 0;
+  // Devices of one name here pack weights alike: what one has packed in the host's memory, the others can copy.
+  virtual std::string packing() const { return name(); }
   virtual double now() const;  // seconds, since whenever, of the clock that work is timed by
 
   // ---- memory ------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class CudaDevice : public Device {
     // From 8192 rows on GEMMs gain little.
     return {.branches = true, .gated_linears = true, .folded_upsampling = true, .full_speed_rows = 8192};
   }
+  std::string packing() const override { return "cuda"; }  // the same on every card
   bool on_host() const override { return false; }
   DType compute_dtype(DType wanted) const override;  // bf16 becomes f16 on cards without it
   Buffer allocate(int64_t bytes) override;

@@ -52,7 +52,7 @@ Buffer pinned_buffer(int64_t bytes) {
 Buffer pinned_buffer(Buffer filled) {
   const int64_t bytes = filled.size();
   if (bytes == 0) return filled;
-  if (cudaHostRegister(filled.data(), static_cast<size_t>(bytes), cudaHostRegisterDefault) != cudaSuccess) {
+  if (cudaHostRegister(filled.data(), static_cast<size_t>(bytes), cudaHostRegisterPortable) != cudaSuccess) {
     static_cast<void>(cudaGetLastError());  // so that the next call does not report it again
     return filled;
   }

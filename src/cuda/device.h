@@ -20,7 +20,7 @@ Buffer device_buffer(int64_t bytes);  // of the current GPU. Error{out_of_memory
 // Pinned host memory, for asynchronous copies: fresh, or a host_buffer that was already written to, which is pinned several
 // times faster.
 Buffer pinned_buffer(int64_t bytes);  // Error{out_of_memory}
-Buffer pinned_buffer(Buffer filled);  // where the system refuses to pin it, copies from it only take longer
+Buffer pinned_buffer(Buffer filled);  // for every GPU; where the system refuses to pin it, copies from it only take longer
 
 // A stream or an event, destroyed with its owner. Errors while destroying are those of a lost GPU, reported before.
 template <class Handle, cudaError_t (*kDestroy)(Handle)>

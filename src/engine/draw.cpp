@@ -65,7 +65,8 @@ struct Loop {
     for (int64_t row = 0; row < prompts * batch(); ++row) copy(row, row / batch());
   }
 
-  void step(Ops& op, Mmdit& mmdit, const Sampler& sampler, float guidance, StepCosts& costs) const {
+  void step(Ops& op, const MmditGeometry& geometry, MmditLayers& layers, const Sampler& sampler, float guidance,
+            StepCosts& costs) const {
     auto scratch = op.scope();
     Tensor rows = x;
     if (guided) {
@@ -76,7 +77,7 @@ struct Loop {
     }
     const StageMark mark(op, costs.work);
     costs.count += op.times();
-    Tensor velocity = mmdit_forward(op, mmdit, modulation, conditioning, rows);
+    Tensor velocity = mmdit_forward(op, geometry, layers, modulation, conditioning, rows);
     if (guided) velocity = op.cfg(velocity, guidance);
     sampler.step(op, x, velocity, dt);
   }
@@ -291,13 +292,13 @@ class Drawing {
 
       const int64_t whole = pass.fills_up ? n : n - rest;
       const int64_t batches = (whole + pass.batch - 1) / pass.batch + (whole < n ? 1 : 0);
-      const auto passes = weights_.mmdit.blocks.stream(op_, (end - begin) * batches);
+      MmditLayers layers(op_, weights_.mmdit, (end - begin) * batches);
       const auto groups = [&](int64_t from, int64_t to, int64_t batch) {
         if (from == to) return;
         auto scratch = op_.scope();
         Loop loop(op_, weights_.mmdit, conditioning, job_.request.guided(), batch, pass);
         const auto step_some = [&](int64_t i, int64_t end_of_some) {
-          step_through(some, loop, pass, latents.batch(i, end_of_some), picture + i);
+          step_through(some, layers, loop, pass, latents.batch(i, end_of_some), picture + i);
         };
         const int64_t full = (to - from) / batch;
         op_.repeat(full, [&](int64_t i) { step_some(from + i * batch, from + (i + 1) * batch); });
@@ -310,7 +311,7 @@ class Drawing {
 
   Conditioning condition_on(const TextEmbeddings& embeddings, const Pass& pass) {
     const StageMark mark(op_, drawn_.costs.conditioning);
-    return condition(op_, weights_.mmdit, embeddings.tokens, pass.height, pass.width);
+    return condition(op_, weights_.mmdit, *OnDevice(op_, weights_.mmdit.embedders), embeddings.tokens, pass.height, pass.width);
   }
 
   // Steps [begin, end) of a schedule, with the modulation that all pictures share.
@@ -327,9 +328,12 @@ class Drawing {
       dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
     const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
     const Tensor all_dt = op_.upload(dt.data(), DType::f32, {end - begin});
+    const OnDevice embedders(op_, weights_.mmdit.embedders);
+    LayerStream layers(op_, weights_.mmdit.modulation, 1);
+    const Tensor temb = embed_timesteps(op_, *embedders, timesteps, embeddings.pooled);
     const Steps some{begin,
                      end,
-                     modulate(op_, weights_.mmdit, embed_timesteps(op_, weights_.mmdit, timesteps, embeddings.pooled)),
+                     modulate(op_, weights_.mmdit.geometry, *embedders, layers, temb),
                      all_dt,
                      {schedule.sigmas.begin() + begin, schedule.sigmas.begin() + end + 1}};
     if (!planning()) {
@@ -339,7 +343,8 @@ class Drawing {
     return some;
   }
 
-  void step_through(const Steps& some, Loop& loop, const Pass& pass, const Tensor& latents, int64_t picture) {
+  void step_through(const Steps& some, MmditLayers& layers, Loop& loop, const Pass& pass, const Tensor& latents,
+                    int64_t picture) {
     const int64_t n = latents.dim(0);
     const int64_t b = loop.modulation.dim(0) / loop.batch();
     const int64_t to_do = pass.steps - pass.first;
@@ -352,7 +357,7 @@ class Drawing {
       const Tensor latents_of_step = loop.x.batch(pass.place, pass.place + n);
       if (shows) before_preview(latents_of_step, picture, step);
       const Clock clock(op_.device());
-      do_step(some, loop, next, b, pass.is_draft ? drawn_.costs.drafts : drawn_.costs.steps);
+      do_step(some, layers, loop, next, b, pass.is_draft ? drawn_.costs.drafts : drawn_.costs.steps);
       if (!op_.all_finite(loop.x))
         throw Error(Code::non_finite,
                     {.what = "the transformer produced values that are not numbers at step " + std::to_string(step + 1),
@@ -381,12 +386,14 @@ class Drawing {
   }
 
   // What changes from step to step is copied to where the loop expects it.
-  void do_step(const Steps& some, Loop& loop, int64_t step, int64_t b, StepCosts& costs) {
+  void do_step(const Steps& some, MmditLayers& layers, Loop& loop, int64_t step, int64_t b, StepCosts& costs) {
     loop.for_each_row(b, [&](int64_t row, int64_t of) {
       op_.copy(loop.modulation.rows(row, row + 1), some.modulations.rows(step * b + of, step * b + of + 1));
     });
     op_.copy(loop.dt, some.dt.columns(step, step + 1));
-    const auto once = [&] { loop.step(op_, weights_.mmdit, *find_sampler(request_.sampler), job_.request.guidance(), costs); };
+    const auto once = [&] {
+      loop.step(op_, weights_.mmdit.geometry, layers, *find_sampler(request_.sampler), job_.request.guidance(), costs);
+    };
     op_.replay(loop.graph, once);
   }
 
@@ -414,7 +421,7 @@ class Drawing {
       if (traces) op_.download(pixels, decoded.data() + first);
     };
     const StageMark mark(op_, drawn_.costs.decode);
-    vae_decode(op_, weights_.vae, latents, arrangement_.decode, draw_rows,
+    vae_decode(op_, weights_.vae.geometry, *OnDevice(op_, weights_.vae.decoder), latents, arrangement_.decode, draw_rows,
                {.tile_side = side, .tile_done = [&] { report(Stage::decode, picture, ++done, tiles); }});
     if (planning()) return;
 

@@ -1,13 +1,16 @@
-// Model: what is opened once, never changes and may be shared by workers on any thread: files, tokenizers, geometry.
+// Model: what is opened once, never changes and may be shared by workers on any thread: files, tokenizers, geometry. Beside it
+// lies what they have packed of it in host memory.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "engine/text_encoders.h"
 #include "fude/fude.h"
+#include "offload/packed_host.h"
 #include "weights/checkpoint.h"
 
 namespace fude {
@@ -52,6 +55,8 @@ class Model {
   const std::string& hash() const { return hash_; }  // of all weights
   const std::optional<LatentRgb>& latent_rgb() const { return latent_rgb_; }
   int64_t vae_scale_factor() const { return checkpoint_.vae().scale_factor(); }  // pixels of a latent's side
+  // What workers have packed for their devices to copy, and share: not of the model, but as long as it.
+  PackedHost& packed_host() const { return *packed_host_; }
 
   // The request with every default, whatever size it asks for. Error{bad_request}.
   Request filled(const Request& request) const;
@@ -70,6 +75,7 @@ class Model {
   Tokenizers tokenizers_;
   std::string name_, hash_;
   std::optional<LatentRgb> latent_rgb_;
+  const std::unique_ptr<PackedHost> packed_host_ = std::make_unique<PackedHost>();
 };
 
 }  // namespace fude

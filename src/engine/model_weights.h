@@ -10,15 +10,17 @@ namespace fude {
 
 // A copy has the same residency and no contents: what a dry run needs.
 struct ModelWeights {
-  ModelWeights(Device& device, WeightFormat format, const Checkpoint& checkpoint)
+  // `packed` has what is host-offloaded.
+  ModelWeights(Device& device, WeightFormat format, const Checkpoint& checkpoint, PackedHost& packed)
       : text(device, format, checkpoint),
         mmdit(device, format, {checkpoint, Component::transformer}),
-        vae(device, format, {checkpoint, Component::vae}) {}
+        vae(device, format, {checkpoint, Component::vae}),
+        packed_host(packed) {}
 
   void keep(const Placement& wanted) {
     text.keep(wanted.text);
-    vae.decoder.keep(wanted.vae ? 1 : 0, wanted.host_bytes);
-    mmdit.keep(wanted.blocks, wanted.host_bytes - vae.decoder.host_bytes());
+    vae.decoder.keep(wanted.vae ? 1 : 0, {&packed_host, wanted.host_bytes});
+    mmdit.keep(wanted.blocks, {&packed_host, wanted.host_bytes - vae.decoder.host_bytes()});
   }
   void place(Arena& memory) {
     text.place(memory);
@@ -26,11 +28,13 @@ struct ModelWeights {
     vae.decoder.place(memory);
   }
   int64_t resident_bytes() const { return text.resident_bytes() + mmdit.resident_bytes() + vae.decoder.resident_bytes(); }
+  // What is host-offloaded, also where other workers hold the same copy.
   int64_t host_bytes() const { return mmdit.blocks.host_bytes() + vae.decoder.host_bytes(); }
 
   TextEncoders text;
   Mmdit mmdit;
   Vae vae;
+  PackedHost& packed_host;
 };
 
 }  // namespace fude

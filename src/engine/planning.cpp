@@ -28,8 +28,8 @@ ComponentPlan component(std::string name, std::string_view dtype, const Parts&..
     plan.weights += part.bytes();
     plan.resident += part.resident_bytes();
     plan.parts += part.size();
-    plan.resident_parts += part.resident();
-    plan.slots += part.slot_bytes();
+    plan.resident_parts += part.residency().resident();
+    plan.slots += part.ring().bytes;
     plan.in_host_memory += part.host_bytes();
   };
   (add(parts), ...);
@@ -41,8 +41,14 @@ ComponentPlan component(std::string name, std::string_view dtype, const Parts&..
 Bytes Worker::room() const {
   const HostMemory host = host_memory();
   Bytes room;
-  room.host = options_.ram ? options_.ram - besides().host : host.available + kept(weights_).host - kLeaveFree;
-  if (!options_.ram) room.host += host_memory_.size() + (device_->on_host() ? work_memory_.size() : 0);
+  if (options_.ram) {
+    room.host = options_.ram - besides().host;
+  } else {
+    // And what this worker has taken already. What others have packed is taken too, and is there for this one.
+    room.host = host.available - kLeaveFree + host_memory_.size() +
+                model_->packed_host().bytes(device_->packing(), dense_format(dtype_));
+    if (device_->on_host()) room.host += weights_memory_.size() + work_memory_.size();
+  }
   if (device_->on_host()) return room;
   const int64_t free = device_->device_memory().available + weights_memory_.size() + work_memory_.size();
   room.device = options_.vram ? std::min(options_.vram - besides().device, free) : free - kLeaveFree;
@@ -85,12 +91,7 @@ StageCosts Worker::costs_of(const Job& job) const { return run(job, weights_, {.
 std::optional<Placement> Worker::choose(const Job& job, int64_t batch, Bytes room) const {
   ModelWeights weights = weights_;
   return choose_placement({.on_host = device_->on_host(),
-                           .blocks = weights.mmdit.blocks.size(),
-                           .resident_bytes =
-                               [&](int64_t resident) {
-                                 weights.mmdit.blocks.keep(resident);
-                                 return weights.mmdit.blocks.resident_bytes();
-                               },
+                           .blocks = weights.mmdit.blocks.residency(),
                            .needed_with =
                                [&](const Placement& wanted) {
                                  weights.keep(wanted);
@@ -178,7 +179,8 @@ Message Worker::why_not(const Job& job, Bytes room) const {
 
 Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
   const Request& request = job.request.asked();
-  const auto& [text, mmdit, vae] = candidate.weights;
+  const TextEncoders& text = candidate.weights.text;
+  const Mmdit& mmdit = candidate.weights.mmdit;
   Plan plan{.fits = candidate.placement.has_value(), .request = request};
   const DryRun counted = run(job, candidate.weights, candidate.run_plan, rates_ ? &*rates_ : nullptr);
   plan.planned = plan.process = needs(candidate.weights, counted);
@@ -196,7 +198,7 @@ Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
   }
   plan.components.push_back(component("transformer", dtype_name_, mmdit.embedders, mmdit.blocks, mmdit.final_layer));
   plan.components.push_back(component("modulation", dtype_name_, mmdit.modulation));
-  plan.components.push_back(component("vae", dtype_name_, vae.decoder));
+  plan.components.push_back(component("vae", dtype_name_, candidate.weights.vae.decoder));
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
   plan.decode_tiles =
       tile_count(request.height / model_->vae_scale_factor(), request.width / model_->vae_scale_factor(), tile_side(request));
@@ -225,7 +227,7 @@ Plan Worker::plan(const Job& job) const {
   Plan plan = plan_of(job, candidate);
   if (plan.fits) return plan;
   plan.advice = {why_not(job, room)};
-  plan.process = plan.planned;
+  plan.process = plan.planned;  // and what the budget has to leave, so that it is seen to be too small
   plan.process.host += besides().host;
   plan.process.device += besides().device;
   if (const std::optional<Size> nearest = nearest_that_fits(job, room)) plan.nearest = job.request.at_size(*nearest).asked();

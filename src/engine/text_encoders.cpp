@@ -216,7 +216,8 @@ TextEmbeddings encode_text(Ops& op, const Checkpoint& checkpoint, TextEncoders& 
   int64_t column = 0, pooled_column = 0;
   for (const auto& [clip, tokens] : {std::pair{&encoders.clip_l, &ids.clip_l}, {&encoders.clip_g, &ids.clip_g}}) {
     auto scratch = op.scope();
-    const ClipOutput encoded = clip_forward(op, *clip, *tokens);
+    ClipLayers layers(op, *clip);
+    const ClipOutput encoded = clip_forward(op, *clip, layers, *tokens);
     const int64_t hidden = clip->geometry.hidden, pooled = clip->geometry.projection;
     op.copy(out.tokens.rows(0, kClipTokens).columns(column, column + hidden), encoded.hidden);
     op.copy(out.pooled.columns(pooled_column, pooled_column + pooled), encoded.pooled);
@@ -226,7 +227,8 @@ TextEmbeddings encode_text(Ops& op, const Checkpoint& checkpoint, TextEncoders& 
   }
   if (encoders.t5) {
     auto scratch = op.scope();
-    const Tensor encoded = t5_forward(op, *encoders.t5, ids.t5);
+    T5Layers layers(op, *encoders.t5);
+    const Tensor encoded = t5_forward(op, *encoders.t5, layers, ids.t5);
     op.copy(out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens), encoded);
     encoder_done();
   } else {

@@ -65,7 +65,7 @@ struct TextEmbeddings {
 struct TextEncoders {
   TextEncoders(Device& device, WeightFormat format, const Checkpoint& checkpoint);
 
-  // Whether they stay on the device; otherwise they are read at every prompt. See Blocks.
+  // Whether they stay on the device; otherwise they are read at every prompt. See Layers.
   void keep(bool resident);
   void place(Arena& memory);
   int64_t resident_bytes() const;

@@ -50,7 +50,7 @@ Worker::Worker(std::shared_ptr<const Model> model, const EngineOptions& options,
       info_(options.card.empty() ? device_info(device_name_, options.threads) : DeviceInfo{.name = options.card}),
       embeddings_(encoders_of(model_->checkpoint(), info_), options.embeddings, embedding_shape(model_->checkpoint()),
                   model_->checkpoint().mmdit().pooled_width),
-      weights_(*device_, dense_format(dtype_), model_->checkpoint()),
+      weights_(*device_, dense_format(dtype_), model_->checkpoint(), model_->packed_host()),
       outside_(outside ? *outside : resident_memory()) {
   log(LogEvent::device, device_name_ + " (" + info_.description + "), computing in " + dtype_name_);
   if (options_.device == "auto" && options_.card.empty() && device_->on_host())
@@ -127,7 +127,7 @@ void Worker::commit(const Job& job, const Candidate& candidate) {
     placement_ = candidate.placement;
     const auto& blocks = weights_.mmdit.blocks;
     log(LogEvent::placed,
-        std::to_string(blocks.resident()) + " of " + std::to_string(blocks.size()) +
+        std::to_string(blocks.residency().resident()) + " of " + std::to_string(blocks.size()) +
             " blocks of the transformer stay, the others are streamed",
         weights_.resident_bytes());
   }

@@ -20,7 +20,8 @@ namespace fude {
 
 class Worker {
  public:
-  // Of a budget for the host's memory: pieces of files that are being read, pictures that are being written.
+  // A budget for the host's memory leaves this much: pieces of files that are being read, pictures that are being written. Of
+  // it, host_work is known beforehand, and is planned for the process.
   static constexpr int64_t kHostWork = int64_t{64} << 20;
 
   // Workers may share a model. `outside`: bytes of the host's memory that this process takes besides.
@@ -61,7 +62,7 @@ class Worker {
   };
   Bytes room() const;     // that weights and work may take in all
   Bytes besides() const;  // of the process, and not for placing: driver, libraries, the program, what is in passing
-  Bytes kept(const ModelWeights& weights) const;
+  Bytes kept(const ModelWeights& weights) const;  // weights; packed copies count for each worker that holds them
   Bytes needs(const ModelWeights& weights, const DryRun& run) const;
   DryRun run(const Job& job, const ModelWeights& weights, const RunPlan& run_plan, const Rates* rates = nullptr) const {
     return dry_run(*device_, dtype_, job, weights, run_plan, rates);

@@ -45,7 +45,7 @@ Clip::Clip(Device& device, WeightFormat format, const WeightSource& source)
       ends(device, format, source, [g = geometry](Loader& file) { return load_clip_ends(file, g); }),
       tables(tables_of(source, geometry)) {}
 
-ClipOutput clip_forward(Ops& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids) {
+ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std::vector<std::vector<int32_t>>& ids) {
   const ClipGeometry& g = clip.geometry;
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
@@ -53,21 +53,18 @@ ClipOutput clip_forward(Ops& op, Clip& clip, const std::vector<std::vector<int32
 
   auto scratch = op.scope();
   Tensor x = embed(op, clip, ids);
-  const auto passes = clip.blocks.stream(op, 1);
-  for (int64_t i = 0; i < clip.blocks.size(); ++i) {
-    if (i == clip.blocks.size() - 1) op.copy(out.hidden, x);
-    clip_block(op, clip.blocks.get(op, i), g, x);
+  for (int64_t i = 0; i < g.layers; ++i) {
+    if (i == g.layers - 1) op.copy(out.hidden, x);
+    clip_block(op, layers.blocks.next(), g, x);
   }
 
-  const auto ends_pass = clip.ends.stream(op, 1);
-  const ClipEnds& ends = clip.ends.get(op);
   Tensor last = op.empty({b, g.hidden});  // each prompt's end-of-text row, normalised
   for (int64_t i = 0; i < b; ++i) {
     const auto& row = ids[static_cast<size_t>(i)];
     const int64_t end = std::max_element(row.begin(), row.end()) - row.begin();
-    op.copy(last.rows(i, i + 1), op.layer_norm(x[i].rows(end, end + 1), ends.final_norm, g.eps));
+    op.copy(last.rows(i, i + 1), op.layer_norm(x[i].rows(end, end + 1), layers.ends->final_norm, g.eps));
   }
-  if (ends.projection.weight) op.linear_into(out.pooled, last, ends.projection);
+  if (layers.ends->projection.weight) op.linear_into(out.pooled, last, layers.ends->projection);
   else op.copy(out.pooled, last);
   return out;
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "offload/layers.h"
+#include "offload/layer_stream.h"
 #include "weights/components/clip.h"
 
 namespace fude {
@@ -13,9 +13,17 @@ struct Clip {
   Clip(Device& device, WeightFormat format, const WeightSource& source);
 
   ClipGeometry geometry;
-  Blocks<ClipBlock> blocks;
+  Layers<ClipBlock> blocks;
   Whole<ClipEnds> ends;
   ClipTables tables;
+};
+
+// What a forward pass goes through, once.
+struct ClipLayers {
+  ClipLayers(Ops& op, Clip& clip) : blocks(op, clip.blocks, 1), ends(op, clip.ends) {}
+
+  LayerStream<ClipBlock> blocks;
+  OnDevice<ClipEnds> ends;
 };
 
 struct ClipOutput {
@@ -24,6 +32,6 @@ struct ClipOutput {
 };
 
 // ids [b][tokens]; the end-of-text token is the largest id.
-ClipOutput clip_forward(Ops& op, Clip& clip, const std::vector<std::vector<int32_t>>& ids);
+ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std::vector<std::vector<int32_t>>& ids);
 
 }  // namespace fude

@@ -104,10 +104,10 @@ Mmdit::Mmdit(Device& device, WeightFormat format, const WeightSource& source)
       final_layer(device, format, source, [g = geometry](Loader& file) { return load_final_layer(file, g); }),
       tables(tables_of(source, geometry)) {}
 
-void Mmdit::keep(int64_t resident, int64_t host_bytes) {
+void Mmdit::keep(int64_t resident, const HostShare& host) {
   embedders.keep(1);
   final_layer.keep(1);
-  blocks.keep(resident, host_bytes);
+  blocks.keep(resident, host);
 }
 
 void Mmdit::place(Arena& memory) {
@@ -116,7 +116,8 @@ void Mmdit::place(Arena& memory) {
   blocks.place(memory);
 }
 
-Conditioning condition(Ops& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width) {
+Conditioning condition(Ops& op, const Mmdit& mmdit, const Embedders& w, const Tensor& embeddings, int64_t height,
+                       int64_t width) {
   const MmditGeometry& g = mmdit.geometry;
   const int64_t rows = height / g.patch, columns = width / g.patch, table = g.pos_embed_max;
   if (rows > table || columns > table)
@@ -128,15 +129,13 @@ Conditioning condition(Ops& op, Mmdit& mmdit, const Tensor& embeddings, int64_t 
     const int64_t first = (top + r) * table + left;
     read_rows(mmdit.tables.pos_embed, first, first + columns, DType::f32, window.data() + r * columns * g.width);
   }
-  return {.context = op.linear(embeddings, mmdit.embedders.get(op).context),
-          .pos = op.upload(window.data(), DType::f32, {rows * columns, g.width})};
+  return {.context = op.linear(embeddings, w.context), .pos = op.upload(window.data(), DType::f32, {rows * columns, g.width})};
 }
 
-Tensor embed_timesteps(Ops& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled) {
-  const Embedders& w = mmdit.embedders.get(op);
+Tensor embed_timesteps(Ops& op, const Embedders& w, const std::vector<float>& timesteps, const Tensor& pooled) {
   const auto steps = static_cast<int64_t>(timesteps.size());
   const auto b = pooled.dim(0);
-  const auto d = mmdit.geometry.width;
+  const auto d = w.time2.weight.shape.out;
   const int64_t half = w.time1.weight.shape.in / 2;
   std::vector<float> waves(static_cast<size_t>(steps * 2 * half));  // cosines, then sines
   for (int64_t s = 0; s < steps; ++s)
@@ -168,38 +167,36 @@ int64_t modulation_columns(const MmditGeometry& g) {
   return columns;
 }
 
-Tensor modulate(Ops& op, Mmdit& mmdit, const Tensor& temb) {
-  const MmditGeometry& g = mmdit.geometry;
+Tensor modulate(Ops& op, const MmditGeometry& g, const Embedders& w, LayerStream<ModulationWeights>& layers,
+                const Tensor& temb) {
   const int64_t rows = temb.dim(0) * temb.dim(1);
   Tensor out = op.empty({rows, modulation_columns(g)}, DType::f32);
 
   auto scratch = op.scope();
   Tensor silu = op.activate(temb.view({rows, g.width}), Activation::silu);
   int64_t column = 0;
-  const auto append = [&](const Linear& w) {
-    op.linear_into(out.columns(column, column + w.weight.shape.out), silu, w);
-    column += w.weight.shape.out;
+  const auto append = [&](const Linear& linear) {
+    op.linear_into(out.columns(column, column + linear.weight.shape.out), silu, linear);
+    column += linear.weight.shape.out;
   };
-  const auto passes = mmdit.modulation.stream(op, 1);
   for (int64_t i = 0; i < g.layers; ++i) {
-    const ModulationWeights& w = mmdit.modulation.get(op, i);
-    append(w.x);
-    append(w.ctx);
+    const ModulationWeights& block = layers.next();
+    append(block.x);
+    append(block.ctx);
   }
-  append(mmdit.embedders.get(op).final_modulation);
+  append(w.final_modulation);
   return out;
 }
 
-Tensor mmdit_forward(Ops& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
-                     const MmditProbe& probe) {
-  const MmditGeometry& g = mmdit.geometry;
+Tensor mmdit_forward(Ops& op, const MmditGeometry& g, MmditLayers& layers, const Tensor& modulation,
+                     const Conditioning& conditioning, const Tensor& latents, const MmditProbe& probe) {
   const int64_t b = latents.dim(0);
   const int64_t height = latents.dim(2);
   const int64_t width = latents.dim(3);
   Tensor velocity = op.empty({b, g.out_channels, height, width}, DType::f32);
 
   auto scratch = op.scope();
-  Tensor x = op.linear(op.patchify(latents, g.patch), mmdit.embedders.get(op).patch);  // [b, image tokens, D]
+  Tensor x = op.linear(op.patchify(latents, g.patch), layers.embedders->patch);  // [b, image tokens, D]
   op.add(x, conditioning.pos);
   Tensor ctx = op.empty({b, conditioning.context.dim(1), g.width});  // [b, text tokens, D]
   op.copy(ctx, conditioning.context);
@@ -210,17 +207,17 @@ Tensor mmdit_forward(Ops& op, Mmdit& mmdit, const Tensor& modulation, const Cond
     column += columns;
     return modulation.columns(column - columns, column);
   };
-  for (int64_t i = 0; i < mmdit.blocks.size(); ++i) {
+  for (int64_t i = 0; i < g.layers; ++i) {
     const JointModulation m{.x = split(take(image_columns(g, i)), g.width), .ctx = split(take(text_columns(g, i)), g.width)};
-    joint_block(op, mmdit.blocks.get(op, i), m, g.heads, ctx, x);
+    joint_block(op, layers.blocks.next(), m, g.heads, ctx, x);
     if (probe) probe("block." + std::to_string(i) + ".x", x);
-    if (probe && i + 1 < mmdit.blocks.size()) probe("block." + std::to_string(i) + ".context", ctx);
+    if (probe && i + 1 < g.layers) probe("block." + std::to_string(i) + ".context", ctx);
   }
 
   const Tensor shift = take(g.width);
   const Tensor scale = take(g.width);
   Tensor y = op.norm_modulate(x, shift, scale, kEps);
-  op.copy(velocity, op.unpatchify(op.linear(y, mmdit.final_layer.get(op).proj), g.patch, g.out_channels, height, width));
+  op.copy(velocity, op.unpatchify(op.linear(y, layers.final_layer->proj), g.patch, g.out_channels, height, width));
   return velocity;
 }
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "offload/layers.h"
+#include "offload/layer_stream.h"
 #include "weights/components/mmdit.h"
 
 namespace fude {
@@ -14,18 +14,28 @@ namespace fude {
 struct Mmdit {
   Mmdit(Device& device, WeightFormat format, const WeightSource& source);
 
-  // `resident` blocks stay on the device, and so do the two ends; of the other blocks, as many as fit into `host_bytes` are
-  // host-offloaded. See Blocks.
-  void keep(int64_t resident, int64_t host_bytes = 0);
+  // `resident` blocks stay on the device, and so do the two ends; of the other blocks, as many as fit into the share are
+  // host-offloaded. See Layers.
+  void keep(int64_t resident, const HostShare& host = {});
   void place(Arena& memory);
   int64_t resident_bytes() const { return embedders.resident_bytes() + blocks.resident_bytes() + final_layer.resident_bytes(); }
 
   MmditGeometry geometry;
   Whole<Embedders> embedders;
-  Blocks<ModulationWeights> modulation;
-  Blocks<JointBlock> blocks;
+  Layers<ModulationWeights> modulation;
+  Layers<JointBlock> blocks;
   Whole<FinalLayer> final_layer;
   MmditTables tables;
+};
+
+// What forward passes go through.
+struct MmditLayers {
+  MmditLayers(Ops& op, Mmdit& mmdit, int64_t passes)
+      : embedders(op, mmdit.embedders), blocks(op, mmdit.blocks, passes), final_layer(op, mmdit.final_layer) {}
+
+  OnDevice<Embedders> embedders;
+  LayerStream<JointBlock> blocks;
+  OnDevice<FinalLayer> final_layer;
 };
 
 // What stays the same over all steps of a request.
@@ -35,21 +45,23 @@ struct Conditioning {
 };
 
 // Embeddings [b, text tokens, context_width], latents of height×width.
-Conditioning condition(Ops& op, Mmdit& mmdit, const Tensor& embeddings, int64_t height, int64_t width);
+Conditioning condition(Ops& op, const Mmdit& mmdit, const Embedders& w, const Tensor& embeddings, int64_t height,
+                       int64_t width);
 
 // temb of every step and batch row, before its silu: f32 [steps, b, D]. pooled [b, pooled_width].
-Tensor embed_timesteps(Ops& op, Mmdit& mmdit, const std::vector<float>& timesteps, const Tensor& pooled);
+Tensor embed_timesteps(Ops& op, const Embedders& w, const std::vector<float>& timesteps, const Tensor& pooled);
 // The modulation vectors of some steps, computed before the loop, since they depend on the timestep and the pooled text only:
 // f32 [steps·b, modulation_columns], each row the vectors of all blocks (the image's, then the text's) and of the final layer.
-Tensor modulate(Ops& op, Mmdit& mmdit, const Tensor& temb);
+Tensor modulate(Ops& op, const MmditGeometry& geometry, const Embedders& w, LayerStream<ModulationWeights>& layers,
+                const Tensor& temb);
 int64_t modulation_columns(const MmditGeometry& geometry);
 
 // For tests: called with ("x_embed" | "block.K.x" | "block.K.context", tensor).
 using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
 
 // The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same
-// shape. Unless all blocks are resident, the caller holds mmdit.blocks.stream(…).
-Tensor mmdit_forward(Ops& op, Mmdit& mmdit, const Tensor& modulation, const Conditioning& conditioning, const Tensor& latents,
-                     const MmditProbe& probe = {});
+// shape. One of the layers' passes.
+Tensor mmdit_forward(Ops& op, const MmditGeometry& geometry, MmditLayers& layers, const Tensor& modulation,
+                     const Conditioning& conditioning, const Tensor& latents, const MmditProbe& probe = {});
 
 }  // namespace fude

@@ -79,7 +79,7 @@ T5::T5(Device& device, WeightFormat format, const WeightSource& source)
       final_norm(device, format, source, [g = geometry](Loader& file) { return load_t5_norm(file, g); }),
       tables(tables_of(source, geometry)) {}
 
-Tensor t5_forward(Ops& op, T5& t5, const std::vector<std::vector<int32_t>>& ids) {
+Tensor t5_forward(Ops& op, const T5& t5, T5Layers& layers, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
   Tensor out = op.empty({b, n, t5.geometry.d_model});
@@ -87,10 +87,8 @@ Tensor t5_forward(Ops& op, T5& t5, const std::vector<std::vector<int32_t>>& ids)
   auto scratch = op.scope();
   Tensor bias = position_bias(op, t5, n);
   Tensor x = embed(op, t5, ids);
-  const auto passes = t5.layers.stream(op, 1);
-  for (int64_t i = 0; i < t5.layers.size(); ++i) t5_layer(op, t5.layers.get(op, i), t5.geometry, bias, x);
-  const auto norm_pass = t5.final_norm.stream(op, 1);
-  op.copy(out, op.rms_norm(x, t5.final_norm.get(op).weight, t5.geometry.eps));
+  for (int64_t i = 0; i < t5.layers.size(); ++i) t5_layer(op, layers.halves.next(), t5.geometry, bias, x);
+  op.copy(out, op.rms_norm(x, layers.final_norm->weight, t5.geometry.eps));
   return out;
 }
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "offload/layers.h"
+#include "offload/layer_stream.h"
 #include "weights/components/t5.h"
 
 namespace fude {
@@ -13,13 +13,21 @@ struct T5 {
   T5(Device& device, WeightFormat format, const WeightSource& source);
 
   T5Geometry geometry;
-  Blocks<T5Layer> layers;
+  Layers<T5Layer> layers;
   Whole<Norm> final_norm;
   T5Tables tables;
 };
 
+// What a forward pass goes through, once.
+struct T5Layers {
+  T5Layers(Ops& op, T5& t5) : halves(op, t5.layers, 1), final_norm(op, t5.final_norm) {}
+
+  LayerStream<T5Layer> halves;  // of blocks
+  OnDevice<Norm> final_norm;
+};
+
 // ids [b][tokens], padding included: padded positions attend and are attended to. -> [b, tokens, d_model].
-Tensor t5_forward(Ops& op, T5& t5, const std::vector<std::vector<int32_t>>& ids);
+Tensor t5_forward(Ops& op, const T5& t5, T5Layers& layers, const std::vector<std::vector<int32_t>>& ids);
 
 // The bucket of a key that stands `distance` after its query (T5 paper, section 2.1; bidirectional).
 int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_distance);

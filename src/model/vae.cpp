@@ -87,15 +87,13 @@ Vae::Vae(Device& device, WeightFormat format, const WeightSource& source)
     : geometry(source.geometry<VaeGeometry>()),
       decoder(device, format, source, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
 
-void vae_decode(Ops& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
-                const VaeOptions& options) {
-  const auto passes = vae.decoder.stream(op, 1);
-  const Decoder& w = vae.decoder.get(op);  // one pass for all tiles
+void vae_decode(Ops& op, const VaeGeometry& geometry, const Decoder& decoder, const Tensor& latents, const DecodePlan& plan,
+                const DrawRows& draw_rows, const VaeOptions& options) {
   const DecodeTile decode_tile = [&](const Tensor& part, const DrawRows& draw_part) {
-    decode(op, vae.geometry, w, part, plan, draw_part, options);
+    decode(op, geometry, decoder, part, plan, draw_part, options);
   };
   if (tile_count(latents.dim(2), latents.dim(3), options.tile_side) == 1) decode_tile(latents, draw_rows);
-  else draw_in_tiles(op, latents, options.tile_side, vae.geometry.scale_factor(), decode_tile, draw_rows);
+  else draw_in_tiles(op, latents, options.tile_side, geometry.scale_factor(), decode_tile, draw_rows);
 }
 
 }  // namespace fude

@@ -7,7 +7,7 @@
 
 #include "model/strips.h"
 #include "model/vae_tiling.h"
-#include "offload/layers.h"
+#include "offload/layer_stream.h"
 #include "weights/components/vae.h"
 
 namespace fude {
@@ -28,7 +28,7 @@ struct VaeOptions {
 
 // One picture's latents as the denoiser leaves them, f32 [1, 16, h, w] -> pixels 8h × 8w, about −1…1, from top to bottom. The
 // plan changes only the memory that the picture or a tile of it takes, not the result.
-void vae_decode(Ops& op, Vae& vae, const Tensor& latents, const DecodePlan& plan, const DrawRows& draw_rows,
-                const VaeOptions& options = {});
+void vae_decode(Ops& op, const VaeGeometry& geometry, const Decoder& decoder, const Tensor& latents, const DecodePlan& plan,
+                const DrawRows& draw_rows, const VaeOptions& options = {});
 
 }  // namespace fude

@@ -15,8 +15,11 @@ constexpr DecodePlan kDecodePlans[] = {{1, false}, {4, false}, {16, false}, {8, 
 // of a step can be prefetched while the last is used.
 int64_t most_blocks(const Choice& choice, int64_t room) {
   const int64_t step = choice.on_host ? 1 : 2;
-  for (int64_t most = choice.blocks - step; most > 0; most -= step)
-    if (choice.resident_bytes(most) <= room) return most;
+  Residency blocks = choice.blocks;
+  for (int64_t most = blocks.size() - step; most > 0; most -= step) {
+    blocks.keep(most);
+    if (blocks.bytes_at(Home::device) <= room) return most;
+  }
   return 0;
 }
 
@@ -30,17 +33,17 @@ std::optional<Placement> choose_placement(const Choice& choice, const Bytes& roo
   Bytes needed;  // with the placement that was tried last
   const auto possible = [&](Placement wanted) -> std::optional<Placement> {
     needed = choice.needed_with(wanted);
-    if (wanted.blocks == choice.blocks) all_blocks = std::min(all_blocks, device_bytes(choice.on_host, needed));
+    if (wanted.blocks == choice.blocks.size()) all_blocks = std::min(all_blocks, device_bytes(choice.on_host, needed));
     if (!fits(needed, room)) return {};
     wanted.host_bytes = room.host - needed.host;
     return wanted;
   };
   // On the host the files already keep the encoders at hand.
   if (!choice.on_host)
-    if (const auto found = possible({.text = true, .blocks = choice.blocks})) return found;
+    if (const auto found = possible({.text = true, .blocks = choice.blocks.size()})) return found;
   for (const DecodePlan& decode : kDecodePlans)
     for (const bool vae_stays : {true, false})
-      if (const auto found = possible({.vae = vae_stays, .blocks = choice.blocks, .decode = decode})) return found;
+      if (const auto found = possible({.vae = vae_stays, .blocks = choice.blocks.size(), .decode = decode})) return found;
   std::optional<Placement> best;
   for (const DecodePlan& decode : kDecodePlans) {
     std::optional<Placement> found = possible({.vae = false, .decode = decode});

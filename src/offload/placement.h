@@ -7,6 +7,7 @@
 
 #include "fude/fude.h"
 #include "offload/decode_plan.h"
+#include "offload/residency.h"
 
 namespace fude {
 
@@ -27,8 +28,7 @@ constexpr Placement kLeastMemory{.text = false, .vae = false, .blocks = 0, .deco
 // What a choice depends on: a model's sizes, and what one request would take on one device.
 struct Choice {
   bool on_host;                                                  // the device computes in the host's memory
-  int64_t blocks;                                                // of the transformer
-  std::function<int64_t(int64_t resident)> resident_bytes;       // of so many of its blocks
+  Residency blocks;                                              // of the transformer; which of them stay is not looked at
   std::function<Bytes(const Placement& placement)> needed_with;  // weights and work in all; a dry run finds it out
 };
 

@@ -1,11 +1,12 @@
-// Requests with offloaded weights: the same bytes, never more than the budget, and a sound engine after every failure. The
-// host's device plays a GPU with a memory of its own; its transfers end as early or as late as they may.
+// Requests with offloaded weights: the same bytes, never more than the budget, and a sound engine after every failure.
 
-#include <functional>
+#include <future>
+#include <latch>
 #include <utility>
 
 #include "core/system.h"
 #include "engine/engine_state.h"
+#include "fake_card.h"
 #include "made_up_rates.h"
 #include "support.h"
 #include "temporary.h"
@@ -17,108 +18,24 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-// How the GPU of a test behaves, and what it saw.
-struct Card {
-  int64_t capacity = int64_t{1} << 30;
-  bool copies_late = false;    // when they are awaited; else as soon as they are asked for
-  int64_t fails_at = -1;       // the allocation or copy that fails
-  int64_t events = 0;          // allocations and copies so far
-  int64_t live = 0, most = 0;  // bytes
-
-  void count(const char* doing, Code code) {
-    if (events++ == fails_at) throw Error(code, std::string("the test's card failed while ") + doing);
-  }
-};
-
-class FakeCard : public CpuDevice {
- public:
-  explicit FakeCard(Card& card) : CpuDevice(1), card_(card) {}
-
-  bool on_host() const override { return false; }
-  DeviceMemory device_memory() const override { return {card_.capacity, card_.capacity - card_.live}; }
-
-  Buffer allocate(int64_t bytes) override {
-    card_.count("taking memory", Code::out_of_memory);
-    if (card_.live + bytes > card_.capacity) throw Error(Code::out_of_memory, "the test's card is full");
-    allocations[nullptr] = {&card_, 0};
-    Buffer memory = host_buffer(bytes);
-    card_.live += bytes;
-    card_.most = std::max(card_.most, card_.live);
-    allocations[memory.data()] = {&card_, bytes};
-    return {memory.release(), bytes, [](std::byte* p) {
-              allocations[p].card->live -= allocations[p].bytes;
-              free_host_buffer(p);
-            }};
-  }
-
-  std::unique_ptr<Transfer> begin_transfer(Side side) override {
-    return std::make_unique<TestTransfer>(card_, CpuDevice::begin_transfer(side));
-  }
-
- private:
-  // Copies come when they are waited for, or as soon as they are asked for.
-  class TestTransfer : public Transfer {
-   public:
-    TestTransfer(Card& card, std::unique_ptr<Transfer> on_host) : card_(card), on_host_(std::move(on_host)) {}
-    ~TestTransfer() override { end(); }
-
-    Weight pack(const WeightShape& shape, WeightFormat format, const ReadRows& read, void* memory) override {
-      issue([=, this] { on_host_->pack(shape, format, read, memory); });
-      return {memory, format, shape};
-    }
-    Tensor pack_vector(int64_t n, const ReadRows& read, void* memory) override {
-      issue([=, this] { on_host_->pack_vector(n, read, memory); });
-      return Tensor::of(memory, DType::f32, {n});
-    }
-    void copy(void* device, const void* host, int64_t bytes) override {
-      issue([=, this] { on_host_->copy(device, host, bytes); });
-    }
-    void wait() override {
-      end();
-      if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-    }
-
-   private:
-    void issue(std::function<void()> copy) {
-      copies_.push_back(std::move(copy));
-      if (!card_.copies_late) end();
-    }
-    void end() {
-      for (const auto& copy : std::exchange(copies_, {})) try {
-          card_.count("copying weights", Code::io);
-          copy();
-        } catch (...) {
-          error_ = std::current_exception();
-        }
-    }
-
-    Card& card_;
-    std::unique_ptr<Transfer> on_host_;
-    std::vector<std::function<void()>> copies_;
-    std::exception_ptr error_;
-  };
-
-  Card& card_;
-  struct Allocation {
-    Card* card = nullptr;  // several may be in use at once
-    int64_t bytes = 0;
-  };
-  static inline std::map<std::byte*, Allocation> allocations;
-};
-
 // The shipped model: it has more blocks than fixtures have.
-Engine engine_on(Card& card, const EngineOptions& options, const std::string& model = (kSource / "models" / "demo").string()) {
+const std::string kDemo = (kSource / "models" / "demo").string();
+constexpr int64_t kOutside = 0;  // of the process; else it would be what tests before this one took
+
+EngineOptions in_f32(EngineOptions options) {
   // Measuring rates would take memory of the GPU.
   static const std::string rates = [] {
     const auto file = temporary("memory");
     write_rates(file, 0, 1e15);
     return file.string();
   }();
-  EngineOptions in_f32 = options;
-  in_f32.dtype = "f32";
-  in_f32.calibration = rates;
-  constexpr int64_t kOutside = 0;  // else it would be what tests before this one took
-  return EngineParts::assemble(std::make_shared<const Model>(ModelFiles{.model = model}), in_f32,
+  options.dtype = "f32";
+  options.calibration = rates;
+  return options;
+}
+
+Engine engine_on(Card& card, const EngineOptions& options, const std::string& model = kDemo) {
+  return EngineParts::assemble(std::make_shared<const Model>(ModelFiles{.model = model}), in_f32(options),
                                std::make_unique<FakeCard>(card), kOutside);
 }
 
@@ -235,6 +152,67 @@ TEST_P(LittleMemory, IsGivenBackWhenAsked) {
   EXPECT_EQ(engine.memory().host, 0);
   EXPECT_EQ(engine.generate(request()).images[0].rgb, expected);
   EXPECT_EQ(card.live, taken);
+}
+
+// The transformer's blocks and the decoder, all of which are offloaded where there is the least memory.
+class TwoWorkers : public testing::TestWithParam<bool> {
+ protected:
+  Worker worker(Card& card, const EngineOptions& options) const {
+    return {model_, in_f32(options), std::make_unique<FakeCard>(card), kOutside};
+  }
+  Result draw(Worker& worker) const { return worker.generate(model_->resolve(request()), {}, {}, 0, true); }
+  int64_t packed() const { return model_->packed_host().bytes("cpu", WeightFormat::f32); }
+
+  const std::shared_ptr<const Model> model_ = std::make_shared<const Model>(ModelFiles{.model = kDemo});
+};
+INSTANTIATE_TEST_SUITE_P(Copies, TwoWorkers, testing::Bool(), [](const auto& test) { return test.param ? "late" : "early"; });
+
+TEST_P(TwoWorkers, ShareOnePackedCopy) {
+  Card roomy;
+  const Result expected = engine_on(roomy, {}).generate(request());
+  const int64_t vram = least_memory();
+  Card cards[] = {{.copies_late = GetParam()}, {.copies_late = GetParam()}};
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (Card& card : cards) workers.emplace_back(new Worker(worker(card, {.vram = vram})));
+  std::latch both(2);
+  std::vector<std::future<void>> drawn;
+  for (size_t i = 0; i < 2; ++i)
+    drawn.push_back(std::async(std::launch::async, [&, i] {
+      both.arrive_and_wait();
+      for (int again = 0; again < 2; ++again) {
+        const Result result = draw(*workers[i]);
+        EXPECT_EQ(result.images[0].rgb, expected.images[0].rgb);
+        EXPECT_EQ(result.planned.device, result.used.device);
+        EXPECT_EQ(result.planned.host, result.used.host);
+        EXPECT_EQ(result.planned.device, cards[i].most);
+        int64_t offloaded = 0;
+        for (const ComponentPlan& component : result.plan.components) offloaded += component.in_host_memory;
+        EXPECT_GT(offloaded, 0);
+        EXPECT_EQ(packed(), offloaded);  // each counts what both hold
+      }
+    }));
+  for (std::future<void>& one : drawn) one.get();
+  // Weights are aligned in the copy; nothing of them was packed twice.
+  const int64_t weights = cards[0].packed_to_host + cards[1].packed_to_host;
+  EXPECT_LE(weights, packed());
+  EXPECT_GT(weights, packed() * 9 / 10);
+
+  workers[0].reset();
+  EXPECT_GT(packed(), 0);  // the other still holds it, whoever packed it
+  EXPECT_EQ(draw(*workers[1]).images[0].rgb, expected.images[0].rgb);
+  workers[1].reset();
+  EXPECT_EQ(packed(), 0);
+}
+
+TEST_P(TwoWorkers, PackWhatTheOtherCouldNot) {
+  const int64_t vram = least_memory();
+  Card failing{.copies_late = GetParam()}, sound{.copies_late = GetParam()};
+  Worker one = worker(failing, {.vram = vram}), other = worker(sound, {.vram = vram});
+  failing.fails_packing = true;
+  EXPECT_THROW(draw(one), Error);
+  const Result expected = draw(other);
+  failing.fails_packing = false;
+  EXPECT_EQ(draw(one).images[0].rgb, expected.images[0].rgb);
 }
 
 TEST_P(LittleMemory, HoldsTilesAsPlanned) {

@@ -332,8 +332,8 @@ TEST(Cards, AreMeasuredForWithoutBeingHere) {
   const Checkpoint checkpoint = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
   DryRun dry(*card, card->compute_dtype(DType::bf16));
   Vae vae(*card, dense_format(dry.op.dtype()), {checkpoint, Component::vae});
-  vae_decode(dry.op, vae, dry.op.empty({1, checkpoint.mmdit().channels, 64, 64}, DType::f32), {},
-             [](int64_t, const Tensor&) {});
+  vae_decode(dry.op, vae.geometry, *OnDevice(dry.op, vae.decoder),
+             dry.op.empty({1, checkpoint.mmdit().channels, 64, 64}, DType::f32), {}, [](int64_t, const Tensor&) {});
   EXPECT_GT(dry.arena.peak(), 512 * 512 * 3 * 4);
 }
 

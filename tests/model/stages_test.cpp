@@ -70,13 +70,15 @@ class Stages : public testing::TestWithParam<std::tuple<std::string, std::string
 TEST_P(Stages, TextEncoders) {
   for (const auto& [component, name] : {std::pair{Component::clip_l, std::string("clip_l")}, {Component::clip_g, "clip_g"}}) {
     Clip clip(*device_, WeightFormat::f32, WeightSource(checkpoint_, component));
-    const ClipOutput out = clip_forward(run_->op, clip, ids("tokens." + name));
+    ClipLayers layers(run_->op, clip);
+    const ClipOutput out = clip_forward(run_->op, clip, layers, ids("tokens." + name));
     expect_near(name + ".hidden", out.hidden);
     expect_near(name + ".pooled", out.pooled);
   }
   if (!checkpoint_.has(Component::t5)) return;
   T5 t5(*device_, WeightFormat::f32, {checkpoint_, Component::t5});
-  expect_near("t5.hidden", t5_forward(run_->op, t5, ids("tokens.t5")));
+  T5Layers layers(run_->op, t5);
+  expect_near("t5.hidden", t5_forward(run_->op, t5, layers, ids("tokens.t5")));
 }
 
 TEST_P(Stages, Schedule) {
@@ -103,10 +105,11 @@ TEST_P(Stages, Denoiser) {
   const Buffer memory = device_->allocate(measuring.peak());
   Arena weights(memory);
   mmdit.place(weights);
-  const Conditioning conditioning = condition(run_->op, mmdit, upload(goldens_["embeddings"]), h, w);
+  const OnDevice embedders(run_->op, mmdit.embedders);
+  const Conditioning conditioning = condition(run_->op, mmdit, *embedders, upload(goldens_["embeddings"]), h, w);
   expect_near("mmdit.context", conditioning.context.batch(b - 1, b));
   const std::vector<float> timesteps = {goldens_["timesteps"].values[0]};
-  const Tensor temb = embed_timesteps(run_->op, mmdit, timesteps, upload(goldens_["pooled"]));
+  const Tensor temb = embed_timesteps(run_->op, *embedders, timesteps, upload(goldens_["pooled"]));
   const auto compare = [&](const std::string& name, const Tensor& x, bool last_row) {
     if (!goldens_.contains(name)) return;
     const Golden golden = goldens_[name];
@@ -120,10 +123,11 @@ TEST_P(Stages, Denoiser) {
     }
   };
   compare("mmdit.temb", temb[0], false);
-  const Tensor modulation = modulate(run_->op, mmdit, temb);
-  const auto passes = mmdit.blocks.stream(run_->op, 1);
+  LayerStream modulations(run_->op, mmdit.modulation, 1);
+  const Tensor modulation = modulate(run_->op, mmdit.geometry, *embedders, modulations, temb);
+  MmditLayers layers(run_->op, mmdit, 1);
   const Tensor velocity =
-      mmdit_forward(run_->op, mmdit, modulation, conditioning, latents,
+      mmdit_forward(run_->op, mmdit.geometry, layers, modulation, conditioning, latents,
                     [&](const std::string& name, const Tensor& x) { compare("mmdit." + name, x, name.ends_with("context")); });
   compare("mmdit.raw.000", velocity, false);
 }
@@ -140,7 +144,7 @@ TEST_P(Stages, Decoder) {
       const std::vector<float> values = values_of(run_->op, rows);
       pixels.insert(pixels.end(), values.begin(), values.end());
     };
-    vae_decode(run_->op, vae, upload(latents).batch(0, 1), plan, draw_rows,
+    vae_decode(run_->op, vae.geometry, *OnDevice(run_->op, vae.decoder), upload(latents).batch(0, 1), plan, draw_rows,
                {.probe = [&](const std::string& name, const Tensor& x) { expect_near("vae." + name, planes(x)); }});
     const std::vector<float> values = planes(pixels, 3);
     ASSERT_LE(values.size(), golden.values.size());  // which are of every picture
@@ -155,7 +159,8 @@ TEST_P(Stages, DecoderInTiles) {
   Vae vae(*device_, WeightFormat::f32, {checkpoint_, Component::vae});
   const std::string last = std::to_string(*request.steps - 1);
   std::vector<float> pixels;
-  vae_decode(run_->op, vae, upload(goldens_["latents." + std::string(3 - last.size(), '0') + last]).batch(0, 1), {},
+  vae_decode(run_->op, vae.geometry, *OnDevice(run_->op, vae.decoder),
+             upload(goldens_["latents." + std::string(3 - last.size(), '0') + last]).batch(0, 1), {},
              [&](int64_t, const Tensor& rows) {
                const std::vector<float> values = values_of(run_->op, rows);
                pixels.insert(pixels.end(), values.begin(), values.end());

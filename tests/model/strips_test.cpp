@@ -29,7 +29,7 @@ std::vector<float> decode(Ops& op, Vae& vae, const Tensor& latents, const Decode
     const std::vector<float> some = values_of(op, pixels);
     picture.insert(picture.end(), some.begin(), some.end());
   };
-  vae_decode(op, vae, latents, plan, draw_rows, {.tile_side = tile_side});
+  vae_decode(op, vae.geometry, *OnDevice(op, vae.decoder), latents, plan, draw_rows, {.tile_side = tile_side});
   return picture;
 }
 

@@ -103,8 +103,8 @@ class TilesOn : public testing::TestWithParam<TestDevice> {
       const std::vector<float> some = values_of(op, pixels);
       picture.insert(picture.end(), some.begin(), some.end());
     };
-    vae_decode(op, vae, op.upload(latents.data(), DType::f32, {1, 16, height, width}), plan, draw_rows,
-               {.tile_side = side, .tile_done = [&] { ++done; }});
+    vae_decode(op, vae.geometry, *OnDevice(op, vae.decoder), op.upload(latents.data(), DType::f32, {1, 16, height, width}),
+               plan, draw_rows, {.tile_side = side, .tile_done = [&] { ++done; }});
     EXPECT_EQ(done, tile_count(height, width, side));
     return picture;
   }

@@ -136,17 +136,14 @@ void Worker::commit(const Job& job, const Candidate& candidate) {
   resize(host_memory_, needed.host_offloaded, [&](int64_t bytes) { return device_->allocate_host(bytes); });
 }
 
-// Decides what is resident, or leaves it as it is where the request fits so, and takes the memory. Error{out_of_memory}.
+// Decides what is resident, or leaves it as it is where the request fits so, and takes the memory. Error{out_of_memory}. What
+// is loaded goes only for a request that is drawn.
 Worker::Candidate Worker::make_room(const Job& job) {
   for (bool again = false;; again = true) {
+    const Bytes room = this->room();
+    Candidate candidate = candidate_for(job, room);
+    if (!candidate.placement) throw Error(Code::out_of_memory, why_not(job, room));
     try {
-      const Bytes room = this->room();
-      Candidate candidate = candidate_for(job, room);
-      if (!candidate.placement) {
-        if (again) throw Error(Code::out_of_memory, why_not(job, room));
-        release("to make room");
-        continue;
-      }
       commit(job, candidate);
       return candidate;
     } catch (const Error& error) {

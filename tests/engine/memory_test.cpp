@@ -261,6 +261,24 @@ TEST(Plan, ChangesNothing) {
   EXPECT_EQ(card.events, events);  // what was loaded is still there
 }
 
+TEST(Generate, LeavesWhatIsLoadedWhereNothingIsDrawn) {
+  Card card;
+  Request large = request();
+  large.width = large.height = 512;
+  Engine engine = engine_on(card, {.vram = least_memory() + 4 * kMiB});
+  const Result first = engine.generate(request());
+  card.events = 0;
+  engine.generate(request());
+  const int64_t events = card.events;
+  card.events = 0;
+  EXPECT_THROW(engine.generate(large), Error);  // does not fit
+  std::atomic<bool> stop = true;
+  EXPECT_THROW(engine.generate(request(), {.stop = &stop}), Error);
+  EXPECT_EQ(card.events, 0);
+  EXPECT_EQ(engine.generate(request()).images[0].rgb, first.images[0].rgb);
+  EXPECT_EQ(card.events, events);
+}
+
 TEST(Plan, SaysWhatDoesNotFitAndWhatWould) {
   Card card{.capacity = 64 * kMiB};
   const int64_t small = [&] {

@@ -30,6 +30,7 @@ class KeptEmbeddings {
   // written to; the pictures go on when that fails. A prompt's embeddings are `row` [tokens, columns] and `pooled` columns.
   KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled);
 
+  void made_by(const std::string& encoders) { encoders_ = encoders; }  // from now on
   void keep_in(const std::string& folder) { folders_.push_back(folder); }
   void forget() {  // what is in memory
     recent_.clear();

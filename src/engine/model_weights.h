@@ -17,6 +17,21 @@ struct ModelWeights {
         vae(device, format, {checkpoint, Component::vae}),
         packed_host(packed) {}
 
+  // Calls each(model) for all components.
+  template <class Self, class Each>
+  static void for_each(Self& self, const Each& each) {
+    TextEncoders::for_each(self.text, each);
+    each(self.mmdit);
+    each(self.vae);
+  }
+
+  // Makes the weights of its component from this source from now on; see Layers.
+  void use(const WeightSource& source) {
+    for_each(*this, [&](auto& model) {
+      if (model.source.component() == source.component()) model.use(source);
+    });
+  }
+
   void keep(const Placement& wanted) {
     text.keep(wanted.text);
     vae.decoder.keep(wanted.vae ? 1 : 0, {&packed_host, wanted.host_bytes});

@@ -128,8 +128,8 @@ Readiness readiness_of(const Checkpoint& checkpoint) {
   Readiness readiness;
   Faults faults;
   for (Message& lack : checkpoint.lacks()) faults.add(std::move(lack));
-  for (const Component component : kTextEncoders) {
-    if (!checkpoint.has(component) || !checkpoint.has_tokenizer(component)) continue;
+  for (const Component component : kComponents) {
+    if (!encodes_text(component) || !checkpoint.has(component) || !checkpoint.has_tokenizer(component)) continue;
     faults.attempt([&] {
       readiness.tokenizers.push_back(component == Component::t5
                                          ? checked(checkpoint, T5Tokenizer::load(checkpoint.tokenizer(component)))
@@ -179,31 +179,25 @@ TextEncoders::TextEncoders(Device& device, WeightFormat format, const Checkpoint
 namespace {
 
 template <class Encoders, class Each>
-void for_all_parts(Encoders& text, const Each& each) {
-  for (auto* clip : {&text.clip_l, &text.clip_g}) {
-    each(clip->blocks);
-    each(clip->ends);
-  }
-  if (text.t5) {
-    each(text.t5->layers);
-    each(text.t5->final_norm);
-  }
+void for_each_part(Encoders& encoders, const Each& each) {
+  TextEncoders::for_each(
+      encoders, [&](auto& encoder) { encoder.for_each_part(encoder, [&](std::string_view, auto& part) { each(part); }); });
 }
 
 }  // namespace
 
 void TextEncoders::keep(bool resident) {
-  for_all_parts(*this, [&](auto& part) { part.keep(resident ? part.size() : 0); });
+  for_each_part(*this, [&](auto& part) { part.keep(resident ? part.size() : 0); });
 }
 
 int64_t TextEncoders::resident_bytes() const {
   int64_t bytes = 0;
-  for_all_parts(*this, [&](const auto& part) { bytes += part.resident_bytes(); });
+  for_each_part(*this, [&](const auto& part) { bytes += part.resident_bytes(); });
   return bytes;
 }
 
 void TextEncoders::place(Arena& memory) {
-  for_all_parts(*this, [&](auto& part) { part.place(memory); });
+  for_each_part(*this, [&](auto& part) { part.place(memory); });
 }
 
 TextEmbeddings encode_text(Ops& op, const Checkpoint& checkpoint, TextEncoders& encoders, const TokenIds& ids,

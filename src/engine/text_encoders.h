@@ -17,7 +17,6 @@
 
 namespace fude {
 
-inline constexpr Component kTextEncoders[] = {Component::clip_l, Component::clip_g, Component::t5};
 constexpr int64_t kClipTokens = 77, kT5Tokens = 256;
 
 // What was compared of a tokenizer and its encoder. Equal sizes cannot tell two vocabularies of one size apart.
@@ -64,6 +63,14 @@ struct TextEmbeddings {
 
 struct TextEncoders {
   TextEncoders(Device& device, WeightFormat format, const Checkpoint& checkpoint);
+
+  // Calls each(encoder) for all that there are.
+  template <class Self, class Each>
+  static void for_each(Self& self, const Each& each) {
+    each(self.clip_l);
+    each(self.clip_g);
+    if (self.t5) each(*self.t5);
+  }
 
   // Whether they stay on the device; otherwise they are read at every prompt. See Layers.
   void keep(bool resident);

@@ -18,10 +18,16 @@ namespace fude {
 namespace {
 
 // Tells apart what gives other bytes for the same prompt.
-std::string encoders_of(const Checkpoint& checkpoint, const DeviceInfo& device) {
+std::string encoders_of(const Checkpoint& checkpoint, const ModelWeights& weights, const DeviceInfo& device) {
   std::string text = device.description + ", " + device.library;
-  for (const Component component : kTextEncoders)
+  for (const Component component : kComponents) {
+    if (!encodes_text(component)) continue;
     text += ' ' + (checkpoint.has(component) ? std::to_string(checkpoint.identity(component)) : "none");
+    TextEncoders::for_each(weights.text, [&](const auto& encoder) {
+      if (encoder.source.component() != component) return;
+      if (const uint64_t epoch = encoder.source.epoch()) text += '+' + std::to_string(epoch);
+    });
+  }
   return text;
 }
 
@@ -48,9 +54,9 @@ Worker::Worker(std::shared_ptr<const Model> model, const EngineOptions& options,
       device_name_(device_->name()),
       dtype_name_(name_of(dtype_)),
       info_(options.card.empty() ? device_info(device_name_, options.threads) : DeviceInfo{.name = options.card}),
-      embeddings_(encoders_of(model_->checkpoint(), info_), options.embeddings, embedding_shape(model_->checkpoint()),
-                  model_->checkpoint().mmdit().pooled_width),
       weights_(*device_, dense_format(dtype_), model_->checkpoint(), model_->packed_host()),
+      embeddings_(encoders_of(model_->checkpoint(), weights_, info_), options.embeddings, embedding_shape(model_->checkpoint()),
+                  model_->checkpoint().mmdit().pooled_width),
       outside_(outside ? *outside : resident_memory()) {
   log(LogEvent::device, device_name_ + " (" + info_.description + "), computing in " + dtype_name_);
   if (options_.device == "auto" && options_.card.empty() && device_->on_host())
@@ -72,6 +78,11 @@ Job Worker::job_of(const ResolvedRequest& request, const std::atomic<bool>* stop
     embeddings = embeddings_.find(request.ids(), dtype_);
   }
   return {*model_, request, embeddings, drafts_, stop};
+}
+
+void Worker::use(const WeightSource& source) {
+  weights_.use(source);
+  embeddings_.made_by(encoders_of(model_->checkpoint(), weights_, info_));
 }
 
 void Worker::measure_rates(const std::atomic<bool>* stop) {

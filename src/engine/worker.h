@@ -39,6 +39,8 @@ class Worker {
                   bool is_first);
   HostEmbeddings encode(const ResolvedRequest& request, const Callbacks& callbacks);  // as it will be drawn from
   void remember(const Request& complete, const std::vector<float>& latents) { drafts_[draft_key(complete, 0)] = latents; }
+  // Makes the weights of its component from this source from now on. What is stale is loaded again when it is next used.
+  void use(const WeightSource& source);
   void keep_embeddings_in(const std::string& folder) { embeddings_.keep_in(folder); }
   Bytes memory() const;  // for weights and work, taken now
   void free_all();       // that memory, and embeddings and drafts
@@ -89,7 +91,6 @@ class Worker {
   const std::string device_name_, dtype_name_;
   const DeviceInfo info_;
   std::optional<Rates> rates_;
-  KeptEmbeddings embeddings_;
   HostEmbeddings given_;  // of the job that was made last, where its request has them
   Drafts drafts_;
   // Declared before what lies in them: destroyed after it.
@@ -97,6 +98,7 @@ class Worker {
   Buffer work_memory_;     // activations, and the ring of streamed weights
   Buffer host_memory_;     // feature maps that are offloaded, tiles' pixels for those they are blended into
   ModelWeights weights_;
+  KeptEmbeddings embeddings_;
   const int64_t outside_;
   std::optional<Placement> placement_;  // of weights_, once they have memory
   bool loaded_ = false;                 // weights_, since they have memory

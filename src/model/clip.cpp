@@ -39,11 +39,18 @@ void clip_block(Ops& op, const ClipBlock& w, const ClipGeometry& g, Tensor x) {
 }  // namespace
 
 Clip::Clip(Device& device, WeightFormat format, const WeightSource& source)
-    : geometry(source.geometry<ClipGeometry>()),
+    : source(source),
+      geometry(source.geometry<ClipGeometry>()),
       blocks(device, format, source, geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_clip_block(file, g, i); }),
       ends(device, format, source, [g = geometry](Loader& file) { return load_clip_ends(file, g); }),
       tables(tables_of(source, geometry)) {}
+
+void Clip::use(const WeightSource& other) {
+  source = other;
+  for_each_part(*this, [&](std::string_view, auto& part) { part.use(other); });
+  tables = tables_of(other, geometry);
+}
 
 ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std::vector<std::vector<int32_t>>& ids) {
   const ClipGeometry& g = clip.geometry;

@@ -12,6 +12,15 @@ namespace fude {
 struct Clip {
   Clip(Device& device, WeightFormat format, const WeightSource& source);
 
+  void use(const WeightSource& source);  // from now on; see Layers
+  // Calls each(name in plans, part).
+  template <class Self, class Each>
+  static void for_each_part(Self& self, const Each& each) {
+    each(name_of(self.source.component()), self.blocks);
+    each(name_of(self.source.component()), self.ends);
+  }
+
+  WeightSource source;
   ClipGeometry geometry;
   Layers<ClipBlock> blocks;
   Whole<ClipEnds> ends;

@@ -95,7 +95,8 @@ void joint_block(Ops& op, const JointBlock& w, const JointModulation& m, int64_t
 }  // namespace
 
 Mmdit::Mmdit(Device& device, WeightFormat format, const WeightSource& source)
-    : geometry(source.geometry<MmditGeometry>()),
+    : source(source),
+      geometry(source.geometry<MmditGeometry>()),
       embedders(device, format, source, [g = geometry](Loader& file) { return load_embedders(file, g); }),
       modulation(device, format, source, geometry.layers,
                  [g = geometry](Loader& file, int64_t i) { return load_modulation(file, g, i); }),
@@ -103,6 +104,12 @@ Mmdit::Mmdit(Device& device, WeightFormat format, const WeightSource& source)
              [g = geometry](Loader& file, int64_t i) { return load_joint_block(file, g, i); }),
       final_layer(device, format, source, [g = geometry](Loader& file) { return load_final_layer(file, g); }),
       tables(tables_of(source, geometry)) {}
+
+void Mmdit::use(const WeightSource& other) {
+  source = other;
+  for_each_part(*this, [&](std::string_view, auto& part) { part.use(other); });
+  tables = tables_of(other, geometry);
+}
 
 void Mmdit::keep(int64_t resident, const HostShare& host) {
   embedders.keep(1);

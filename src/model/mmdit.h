@@ -14,12 +14,23 @@ namespace fude {
 struct Mmdit {
   Mmdit(Device& device, WeightFormat format, const WeightSource& source);
 
+  void use(const WeightSource& source);  // from now on; see Layers
+  // Calls each(name in plans, part).
+  template <class Self, class Each>
+  static void for_each_part(Self& self, const Each& each) {
+    each(name_of(Component::transformer), self.embedders);
+    each(name_of(Component::transformer), self.blocks);
+    each(name_of(Component::transformer), self.final_layer);
+    each("modulation", self.modulation);
+  }
+
   // `resident` blocks stay on the device, and so do the two ends; of the other blocks, as many as fit into the share are
   // host-offloaded. See Layers.
   void keep(int64_t resident, const HostShare& host = {});
   void place(Arena& memory);
   int64_t resident_bytes() const { return embedders.resident_bytes() + blocks.resident_bytes() + final_layer.resident_bytes(); }
 
+  WeightSource source;
   MmditGeometry geometry;
   Whole<Embedders> embedders;
   Layers<ModulationWeights> modulation;

@@ -73,11 +73,18 @@ int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_
 }
 
 T5::T5(Device& device, WeightFormat format, const WeightSource& source)
-    : geometry(source.geometry<T5Geometry>()),
+    : source(source),
+      geometry(source.geometry<T5Geometry>()),
       layers(device, format, source, 2 * geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_t5_layer(file, g, i); }),
       final_norm(device, format, source, [g = geometry](Loader& file) { return load_t5_norm(file, g); }),
       tables(tables_of(source, geometry)) {}
+
+void T5::use(const WeightSource& other) {
+  source = other;
+  for_each_part(*this, [&](std::string_view, auto& part) { part.use(other); });
+  tables = tables_of(other, geometry);
+}
 
 Tensor t5_forward(Ops& op, const T5& t5, T5Layers& layers, const std::vector<std::vector<int32_t>>& ids) {
   const auto b = static_cast<int64_t>(ids.size());

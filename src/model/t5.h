@@ -12,6 +12,15 @@ namespace fude {
 struct T5 {
   T5(Device& device, WeightFormat format, const WeightSource& source);
 
+  void use(const WeightSource& source);  // from now on; see Layers
+  // Calls each(name in plans, part).
+  template <class Self, class Each>
+  static void for_each_part(Self& self, const Each& each) {
+    each(name_of(Component::t5), self.layers);
+    each(name_of(Component::t5), self.final_norm);
+  }
+
+  WeightSource source;
   T5Geometry geometry;
   Layers<T5Layer> layers;
   Whole<Norm> final_norm;

@@ -84,8 +84,14 @@ void decode(Ops& op, const VaeGeometry& geometry, const Decoder& w, const Tensor
 }  // namespace
 
 Vae::Vae(Device& device, WeightFormat format, const WeightSource& source)
-    : geometry(source.geometry<VaeGeometry>()),
+    : source(source),
+      geometry(source.geometry<VaeGeometry>()),
       decoder(device, format, source, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
+
+void Vae::use(const WeightSource& other) {
+  source = other;
+  for_each_part(*this, [&](std::string_view, auto& part) { part.use(other); });
+}
 
 void vae_decode(Ops& op, const VaeGeometry& geometry, const Decoder& decoder, const Tensor& latents, const DecodePlan& plan,
                 const DrawRows& draw_rows, const VaeOptions& options) {

@@ -15,6 +15,14 @@ namespace fude {
 struct Vae {
   Vae(Device& device, WeightFormat format, const WeightSource& source);
 
+  void use(const WeightSource& source);  // from now on; see Layers
+  // Calls each(name in plans, part).
+  template <class Self, class Each>
+  static void for_each_part(Self& self, const Each& each) {
+    each(name_of(Component::vae), self.decoder);
+  }
+
+  WeightSource source;
   VaeGeometry geometry;
   Whole<Decoder> decoder;
 };

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/fnv.h"
 #include "core/ops.h"
 #include "offload/packed_host.h"
 #include "offload/residency.h"
@@ -48,14 +49,17 @@ class Layers {
         load_(std::move(load)),
         residency_({}),
         held_(static_cast<size_t>(count)) {
-    std::vector<T> measured;
+    std::vector<Measured> measured(static_cast<size_t>(count));
     std::vector<int64_t> bytes;
     for (int64_t i = 0; i < count; ++i) {
       Arena measuring = Arena::measuring();
-      measured.push_back(bind(i, measuring, nullptr));
+      Loader loader(device_, format_, source_, measuring, nullptr);
+      Measured& layer = measured[static_cast<size_t>(i)];
+      loader.record(layer.tensors);
+      layer.weights = load_(loader, i);
       bytes.push_back(measuring.peak());
     }
-    measured_ = std::make_shared<const std::vector<T>>(std::move(measured));
+    measured_ = std::make_shared<const std::vector<Measured>>(std::move(measured));
     residency_ = Residency(std::move(bytes));
   }
   // A copy has the same residency and no contents: what a dry run needs.
@@ -69,6 +73,17 @@ class Layers {
         host_(other.host_),
         held_(other.held_.size()) {}
   Layers& operator=(const Layers&) = delete;
+
+  // Makes weights from this source from now on. Layers that were loaded and would be other bytes now are stale: they are loaded
+  // again when they are next used.
+  void use(const WeightSource& source) {
+    source_ = source;
+    for (int64_t i = 0; i < size(); ++i) {
+      if (at(i).epoch == epoch(i)) continue;
+      at(i).weights.reset();
+      at(i).on_host.reset();
+    }
+  }
 
   // Decides where each layer lies (see Residency), and forgets all that was loaded. A device that computes in host memory
   // offloads nothing there.
@@ -98,6 +113,7 @@ class Layers {
     }
   }
 
+  WeightFormat format() const { return format_; }
   int64_t size() const { return residency_.size(); }
   const Residency& residency() const { return residency_; }
   int64_t bytes() const { return residency_.bytes(); }
@@ -108,10 +124,15 @@ class Layers {
  private:
   friend class LayerStream<T>;
 
+  struct Measured {
+    T weights;                            // for dry runs: shapes without contents
+    std::vector<ExpectedTensor> tensors;  // that they are made from
+  };
   struct Held {
     void* memory = nullptr;      // of a resident
     std::optional<T> weights;    // of a resident, once it is loaded
     PackedHost::Packed on_host;  // of a host-offloaded layer
+    uint64_t epoch = 0;          // of the source of these two
   };
   // A layer between the begin and the end of its loading. The transfer goes first, and waits for copies into the others.
   struct Loading {
@@ -122,16 +143,25 @@ class Layers {
   };
 
   Held& at(int64_t i) { return held_[static_cast<size_t>(i)]; }
-  const T& measured(int64_t i) const { return (*measured_)[static_cast<size_t>(i)]; }
+  const T& measured(int64_t i) const { return (*measured_)[static_cast<size_t>(i)].weights; }
+
+  // Another number whenever the source makes other bytes of a layer; 0: those of the files.
+  uint64_t epoch(int64_t i) const {
+    Fnv hash;
+    bool any = false;
+    for (const ExpectedTensor& tensor : (*measured_)[static_cast<size_t>(i)].tensors)
+      if (const uint64_t epoch = source_.epoch(tensor.name)) {
+        hash.add(&epoch, sizeof epoch);
+        any = true;
+      }
+    return any ? hash.value() : 0;
+  }
 
   // Assigns addresses of `memory` to a layer's weights, and fills them where there is a transfer.
-  T bind(int64_t i, Arena& memory, Transfer* transfer) const {
-    Loader loader(device_, format_, source_, memory, transfer);
-    return load_(loader, i);
-  }
   T bind(int64_t i, void* memory, Transfer* transfer) const {
     Arena arena(memory, residency_.bytes(i));
-    return bind(i, arena, transfer);
+    Loader loader(device_, format_, source_, arena, transfer);
+    return load_(loader, i);
   }
 
   Loading begin_load(int64_t i) {
@@ -141,7 +171,7 @@ class Layers {
       loading.weights = bind(i, at(i).memory, loading.transfer.get());
     }
     if (residency_.home(i) == Home::host && !at(i).on_host) {
-      loading.claim.emplace(host_->claim({device_.packing(), format_, source_.component(), typeid(T), i}));
+      loading.claim.emplace(host_->claim({device_.packing(), format_, source_.component(), typeid(T), i, epoch(i)}));
       if (loading.claim->packs()) {
         loading.on_host = host_buffer(residency_.bytes(i));
         loading.transfer = device_.begin_transfer(Side::host);
@@ -153,6 +183,7 @@ class Layers {
 
   void end_load(const Ops& op, int64_t i, Loading& loading) {
     if (loading.transfer) loading.transfer->wait();
+    if (loading.weights || loading.claim) at(i).epoch = epoch(i);
     if (loading.weights) at(i).weights = std::move(loading.weights);
     if (!loading.claim) return;
     if (loading.claim->packs()) {
@@ -171,9 +202,9 @@ class Layers {
 
   Device& device_;
   const WeightFormat format_;
-  const WeightSource source_;
+  WeightSource source_;
   const Load load_;
-  std::shared_ptr<const std::vector<T>> measured_;  // for dry runs: shapes without contents
+  std::shared_ptr<const std::vector<Measured>> measured_;
   Residency residency_;
   PackedHost* host_ = nullptr;
   std::vector<Held> held_;

@@ -28,6 +28,7 @@ class PackedHost {
     Component component;
     std::type_index part;  // the struct that its layers are
     int64_t layer;
+    uint64_t epoch;  // of the source it is made from
     auto operator<=>(const Key&) const = default;
   };
   using Packed = std::shared_ptr<const Buffer>;

@@ -43,5 +43,6 @@ inline constexpr Component kComponents[] = {Component::clip_l, Component::clip_g
                                             Component::vae};
 constexpr size_t index_of(Component component) { return static_cast<size_t>(component); }
 inline std::string_view name_of(Component component) { return type_of(component).name; }
+inline bool encodes_text(Component component) { return !type_of(component).tokenizer.empty(); }
 
 }  // namespace fude

@@ -35,6 +35,9 @@ class Loader {
   // Lists what it is asked for; the results have neither memory nor contents.
   explicit Loader(std::vector<ExpectedTensor>& recorded) : recorded_(&recorded) {}
 
+  // Lists from now on what it is asked for, besides.
+  void record(std::vector<ExpectedTensor>& list) { recorded_ = &list; }
+
   // The same, with names that start with `prefix`.
   Loader at(std::string_view prefix) const;
   // Whether the checkpoint's layout has such a tensor at all: CLIP-L's single files go without its projection.

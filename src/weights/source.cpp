@@ -27,6 +27,21 @@ void read_part(const Source::Part& part, int64_t begin, int64_t n, DType as, std
   }
 }
 
+// As the files have them.
+void read_stored_rows(const Source& source, int64_t begin, int64_t end, DType as, std::byte* out) {
+  const int64_t width = source.row_elements();
+  int64_t first = 0;  // row of the source at which the part begins
+  for (const Source::Part& part : source.parts) {
+    const int64_t from = std::max(begin, first) - first;
+    const int64_t to = std::min(end, first + part.rows) - first;
+    first += part.rows;
+    if (from >= to) continue;
+    const int64_t n = (to - from) * width;
+    read_part(part, (part.row_begin + from) * width, n, as, out);
+    out += n * size_of(as);
+  }
+}
+
 }  // namespace
 
 int64_t Source::row_elements() const {
@@ -36,16 +51,18 @@ int64_t Source::row_elements() const {
 }
 
 void read_rows(const Source& source, int64_t begin, int64_t end, DType as, void* destination) {
-  const int64_t width = source.row_elements();
   auto* out = static_cast<std::byte*>(destination);
-  int64_t first = 0;  // row of the source at which the part begins
-  for (const Source::Part& part : source.parts) {
-    const int64_t from = std::max(begin, first) - first;
-    const int64_t to = std::min(end, first + part.rows) - first;
-    first += part.rows;
-    if (from >= to) continue;
+  if (source.patches.empty()) return read_stored_rows(source, begin, end, as, out);
+  constexpr int64_t kFew = int64_t{1} << 18;  // elements in f32 at a time
+  const int64_t width = source.row_elements();
+  const int64_t step = std::max<int64_t>(1, kFew / std::max<int64_t>(1, width));
+  std::vector<float> rows(static_cast<size_t>(std::min(step, end - begin) * width));
+  for (int64_t from = begin; from < end; from += step) {
+    const int64_t to = std::min(end, from + step);
     const int64_t n = (to - from) * width;
-    read_part(part, (part.row_begin + from) * width, n, as, out);
+    read_stored_rows(source, from, to, DType::f32, reinterpret_cast<std::byte*>(rows.data()));
+    for (const auto& patch : source.patches) patch->apply(from, to, rows.data());
+    from_f32(as, rows.data(), out, n);
     out += n * size_of(as);
   }
 }

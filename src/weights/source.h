@@ -1,13 +1,23 @@
-// One logical tensor as its checkpoint stores it: row ranges of stored tensors, in order.
+// One logical tensor: row ranges of stored tensors, in order, and what is changed about them.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "weights/tensor_file.h"
 
 namespace fude {
+
+// A change to the values of one tensor, such as what a LoRA adds to it.
+struct Patch {
+  std::string tensor;  // canonical
+  uint64_t epoch = 0;  // not 0; another one whenever it changes values differently: a hash of its file, its strength …
+  std::function<void(int64_t begin, int64_t end, float* rows)> apply;  // to rows [begin, end), from several threads at once
+};
+using Patches = std::vector<std::shared_ptr<const Patch>>;
 
 struct Source {
   // Rows are those of the logical tensor: shape[0] of them, each of shape[1] · shape[2] … elements.
@@ -21,6 +31,7 @@ struct Source {
   std::string name;  // canonical
   std::vector<int64_t> shape;
   std::vector<Part> parts;
+  Patches patches = {};  // applied in order, in f32
 
   int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
   int64_t row_elements() const;

@@ -167,6 +167,40 @@ class TwoWorkers : public testing::TestWithParam<bool> {
 };
 INSTANTIATE_TEST_SUITE_P(Copies, TwoWorkers, testing::Bool(), [](const auto& test) { return test.param ? "late" : "early"; });
 
+TEST_P(TwoWorkers, ShareNothingThatPatchesMadeOtherwise) {
+  const WeightSource plain(model_->checkpoint(), Component::transformer);
+  const WeightSource patched(
+      model_->checkpoint(), Component::transformer,
+      {std::make_shared<Patch>(Patch{"joint_blocks.1.x_block.mlp.fc2.bias", 1, [](int64_t begin, int64_t end, float* rows) {
+                                       for (int64_t i = begin; i < end; ++i) rows[i - begin] += static_cast<float>(i % 2);
+                                     }})});
+  Card roomy;
+  Worker whole = worker(roomy, {});
+  const std::vector<uint8_t> expected = draw(whole).images[0].rgb;
+  whole.use(patched);
+  const std::vector<uint8_t> expected_patched = draw(whole).images[0].rgb;
+  EXPECT_NE(expected_patched, expected);
+
+  const int64_t vram = least_memory();
+  Card cards[] = {{.copies_late = GetParam()}, {.copies_late = GetParam()}};
+  Worker one = worker(cards[0], {.vram = vram});
+  Worker other = worker(cards[1], {.vram = vram});
+  const int64_t block = draw(one).plan.components[3].weights / one.model().checkpoint().mmdit().layers;
+  EXPECT_EQ(draw(other).images[0].rgb, expected);
+  const int64_t shared = packed();
+  EXPECT_EQ(cards[1].packed_to_host, 0);
+  other.use(patched);
+  EXPECT_EQ(draw(other).images[0].rgb, expected_patched);
+  EXPECT_EQ(draw(one).images[0].rgb, expected);
+  EXPECT_GT(cards[1].packed_to_host, 0);
+  EXPECT_LT(cards[1].packed_to_host, 2 * block) << "one block";
+  EXPECT_GT(packed(), shared);
+  other.use(plain);
+  EXPECT_EQ(packed(), shared);
+  EXPECT_EQ(draw(other).images[0].rgb, expected);
+  EXPECT_LT(cards[1].packed_to_host, 2 * block) << "the other's copy is at hand";
+}
+
 TEST_P(TwoWorkers, ShareOnePackedCopy) {
   Card roomy;
   const Result expected = engine_on(roomy, {}).generate(request());

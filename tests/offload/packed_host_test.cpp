@@ -16,7 +16,7 @@ namespace fude {
 namespace {
 
 PackedHost::Key key(int64_t layer, const std::string& packing = "a card", WeightFormat format = WeightFormat::bf16) {
-  return {packing, format, Component::transformer, typeid(int), layer};
+  return {packing, format, Component::transformer, typeid(int), layer, 0};
 }
 
 Buffer filled(int64_t bytes, int value) {
@@ -44,12 +44,15 @@ TEST(APackedLayer, IsPackedOnceAndSharedWhileItIsHeld) {
   EXPECT_TRUE(store.claim(key(0)).packs());
 }
 
-TEST(APackedLayer, IsAnotherForEachPackingAndFormat) {
+TEST(APackedLayer, IsAnotherForEachPackingFormatAndEpoch) {
   PackedHost store;
   const PackedHost::Packed held = store.claim(key(0)).publish(filled(10, 1));
   EXPECT_TRUE(store.claim(key(1)).packs());
   EXPECT_TRUE(store.claim(key(0, "another")).packs());
   EXPECT_TRUE(store.claim(key(0, "a card", WeightFormat::f32)).packs());
+  PackedHost::Key patched = key(0);
+  patched.epoch = 1;
+  EXPECT_TRUE(store.claim(patched).packs());
   EXPECT_EQ(store.bytes("another", WeightFormat::bf16), 0);
   EXPECT_EQ(store.bytes("a card", WeightFormat::f32), 0);
 }

@@ -20,20 +20,20 @@ constexpr int64_t kLeaveFree = int64_t{512} << 20;
 constexpr int64_t kMiB = int64_t{1} << 20;
 std::string mebibytes(int64_t bytes) { return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB"; }
 
-// Where the weights of one component are.
-template <class... Parts>
-ComponentPlan component(std::string name, std::string_view dtype, const Parts&... parts) {
-  ComponentPlan plan{.name = std::move(name), .dtype = std::string(dtype)};
-  const auto add = [&](const auto& part) {
+// Where the weights of a model's parts are.
+template <class M>
+void add(std::vector<ComponentPlan>& components, const M& model) {
+  M::for_each_part(model, [&](std::string_view name, const auto& part) {
+    if (components.empty() || components.back().name != name)
+      components.push_back({.name = std::string(name), .dtype = std::string(name_of(part.format()))});
+    ComponentPlan& plan = components.back();
     plan.weights += part.bytes();
     plan.resident += part.resident_bytes();
     plan.parts += part.size();
     plan.resident_parts += part.residency().resident();
     plan.slots += part.ring().bytes;
     plan.in_host_memory += part.host_bytes();
-  };
-  (add(parts), ...);
-  return plan;
+  });
 }
 
 }  // namespace
@@ -179,7 +179,6 @@ Message Worker::why_not(const Job& job, Bytes room) const {
 
 Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
   const Request& request = job.request.asked();
-  const TextEncoders& text = candidate.weights.text;
   const Mmdit& mmdit = candidate.weights.mmdit;
   Plan plan{.fits = candidate.placement.has_value(), .request = request};
   const DryRun counted = run(job, candidate.weights, candidate.run_plan, rates_ ? &*rates_ : nullptr);
@@ -191,14 +190,9 @@ Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
     if (!device_->on_host()) bytes->device += device_->outside_bytes();
   }
   if (options_.ram) plan.budget.host = options_.ram;
-  if (!job.embeddings) {
-    plan.components = {component("clip_l", dtype_name_, text.clip_l.blocks, text.clip_l.ends),
-                       component("clip_g", dtype_name_, text.clip_g.blocks, text.clip_g.ends)};
-    if (text.t5) plan.components.push_back(component("t5", dtype_name_, text.t5->layers, text.t5->final_norm));
-  }
-  plan.components.push_back(component("transformer", dtype_name_, mmdit.embedders, mmdit.blocks, mmdit.final_layer));
-  plan.components.push_back(component("modulation", dtype_name_, mmdit.modulation));
-  plan.components.push_back(component("vae", dtype_name_, candidate.weights.vae.decoder));
+  ModelWeights::for_each(candidate.weights, [&](const auto& model) {
+    if (!encodes_text(model.source.component()) || !job.embeddings) add(plan.components, model);
+  });
   plan.streamed_per_step = mmdit.blocks.bytes() - mmdit.blocks.resident_bytes();
   plan.decode_tiles =
       tile_count(request.height / model_->vae_scale_factor(), request.width / model_->vae_scale_factor(), tile_side(request));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "weights/component.h"
+
 namespace fude {
 
 namespace {
@@ -32,7 +34,8 @@ Seconds predicted_seconds(const StageCosts& costs, const Rates& rates, const Pla
   for (const ComponentPlan& component : plan.components) {
     const double streaming = streaming_seconds(component, rates);
     const double stays = static_cast<double>(component.resident) / rates.load;
-    const bool encoder = component.name == "clip_l" || component.name == "clip_g" || component.name == "t5";
+    const bool encoder = std::any_of(std::begin(kComponents), std::end(kComponents),
+                                     [&](Component each) { return encodes_text(each) && name_of(each) == component.name; });
     encodes = encodes || encoder;
     (encoder ? encoders : seconds.load) += stays;
     if (rates.host > 0) seconds.load += static_cast<double>(component.in_host_memory) / rates.host;

@@ -105,9 +105,10 @@ void Checkpoint::open_folder(const fs::path& folder, const LeftOut& left_out, Fa
   if (single) {
     path_ = single->model;
     faulty_[index_of(Component::transformer)] = !faults.attempt([&] { open_single_file(path_, left_out); });
-    for (const auto& [component, file] : single->encoders) {
+    for (const auto& encoder : single->encoders) {
+      const Component component = encoder.first;
       if (left_out[index_of(component)] || has(component)) continue;
-      faulty_[index_of(component)] = !faults.attempt([&] { open_separate(component, file); });
+      faulty_[index_of(component)] = !faults.attempt([&] { open_separate(component, encoder.second); });
       layout_ = "single file" + std::string(kSeparate);
     }
   } else {

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "engine/fields.h"
+#include "engine/request.h"
 #include "fude/error.h"
+#include "session/ranges.h"
 #include "weights/quote.h"
 #include "wording.h"
 
@@ -39,6 +41,9 @@ void take(Field field, const std::string& option, const std::string& text, int64
 }
 void take(Field, const std::string& option, const std::string& text, uint64_t& value) { value = unsigned_from(option, text); }
 void take(Field, const std::string& option, const std::string& text, double& value) { value = number_from(option, text); }
+void take(Field, const std::string& option, const std::string& text, std::vector<int64_t>& values) {
+  values = integers_in(option, text);
+}
 void take(Field field, const std::string& option, const std::string& text, Noise& value) {
   const std::optional<Noise> named = noise_from(text);
   if (!named)
@@ -55,6 +60,7 @@ void take(Field field, const std::string& option, const std::string& text, std::
 template <class Value>
 std::string placeholder_of() {
   if constexpr (std::is_same_v<Value, std::string> || std::is_same_v<Value, Noise>) return "NAME";
+  else if constexpr (std::is_same_v<Value, std::vector<int64_t>>) return "LIST";
   else return std::is_same_v<Value, double> || std::is_same_v<Value, std::optional<double>> ? "X" : "N";
 }
 
@@ -78,21 +84,35 @@ std::string meaning_of(Field field, const std::string& usual) {
   const FieldInfo& info = info_of(field);
   std::string meaning(info.help);
   if (field == Field::noise) meaning += ": " + listed(names_of_noise()) + "; default " + std::string(name_of(Request{}.noise));
-  if (field == Field::sampler) meaning = listed(sampler_names()) + "; default " + sampler_names().front();
+  if (const std::vector<Names>* names = names_for(field)) {
+    std::vector<std::string> own;
+    for (const Names& row : *names) own.push_back(row.name);
+    meaning += (meaning.empty() ? "" : ": ") + listed(own) + "; default " + own.front();
+  }
   const std::string text = usual.empty() ? std::string(info.usual) : usual;
   return text.empty() ? meaning : meaning + (meaning.empty() ? "" : "; ") + "default: " + text;
 }
 
 void add_field_option(Options& options, std::string_view group, Field field, Request& request, const std::string& usual) {
   const std::string names = option_names(field), meaning = meaning_of(field, usual);
-  visit_fields(request, [&](const auto& row, auto& owner) {
+  const auto add = [&](const auto& row, const auto& owner) {  // owner(): whose field it is
     using Value = typename std::decay_t<decltype(row)>::Value;
     if (row.info.field != field) return;
-    Value& value = owner.*row.member;
-    if constexpr (std::is_same_v<Value, bool>) options.add_flag(group, names, meaning, value);
+    if constexpr (std::is_same_v<Value, bool>) options.add_flag(group, names, meaning, owner().*row.member);
     else
       options.add(group, names, placeholder_of<Value>(), meaning,
-                  [field, &value](const std::string& text) { take(field, option_of(field), text, value); });
+                  [field, row, owner](const std::string& text) { take(field, option_of(field), text, owner().*row.member); });
+  };
+  for_each_row(kRequestFields, [&](const auto& each) {
+    if constexpr (kIsPart<std::decay_t<decltype(each)>>) {
+      const auto part = [&request, member = each.member ]() -> auto& {
+        auto& own = request.*member;
+        return own ? *own : own.emplace();
+      };
+      for_each_row(each.rows, [&](const auto& row) { add(row, part); });
+    } else {
+      add(each, [&request]() -> Request& { return request; });
+    }
   });
 }
 

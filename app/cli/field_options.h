@@ -13,7 +13,7 @@ std::string option_names(Field field);  // as Options takes them: "--steps,--num
 // "1 to 1000; default: the model's own". `usual`: what the command uses instead of the field's own default.
 std::string meaning_of(Field field, const std::string& usual = {});
 
-// One value, into the request; of a part the request must have it.
+// One value, into the request, which has its part then.
 void add_field_option(Options& options, std::string_view group, Field field, Request& request, const std::string& usual = {});
 
 }  // namespace fude

@@ -97,6 +97,11 @@ std::string text_of_value(int64_t value) { return std::to_string(value); }
 std::string text_of_value(uint64_t value) { return std::to_string(value); }
 std::string text_of_value(bool value) { return value ? "on" : ""; }
 std::string text_of_value(double value) { return text_of_number(value); }
+std::string text_of_value(const std::vector<int64_t>& values) {
+  std::string text;
+  for (const int64_t value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  return text;
+}
 template <class Value>
 std::string text_of_value(const std::optional<Value>& value) {
   return text_of_number(value);
@@ -194,8 +199,13 @@ std::string description_of(const HistoryEntry& entry) {
   if (const std::optional<Variation>& variation = request.variation)
     line("variation", text_of_number(variation->amount) + " of the way to seed " + std::to_string(variation->seed));
   line("steps", text_of_number(request.steps) + " by " + request.sampler +
+                    (request.schedule != Request{}.schedule ? ", schedule " + request.schedule : "") +
                     (request.shift ? ", shift " + text_of_number(*request.shift) : ""));
-  line("guidance", text_of_number(request.guidance));
+  line("guidance", text_of_number(request.guidance) +
+                       (request.guidance_rescale > 0 ? ", rescaled by " + text_of_number(request.guidance_rescale) : ""));
+  if (const std::optional<SkipLayers>& skip = request.skip_layers)
+    line("skipped", "layers " + text_of_value(skip->layers) + ", scale " + text_of_number(skip->scale) + ", from " +
+                        text_of_number(skip->start) + " to " + text_of_number(skip->end) + " of the steps");
   if (const std::optional<Draft>& draft = request.draft)
     line("draft", text_of_size(draft->width, draft->height) + " in " + text_of_number(draft->steps) + " steps, strength " +
                       text_of_number(draft->strength));

@@ -64,12 +64,18 @@ void declare(Options& options, Job& job) {
   add_axis(Field::steps, grid.steps, integers_in);
   add_axis(Field::guidance, grid.guidances, numbers_in);
   add_field_option(options, sampling, Field::noise, request);
-  add_axis(Field::sampler, grid.samplers, [](const std::string& option, const std::string& text, size_t* repeats) {
-    std::vector<std::string> names = names_in(option, text, repeats);
-    for (std::string& name : names) name = sampler_from(name).value_or(name);
-    return names;
-  });
+  const auto own_names_in = [](auto own_name) {
+    return [own_name](const std::string& option, const std::string& text, size_t* repeats) {
+      std::vector<std::string> names = names_in(option, text, repeats);
+      for (std::string& name : names) name = own_name(name).value_or(name);
+      return names;
+    };
+  };
+  add_axis(Field::sampler, grid.samplers, own_names_in(sampler_from));
+  add_axis(Field::schedule, grid.schedules, own_names_in(schedule_from));
   add_axis(Field::shift, grid.shifts, numbers_in);
+  for (const Field field : {Field::guidance_rescale, Field::skip_layers, Field::skip_scale, Field::skip_start, Field::skip_end})
+    add_field_option(options, sampling, field, request);
   add_field_option(options, sampling, Field::vae_tiling, request);
   add_model_options(options, job.spec.files);
   add_machine_options(options, job.spec.engine);
@@ -79,7 +85,7 @@ void declare(Options& options, Job& job) {
 
 void settle(Job& job) {
   Grid& grid = job.spec.grid;
-  for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives, &grid.samplers}) {
+  for (std::vector<std::string>* texts : {&grid.prompts, &grid.negatives, &grid.samplers, &grid.schedules}) {
     const size_t given = texts->size();
     *texts = without_repeats(*texts);
     job.repeats += given - texts->size();

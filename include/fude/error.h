@@ -39,7 +39,13 @@ enum class Field {
   count,
   noise,
   sampler,
+  schedule,
   shift,
+  guidance_rescale,
+  skip_layers,
+  skip_scale,  // of SkipLayers
+  skip_start,
+  skip_end,
   variation_seed,
   amount,  // of Variation
   draft_width,

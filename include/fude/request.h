@@ -23,10 +23,20 @@ const std::vector<std::string>& sampler_names();  // the first is the default
 // Ours for a name as A1111, ComfyUI or diffusers write it ("Euler", "k_euler", "FlowMatchEulerDiscreteScheduler"); requests
 // take all.
 std::optional<std::string> sampler_from(std::string_view name);
+const std::vector<std::string>& schedule_names();  // the first is the default: the checkpoint's own
+std::optional<std::string> schedule_from(std::string_view name);
 
 struct Size {
   int64_t width = 0, height = 0;  // pixels
   bool operator==(const Size&) const = default;
+};
+
+// Skip-layer guidance: away from what the model draws without some of its layers. It mends hands and bodies of SD3.5-medium,
+// with its layers 7, 8 and 9.
+struct SkipLayers {
+  std::vector<int64_t> layers;     // from 0; at least one
+  double scale = 2.8;              // 0: none
+  double start = 0.01, end = 0.2;  // the part of the steps in which it is done, without both ends
 };
 
 // Noise that is moved from the seed's towards another seed's, along the sphere both lie on.
@@ -54,7 +64,10 @@ struct Request {
   int64_t count = 1;
   Noise noise = Noise::torch_cpu;
   std::string sampler = "euler";
+  std::string schedule = "checkpoint";
   std::optional<double> shift;  // of the schedule; empty: the checkpoint's
+  double guidance_rescale = 0;  // 0–1: how far guidance's contrast is brought back to that of the prompt alone
+  std::optional<SkipLayers> skip_layers;
   std::optional<Variation> variation;
   std::optional<Draft> draft;
   // Pictures that are drawn at once; 0: as many as is faster and fits. A batch with fewer pictures left is filled up with ones
@@ -72,7 +85,7 @@ struct Request {
 // Requests that differ from one in the values listed; an empty list leaves what the request has.
 struct Grid {
   Request request;
-  std::vector<std::string> prompts, negatives, samplers;
+  std::vector<std::string> prompts, negatives, samplers, schedules;
   std::vector<Size> sizes;
   std::vector<double> shifts, guidances;
   std::vector<int64_t> steps;

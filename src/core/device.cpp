@@ -25,9 +25,7 @@ int64_t Device::packed_bytes(const WeightShape& shape, WeightFormat format) cons
   return bytes_of(format, shape.out, shape.row());
 }
 
-void Device::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
-  do_upload(out, torch_randn(kind, seed, out.numel()).data());
-}
+void Device::do_noise(const Tensor& out, TorchGenerator& generator) { do_upload(out, generator.randn(out.numel()).data()); }
 
 void Device::do_norm_modulate(const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale, float eps) {
   do_layer_norm(out, x, Norm{}, eps);

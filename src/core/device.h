@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,27 @@ struct ConvCall {
   Conv w;
   ConvOptions options;
 };
+
+// Guidance: how the velocities of a batch's rows become one velocity. First come all rows of the negative prompt, then all of
+// the prompt, then, with a skip_scale, all of the prompt that skipped layers.
+struct CfgOptions {
+  float guidance = 1;
+  std::optional<float> skip_scale = {};
+
+  int64_t rows() const { return skip_scale ? 3 : 2; }
+};
+
+// A sampler's sum: what a picture is made of, x and what is kept in slots, each become a sum of all of them, of the velocity v
+// and of fresh noise.
+struct CombineCall {
+  Tensor state;         // f32 [(1 + slots)·b, …]: all x, then all of each slot
+  Tensor v, noise;      // f32 [b, …]; noise may be empty
+  Tensor coefficients;  // f32 [1 + slots, terms]: of x, of each slot, of v, of noise. What is multiplied by 0 is not read
+
+  int64_t parts() const { return coefficients.dim(0); }
+  int64_t terms() const { return coefficients.dim(1); }
+};
+inline constexpr int64_t kMostTerms = 8;
 
 // Bytes of a device's memory.
 struct DeviceMemory {
@@ -164,7 +186,7 @@ class Device {
   virtual void do_upload(const Tensor& out, const void* host) = 0;
   virtual void do_download(const Tensor& x, void* host) = 0;
   virtual void do_to_host(const Tensor& host, const Tensor& x) { do_download(x, host.data); }
-  virtual void do_noise(const Tensor& out, Noise kind, uint64_t seed);  // default: drawn on the host
+  virtual void do_noise(const Tensor& out, TorchGenerator& generator);  // default: drawn on the host
   virtual void do_copy(const Tensor& out, const Tensor& x) = 0;
   virtual bool do_all_finite(const Tensor& x) = 0;
   // Tensors are two-dimensional, or three-dimensional with strided batches. Gates and norms only where the device has said that
@@ -186,8 +208,9 @@ class Device {
   virtual void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) = 0;
   virtual void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) = 0;
   virtual void do_to_bytes(const Tensor& out, const Tensor& pixels) = 0;
-  virtual void do_cfg(const Tensor& out, const Tensor& v, float guidance) = 0;
-  virtual void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) = 0;  // out += factor·x
+  virtual void do_cfg(const Tensor& out, const Tensor& v, const CfgOptions& options) = 0;
+  virtual void do_rescale(const Tensor& x, const Tensor& like, float amount) = 0;
+  virtual void do_combine(const CombineCall& call) = 0;
   virtual void do_add_gated(const Tensor& x, const Tensor& gate, const Tensor& y) = 0;
 
   // Fused operations; these defaults are the definitions.

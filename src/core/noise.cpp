@@ -5,7 +5,6 @@
 #include <array>
 #include <cassert>
 #include <cmath>
-#include <stdexcept>
 #include <utility>
 
 #include "core/dtype.h"
@@ -21,38 +20,6 @@ constexpr std::array<std::pair<Noise, std::string_view>, 6> kNames = {{{Noise::t
                                                                        {Noise::torch_2_11_cpu_f16, "torch-2.11-cpu-f16"},
                                                                        {Noise::torch_2_11_cpu_bf16, "torch-2.11-cpu-bf16"},
                                                                        {Noise::torch_cuda, "torch-cuda"}}};
-
-// MT19937 seeded with the low half of the seed, as at::mt19937.
-class MersenneTwister {
- public:
-  explicit MersenneTwister(uint64_t seed) {
-    state_[0] = static_cast<uint32_t>(seed);
-    for (uint32_t j = 1; j < kSize; ++j) state_[j] = 1812433253u * (state_[j - 1] ^ (state_[j - 1] >> 30)) + j;
-  }
-
-  uint32_t next() {
-    if (position_ == kSize) twist();
-    uint32_t y = state_[position_++];
-    y ^= y >> 11;
-    y ^= (y << 7) & 0x9d2c5680u;
-    y ^= (y << 15) & 0xefc60000u;
-    return y ^ (y >> 18);
-  }
-
- private:
-  static constexpr size_t kSize = 624, kMiddle = 397;
-
-  void twist() {
-    for (size_t i = 0; i < kSize; ++i) {
-      const uint32_t y = (state_[i] & 0x80000000u) | (state_[(i + 1) % kSize] & 0x7fffffffu);
-      state_[i] = state_[(i + kMiddle) % kSize] ^ (y >> 1) ^ (y & 1 ? 0x9908b0dfu : 0);
-    }
-    position_ = 0;
-  }
-
-  std::array<uint32_t, kSize> state_{};
-  size_t position_ = kSize;
-};
 
 // The vector log and sincos of torch's AVX2 kernel (Cephes polynomials), one lane, with its fused multiply-adds.
 float avx2_log(float x) {
@@ -135,9 +102,8 @@ void transform_groups(std::vector<float>& values, const Transform& transform) {
 
 // torch.randn on the CPU: `uniform` makes a number in [0, 1) of each draw, `transform` 16 normal ones of 16 of those.
 template <class Uniform, class Transform>
-std::vector<float> cpu_randn(uint64_t seed, int64_t n, const Uniform& uniform, const Transform& transform) {
+std::vector<float> cpu_randn(MersenneTwister& random, int64_t n, const Uniform& uniform, const Transform& transform) {
   assert(n >= 16);
-  MersenneTwister random(seed);
   std::vector<float> values(static_cast<size_t>(n));
   for (float& v : values) v = uniform(random.next());
   transform_groups(values, transform);
@@ -152,15 +118,15 @@ std::vector<float> cpu_randn(uint64_t seed, int64_t n, const Uniform& uniform, c
 float rounded_to_f16(float v) { return from_f16(to_f16(v)); }
 float rounded_to_bf16(float v) { return from_bf16(to_bf16(v)); }
 
-std::vector<float> f32_randn(uint64_t seed, int64_t n) {
+std::vector<float> f32_randn(MersenneTwister& random, int64_t n) {
   return cpu_randn(
-      seed, n, [](uint32_t draw) { return static_cast<float>(draw & 0xffffff) * 0x1p-24f; }, box_muller_f32);
+      random, n, [](uint32_t draw) { return static_cast<float>(draw & 0xffffff) * 0x1p-24f; }, box_muller_f32);
 }
 
 // Since 2.13 the narrow types are f32 values, each rounded once; but the last 16 are those of the next whole group.
 template <class Round>
-std::vector<float> rounded_randn(uint64_t seed, int64_t n, Round rn) {
-  std::vector<float> values = f32_randn(seed, (n + 15) / 16 * 16);
+std::vector<float> rounded_randn(MersenneTwister& random, int64_t n, Round rn) {
+  std::vector<float> values = f32_randn(random, (n + 15) / 16 * 16);
   if (n % 16 != 0) std::copy(values.end() - 16, values.end(), values.begin() + (n - 16));
   values.resize(static_cast<size_t>(n));
   for (float& v : values) v = rn(v);
@@ -169,10 +135,10 @@ std::vector<float> rounded_randn(uint64_t seed, int64_t n, Round rn) {
 
 // `bits` of each draw are used: as many as the type's precision holds.
 template <class Round>
-std::vector<float> narrow_randn(uint64_t seed, int64_t n, int bits, Round rn) {
+std::vector<float> narrow_randn(MersenneTwister& random, int64_t n, int bits, Round rn) {
   const uint32_t states = 1u << bits;
   return cpu_randn(
-      seed, n, [states](uint32_t draw) { return static_cast<float>(draw & (states - 1)) / static_cast<float>(states); },
+      random, n, [states](uint32_t draw) { return static_cast<float>(draw & (states - 1)) / static_cast<float>(states); },
       [rn](float* group) { box_muller_narrow(group, rn); });
 }
 
@@ -198,13 +164,16 @@ void curand_normal2(uint32_t x, uint32_t y, float& first, float& second) {
   second = s * std::cos(v);
 }
 
-std::vector<float> cuda_randn(uint64_t seed, int64_t n, int64_t device_threads) {
-  const int64_t threads = std::min((n + 255) / 256 * 256, device_threads);
+// Of so many values, by a card that runs at most `device_threads`.
+int64_t cuda_threads(int64_t n, int64_t device_threads) { return std::min((n + 255) / 256 * 256, device_threads); }
+
+std::vector<float> cuda_randn(uint64_t seed, uint64_t first_counter, int64_t n, int64_t threads) {
   std::vector<float> values(static_cast<size_t>(n));
   for (int64_t k = 0; k * 4 * threads < n; ++k)
     for (int64_t thread = 0; thread < threads; ++thread) {
-      const auto bits = philox(seed, {static_cast<uint32_t>(k), static_cast<uint32_t>(k >> 32), static_cast<uint32_t>(thread),
-                                      static_cast<uint32_t>(thread >> 32)});
+      const uint64_t counter = first_counter + static_cast<uint64_t>(k);
+      const auto bits = philox(seed, {static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
+                                      static_cast<uint32_t>(thread), static_cast<uint32_t>(thread >> 32)});
       std::array<float, 4> normal;
       curand_normal2(bits[0], bits[1], normal[0], normal[1]);
       curand_normal2(bits[2], bits[3], normal[2], normal[3]);
@@ -237,16 +206,36 @@ std::optional<Noise> noise_from(std::string_view name) {
   return row == kNames.end() ? std::nullopt : std::optional(row->first);
 }
 
-std::vector<float> torch_randn(Noise kind, uint64_t seed, int64_t n, int64_t device_threads) {
-  switch (kind) {
-    case Noise::torch_cpu: return f32_randn(seed, n);
-    case Noise::torch_cpu_f16: return rounded_randn(seed, n, rounded_to_f16);
-    case Noise::torch_cpu_bf16: return rounded_randn(seed, n, rounded_to_bf16);
-    case Noise::torch_2_11_cpu_f16: return narrow_randn(seed, n, 11, rounded_to_f16);
-    case Noise::torch_2_11_cpu_bf16: return narrow_randn(seed, n, 8, rounded_to_bf16);
-    case Noise::torch_cuda: return cuda_randn(seed, n, device_threads);
+MersenneTwister::MersenneTwister(uint64_t seed) {
+  state_[0] = static_cast<uint32_t>(seed);
+  for (uint32_t j = 1; j < kSize; ++j) state_[j] = 1812433253u * (state_[j - 1] ^ (state_[j - 1] >> 30)) + j;
+}
+
+void MersenneTwister::twist() {
+  for (size_t i = 0; i < kSize; ++i) {
+    const uint32_t y = (state_[i] & 0x80000000u) | (state_[(i + 1) % kSize] & 0x7fffffffu);
+    state_[i] = state_[(i + kMiddle) % kSize] ^ (y >> 1) ^ (y & 1 ? 0x9908b0dfu : 0);
   }
-  throw std::logic_error("a kind of noise that is none");
+  position_ = 0;
+}
+
+std::vector<float> TorchGenerator::randn(int64_t n, int64_t device_threads) {
+  if (kind_ == Noise::torch_cuda) {
+    const uint64_t first = take_counters(n, device_threads);
+    return cuda_randn(seed_, first, n, cuda_threads(n, device_threads));
+  }
+  switch (std::exchange(is_fresh_, false) ? kind_ : Noise::torch_cpu) {
+    case Noise::torch_cpu_f16: return rounded_randn(twister_, n, rounded_to_f16);
+    case Noise::torch_cpu_bf16: return rounded_randn(twister_, n, rounded_to_bf16);
+    case Noise::torch_2_11_cpu_f16: return narrow_randn(twister_, n, 11, rounded_to_f16);
+    case Noise::torch_2_11_cpu_bf16: return narrow_randn(twister_, n, 8, rounded_to_bf16);
+    default: return f32_randn(twister_, n);
+  }
+}
+
+uint64_t TorchGenerator::take_counters(int64_t n, int64_t device_threads) {
+  const int64_t each = 4 * cuda_threads(n, device_threads);  // values of one counter of all threads
+  return std::exchange(counter_, counter_ + static_cast<uint64_t>((n - 1) / each + 1));
 }
 
 }  // namespace fude

@@ -88,10 +88,10 @@ Tensor Ops::upload(const void* host, DType dtype, std::initializer_list<int64_t>
   return out;
 }
 
-Tensor Ops::noise(Noise kind, uint64_t seed, std::initializer_list<int64_t> shape) {
+Tensor Ops::noise(TorchGenerator& generator, std::initializer_list<int64_t> shape) {
   Tensor out = empty(shape, DType::f32);
   begin({out});
-  if (!measuring()) device_.do_noise(out, kind, seed);
+  if (!measuring()) device_.do_noise(out, generator);
   return out;
 }
 
@@ -332,18 +332,26 @@ Tensor Ops::to_bytes(const Tensor& pixels) {
   return out;
 }
 
-Tensor Ops::cfg(const Tensor& v, float guidance) {
-  assert(v.rank == 4 && v.dim(0) % 2 == 0 && v.dtype == DType::f32);
-  Tensor out = empty({v.dim(0) / 2, v.dim(1), v.dim(2), v.dim(3)}, DType::f32);
+Tensor Ops::cfg(const Tensor& v, const CfgOptions& options) {
+  assert(v.rank == 4 && v.dim(0) % options.rows() == 0 && v.dtype == DType::f32 && v.contiguous());
+  Tensor out = empty({v.dim(0) / options.rows(), v.dim(1), v.dim(2), v.dim(3)}, DType::f32);
   begin({out, v});
-  if (!measuring()) device_.do_cfg(out, v, guidance);
+  if (!measuring()) device_.do_cfg(out, v, options);
   return out;
 }
 
-void Ops::euler_step(const Tensor& latents, const Tensor& v, const Tensor& dt) {
-  assert(same_shape(latents, v) && latents.dtype == DType::f32 && v.dtype == DType::f32 && dt.numel() == 1);
-  begin({latents, latents, v});
-  if (!measuring()) device_.do_axpy(latents, v, dt);
+void Ops::rescale(const Tensor& x, const Tensor& like, float amount) {
+  assert(same_shape(x, like) && x.dtype == DType::f32 && like.dtype == DType::f32 && x.contiguous() && like.contiguous());
+  begin({x, x, x, like});
+  if (!measuring()) device_.do_rescale(x, like, amount);
+}
+
+void Ops::combine(const CombineCall& call) {
+  assert(call.state.contiguous() && call.v.contiguous() && call.coefficients.contiguous() && call.terms() <= kMostTerms);
+  assert(call.state.numel() == call.parts() * call.v.numel() && call.terms() == call.parts() + (call.noise ? 2 : 1));
+  assert(!call.noise || (same_shape(call.noise, call.v) && call.noise.contiguous()));
+  begin({call.state, call.state, call.v, call.noise});
+  if (!measuring()) device_.do_combine(call);
 }
 
 }  // namespace fude

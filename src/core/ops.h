@@ -86,8 +86,8 @@ class Ops {
   // Between the device and tensors of the host's arena: asynchronous, in stream order. Contiguous.
   void to_host(const Tensor& host, const Tensor& x);
   void from_host(const Tensor& x, const Tensor& host);
-  // torch.randn's values for a fresh generator of this seed: f32, contiguous, the same bits on every device (core/noise.h).
-  Tensor noise(Noise kind, uint64_t seed, std::initializer_list<int64_t> shape);
+  // torch.randn's next values: f32, contiguous, the same bits on every device (core/noise.h).
+  Tensor noise(TorchGenerator& generator, std::initializer_list<int64_t> shape);
   void copy(const Tensor& out, const Tensor& x);  // strides may differ; casts between float dtypes
   bool all_finite(const Tensor& x) { return measuring() || device_.do_all_finite(x); }
 
@@ -138,10 +138,14 @@ class Ops {
   Tensor to_nhwc(const Tensor& latents, float scale, float shift);
   // Pixels f32, −1…1 -> u8 of the same shape: clamped, and rounded half to even as torch and numpy do.
   Tensor to_bytes(const Tensor& pixels);
-  // Guidance: v f32 [2·n, …], negative half first -> [n, …] = u + guidance·(c − u).
-  Tensor cfg(const Tensor& v, float guidance);
-  // One step of an ordinary differential equation: latents += dt·v, both f32.
-  void euler_step(const Tensor& latents, const Tensor& v, const Tensor& dt);  // dt f32 [1]
+  // Guidance: v f32 [rows·n, …] of the negative prompt u, the prompt c and, where layers were skipped, s
+  // -> [n, …] = u + guidance·(c − u) + skip_scale·(c − s).
+  Tensor cfg(const Tensor& v, const CfgOptions& options);
+  // Moves each picture's standard deviation towards the other's: x *= amount·std(like)/std(x) + 1 − amount; both f32 [n, …].
+  // (Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed", section 3.4)
+  void rescale(const Tensor& x, const Tensor& like, float amount);
+  // An evaluation of a sampler (diffusion/samplers.h): each part of `state` becomes its sum, in place, all at once.
+  void combine(const CombineCall& call);
 
   // ---- how work is issued ------------------------------------------------------------------------------------------------
   // Two pieces of work that do not read each other's results; a device may run them side by side. What they allocate is gone

@@ -361,9 +361,9 @@ bool CudaDevice::do_all_finite(const Tensor& x) {
 
 void CudaDevice::do_copy(const Tensor& out, const Tensor& x) { cuda::copy(stream(), out, x); }
 
-void CudaDevice::do_noise(const Tensor& out, Noise kind, uint64_t seed) {
-  if (kind == Noise::torch_cuda) cuda::torch_cuda_noise(card_, stream(), out, seed);
-  else Device::do_noise(out, kind, seed);
+void CudaDevice::do_noise(const Tensor& out, TorchGenerator& generator) {
+  if (generator.kind() == Noise::torch_cuda) cuda::torch_cuda_noise(card_, stream(), out, generator);
+  else Device::do_noise(out, generator);
 }
 
 // ---- products --------------------------------------------------------------------------------------------------------------
@@ -519,7 +519,8 @@ void CudaDevice::do_to_nhwc(const Tensor& out, const Tensor& latents, float scal
 }
 
 void CudaDevice::do_to_bytes(const Tensor& out, const Tensor& pixels) { cuda::to_bytes(stream(), out, pixels); }
-void CudaDevice::do_cfg(const Tensor& out, const Tensor& v, float guidance) { cuda::cfg(stream(), out, v, guidance); }
-void CudaDevice::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) { cuda::axpy(stream(), out, x, factor); }
+void CudaDevice::do_cfg(const Tensor& out, const Tensor& v, const CfgOptions& options) { cuda::cfg(stream(), out, v, options); }
+void CudaDevice::do_rescale(const Tensor& x, const Tensor& like, float amount) { cuda::rescale(stream(), x, like, amount); }
+void CudaDevice::do_combine(const CombineCall& call) { cuda::combine(stream(), call); }
 
 }  // namespace fude

@@ -59,7 +59,7 @@ class CudaDevice : public Device {
   void do_upload(const Tensor& out, const void* host) override;
   void do_download(const Tensor& x, void* host) override;
   void do_to_host(const Tensor& host, const Tensor& x) override;
-  void do_noise(const Tensor& out, Noise kind, uint64_t seed) override;
+  void do_noise(const Tensor& out, TorchGenerator& generator) override;
   void do_copy(const Tensor& out, const Tensor& x) override;
   bool do_all_finite(const Tensor& x) override;
   void do_linears(const std::vector<LinearCall>& calls, void* workspace) override;
@@ -81,8 +81,9 @@ class CudaDevice : public Device {
   void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) override;
   void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
   void do_to_bytes(const Tensor& out, const Tensor& pixels) override;
-  void do_cfg(const Tensor& out, const Tensor& v, float guidance) override;
-  void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
+  void do_cfg(const Tensor& out, const Tensor& v, const CfgOptions& options) override;
+  void do_rescale(const Tensor& x, const Tensor& like, float amount) override;
+  void do_combine(const CombineCall& call) override;
 
  private:
   // A stream of work and the events that order it; branches[0] is the trunk.

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kVector = 4;
+constexpr int kWideThreads = 1024;  // where a block sums up a picture
 
 unsigned blocks_for(int64_t threads) { return static_cast<unsigned>(ceil_div(threads, kThreads)); }
 __device__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
@@ -64,6 +65,72 @@ __global__ void __launch_bounds__(kThreads) to_bytes_kernel(uint8_t* out, const 
 __global__ void __launch_bounds__(kThreads) cfg_kernel(float* out, const float* v, int64_t n, float guidance) {
   const int64_t i = thread_index();
   if (i < n) out[i] = v[i] + guidance * (v[n + i] - v[i]);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    cfg_skip_kernel(float* out, const float* v, int64_t n, float guidance, float skip_scale) {
+  const int64_t i = thread_index();
+  if (i >= n) return;
+  const float guided = v[i] + guidance * (v[n + i] - v[i]);
+  out[i] = guided + skip_scale * (v[n + i] - v[2 * n + i]);
+}
+
+// Sums over a block, of which thread 0 has the result. Few values a thread in f32, those sums in f64.
+__device__ double block_sum(float value) {
+  __shared__ double sums[kWideThreads];
+  sums[threadIdx.x] = value;
+  for (int half = kWideThreads / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (static_cast<int>(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+  }
+  __syncthreads();
+  const double sum = sums[0];
+  __syncthreads();
+  return sum;
+}
+
+__device__ double squares_around_mean(const float* x, int64_t n) {
+  float sum = 0, squares = 0;
+  for (int64_t i = threadIdx.x; i < n; i += kWideThreads) {
+    sum += x[i];
+    squares += x[i] * x[i];
+  }
+  const double total = block_sum(sum);
+  return block_sum(squares) - total * total / static_cast<double>(n);
+}
+
+// A block for each picture of n values.
+__global__ void __launch_bounds__(kWideThreads) rescale_kernel(float* x, const float* like, int64_t n, float amount) {
+  x += blockIdx.x * n;
+  const double ratio = squares_around_mean(like + blockIdx.x * n, n) / squares_around_mean(x, n);
+  const float factor = amount * static_cast<float>(sqrt(ratio)) + (1.0f - amount);
+  for (int64_t i = threadIdx.x; i < n; i += kWideThreads) x[i] *= factor;
+}
+
+// A thread for each element: it reads all terms before it writes any part.
+__global__ void __launch_bounds__(kThreads) combine_kernel(float* state, const float* v, const float* noise,
+                                                           const float* coefficients, int64_t n, int parts, int terms) {
+  const int64_t i = thread_index();
+  if (i >= n) return;
+  float from[kMostTerms] = {};
+#pragma unroll
+  for (int term = 0; term < kMostTerms; ++term) {
+    if (term < parts) from[term] = state[term * n + i];
+    else if (term == parts) from[term] = v[i];
+    else if (term < terms) from[term] = noise[i];
+  }
+#pragma unroll
+  for (int part = 0; part < kMostTerms - 1; ++part) {
+    if (part >= parts) continue;
+    const float* factors = coefficients + part * terms;
+    float sum = 0;
+#pragma unroll
+    for (int term = 0; term < kMostTerms; ++term) {
+      if (term >= terms || factors[term] == 0) continue;
+      sum = term == 0 ? __fmul_rn(factors[0], from[0]) : __fmaf_rn(factors[term], from[term], sum);
+    }
+    state[part * n + i] = sum;
+  }
 }
 
 template <class T>
@@ -135,19 +202,32 @@ void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Ten
               });
 }
 
-void axpy(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factor) {
-  each<true>(stream, out, x, "adding",
-             [f = factor.as<float>()] __device__(float a, float b, int64_t, int64_t) { return a + *f * b; });
-}
-
 void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels) {
   to_bytes_kernel<<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<uint8_t>(), pixels.as<float>(), out.numel());
   check(cudaGetLastError(), "making bytes of pixels");
 }
 
-void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance) {
-  cfg_kernel<<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), out.numel(), guidance);
+void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, const CfgOptions& options) {
+  const int64_t n = out.numel();
+  if (options.skip_scale)
+    cfg_skip_kernel<<<blocks_for(n), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), n, options.guidance,
+                                                            *options.skip_scale);
+  else cfg_kernel<<<blocks_for(n), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), n, options.guidance);
   check(cudaGetLastError(), "guiding");
+}
+
+void rescale(cudaStream_t stream, const Tensor& x, const Tensor& like, float amount) {
+  rescale_kernel<<<static_cast<unsigned>(x.dim(0)), kWideThreads, 0, stream>>>(x.as<float>(), like.as<float>(),
+                                                                               x.numel() / x.dim(0), amount);
+  check(cudaGetLastError(), "rescaling");
+}
+
+void combine(cudaStream_t stream, const CombineCall& call) {
+  const int64_t n = call.v.numel();
+  combine_kernel<<<blocks_for(n), kThreads, 0, stream>>>(call.state.as<float>(), call.v.as<float>(), call.noise.as<float>(),
+                                                         call.coefficients.as<float>(), n, static_cast<int>(call.parts()),
+                                                         static_cast<int>(call.terms()));
+  check(cudaGetLastError(), "combining");
 }
 
 void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int64_t patch) {

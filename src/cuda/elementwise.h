@@ -3,8 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "core/activation.h"
-#include "core/tensor.h"
+#include "core/device.h"
 #include "cuda/kernels.h"
 
 namespace fude::cuda {
@@ -15,9 +14,10 @@ void add(cudaStream_t stream, const Tensor& x, const Tensor& y);
 void multiply(cudaStream_t stream, const Tensor& x, const Tensor& y);
 void add_gated(cudaStream_t stream, const Tensor& x, const Tensor& gate, const Tensor& y);
 void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale);
-void axpy(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factor);
 void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels);
-void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, float guidance);
+void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, const CfgOptions& options);
+void rescale(cudaStream_t stream, const Tensor& x, const Tensor& like, float amount);
+void combine(cudaStream_t stream, const CombineCall& call);
 void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int64_t patch);
 void unpatchify(cudaStream_t stream, const Tensor& out, const Tensor& tokens, int64_t patch);
 void to_nhwc(cudaStream_t stream, const Tensor& out, const Tensor& latents, float scale, float shift);
@@ -25,8 +25,8 @@ void to_nhwc(cudaStream_t stream, const Tensor& out, const Tensor& latents, floa
 // Sets *found when an element of x is not finite; leaves it alone otherwise.
 void find_non_finite(cudaStream_t stream, const Tensor& x, int* found);
 
-// torch.randn's values for a fresh CUDA generator of this seed on this GPU, f32, bit for bit.
+// torch.randn's next values of a CUDA generator on this GPU, f32, bit for bit.
 // Source: ATen/native/cuda/DistributionTemplates.h.
-void torch_cuda_noise(const Card& card, cudaStream_t stream, const Tensor& out, uint64_t seed);  // noise.cu
+void torch_cuda_noise(const Card& card, cudaStream_t stream, const Tensor& out, TorchGenerator& generator);  // noise.cu
 
 }  // namespace fude::cuda

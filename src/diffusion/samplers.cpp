@@ -1,52 +1,56 @@
-// The table of samplers and the search by name.
 #include "diffusion/samplers.h"
 
-#include "core/characters.h"
+#include <algorithm>
+#include <array>
 
 namespace fude {
 
-namespace {
-
-void euler(Ops& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt) { op.euler_step(latents, velocity, dt); }
-
-}  // namespace
-
 const std::vector<Sampler>& samplers() {
   static const std::vector<Sampler> table = {
-      {"euler", "Euler", {"k_euler", "sample_euler", "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"}, euler},
+      {{"euler", "Euler", "FlowMatchEulerDiscreteScheduler", {"k_euler", "sample_euler", "EulerDiscreteScheduler"}},
+       0,
+       false,
+       euler},
+      {{"euler_ancestral", "Euler a", "EulerAncestralDiscreteScheduler", {"k_euler_a", "sample_euler_ancestral", "euler_a"}},
+       0,
+       true,
+       euler_ancestral},
+      {{"heun", "Heun", "FlowMatchHeunDiscreteScheduler", {"k_heun", "sample_heun", "HeunDiscreteScheduler"}}, 1, false, heun},
+      {{"dpmpp_2m", "DPM++ 2M", "DPMSolverMultistepScheduler", {"k_dpmpp_2m", "sample_dpmpp_2m", "dpm++2m"}},
+       1,
+       false,
+       dpmpp_2m},
+      {{"dpmpp_2m_sde", "DPM++ 2M SDE", "sde-dpmsolver++", {"k_dpmpp_2m_sde", "sample_dpmpp_2m_sde", "dpmpp_2m_sde_gpu"}},
+       1,
+       true,
+       dpmpp_2m_sde},
+      {{"uni_pc", "UniPC", "UniPCMultistepScheduler", {"uni_pc_bh2", "unipc"}}, 3, false, uni_pc},
+      {{"deis", "DEIS", "DEISMultistepScheduler"}, 1, false, deis},
+      {{"er_sde", "ER SDE", "", {"sample_er_sde"}}, 2, true, er_sde},
+      {{"lcm", "LCM", "FlowMatchLCMScheduler", {"sample_lcm", "LCMScheduler"}}, 0, true, lcm},
+      {{"res_multistep", "Res Multistep", "", {"sample_res_multistep"}}, 1, false, res_multistep},
   };
   return table;
 }
 
-const Sampler* find_sampler(std::string_view name, std::span<const Sampler> among) {
-  for (const Sampler& sampler : among)
-    if (sampler.name == name) return &sampler;
-  const std::string text = folded(name);
-  for (const Sampler& sampler : among) {
-    if (folded(sampler.name) == text || folded(sampler.a1111_name) == text) return &sampler;
-    for (const std::string& other : sampler.other_names)
-      if (folded(other) == text) return &sampler;
-  }
-  return nullptr;
+int64_t evaluations_of_a_step(const Sampler& sampler) {
+  constexpr std::array kTwoSteps = {1.0f, 0.5f, 0.0f};
+  const Evaluations all = sampler.evaluations(kTwoSteps);
+  return std::count_if(all.begin(), all.end(), [](const Evaluation& each) { return each.step == 0; });
 }
 
-std::string a1111_name_of(const std::string& sampler, std::span<const Sampler> among) {
-  const Sampler* known = find_sampler(sampler, among);
-  return known ? known->a1111_name : sampler;
+const std::vector<Names>& names_of_samplers() {
+  static const std::vector<Names> names = [] {
+    std::vector<Names> all;
+    for (const Sampler& sampler : samplers()) all.push_back(sampler.names);
+    return all;
+  }();
+  return names;
 }
 
-std::string name_from_a1111(std::string_view a1111_name, std::span<const Sampler> among) {
-  const Sampler* known = find_sampler(a1111_name, among);
-  return known ? known->name : std::string(a1111_name);
-}
-
-std::string folded(std::string_view name) {
-  std::string text;
-  for (const char c : lower_case(std::string(name))) {
-    if (c == '+') text += 'p';
-    else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) text += c;
-  }
-  return text;
+const Sampler* find_sampler(std::string_view name) {
+  const Names* found = find_name(names_of_samplers(), name);
+  return found ? &samplers()[static_cast<size_t>(found - names_of_samplers().data())] : nullptr;
 }
 
 }  // namespace fude

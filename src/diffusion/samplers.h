@@ -1,31 +1,25 @@
-// How a velocity moves the latents from one sigma to the next. A sampler is one function and one row of samplers().
+// The table of samplers. A sampler is the mathematics of diffusion/solvers.h and one row here.
 #pragma once
 
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/ops.h"
+#include "diffusion/names.h"
+#include "diffusion/solvers.h"
 
 namespace fude {
 
 struct Sampler {
-  std::string name;                      // of the command line
-  std::string a1111_name;                // of the PNG's parameters text, written and read
-  std::vector<std::string> other_names;  // in ComfyUI, diffusers, k-diffusion
-  // Moves latents (f32, in place) to the next sigma, given the guided velocity; dt f32 [1], the difference of the sigmas.
-  void (*step)(Ops& op, const Tensor& latents, const Tensor& velocity, const Tensor& dt);
+  Names names;
+  int64_t slots;     // latents that it keeps from one evaluation to the next
+  bool draws_noise;  // between steps: it goes on with the request's generator
+  Evaluations (*evaluations)(Sigmas sigmas);
 };
 
-const std::vector<Sampler>& samplers();  // the first is the default
-// By any of its names, in any spelling; null when there is none.
-const Sampler* find_sampler(std::string_view name, std::span<const Sampler> among = samplers());
-// A1111's name for one of ours, and ours for one of A1111's; a name that is none stays as it is.
-std::string a1111_name_of(const std::string& sampler, std::span<const Sampler> among = samplers());
-std::string name_from_a1111(std::string_view a1111_name, std::span<const Sampler> among = samplers());
+int64_t evaluations_of_a_step(const Sampler& sampler);  // but the last one, which may need fewer
 
-// A name without the differences of spelling: "DPM++ 2M", "dpmpp_2m" and "Dpmpp-2m" are all "dpmpp2m".
-std::string folded(std::string_view name);
+const std::vector<Sampler>& samplers();  // the first is the default
+const std::vector<Names>& names_of_samplers();
+const Sampler* find_sampler(std::string_view name);  // by any of its names; null when there is none
 
 }  // namespace fude

@@ -1,18 +1,28 @@
-// The flow-matching schedule of SD3 (Esser et al. 2024, section 5.3.2; diffusers' FlowMatchEulerDiscreteScheduler, static
-// shift).
+// The table of schedules: at which sigmas a model is asked, from 1 down to 0.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
+
+#include "diffusion/names.h"
 
 namespace fude {
 
-struct Schedule {
-  std::vector<float> sigmas;     // steps + 1, from 1 down to 0
-  std::vector<float> timesteps;  // steps: 1000·sigma
+// A model's own way from noise to pictures: sigma = shift·t / (1 + (shift − 1)·t) for t of 1/train_timesteps … 1 (Esser et al.
+// 2024, section 5.3.2).
+struct FlowSchedule {
+  double shift = 1;
+  int64_t train_timesteps = 1000;
 };
 
-// The shift is applied twice on the way to the lower end, as diffusers does; the last step starts at a sigma above 0.
-Schedule make_schedule(int64_t steps, double shift, int64_t train_timesteps);
+struct Schedule {
+  Names names;
+  std::vector<float> (*sigmas)(int64_t steps, const FlowSchedule& flow);  // steps + 1, the last of them 0
+};
+
+const std::vector<Schedule>& schedules();  // the first is the default
+const std::vector<Names>& names_of_schedules();
+const Schedule* find_schedule(std::string_view name);  // by any of its names; null when there is none
 
 }  // namespace fude

@@ -107,6 +107,10 @@ std::vector<Message> remarks_on(const Request& request, const Checkpoint& checkp
     remarks.push_back({.what = "the negative prompt does nothing where guidance is 1 or less",
                        .field = Field::negative,
                        .remedies = {{Remedy::raise, Field::guidance}, {Remedy::leave_out, Field::negative}}});
+  if (request.skip_layers && !(request.guidance > 1))
+    remarks.push_back({.what = "layers are skipped only where guidance is above 1",
+                       .field = Field::skip_layers,
+                       .remedies = {{Remedy::raise, Field::guidance}, {Remedy::leave_out, Field::skip_layers}}});
   return remarks;
 }
 

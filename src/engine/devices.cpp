@@ -9,6 +9,7 @@
 #include "cpu/cpu_device.h"
 #include "cuda/cuda.h"
 #include "diffusion/samplers.h"
+#include "diffusion/schedule.h"
 #include "engine/cards.h"
 #include "fude/error.h"
 
@@ -72,19 +73,31 @@ std::vector<DeviceKind> device_kinds() {
 
 std::string version() { return FUDE_VERSION; }
 
-const std::vector<std::string>& sampler_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const Sampler& sampler : samplers()) all.push_back(sampler.name);
-    return all;
-  }();
-  return names;
+namespace {
+
+std::vector<std::string> own_names(const std::vector<Names>& table) {
+  std::vector<std::string> all;
+  for (const Names& row : table) all.push_back(row.name);
+  return all;
 }
 
-std::optional<std::string> sampler_from(std::string_view name) {
-  const Sampler* sampler = find_sampler(name);
-  return sampler ? std::optional(sampler->name) : std::nullopt;
+std::optional<std::string> own_name(const std::vector<Names>& table, std::string_view name) {
+  const Names* row = find_name(table, name);
+  return row ? std::optional(row->name) : std::nullopt;
 }
+
+}  // namespace
+
+const std::vector<std::string>& sampler_names() {
+  static const std::vector<std::string> names = own_names(names_of_samplers());
+  return names;
+}
+const std::vector<std::string>& schedule_names() {
+  static const std::vector<std::string> names = own_names(names_of_schedules());
+  return names;
+}
+std::optional<std::string> sampler_from(std::string_view name) { return own_name(names_of_samplers(), name); }
+std::optional<std::string> schedule_from(std::string_view name) { return own_name(names_of_schedules(), name); }
 
 std::string_view name_of(Stage stage) {
   switch (stage) {

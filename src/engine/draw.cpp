@@ -5,13 +5,15 @@
 #include <span>
 #include <utility>
 
-#include "diffusion/samplers.h"
 #include "diffusion/schedule.h"
 #include "engine/clock.h"
 #include "engine/fields.h"
 #include "engine/json_text.h"
 #include "engine/latents.h"
+#include "engine/loop.h"
 #include "engine/metadata.h"
+#include "engine/pass.h"
+#include "engine/picture_noise.h"
 #include "engine/preview.h"
 #include "engine/request.h"
 #include "engine/single_picture.h"
@@ -21,8 +23,8 @@ namespace fude {
 
 namespace {
 
-// Modulation rows of this many steps are computed at a time: about 2 MB a step and batch row in SD3.5-medium.
-constexpr int64_t kStepsAtOnce = 64;
+// Modulation rows of about this many evaluations are computed at a time: 2 MB each and batch row in SD3.5-medium.
+constexpr int64_t kEvaluationsAtOnce = 64;
 // A card does the first step as it comes and records the second; only those after it tell how fast steps are.
 constexpr int64_t kUnusualSteps = 2;
 // Latents of this many pictures are under way: about 1 MB each at 1024².
@@ -32,61 +34,6 @@ std::string numbered(const char* name, int64_t i) {
   const std::string digits = std::to_string(i);
   return name + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
 }
-
-// What moves pictures from noise to latents: a schedule's steps, from the first that is done.
-struct Pass {
-  int64_t height, width;  // of the latents
-  int64_t steps, first;
-  int64_t batch, place;  // where in its batch a picture that is alone there lies
-  bool fills_up;         // the last batch, with pictures that are thrown away
-  bool is_draft;
-};
-
-// A batch's step, on memory that stays where it is, so that the work of a step is the same each time.
-struct Loop {
-  Loop(Ops& op, const Mmdit& mmdit, const Conditioning& one, bool has_guidance, int64_t batch, const Pass& pass)
-      : x(op.empty({batch, mmdit.geometry.channels, pass.height, pass.width}, DType::f32)),
-        modulation(op.empty({one.context.dim(0) * batch, modulation_columns(mmdit.geometry)}, DType::f32)),
-        dt(op.empty({1}, DType::f32)),
-        conditioning(one),
-        guided(has_guidance) {
-    if (batch == 1) return;
-    conditioning.context = op.empty({one.context.dim(0) * batch, one.context.dim(1), one.context.dim(2)});
-    for_each_row(one.context.dim(0), [&](int64_t row, int64_t of) {
-      op.copy(conditioning.context.batch(row, row + 1), one.context.batch(of, of + 1));
-    });
-  }
-
-  int64_t batch() const { return x.dim(0); }
-
-  // All rows of the negative prompt come before all of the prompt.
-  template <class Copy>
-  void for_each_row(int64_t prompts, const Copy& copy) const {
-    for (int64_t row = 0; row < prompts * batch(); ++row) copy(row, row / batch());
-  }
-
-  void step(Ops& op, const MmditGeometry& geometry, MmditLayers& layers, const Sampler& sampler, float guidance,
-            StepCosts& costs) const {
-    auto scratch = op.scope();
-    Tensor rows = x;
-    if (guided) {
-      const int64_t n = batch();
-      rows = op.empty({2 * n, x.dim(1), x.dim(2), x.dim(3)}, DType::f32);
-      op.copy(rows.batch(0, n), x);
-      op.copy(rows.batch(n, 2 * n), x);
-    }
-    const StageMark mark(op, costs.work);
-    costs.count += op.times();
-    Tensor velocity = mmdit_forward(op, geometry, layers, modulation, conditioning, rows);
-    if (guided) velocity = op.cfg(velocity, guidance);
-    sampler.step(op, x, velocity, dt);
-  }
-
-  Tensor x, modulation, dt;
-  Conditioning conditioning;
-  bool guided;
-  std::unique_ptr<DeviceGraph> graph;
-};
 
 // A picture on its way.
 struct Picture {
@@ -108,7 +55,9 @@ class Drawing {
         listener_(listener),
         callbacks_(listener.callbacks),
         result_(result),
-        channels_(job.model.checkpoint().mmdit().channels) {}
+        channels_(job.model.checkpoint().mmdit().channels),
+        sampler_(*find_sampler(request_.sampler)),
+        guidance_(guidance_of(request_)) {}
 
   void encode() { embed(); }
 
@@ -143,10 +92,16 @@ class Drawing {
     if (std::exchange(previewed_, {picture, step + 1}) == std::pair(picture, step)) return std::swap(before_, after_);
     copy_values(latents, before_);
   }
-  // The pictures whose latents it moved, between two sigmas.
-  void preview(const Tensor& latents, const float* sigmas, Progress at) {
+  // The pictures whose latents it moved, by the evaluation that ends it.
+  void preview(const Loop& loop, const Pass& pass, int64_t index, const Tensor& latents, Progress at) {
+    const Evaluation& evaluation = pass.evaluations[static_cast<size_t>(index)];
+    const auto step = static_cast<size_t>(pass.step_of(index));
+    const auto kept = std::find(evaluation.slots.begin(), evaluation.slots.end(), denoised(evaluation.sigma));
+    const auto of_pictures = [&](const Tensor& all) { return all.batch(pass.place, pass.place + latents.dim(0)); };
     copy_values(latents, after_);
-    follow_to_the_end(before_, after_, sigmas[0], sigmas[1]);
+    if (!evaluation.draws_noise()) follow_to_the_end(before_, after_, pass.sigmas[step], pass.sigmas[step + 1]);
+    else if (kept != evaluation.slots.end()) copy_values(of_pictures(loop.slot(kept - evaluation.slots.begin())), before_);
+    else take_back(before_, after_, values_of(of_pictures(loop.noise())), evaluation);
     const int64_t n = latents.dim(0), pixels = latents.dim(2) * latents.dim(3);
     at.picture += listener_.series.pictures_done;
     at.pictures = listener_.series.pictures;
@@ -209,35 +164,45 @@ class Drawing {
     first_picture_ = begin;
     const int64_t n = end - begin;
     const int64_t vae_scale_factor = model_.vae_scale_factor();
-    Pass pass{request_.height / vae_scale_factor,
-              request_.width / vae_scale_factor,
-              job_.request.steps(),
-              0,
-              arrangement_.batch,
-              request_.place,
-              request_.batch != 0,
-              false};
+    const Draft* draft = request_.draft ? &*request_.draft : nullptr;
+    const int64_t steps = job_.request.steps();
+    const Pass pass = pass_of({.height = request_.height / vae_scale_factor,
+                               .width = request_.width / vae_scale_factor,
+                               .steps = steps,
+                               .first = draft ? first_step(steps, draft->strength) : 0,
+                               .batch = arrangement_.batch,
+                               .place = request_.place,
+                               .fills_up = request_.batch != 0,
+                               .is_draft = false});
+    std::vector<PictureNoise> random;
+    for (int64_t i = begin; i < end; ++i) random.emplace_back(single_picture(request_, i));
     Tensor latents = op_.empty({n, channels_, pass.height, pass.width}, DType::f32);
-    if (request_.draft) {
-      pass.first = first_step(job_.request.steps(), request_.draft->strength);
-      enlarge_drafts(embeddings, latents, schedule_of(pass).sigmas[static_cast<size_t>(pass.first)]);
+    if (draft) {
+      enlarge_drafts(embeddings, latents, random, pass.sigmas[static_cast<size_t>(pass.first)]);
     } else {
       for (int64_t i = 0; i < n; ++i) {
         auto scratch_of_one = op_.scope();
-        op_.copy(latents.batch(i, i + 1), noise(begin + i, pass.height, pass.width));
+        op_.copy(latents.batch(i, i + 1), noise(random[static_cast<size_t>(i)], pass));
       }
     }
     for (int64_t i = 0; i < n; ++i) at(begin + i).noise = values_of(latents.batch(i, i + 1));
     if (begin == 0) trace("noise", latents.batch(0, 1));
-    denoise(pass, embeddings, latents, begin);
+    denoise(pass, embeddings, latents, random, begin);
   }
 
-  void enlarge_drafts(const TextEmbeddings& embeddings, const Tensor& latents, float sigma) {
+  void enlarge_drafts(const TextEmbeddings& embeddings, const Tensor& latents, std::span<PictureNoise> random, float sigma) {
     const Draft& draft = *request_.draft;
     const int64_t vae_scale_factor = model_.vae_scale_factor();
     const int64_t n = latents.dim(0);
     const Size large{latents.dim(3), latents.dim(2)}, small{draft.width / vae_scale_factor, draft.height / vae_scale_factor};
-    const Pass pass{small.height, small.width, *draft.steps, 0, draft.batch, draft.place, true, true};
+    const Pass pass = pass_of({.height = small.height,
+                               .width = small.width,
+                               .steps = *draft.steps,
+                               .first = 0,
+                               .batch = draft.batch,
+                               .place = draft.place,
+                               .fills_up = true,
+                               .is_draft = true});
     for (int64_t i = 0; i < n; ++i) {
       auto scratch = op_.scope();
       std::vector<float> drawn(static_cast<size_t>(channels_ * small.width * small.height));
@@ -245,50 +210,56 @@ class Drawing {
       if (known != job_.drafts.end() && known->second.size() == drawn.size()) {
         drawn = known->second;
       } else {
+        std::vector<PictureNoise> random_of_draft{PictureNoise(single_picture(request_, first_picture_ + i))};
         Tensor one = op_.empty({1, channels_, small.height, small.width}, DType::f32);
         {
           auto scratch_of_noise = op_.scope();
-          op_.copy(one, noise(first_picture_ + i, small.height, small.width));
+          op_.copy(one, noise(random_of_draft[0], pass));
         }
-        denoise(pass, embeddings, one, first_picture_ + i);
+        denoise(pass, embeddings, one, random_of_draft, first_picture_ + i);
         op_.download(one, drawn.data());
       }
       std::vector<float> fresh(static_cast<size_t>(channels_ * large.width * large.height));
-      op_.download(noise(first_picture_ + i, large.height, large.width), fresh.data());
+      op_.download(random[static_cast<size_t>(i)].next(op_, channels_, large.height, large.width), fresh.data());
       const std::vector<float> start = planning() ? fresh : noised(resized(drawn, channels_, small, large), fresh, sigma);
       op_.copy(latents.batch(i, i + 1), op_.upload(start.data(), DType::f32, {1, channels_, large.height, large.width}));
     }
   }
 
-  // f32 [1, channels, height, width]
-  Tensor noise(int64_t picture, int64_t height, int64_t width) {
-    const Request single = single_picture(request_, picture);
-    const Tensor own = op_.noise(single.noise, single.seed, {1, channels_, height, width});
-    if (!single.variation) return own;
-    const Tensor other = op_.noise(single.noise, single.variation->seed, {1, channels_, height, width});
-    const std::vector<float> between =
-        planning() ? std::vector<float>() : slerp(values_of(own), values_of(other), request_.variation->amount);
-    return op_.upload(between.data(), DType::f32, {1, channels_, height, width});
+  Tensor noise(PictureNoise& random, const Pass& pass) { return random.next(op_, channels_, pass.height, pass.width); }
+
+  // With the sigmas and evaluations of its steps.
+  Pass pass_of(Pass pass) const {
+    const FlowSchedule flow{job_.request.shift(), model_.checkpoint().schedule().train_timesteps};
+    pass.sigmas = find_schedule(request_.schedule)->sigmas(pass.steps, flow);
+    pass.evaluations = sampler_.evaluations(Sigmas(pass.sigmas).subspan(static_cast<size_t>(pass.first)));
+    return pass;
   }
 
-  Schedule schedule_of(const Pass& pass) const {
-    return make_schedule(pass.steps, job_.request.shift(), model_.checkpoint().schedule().train_timesteps);
-  }
+  bool skips_at(const Pass& pass, int64_t evaluation) const { return guidance_.skips_at(pass.step_of(evaluation), pass.steps); }
 
   // ---- the loop -----------------------------------------------------------------------------------------------------------
 
   // Moves latents [n, …] of the pictures from `picture` on through a pass; each that is no draft is decoded after its last
   // step.
-  void denoise(const Pass& pass, const TextEmbeddings& embeddings, const Tensor& latents, int64_t picture) {
-    previewed_ = {-1, 0};
-    const Schedule schedule = schedule_of(pass);
+  void denoise(const Pass& pass, const TextEmbeddings& embeddings, const Tensor& latents, std::span<PictureNoise> random,
+               int64_t picture) {
     const int64_t n = latents.dim(0);
     const int64_t rest = n % pass.batch;
     const Conditioning conditioning = condition_on(embeddings, pass);
-    for (int64_t begin = pass.first; begin < pass.steps; begin += kStepsAtOnce) {
-      const int64_t end = std::min(begin + kStepsAtOnce, pass.steps);
+    previewed_ = {-1, 0};
+    const int64_t all = std::ssize(pass.evaluations);
+    bool skips = false;
+    for (int64_t i = 0; i < all; ++i) skips = skips || skips_at(pass, i);
+    // What slots hold between two runs of steps, one after the other.
+    const bool in_one_run = all <= kEvaluationsAtOnce;
+    const Tensor slots = in_one_run || sampler_.slots == 0
+                             ? Tensor()
+                             : op_.empty({sampler_.slots * n, channels_, pass.height, pass.width}, DType::f32);
+    for (int64_t begin = 0; begin < all;) {
+      const int64_t end = pass.end_of_step(std::min(begin + kEvaluationsAtOnce, all) - 1);
       auto chunk = op_.scope();
-      const Steps some = steps_of(schedule, begin, end, embeddings, static_cast<double>(n));
+      const Steps some = steps_of(pass, begin, end, embeddings, static_cast<double>(n));
 
       const int64_t whole = pass.fills_up ? n : n - rest;
       const int64_t batches = (whole + pass.batch - 1) / pass.batch + (whole < n ? 1 : 0);
@@ -296,9 +267,12 @@ class Drawing {
       const auto groups = [&](int64_t from, int64_t to, int64_t batch) {
         if (from == to) return;
         auto scratch = op_.scope();
-        Loop loop(op_, weights_.mmdit, conditioning, job_.request.guided(), batch, pass);
+        Loop loop(op_, weights_.mmdit.geometry, conditioning, {sampler_, guidance_, skips}, batch, pass.height, pass.width);
         const auto step_some = [&](int64_t i, int64_t end_of_some) {
-          step_through(some, layers, loop, pass, latents.batch(i, end_of_some), picture + i);
+          const auto count = static_cast<size_t>(end_of_some - i);
+          step_through(some, layers, loop, pass, latents.batch(i, end_of_some),
+                       slots ? slots.batch(i * sampler_.slots, end_of_some * sampler_.slots) : Tensor(),
+                       random.subspan(static_cast<size_t>(i), count), picture + i);
         };
         const int64_t full = (to - from) / batch;
         op_.repeat(full, [&](int64_t i) { step_some(from + i * batch, from + (i + 1) * batch); });
@@ -306,6 +280,7 @@ class Drawing {
       };
       groups(0, whole, pass.batch);
       groups(whole, n, rest);
+      begin = end;
     }
   }
 
@@ -314,28 +289,23 @@ class Drawing {
     return condition(op_, weights_.mmdit, *OnDevice(op_, weights_.mmdit.embedders), embeddings.tokens, pass.height, pass.width);
   }
 
-  // Steps [begin, end) of a schedule, with the modulation that all pictures share.
-  struct Steps {
-    int64_t begin, end;
-    Tensor modulations, dt;     // f32 [steps·b, columns], [steps]
-    std::vector<float> sigmas;  // before each, and after the last
-  };
-  Steps steps_of(const Schedule& schedule, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
+  // Evaluations [begin, end) of a pass, whole steps of it.
+  Steps steps_of(const Pass& pass, int64_t begin, int64_t end, const TextEmbeddings& embeddings, double pictures) {
     const Clock clock(op_.device());
     const StageMark mark(op_, drawn_.costs.conditioning);
-    std::vector<float> dt;
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
-      dt.push_back(schedule.sigmas[i + 1] - schedule.sigmas[i]);
-    const std::vector<float> timesteps(schedule.timesteps.begin() + begin, schedule.timesteps.begin() + end);
-    const Tensor all_dt = op_.upload(dt.data(), DType::f32, {end - begin});
+    const auto train = static_cast<float>(model_.checkpoint().schedule().train_timesteps);
+    std::vector<float> timesteps, coefficients;
+    for (int64_t i = begin; i < end; ++i) {
+      const Evaluation& evaluation = pass.evaluations[static_cast<size_t>(i)];
+      timesteps.push_back(evaluation.sigma * train);
+      const std::vector<float> own = coefficients_of(evaluation, sampler_.draws_noise);
+      coefficients.insert(coefficients.end(), own.begin(), own.end());
+    }
+    const Tensor all = op_.upload(coefficients.data(), DType::f32, {end - begin, std::ssize(coefficients) / (end - begin)});
     const OnDevice embedders(op_, weights_.mmdit.embedders);
     LayerStream layers(op_, weights_.mmdit.modulation, 1);
     const Tensor temb = embed_timesteps(op_, *embedders, timesteps, embeddings.pooled);
-    const Steps some{begin,
-                     end,
-                     modulate(op_, weights_.mmdit.geometry, *embedders, layers, temb),
-                     all_dt,
-                     {schedule.sigmas.begin() + begin, schedule.sigmas.begin() + end + 1}};
+    const Steps some{begin, end, modulate(op_, weights_.mmdit.geometry, *embedders, layers, temb), all};
     if (!planning()) {
       result_.seconds.denoise += clock.seconds();
       for (Picture& picture : pictures_) picture.denoise += clock.seconds() / pictures;
@@ -343,58 +313,87 @@ class Drawing {
     return some;
   }
 
+  // Latents [n, …] of a batch, and what its slots held, through a run of steps.
   void step_through(const Steps& some, MmditLayers& layers, Loop& loop, const Pass& pass, const Tensor& latents,
-                    int64_t picture) {
+                    const Tensor& slots, std::span<PictureNoise> random, int64_t picture) {
     const int64_t n = latents.dim(0);
-    const int64_t b = loop.modulation.dim(0) / loop.batch();
-    const int64_t to_do = pass.steps - pass.first;
-    for (int64_t i = 0; i < loop.batch(); ++i) op_.copy(loop.x.batch(i, i + 1), latents.batch(i % n, i % n + 1));
-    report(Stage::denoise, picture, some.begin - pass.first, to_do);
-    op_.repeat(some.end - some.begin, [&](int64_t next) {
-      const int64_t step = some.begin + next;
-      const int64_t steps_done = step + 1 - pass.first;
+    for (int64_t i = 0; i < loop.batch(); ++i) op_.copy(loop.x().batch(i, i + 1), latents.batch(i % n, i % n + 1));
+    if (slots && some.begin > 0)
+      for_each_slot(loop, slots, [&](const Tensor& in_loop, const Tensor& kept) { op_.copy(in_loop, kept); });
+    report(Stage::denoise, picture, pass.step_of(some.begin) - pass.first, pass.to_do());
+    double seconds = 0;  // of a step
+    const Tensor latents_of_step = loop.x().batch(pass.place, pass.place + n);
+    const auto evaluate = [&](int64_t index) {
+      const int64_t step = pass.step_of(index), steps_done = step + 1 - pass.first;
+      const bool begins_step = index == some.begin || pass.step_of(index - 1) != step;
       const bool shows = previews(steps_done);
-      const Tensor latents_of_step = loop.x.batch(pass.place, pass.place + n);
-      if (shows) before_preview(latents_of_step, picture, step);
+      if (shows && begins_step) before_preview(latents_of_step, picture, step);
       const Clock clock(op_.device());
-      do_step(some, layers, loop, next, b, pass.is_draft ? drawn_.costs.drafts : drawn_.costs.steps);
-      if (!op_.all_finite(loop.x))
+      draw_noise(loop, pass, index, random);
+      loop.evaluate(op_, weights_.mmdit.geometry, layers, some, index, skips_at(pass, index),
+                    pass.is_draft ? drawn_.costs.drafts : drawn_.costs.steps);
+      const bool ends_step = pass.end_of_step(index) == index + 1;
+      if (ends_step && !op_.all_finite(loop.x()))
         throw Error(Code::non_finite,
                     {.what = "the transformer produced values that are not numbers at step " + std::to_string(step + 1),
                      .where = {.component = "transformer"},
                      .remedies = {{Remedy::check_model}}});
       if (planning()) return;
-      if (picture == 0 && !pass.is_draft) trace(numbered("latents.", step), loop.x.batch(pass.place, pass.place + 1));
-      const double seconds = clock.seconds();
-      result_.seconds.denoise += seconds;
-      if (!pass.is_draft && step >= some.begin + kUnusualSteps) drawn_.step_seconds.push_back(seconds);
-      for (int64_t i = 0; i < n; ++i) {
-        Picture& one = at(picture + i);
-        one.denoise += seconds / static_cast<double>(n);
-        one.batch = loop.batch();
-        one.place = pass.place + i;
-        if (!pass.is_draft) one.step_seconds.push_back(seconds);
-      }
-      report(Stage::denoise, picture, steps_done, to_do);
-      const float* const sigmas = &some.sigmas[static_cast<size_t>(next)];
-      if (shows) preview(latents_of_step, sigmas, {Stage::denoise, picture, 0, steps_done, to_do});
-    });
+      if (ends_step && picture == 0 && !pass.is_draft)
+        trace(numbered("latents.", step), loop.x().batch(pass.place, pass.place + 1));
+      seconds += clock.seconds();
+      if (!ends_step) return;
+      finish_step(std::exchange(seconds, 0), step - pass.step_of(some.begin) >= kUnusualSteps, loop.batch(), n, pass, picture);
+      report(Stage::denoise, picture, steps_done, pass.to_do());
+      if (shows) preview(loop, pass, index, latents_of_step, {Stage::denoise, picture, 0, steps_done, pass.to_do()});
+    };
+    for (int64_t begin = some.begin; begin < some.end;) {  // runs of steps with the same rows
+      int64_t end = begin + 1;
+      while (end < some.end && skips_at(pass, end) == skips_at(pass, begin)) ++end;
+      op_.repeat(end - begin, [&](int64_t i) { evaluate(begin + i); });
+      begin = end;
+    }
+    if (slots && some.end < std::ssize(pass.evaluations))
+      for_each_slot(loop, slots, [&](const Tensor& in_loop, const Tensor& kept) { op_.copy(kept, in_loop); });
     op_.repeat(n, [&](int64_t i) {
-      op_.copy(latents.batch(i, i + 1), loop.x.batch(pass.place + i, pass.place + i + 1));
-      if (some.end == pass.steps && !pass.is_draft) decode(picture + i, latents.batch(i, i + 1));
+      op_.copy(latents.batch(i, i + 1), loop.x().batch(pass.place + i, pass.place + i + 1));
+      if (some.end == std::ssize(pass.evaluations) && !pass.is_draft) decode(picture + i, latents.batch(i, i + 1));
     });
   }
 
-  // What changes from step to step is copied to where the loop expects it.
-  void do_step(const Steps& some, MmditLayers& layers, Loop& loop, int64_t step, int64_t b, StepCosts& costs) {
-    loop.for_each_row(b, [&](int64_t row, int64_t of) {
-      op_.copy(loop.modulation.rows(row, row + 1), some.modulations.rows(step * b + of, step * b + of + 1));
-    });
-    op_.copy(loop.dt, some.dt.columns(step, step + 1));
-    const auto once = [&] {
-      loop.step(op_, weights_.mmdit.geometry, layers, *find_sampler(request_.sampler), job_.request.guidance(), costs);
-    };
-    op_.replay(loop.graph, once);
+  // visit(of the loop, of `slots`) for each slot of each picture.
+  template <class Visit>
+  void for_each_slot(const Loop& loop, const Tensor& slots, const Visit& visit) const {
+    const int64_t n = slots.dim(0) / sampler_.slots;
+    for (int64_t slot = 0; slot < sampler_.slots; ++slot)
+      for (int64_t i = 0; i < loop.batch(); ++i) {
+        const int64_t kept = i % n * sampler_.slots + slot;
+        visit(loop.slot(slot).batch(i, i + 1), slots.batch(kept, kept + 1));
+      }
+  }
+
+  // Each picture's own, for each of its rows.
+  void draw_noise(Loop& loop, const Pass& pass, int64_t index, std::span<PictureNoise> random) {
+    if (!sampler_.draws_noise) return;
+    if (!planning() && !pass.evaluations[static_cast<size_t>(index)].draws_noise()) return;
+    const auto n = static_cast<int64_t>(random.size());
+    for (int64_t i = 0; i < n; ++i) {
+      auto scratch = op_.scope();
+      const Tensor fresh = noise(random[static_cast<size_t>(i)], pass);
+      for (int64_t row = i; row < loop.batch(); row += n) op_.copy(loop.noise().batch(row, row + 1), fresh);
+    }
+  }
+
+  void finish_step(double seconds, bool is_usual, int64_t batch, int64_t n, const Pass& pass, int64_t picture) {
+    result_.seconds.denoise += seconds;
+    if (!pass.is_draft && is_usual) drawn_.step_seconds.push_back(seconds);
+    for (int64_t i = 0; i < n; ++i) {
+      Picture& one = at(picture + i);
+      one.denoise += seconds / static_cast<double>(n);
+      one.batch = batch;
+      one.place = pass.place + i;
+      if (!pass.is_draft) one.step_seconds.push_back(seconds);
+    }
   }
 
   // ---- pixels -------------------------------------------------------------------------------------------------------------
@@ -504,6 +503,8 @@ class Drawing {
   const Callbacks& callbacks_;
   Result& result_;
   const int64_t channels_;
+  const Sampler& sampler_;
+  const Guidance guidance_;
   Drawn drawn_;
   std::vector<Picture> pictures_;
   std::vector<float> before_, after_;                // latents of the step that is shown

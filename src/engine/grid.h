@@ -15,6 +15,7 @@ void visit_axes(AnyGrid& grid, const Visit& visit) {
   visit(Field::prompt, grid.prompts);
   visit(Field::negative, grid.negatives);
   visit(Field::sampler, grid.samplers);
+  visit(Field::schedule, grid.schedules);
   visit(Field::size, grid.sizes);
   visit(Field::shift, grid.shifts);
   visit(Field::guidance, grid.guidances);

@@ -8,9 +8,9 @@
 #include <optional>
 #include <type_traits>
 
-#include "diffusion/samplers.h"
 #include "engine/fields.h"
 #include "engine/json_text.h"
+#include "engine/request.h"
 #include "engine/size_text.h"
 #include "fude/error.h"
 
@@ -98,6 +98,13 @@ void read(const Json& json, const char* name, Noise& noise, int64_t rules) {
   read(json, name, text);
   noise = noise_named(text, rules);
 }
+void read(const Json& json, const char* name, std::vector<int64_t>& values, int64_t) {
+  const auto found = json.find(name);
+  if (found == json.end() || found->is_null()) return;
+  if (!found->is_array()) refuse(std::string(name) + " is not a list");
+  values.clear();
+  for (const Json& value : *found) read(Json{{name, value}}, name, values.emplace_back());
+}
 template <class T>
 void read(const Json& json, const char* name, T& value, int64_t) {
   read(json, name, value);
@@ -150,12 +157,18 @@ void read_object(const Json& json, const Rows& rows, Owner& owner, int64_t rules
 // ---- a field's value in A1111's text ----------------------------------------------------------------------------------------
 
 std::string text_of(const FieldInfo& info, const std::string& value) {
-  return info.field == Field::sampler ? a1111_name_of(value) : value;
+  const std::vector<Names>* names = names_for(info.field);
+  return names ? a1111_name_of(*names, value) : value;
 }
 std::string text_of(const FieldInfo&, int64_t value) { return std::to_string(value); }
 std::string text_of(const FieldInfo&, uint64_t value) { return std::to_string(value); }
 std::string text_of(const FieldInfo&, double value) { return text_of_number(value); }
 std::string text_of(const FieldInfo&, bool value) { return value ? "on" : ""; }
+std::string text_of(const FieldInfo&, const std::vector<int64_t>& values) {
+  std::string text;
+  for (const int64_t value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  return text;
+}
 std::string text_of(const FieldInfo&, Noise value) { return std::string(name_of(value)); }
 template <class T>
 std::string text_of(const FieldInfo& info, const std::optional<T>& value) {
@@ -163,7 +176,17 @@ std::string text_of(const FieldInfo& info, const std::optional<T>& value) {
 }
 
 void read_text(const FieldInfo& info, std::string_view text, std::string& value, int64_t) {
-  value = info.field == Field::sampler ? name_from_a1111(text) : std::string(text);
+  const std::vector<Names>* names = names_for(info.field);
+  value = names ? name_from_a1111(*names, text) : std::string(text);
+}
+void read_text(const FieldInfo& info, std::string_view text, std::vector<int64_t>& values, int64_t) {
+  values.clear();
+  while (!text.empty()) {
+    const size_t begin = std::min(text.find_first_not_of(' '), text.size());
+    const size_t end = std::min(text.find(','), text.size());
+    values.push_back(number_in<int64_t>(info.a1111, text.substr(begin, end - std::min(begin, end))));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
 }
 void read_text(const FieldInfo& info, std::string_view text, int64_t& value, int64_t) {
   value = number_in<int64_t>(info.a1111, text);
@@ -251,9 +274,9 @@ std::string parameters_text(const Provenance& provenance) {
     text += (text.empty() ? "" : "x") + value;
   };
   visit_fields(request, [&](const auto& row, const auto& owner) {
-    if (!row.info.a1111.empty() && is_written(row, owner)) set(row.info.a1111, text_of(row.info, owner.*row.member));
+    if (!row.info.a1111.empty() && (row.info.always_in_text || is_written(row, owner)))
+      set(row.info.a1111, text_of(row.info, owner.*row.member));
   });
-  set("Schedule type", "Simple");
   set("Model hash", provenance.model_hash);
   set("Model", provenance.model);
   set("T5", provenance.no_t5 ? "off" : "");

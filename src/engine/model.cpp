@@ -3,12 +3,12 @@
 
 #include <utility>
 
-#include "diffusion/samplers.h"
 #include "engine/given_embeddings.h"
 #include "engine/model_files.h"
 #include "engine/preview.h"
 #include "engine/prompt_syntax.h"
 #include "engine/request.h"
+#include "fude/error.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -54,6 +54,7 @@ Request Model::filled(const Request& request) const {
   if (!full.guidance) full.guidance = own.guidance;
   if (full.draft && !full.draft->steps) full.draft->steps = own.steps;
   full.sampler = sampler_from(full.sampler).value_or(full.sampler);
+  full.schedule = schedule_from(full.schedule).value_or(full.schedule);
   return full;
 }
 
@@ -66,8 +67,20 @@ void Model::check_size(const Request& full, const Size& nearest) const {
   check_sizes(full, largest_side());  // of a draft
 }
 
+void Model::check_layers(const Request& full) const {
+  if (!full.skip_layers) return;
+  const int64_t layers = checkpoint_.mmdit().layers;
+  for (const int64_t layer : full.skip_layers->layers)
+    if (layer >= layers)
+      throw Error(Code::bad_request, {.what = words_of(Field::skip_layers) + " names layer " + std::to_string(layer) +
+                                              ", and the last of this model is " + std::to_string(layers - 1),
+                                      .field = Field::skip_layers,
+                                      .remedies = {{Remedy::leave_out, Field::skip_layers}}});
+}
+
 Request Model::complete(const Request& request) const {
   Request full = filled(request);
+  check_layers(full);
   check_size(full, nearest_size(full));
   check_embeddings(full, checkpoint_.mmdit());
   return full;

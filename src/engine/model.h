@@ -27,7 +27,6 @@ class ResolvedRequest {
   const std::string& embeddings_hash() const { return embeddings_hash_; }  // of those it is drawn from; empty: from prompts
 
   int64_t steps() const { return *request_.steps; }
-  float guidance() const { return static_cast<float>(*request_.guidance); }
   bool guided() const { return *request_.guidance > 1; }
   double shift() const { return *request_.shift; }
   int64_t batch() const { return std::max<int64_t>(1, request_.batch); }  // until a plan decides, where it is left open
@@ -69,6 +68,7 @@ class Model {
 
  private:
   int64_t largest_side() const;  // pixels
+  void check_layers(const Request& full) const;
   TokenIds ids_of(const Request& full, const Warn& warning) const;
 
   Checkpoint checkpoint_;

@@ -62,4 +62,14 @@ void follow_to_the_end(std::vector<float>& before, const std::vector<float>& aft
   for (size_t i = 0; i < before.size(); ++i) before[i] = after[i] + further * (after[i] - before[i]);
 }
 
+void take_back(std::vector<float>& before, const std::vector<float>& after, const std::vector<float>& noise,
+               const Evaluation& evaluation) {
+  const auto of_x = static_cast<float>(evaluation.x[0]), of_v = static_cast<float>(evaluation.x[kVelocityTerm]),
+             of_noise = static_cast<float>(evaluation.x[kNoiseTerm]);
+  for (size_t i = 0; i < before.size(); ++i) {
+    const float v = (after[i] - of_x * before[i] - of_noise * noise[i]) / of_v;
+    before[i] -= evaluation.sigma * v;
+  }
+}
+
 }  // namespace fude

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "diffusion/evaluation.h"
 #include "weights/checkpoint.h"
 
 namespace fude {
@@ -19,5 +20,8 @@ std::vector<uint8_t> rgb_of(std::span<const float> latents, int64_t pixels, cons
 // What a step takes for the finished latents, in place of those before it: the straight way through `after`, followed to sigma
 // 0.
 void follow_to_the_end(std::vector<float>& before, const std::vector<float>& after, float sigma_before, float sigma_after);
+// The same of an evaluation that added noise, and read no slots.
+void take_back(std::vector<float>& before, const std::vector<float>& after, const std::vector<float>& noise,
+               const Evaluation& evaluation);
 
 }  // namespace fude

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "diffusion/samplers.h"
+#include "diffusion/schedule.h"
 #include "engine/fields.h"
 #include "fude/error.h"
 #include "model/vae_tiling.h"
@@ -48,8 +50,12 @@ std::string text_of(double number) {
 // ---- a field's value --------------------------------------------------------------------------------------------------------
 
 void check(const FieldInfo& info, const std::string& value, std::optional<int64_t>) {
-  if (info.field != Field::sampler) return check_text(info.field, value);
-  if (!sampler_from(value)) refuse(info.field, value + " does not exist", {Remedy::use_one_of, info.field, sampler_names()});
+  const std::vector<Names>* names = names_for(info.field);
+  if (!names) return check_text(info.field, value);
+  if (find_name(*names, value)) return;
+  Remedy remedy{Remedy::use_one_of, info.field};
+  for (const Names& row : *names) remedy.values.push_back(row.name);
+  refuse(info.field, value + " does not exist", std::move(remedy));
 }
 
 // `most`: where it depends on other fields.
@@ -74,6 +80,11 @@ void check(const FieldInfo& info, double value, std::optional<int64_t>) {
              meant(range.remark),
          info.advised.empty() ? Remedy{Remedy::leave_out, info.field}
                               : Remedy{Remedy::use_value, info.field, {std::string(info.advised)}});
+}
+
+void check(const FieldInfo& info, const std::vector<int64_t>& values, std::optional<int64_t> most) {
+  if (values.empty()) refuse(info.field, "are missing", {Remedy::use_value, info.field, {std::string(info.advised)}});
+  for (const int64_t value : values) check(info, value, most);
 }
 
 // What has a range of its own, or none at all.
@@ -163,6 +174,32 @@ Request request_of_draft(const Request& request, int64_t picture) {
   small.count = 1;
   (small.variation ? small.variation->seed : small.seed) += static_cast<uint64_t>(picture);
   return small;
+}
+
+const std::vector<Names>* names_for(Field field) {
+  return field == Field::sampler ? &names_of_samplers() : field == Field::schedule ? &names_of_schedules() : nullptr;
+}
+
+Guidance guidance_of(const Request& request) {
+  Guidance guidance{.scale = static_cast<float>(request.guidance.value_or(1)),
+                    .rescale = static_cast<float>(request.guidance_rescale)};
+  if (const std::optional<SkipLayers>& skip = request.skip_layers) {
+    guidance.skipped_layers = skip->layers;
+    guidance.skip_scale = static_cast<float>(skip->scale);
+    guidance.skip_start = skip->start;
+    guidance.skip_end = skip->end;
+  }
+  return guidance;
+}
+
+double rows_of_steps(const Request& request) {
+  const Sampler* sampler = find_sampler(request.sampler);
+  const int64_t steps = request.steps.value_or(0);
+  if (!sampler) return 0;
+  const Guidance guidance = guidance_of(request);
+  int64_t rows = 0;
+  for (int64_t step = 0; step < steps; ++step) rows += guidance.kinds(guidance.skips_at(step, steps));
+  return static_cast<double>(rows * evaluations_of_a_step(*sampler));
 }
 
 int64_t tile_side(const Request& request) { return request.vae_tiling ? kTileSide : kNoTiles; }

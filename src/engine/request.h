@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "diffusion/guidance.h"
+#include "diffusion/names.h"
 #include "fude/fude.h"
 
 namespace fude {
@@ -10,6 +13,7 @@ namespace fude {
 // Pixels of one side: 384 patches of 16, as many positions as any SD3.5 has learned (medium; large has 192).
 inline constexpr int64_t kLargestSide = 384 * 16;
 inline constexpr int64_t kMostSteps = 1000;
+inline constexpr int64_t kMostLayers = 1000;      // of any denoiser
 inline constexpr int64_t kMostPictures = 100000;  // a folder of a day numbers its files with five digits
 
 // The multiple of 16 from 16 to `largest` that is nearest.
@@ -25,6 +29,13 @@ void check_sizes(const Request& request, int64_t largest_side);
 void check_settings(const Request& request);
 // All of it, for sizes that some model draws.
 void check_request(const Request& request);
+
+// The names that a field may have, and what they are called elsewhere; null where it is no such field.
+const std::vector<Names>* names_for(Field field);
+
+Guidance guidance_of(const Request& request);
+// What a picture's steps take: rows of latents that go through the model, about.
+double rows_of_steps(const Request& request);
 
 // VaeOptions::tile_side of its pictures.
 int64_t tile_side(const Request& request);

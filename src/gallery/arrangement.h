@@ -12,7 +12,7 @@
 namespace fude {
 
 // What differs between pictures. The name is the option's: "steps", "guidance", "seed", "shift", "size", "dtype", "sampler",
-// "negative", "prompt".
+// "schedule", "negative", "prompt".
 struct Axis {
   std::string name;
   std::vector<std::string> values;  // bare, as people type them: "30", "7", "768x512"

@@ -196,7 +196,8 @@ Tensor modulate(Ops& op, const MmditGeometry& g, const Embedders& w, LayerStream
 }
 
 Tensor mmdit_forward(Ops& op, const MmditGeometry& g, MmditLayers& layers, const Tensor& modulation,
-                     const Conditioning& conditioning, const Tensor& latents, const MmditProbe& probe) {
+                     const Conditioning& conditioning, const Tensor& latents, const SkippedRows& skipped,
+                     const MmditProbe& probe) {
   const int64_t b = latents.dim(0);
   const int64_t height = latents.dim(2);
   const int64_t width = latents.dim(3);
@@ -215,8 +216,11 @@ Tensor mmdit_forward(Ops& op, const MmditGeometry& g, MmditLayers& layers, const
     return modulation.columns(column - columns, column);
   };
   for (int64_t i = 0; i < g.layers; ++i) {
-    const JointModulation m{.x = split(take(image_columns(g, i)), g.width), .ctx = split(take(text_columns(g, i)), g.width)};
-    joint_block(op, layers.blocks.next(), m, g.heads, ctx, x);
+    const bool skips = std::find(skipped.layers.begin(), skipped.layers.end(), i) != skipped.layers.end();
+    const int64_t rows = skips ? skipped.rows : b;
+    const JointModulation m{.x = split(take(image_columns(g, i)).rows(0, rows), g.width),
+                            .ctx = split(take(text_columns(g, i)).rows(0, rows), g.width)};
+    joint_block(op, layers.blocks.next(), m, g.heads, ctx.batch(0, rows), x.batch(0, rows));
     if (probe) probe("block." + std::to_string(i) + ".x", x);
     if (probe && i + 1 < g.layers) probe("block." + std::to_string(i) + ".context", ctx);
   }

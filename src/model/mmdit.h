@@ -70,9 +70,17 @@ int64_t modulation_columns(const MmditGeometry& geometry);
 // For tests: called with ("x_embed" | "block.K.x" | "block.K.context", tensor).
 using MmditProbe = std::function<void(const std::string& name, const Tensor&)>;
 
+// Layers that the last rows of a batch pass by: only the first `rows` of it go through these. So all rows share one pass, and
+// streamed weights travel once.
+struct SkippedRows {
+  std::vector<int64_t> layers = {};
+  int64_t rows = 0;
+};
+
 // The velocity of a step, given its rows of modulation [b, columns]. latents f32 [b, c, height, width] -> f32 of the same
 // shape. One of the layers' passes.
 Tensor mmdit_forward(Ops& op, const MmditGeometry& geometry, MmditLayers& layers, const Tensor& modulation,
-                     const Conditioning& conditioning, const Tensor& latents, const MmditProbe& probe = {});
+                     const Conditioning& conditioning, const Tensor& latents, const SkippedRows& skipped = {},
+                     const MmditProbe& probe = {});
 
 }  // namespace fude

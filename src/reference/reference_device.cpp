@@ -368,15 +368,54 @@ void ReferenceDevice::do_to_bytes(const Tensor& out, const Tensor& pixels) {
         static_cast<uint8_t>(std::nearbyint(std::clamp(0.5f * pixels.as<float>()[i] + 0.5f, 0.0f, 1.0f) * 255.0f));
 }
 
-void ReferenceDevice::do_cfg(const Tensor& out, const Tensor& v, float guidance) {
+void ReferenceDevice::do_cfg(const Tensor& out, const Tensor& v, const CfgOptions& options) {
   const int64_t n = out.numel();
   const float* negative = v.as<float>();
   const float* positive = negative + n;
-  for (int64_t i = 0; i < n; ++i) out.as<float>()[i] = negative[i] + guidance * (positive[i] - negative[i]);
+  const float* skipped = positive + n;
+  float* to = out.as<float>();
+  for (int64_t i = 0; i < n; ++i) to[i] = negative[i] + options.guidance * (positive[i] - negative[i]);
+  if (options.skip_scale)
+    for (int64_t i = 0; i < n; ++i) to[i] += *options.skip_scale * (positive[i] - skipped[i]);
 }
 
-void ReferenceDevice::do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) {
-  for (int64_t i = 0; i < out.numel(); ++i) out.as<float>()[i] += *factor.as<float>() * x.as<float>()[i];
+void ReferenceDevice::do_rescale(const Tensor& x, const Tensor& like, float amount) {
+  const int64_t n = x.numel() / x.dim(0);
+  const auto squares_around_mean = [n](const float* values) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      sum += values[i];
+      squares += static_cast<double>(values[i]) * values[i];
+    }
+    return squares - sum * sum / static_cast<double>(n);
+  };
+  for (int64_t picture = 0; picture < x.dim(0); ++picture) {
+    float* to = x.as<float>() + picture * n;
+    const double ratio = squares_around_mean(like.as<float>() + picture * n) / squares_around_mean(to);
+    const float factor = amount * static_cast<float>(std::sqrt(ratio)) + (1.0f - amount);
+    for (int64_t i = 0; i < n; ++i) to[i] *= factor;
+  }
+}
+
+void ReferenceDevice::do_combine(const CombineCall& call) {
+  const int64_t n = call.v.numel(), parts = call.parts(), terms = call.terms();
+  float* state = call.state.as<float>();
+  std::array<const float*, kMostTerms> from{};
+  for (int64_t term = 0; term < terms; ++term)
+    from[static_cast<size_t>(term)] = term < parts    ? state + term * n
+                                      : term == parts ? call.v.as<float>()
+                                                      : call.noise.as<float>();
+  for (int64_t i = 0; i < n; ++i) {
+    std::array<float, kMostTerms> sums{};
+    for (int64_t part = 0; part < parts; ++part) {
+      const float* factors = call.coefficients.as<float>() + part * terms;
+      float& sum = sums[static_cast<size_t>(part)];
+      if (factors[0] != 0) sum = factors[0] * from[0][i];
+      for (int64_t term = 1; term < terms; ++term)
+        if (factors[term] != 0) sum += factors[term] * from[static_cast<size_t>(term)][i];
+    }
+    for (int64_t part = 0; part < parts; ++part) state[part * n + i] = sums[static_cast<size_t>(part)];
+  }
 }
 
 }  // namespace fude

@@ -38,8 +38,9 @@ class ReferenceDevice : public Device {
   void do_unpatchify(const Tensor& out, const Tensor& tokens, int64_t patch) override;
   void do_to_nhwc(const Tensor& out, const Tensor& latents, float scale, float shift) override;
   void do_to_bytes(const Tensor& out, const Tensor& pixels) override;
-  void do_cfg(const Tensor& out, const Tensor& v, float guidance) override;
-  void do_axpy(const Tensor& out, const Tensor& x, const Tensor& factor) override;
+  void do_cfg(const Tensor& out, const Tensor& v, const CfgOptions& options) override;
+  void do_rescale(const Tensor& x, const Tensor& like, float amount) override;
+  void do_combine(const CombineCall& call) override;
 
  private:
   class HostTransfer;

@@ -89,6 +89,7 @@ Arrangement layout_of(const SessionSpec& spec, const std::string& model) {
   else shared += " · seeds from " + text_of(request.seed);
   add("size", text_of(request.width) + "×" + text_of(request.height));
   add("sampler", request.sampler);
+  if (request.schedule != Request{}.schedule) add("schedule", "schedule " + request.schedule);
   if (request.shift) add("shift", "shift " + text_of(*request.shift));
   arrangement.lines.push_back(shared);
   if (!varies("negative") && !request.negative.empty()) arrangement.lines.push_back("without " + request.negative);

@@ -187,7 +187,7 @@ int64_t count_in_time(int64_t drawn, double left, double each) {
 
 double effort_of(const Request& request) {
   const auto pixels = static_cast<double>(request.width * request.height);
-  return pixels * static_cast<double>(request.steps.value_or(0)) * (request.guidance > 1 ? 2 : 1);
+  return pixels * rows_of_steps(request);
 }
 
 int64_t bytes_of(const SessionSpec& spec, const Request& request) {

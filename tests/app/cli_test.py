@@ -36,7 +36,8 @@ class Usage(CommandLine):
         text = self.run_fude("generate", "--help").out
         for option in ["--model", "--prompt", "-p", "--negative", "-n", "--negative-prompt", "-W", "-H", "--steps", "--num-inference-steps",
                        "--guidance", "--guidance-scale", "--cfg-scale", "--seed", "--count", "--num-images-per-prompt", "--noise",
-                       "--sampler", "--shift", "--device", "--dtype", "--no-t5", "--clip-l", "--clip-g", "--t5", "--vae", "--tokenizers",
+                       "--sampler", "--schedule", "--shift", "--guidance-rescale", "--skip-layers",
+                       "--skip-guidance-layers", "--skip-scale", "--skip-start", "--skip-end", "--skip-layer-guidance-stop", "--device", "--dtype", "--no-t5", "--clip-l", "--clip-g", "--t5", "--vae", "--tokenizers",
                        "--threads", "--vram", "--ram", "--batch", "--no-cache", "--out", "--from", "--trace", "--json", "--quiet", "--no-color"]:
             self.assertIn(option, text)
         for command in ["generate", "gacha", "sweep", "refine", "plan"]:
@@ -295,6 +296,23 @@ class Pictures(CommandLine):
         self.assertEqual(set(texts), {"parameters", "fude"})  # nothing that changes from run to run
         self.assertNotIn(str(MODEL.parent), str(texts))  # no paths of this machine
 
+    def test_pictures_keep_samplers_and_guidance(self):
+        document = self.draw("a cat", "--sampler", "euler_ancestral", "--schedule", "Karras", "--guidance", "3", "--seed", "8",
+                             "--guidance-rescale", "0.7", "--skip-layers", "0", "--skip-scale", "2", "--skip-end", "0.9")
+        request = document["request"]
+        self.assertEqual((request["sampler"], request["schedule"], request["guidance_rescale"]), ("euler_ancestral", "karras", 0.7))
+        self.assertEqual(request["skip_layers"], {"layers": [0], "scale": 2, "start": 0.01, "end": 0.9})
+        picture = document["images"][0]
+        _, fields = a1111_parameters(png_texts(self.folder / picture["path"])["parameters"])
+        for name, value in {"Sampler": "Euler a", "Schedule type": "Karras", "CFG rescale": "0.7", "Skip layers": "0"}.items():
+            self.assertEqual(fields[name], value)
+        again = self.run_fude("generate", "--from", picture["path"], "--json", "--threads", "1")
+        self.assertEqual(again.code, 0, again)
+        self.assertEqual(json.loads(again.out)["images"][0]["sha256"], picture["sha256"])
+        self.assert_refused(self.generate("a cat", "--skip-layers", "0,7"), 2, "--skip-layers", "layer 7", "the last of this model is 1")
+        self.assert_refused(self.generate("a cat", "--skip-scale", "2"), 2, "--skip-layers 7,8,9")
+        self.assertIn("--guidance", self.generate("a cat", "--skip-layers", "0", "--guidance", "1").err)
+
     def test_from_repeats_a_picture(self):
         document = self.draw("a cat, 温泉", "--negative", "dogs", "--seed", str(2**63 + 5), "--guidance", "4.5", "--count", "2",
                              "--noise", "torch-cpu-bf16", "--shift", "2.5")
@@ -363,10 +381,13 @@ class Pictures(CommandLine):
         self.assertIn('the model "other"', warning)
 
     def test_from_takes_the_nearest_sampler(self):
-        request, warning = self.from_picture("a cat\nSteps: 9, Sampler: DPM++ 2M Karras, CFG scale: 3, Seed: 5, Size: 64x64")
-        self.assertEqual((request["sampler"], request["seed"]), ("euler", 5))
-        self.assertIn("sampler DPM++ 2M (euler is the nearest)", warning)
-        self.assertIn("schedule Karras", warning)
+        request, warning = self.from_picture("a cat\nSteps: 9, Sampler: DPM++ 3M Karras, CFG scale: 3, Seed: 5, Size: 64x64")
+        self.assertEqual((request["sampler"], request["schedule"], request["seed"]), ("euler", "karras", 5))
+        self.assertIn("sampler DPM++ 3M (euler is the nearest)", warning)
+        self.assertIn("schedule karras. Left out", warning)
+        request, warning = self.from_picture("a cat\nSteps: 9, Sampler: Euler KL Optimal, CFG scale: 3, Seed: 5, Size: 64x64")
+        self.assertEqual(request["sampler"], "euler")
+        self.assertIn("schedule KL Optimal", warning)
 
     def test_from_draws_a_random_seed_where_none_is_stored(self):
         size = ["-W", "64", "-H", "64"]
@@ -416,18 +437,18 @@ class Pictures(CommandLine):
         self.assertIn("saved again", outcome.err)
 
     def test_refine_takes_a_picture_of_another_program(self):
-        write_png(self.folder / "other.png", {"parameters": "a cat\nSteps: 9, Sampler: Heun, CFG scale: 3, Seed: 5, Size: 48x64"})
+        write_png(self.folder / "other.png", {"parameters": "a cat\nSteps: 9, Sampler: Restart, CFG scale: 3, Seed: 5, Size: 48x64"})
         outcome = self.run_fude("refine", "--from", "other.png", "--steps", "1", "--json")
         self.assertEqual(outcome.code, 0, outcome)
         path = self.folder / json.loads(outcome.out)["images"][0]["path"]
         exact = json.loads(png_texts(path)["fude"])
         self.assertEqual((exact["prompt"], exact["seed"], exact["width"], exact["height"], exact["steps"]), ("a cat", 5, 48, 64, 1))
-        self.assertIn("sampler Heun (euler is the nearest)", outcome.err)
+        self.assertIn("sampler Restart (euler is the nearest)", outcome.err)
 
     def test_samplers_are_known_by_other_names(self):
         for name in ["Euler", "EULER", "k_euler", "FlowMatchEulerDiscreteScheduler"]:
             self.assertEqual(self.draw("a cat", "--sampler", name)["request"]["sampler"], "euler")
-        self.assert_refused(self.generate("a cat", "--sampler", "DPM++ 2M"), 2, "DPM++ 2M", "Use one of: euler")
+        self.assert_refused(self.generate("a cat", "--sampler", "DPM++ 9M"), 2, "DPM++ 9M", "Use one of: euler")
         outcome = self.run_fude("sweep", "a cat", "--sampler", "Euler,euler", *SMALL, "--json")
         self.assertEqual(outcome.code, 0, outcome)
         self.assertEqual(len(json.loads(outcome.out)["cells"]), 1)

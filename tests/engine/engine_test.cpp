@@ -1,5 +1,7 @@
 // A whole request through the public API against diffusers: tokens, embeddings, noise, latents of each step, the picture.
 
+#include <set>
+
 #include "support.h"
 #include "temporary.h"
 #include "weights/locate.h"
@@ -84,6 +86,45 @@ TEST(ModelName, IsTheFoldersOrTheRepositorys) {
   std::filesystem::remove_all(root);
 }
 
+class EngineGuidance : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Devices, EngineGuidance, testing::ValuesIn(engine_devices()),
+                         [](const auto& test) { return test.param; });
+
+// tools/export_guidance_goldens.py draws the same.
+TEST_P(EngineGuidance, SameLatentsAsDiffusers) {
+  const Goldens goldens("dual", "guidance.safetensors");
+  for (const std::string name : {"skip", "rescale", "both"}) {
+    Request request = request_of("dual");
+    if (name != "rescale") request.skip_layers = SkipLayers{.layers = {1}, .start = 0.01, .end = 0.7};
+    if (name != "skip") request.guidance_rescale = 0.7;
+    const Traced traced = run("dual", request, GetParam());
+    for (int64_t step = 0; step < *request.steps; ++step) {
+      const std::string digits = "00" + std::to_string(step);
+      const std::vector<float>& latents = traced.tensors.at("latents." + digits);
+      const Golden golden = goldens[name + '.' + digits];
+      ASSERT_EQ(latents.size(), golden.values.size());
+      EXPECT_LE(nmse(latents.data(), golden.values.data(), latents.size()), GetParam() == "cpu" ? 1e-9 : 1e-8)
+          << name << " at step " << step;
+    }
+    EXPECT_EQ(traced.result.planned.host, traced.result.used.host) << name;
+    EXPECT_EQ(traced.result.planned.device, traced.result.used.device) << name;
+  }
+}
+
+TEST_P(EngineGuidance, LayersThatDoNotExistAreRefused) {
+  Engine engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32"});
+  Request request = request_of("dual");
+  for (const std::vector<int64_t>& layers : {std::vector<int64_t>{}, {2}, {0, -1}}) {
+    request.skip_layers = SkipLayers{.layers = layers};
+    try {
+      engine.generate(request);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.message().field, Field::skip_layers) << error.what();
+    }
+  }
+}
+
 class EngineOn : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Devices, EngineOn, testing::ValuesIn(engine_devices()), [](const auto& test) { return test.param; });
 
@@ -117,6 +158,72 @@ TEST_P(EngineOn, LongRequestsComputeModulationInParts) {
   const Result result = engine.generate(request);
   EXPECT_EQ(result.images.front().step_seconds.size(), 70u);
   EXPECT_EQ(result.images.size(), 2u);
+}
+
+// Whatever a sampler asks and keeps, the plan knows, and pictures of a batch are those of the same seeds alone.
+TEST_P(EngineOn, DrawsWithEverySampler) {
+  Engine engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32"});
+  std::set<std::vector<uint8_t>> pictures;
+  for (const std::string& sampler : sampler_names()) {
+    SCOPED_TRACE(sampler);
+    Request request = request_of("dual");
+    request.sampler = sampler;
+    request.count = 3;
+    request.batch = 2;
+    request.skip_layers = SkipLayers{.layers = {0}, .end = 0.5};
+    int64_t told = 0;
+    Callbacks callbacks;
+    callbacks.progress = [&](const Progress& p) {
+      if (p.stage == Stage::denoise && p.picture == 2) told = p.step;
+      EXPECT_TRUE(p.stage != Stage::denoise || p.steps == *request.steps);
+    };
+    const Result all = engine.generate(request, callbacks);
+    EXPECT_EQ(told, *request.steps);
+    EXPECT_EQ(all.planned.host, all.used.host);
+    EXPECT_EQ(all.planned.device, all.used.device);
+    EXPECT_EQ(std::ssize(all.images[0].step_seconds), *request.steps);
+    pictures.insert(all.images[0].rgb);
+    Request last = request;
+    last.seed += 2;
+    last.count = 1;
+    last.place = all.images[2].place;
+    EXPECT_EQ(engine.generate(last).images[0].rgb, all.images[2].rgb);
+  }
+  EXPECT_EQ(pictures.size(), sampler_names().size());
+}
+
+// Slots wait between two runs of steps, each picture's apart from the others'.
+TEST_P(EngineOn, LongRequestsKeepWhatSamplersRemember) {
+  Engine engine({.model = fixture("no_t5").string()}, {.device = GetParam(), .dtype = "f32"});
+  for (const std::string sampler : {"heun", "uni_pc", "er_sde"}) {
+    Request request = request_of("no_t5");
+    request.sampler = sampler;
+    request.steps = 70;
+    request.count = 2;
+    const Result both = engine.generate(request);
+    EXPECT_EQ(both.planned.host, both.used.host);
+    EXPECT_EQ(both.planned.device, both.used.device);
+    EXPECT_EQ(both.images[0].step_seconds.size(), 70u);
+    request.count = 1;
+    request.seed += 1;
+    EXPECT_EQ(engine.generate(request).images[0].rgb, both.images[1].rgb) << sampler;
+    request.steps = 71;
+    EXPECT_LT(largest_difference(engine.generate(request).images[0].rgb, both.images[1].rgb), 40) << sampler;
+  }
+}
+
+// A picture's noise between steps goes on with its own seed's numbers, or lies between two seeds', as its first latents do.
+TEST_P(EngineOn, VariationsOfStochasticSamplersLieBetweenTwoSeeds) {
+  Engine engine({.model = fixture("dual").string()}, {.device = GetParam(), .dtype = "f32"});
+  Request request = request_of("dual");
+  request.sampler = "euler_ancestral";
+  const std::vector<uint8_t> own = engine.generate(request).images[0].rgb;
+  request.variation = Variation{.seed = request.seed + 1, .amount = 1};
+  const std::vector<uint8_t> all = engine.generate(request).images[0].rgb;
+  request.variation.reset();
+  request.seed += 1;
+  EXPECT_EQ(all, engine.generate(request).images[0].rgb);
+  EXPECT_NE(all, own);
 }
 
 TEST_P(EngineOn, StopsWhenAskedAndGoesOnAfterwards) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "diffusion/samplers.h"
+#include "diffusion/schedule.h"
 #include "engine/metadata.h"
 #include "support.h"
 #include "told.h"
@@ -13,7 +14,8 @@ namespace fude::test {
 namespace {
 
 // Values that a new request does not have, and that may be.
-void change(std::string& value) { value = "euler"; }
+void change(std::string& value) { value = "beta"; }  // also a schedule
+void change(std::vector<int64_t>& value) { value = {2, 3}; }
 void change(int64_t& value) { value = 48; }
 void change(uint64_t& value) { value = uint64_t{1} << 63; }
 void change(double& value) { value = 0.625; }
@@ -30,6 +32,7 @@ Request changed(Field field) {
                   .width = 64,
                   .height = 64,
                   .steps = 4,
+                  .skip_layers = SkipLayers{.layers = {1}},
                   .variation = Variation{},
                   .draft = Draft{.width = 32, .height = 32, .steps = 2}};
   if (field == Field::draft_place) request.draft->batch = 64;
@@ -37,6 +40,7 @@ Request changed(Field field) {
   visit_fields(request, [&](const auto& row, auto& owner) {
     if (row.info.field == field) change(owner.*row.member);
   });
+  if (field == Field::sampler) request.sampler = "heun";
   return request;
 }
 
@@ -50,7 +54,7 @@ void for_each_field(const Test& test) {
     test(row.info, changed(row.info.field));
     ++count;
   });
-  EXPECT_EQ(count, 22);
+  EXPECT_EQ(count, 28);
 }
 
 TEST(Fields, HaveOneNameEach) {
@@ -91,6 +95,8 @@ TEST(Fields, AreRefusedOutsideTheirRangeByName) {
         if (each.info.field == row.info.field) owner.*each.member = static_cast<Value>(-2000);
       if constexpr (std::is_same_v<Value, std::optional<int64_t>> || std::is_same_v<Value, std::optional<double>>)
         if (each.info.field == row.info.field) owner.*each.member = -2000;
+      if constexpr (std::is_same_v<Value, std::vector<int64_t>>)
+        if (each.info.field == row.info.field) owner.*each.member = {-2000};
     });
     try {
       check_request(request);
@@ -118,17 +124,31 @@ TEST(Fields, OfADraftAreThoseOfItsRequest) {
 }
 
 TEST(SamplerNames, OfA1111AreReadAsTheyAreWritten) {
-  const std::vector<Sampler> table = {{"euler", "Euler", {}, nullptr},
-                                      {"dpmpp_2m", "DPM++ 2M", {"DPMSolverMultistepScheduler"}, nullptr},
-                                      {"uni_pc", "UniPC", {}, nullptr},
-                                      {"ipndm", "iPNDM", {}, nullptr}};
-  for (const Sampler& sampler : table) {
-    EXPECT_EQ(a1111_name_of(sampler.name, table), sampler.a1111_name);
-    EXPECT_EQ(name_from_a1111(sampler.a1111_name, table), sampler.name);
+  for (const std::vector<Names>* table : {&names_of_samplers(), &names_of_schedules()}) {
+    std::set<std::string> written;
+    for (const Names& row : *table) {
+      EXPECT_EQ(a1111_name_of(*table, row.name), row.a1111);
+      EXPECT_EQ(name_from_a1111(*table, row.a1111), row.name);
+      EXPECT_TRUE(written.insert(row.a1111).second) << row.a1111;
+    }
+    EXPECT_EQ(a1111_name_of(*table, "something"), "something");
+    EXPECT_EQ(name_from_a1111(*table, "DPM++ 3M Karras"), "DPM++ 3M Karras") << "said as it is when it is refused";
   }
-  EXPECT_EQ(a1111_name_of("something"), "something");
-  EXPECT_EQ(name_from_a1111("DPM++ 2M Karras"), "DPM++ 2M Karras") << "said as it is when it is refused";
-  for (const std::string& name : sampler_names()) EXPECT_EQ(name_from_a1111(a1111_name_of(name)), name);
+  EXPECT_EQ(name_from_a1111(names_of_samplers(), "dpm++ 2m"), "dpmpp_2m");
+}
+
+TEST(SamplerNames, OfAllProgramsMeanOneRow) {
+  for (const std::vector<Names>* table : {&names_of_samplers(), &names_of_schedules()})
+    for (const Names& row : *table) {
+      std::vector<std::string> all = row.others;
+      all.insert(all.end(), {row.name, row.diffusers});
+      if (row.a1111 != "Simple") all.push_back(row.a1111);  // of the checkpoint's own; others mean simple by it
+      for (const std::string& name : all)
+        if (!name.empty()) {
+          EXPECT_EQ(find_name(*table, name), &row) << name;
+        }
+    }
+  EXPECT_EQ(schedule_from("Simple"), "simple");
 }
 
 }  // namespace

@@ -151,22 +151,27 @@ TEST(Foreign, FindsTheNearestSampler) {
   struct Case {
     const char *sampler, *schedule;
     bool known, told_schedule;
+    const char *own_sampler = "euler", *own_schedule = "checkpoint";
   };
-  for (const Case& one : {Case{"Euler", "Simple", true, false},
-                          {"euler_simple", "", true, false},
-                          {"Euler Karras", "", true, true},
-                          {"DPM++ 2M Karras", "", false, true},
-                          {"DPM++ 2M", "Karras", false, true},
-                          {"euler_ancestral", "normal", false, false},
-                          {"dpmpp_2m", "sgm_uniform", false, false},
+  for (const Case& one : {Case{"Euler", "Simple", true, true, "euler", "simple"},
+                          {"euler_simple", "", true, true, "euler", "simple"},
+                          {"Euler Polyexponential", "", true, true},
+                          {"DPM++ 3M SDE Karras", "", false, true, "euler", "karras"},
+                          {"DPM++ 3M SDE", "Turbo", false, true},
+                          {"DPM++ 2M Karras", "", true, true, "dpmpp_2m", "karras"},
+                          {"euler_ancestral", "normal", true, true, "euler_ancestral", "normal"},
+                          {"dpmpp_2m_sde_gpu", "sgm_uniform", true, true, "dpmpp_2m_sde", "sgm_uniform"},
+                          {"Euler", "DDIM Uniform", true, false},
                           {"FlowMatchEulerDiscreteScheduler", "Automatic", true, false}}) {
     const ForeignPicture picture = read({{"parameters", std::string("cat\nSteps: 3, Seed: 5, CFG scale: 4, Sampler: ") +
                                                             one.sampler + ", Schedule type: " + one.schedule}});
-    EXPECT_EQ(provenance_from(picture).request.sampler, "euler");
+    EXPECT_EQ(provenance_from(picture).request.sampler, one.own_sampler);
+    EXPECT_EQ(provenance_from(picture).request.schedule, one.own_schedule);
     const std::string text = description_of(picture);
     EXPECT_EQ(has(text, "euler is the nearest"), !one.known) << text;
     EXPECT_EQ(has(text, "schedule"), one.told_schedule) << text;
     EXPECT_FALSE(has(description_of(picture, {Field::sampler}), "nearest"));
+    EXPECT_FALSE(has(description_of(picture, {Field::schedule}), "schedule"));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <limits>
 
+#include "diffusion/samplers.h"
 #include "engine/png.h"
 #include "engine/preview.h"
 #include "support.h"
@@ -205,6 +206,21 @@ TEST(Previews, FollowAStraightWayToItsEnd) {
   };
   EXPECT_NEAR(end(1, 0.9f), 2, 1e-5);
   EXPECT_EQ(end(0.5f, 0), 2);
+}
+
+TEST(Previews, LeaveOutTheNoiseThatAStepAdds) {
+  for (const Sampler& sampler : samplers()) {
+    if (!sampler.draws_noise || sampler.slots > 0) continue;
+    const std::vector<float> sigmas = {0.8f, 0.5f, 0}, noise = {1.5f, -2};
+    const Evaluation step = sampler.evaluations(sigmas)[0];
+    std::vector<float> before = {1, 2}, after;
+    const std::vector<float> v = {0.5f, -0.25f};
+    for (size_t i = 0; i < 2; ++i)
+      after.push_back(static_cast<float>(step.x[0] * before[i] + step.x[kVelocityTerm] * v[i] + step.x[kNoiseTerm] * noise[i]));
+    take_back(before, after, noise, step);
+    EXPECT_NEAR(before[0], 1 - 0.8 * 0.5, 1e-5) << sampler.names.name;
+    EXPECT_NEAR(before[1], 2 + 0.8 * 0.25, 1e-5) << sampler.names.name;
+  }
 }
 
 TEST(Previews, AreLinearInTheChannelsAndClamped) {

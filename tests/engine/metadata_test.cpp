@@ -268,7 +268,7 @@ TEST(Requests, TakeSamplersAsOtherProgramsNameThem) {
     EXPECT_EQ(refusal_of(request), "") << name;
     EXPECT_EQ(sampler_from(name), "euler") << name;
   }
-  for (const std::string name : {"", "Euler a", "euler_ancestral", "dpmpp_2m", "DPM++ 2M"})
+  for (const std::string name : {"", "Euler b", "euler_cfg_pp", "dpmpp_3m_sde", "DPM++ 2S a"})
     EXPECT_FALSE(sampler_from(name)) << name;
 }
 

@@ -278,8 +278,13 @@ TEST(Prediction, CountsTheWorkThatDrawingDoes) {
   Request batches = three_steps;
   batches.count = 5;
   batches.batch = 2;
+  Request twice_a_step = three_steps;
+  twice_a_step.sampler = "heun";
+  Request skipping = three_steps;  // in its second step
+  skipping.guidance = 3;
+  skipping.skip_layers = SkipLayers{.layers = {0}, .end = 0.5};
   for (const char* model : {"dual", "no_t5"})
-    for (const Request& asked : {three_steps, drafted, many_steps, batches}) {
+    for (const Request& asked : {three_steps, drafted, many_steps, batches, twice_a_step, skipping}) {
       double drawn = 0;
       Worker worker(std::make_shared<const Model>(ModelFiles{.model = fixture(model).string()}),
                     {.device = "cpu", .dtype = "f32", .threads = 1}, std::make_unique<CountingFlops>(drawn));
@@ -287,7 +292,10 @@ TEST(Prediction, CountsTheWorkThatDrawingDoes) {
       const StageCosts costs = worker.costs_of(worker.job_of(request));
       EXPECT_EQ(drawn, 0);
       worker.generate(request, {}, {}, 0, true);
-      const double steps = asked.draft ? 2 * 2 : asked.batch == 2 ? 3 * 3 : static_cast<double>(*asked.steps * asked.count);
+      const double steps = asked.draft               ? 2 * 2
+                           : asked.batch == 2        ? 3 * 3
+                           : asked.sampler == "heun" ? (2 * 3 - 1) * 2
+                                                     : static_cast<double>(*asked.steps * asked.count);
       EXPECT_EQ(costs.steps.count, steps) << model;
       EXPECT_EQ(costs.drafts.count, asked.draft ? 2 * 2 : 0) << model;
       for (const Work& stage : {costs.encode, costs.conditioning, costs.steps.work, costs.decode}) EXPECT_GT(stage.flops, 0);

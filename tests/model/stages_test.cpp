@@ -83,9 +83,12 @@ TEST_P(Stages, TextEncoders) {
 
 TEST_P(Stages, Schedule) {
   const Request request = request_of(pipeline_);
-  const Schedule schedule = make_schedule(*request.steps, checkpoint_.schedule().shift, checkpoint_.schedule().train_timesteps);
-  EXPECT_EQ(schedule.sigmas, goldens_["sigmas"].values);
-  EXPECT_EQ(schedule.timesteps, goldens_["timesteps"].values);
+  const FlowSchedule flow{checkpoint_.schedule().shift, checkpoint_.schedule().train_timesteps};
+  std::vector<float> sigmas = schedules().front().sigmas(*request.steps, flow);
+  EXPECT_EQ(sigmas, goldens_["sigmas"].values);
+  sigmas.pop_back();
+  for (float& sigma : sigmas) sigma *= static_cast<float>(flow.train_timesteps);
+  EXPECT_EQ(sigmas, goldens_["timesteps"].values);
 }
 
 TEST_P(Stages, Denoiser) {
@@ -127,7 +130,7 @@ TEST_P(Stages, Denoiser) {
   const Tensor modulation = modulate(run_->op, mmdit.geometry, *embedders, modulations, temb);
   MmditLayers layers(run_->op, mmdit, 1);
   const Tensor velocity =
-      mmdit_forward(run_->op, mmdit.geometry, layers, modulation, conditioning, latents,
+      mmdit_forward(run_->op, mmdit.geometry, layers, modulation, conditioning, latents, {},
                     [&](const std::string& name, const Tensor& x) { compare("mmdit." + name, x, name.ends_with("context")); });
   compare("mmdit.raw.000", velocity, false);
 }

@@ -28,6 +28,8 @@ std::string fingerprint(const std::vector<float>& values, DType dtype) {
   return hex;
 }
 
+std::vector<float> torch_randn(Noise kind, uint64_t seed, int64_t n) { return TorchGenerator(kind, seed).randn(n); }
+
 TEST(Noise, EveryKindOfTorchsCpuIsBitEqual) {
   std::ifstream file(kSource / "tests" / "fixtures" / "noise.json");
   std::set<std::string> kinds;
@@ -66,6 +68,33 @@ TEST(Noise, TorchCudaIsWithinRoundingOfTheCard) {
   expect_near(torch_randn(Noise::torch_cuda, 1234, 65536), 0, {-1.616490f, 0.568455f, -0.510225f, -0.911339f});
   // Past one value for each thread of the GPU.
   expect_near(torch_randn(Noise::torch_cuda, 0, 524288), 270335, {0.277412f, 0.991138f, 1.067590f});
+}
+
+// Samplers draw f32 after the latents, whatever type those have. The fingerprints are those of torch 2.15, of the third draw.
+TEST(Noise, GoesOnWhereTheLatentsEnded) {
+  struct Third {
+    Noise kind;
+    int64_t n;
+    const char* fingerprint;
+  };
+  const char *whole = "09e3c4f8483f77c607b47192be9a0c169f9ed3b351478472fd3b611a5d114bb2",
+             *of_groups = "33031b7e748fe9d7bc328390f1ca2742339943fe664245f37b87cee5a8a7704b";  // half types draw whole ones
+  for (const Third& third : {Third{Noise::torch_cpu, 65536, whole},
+                             {Noise::torch_cpu_f16, 65536, whole},
+                             {Noise::torch_2_11_cpu_bf16, 65536, whole},
+                             {Noise::torch_cpu, 40, "fd83cb621515b036f19269c1c86c6ac37237ed1c311e4e0fb23408e688dc37b9"},
+                             {Noise::torch_cpu_f16, 40, of_groups},
+                             {Noise::torch_cpu_bf16, 40, of_groups}}) {
+    TorchGenerator generator(third.kind, 7);
+    generator.randn(third.n);
+    generator.randn(third.n);
+    EXPECT_EQ(fingerprint(generator.randn(third.n), DType::f32), third.fingerprint) << name_of(third.kind) << ", " << third.n;
+  }
+  TorchGenerator cuda(Noise::torch_cuda, 0);
+  cuda.randn(65536);
+  const std::vector<float> second = cuda.randn(65536);
+  const std::vector<float> expected = {0.180826f, -0.552263f, 0.923813f, -0.734970f};  // on an H100
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(second[i], expected[i], 2e-6f);
 }
 
 TEST(DTypes, ConversionsRoundToNearestEven) {

@@ -321,12 +321,27 @@ const std::vector<Case>& cases() {
     t.push_back({"patchify", [](Ops& op, Inputs& in) { return op.patchify(in.f32({2, 4, 6, 10}), 2); }});
     t.push_back({"unpatchify", [](Ops& op, Inputs& in) { return op.unpatchify(in.tensor({2, 15, 16}), 2, 4, 6, 10); }});
     t.push_back({"to_nhwc", [](Ops& op, Inputs& in) { return op.to_nhwc(in.f32({2, 16, 3, 5}), 0.65f, 0.06f); }});
-    t.push_back({"cfg", [](Ops& op, Inputs& in) { return op.cfg(in.f32({4, 3, 4, 5}), 7); }});
-    t.push_back({"euler_step", [](Ops& op, Inputs& in) {
-                   Tensor x = in.f32({1, 3, 4, 5});
-                   op.euler_step(x, in.f32({1, 3, 4, 5}), in.f32({1}));
+    t.push_back({"cfg", [](Ops& op, Inputs& in) { return op.cfg(in.f32({4, 3, 4, 5}), {.guidance = 7}); }});
+    t.push_back({"cfg_skip", [](Ops& op, Inputs& in) {
+                   return op.cfg(in.f32({6, 3, 4, 5}), {.guidance = 7, .skip_scale = 2.8f});
+                 }});
+    t.push_back({"rescale", [](Ops& op, Inputs& in) {
+                   Tensor x = in.f32({2, 16, 33, 35});
+                   op.rescale(x, in.f32({2, 16, 33, 35}, 0.25f), 0.7f);
                    return x;
                  }});
+    t.push_back({"combine_euler", [](Ops& op, Inputs& in) {
+                   Tensor x = in.f32({1, 3, 4, 5});
+                   op.combine({.state = x, .v = in.f32({1, 3, 4, 5}), .noise = {}, .coefficients = in.f32({1, 2})});
+                   return x;
+                 }});
+    t.push_back(
+        {"combine", [](Ops& op, Inputs& in) {
+           Tensor state = in.f32({8, 3, 4, 5});
+           op.combine(
+               {.state = state, .v = in.f32({2, 3, 4, 5}), .noise = in.f32({2, 3, 4, 5}), .coefficients = in.f32({4, 6})});
+           return state;
+         }});
     return t;
   }();
   return all;
@@ -421,6 +436,26 @@ TEST_P(NotANumber, ComesThrough) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, NotANumber, testing::ValuesIn(devices_under_test()),
                          [](const auto& test) { return test.param.name; });
+
+// Slots that were never written, and noise where there is none, may be anything; what is read comes through.
+TEST_P(NotANumber, IsReadByASumWhereItsCoefficientIsNotZero) {
+  RealRun run(*GetParam().device, GetParam().dtype);
+  Ops& op = run.op;
+  const std::vector<float> state = {1, 2, NAN, INFINITY}, v = {3, 4};
+  const Tensor sums = op.upload(state.data(), DType::f32, {2, 2, 1, 1});
+  const auto combine = [&](const std::vector<float>& coefficients) {
+    op.combine({.state = sums,
+                .v = op.upload(v.data(), DType::f32, {1, 2, 1, 1}),
+                .noise = {},
+                .coefficients = op.upload(coefficients.data(), DType::f32, {2, 3})});
+  };
+  combine({1, 0, 2, 0, 0, 0});
+  EXPECT_EQ(values_of(op, sums), (std::vector<float>{7, 10, 0, 0}));
+  op.copy(sums, op.upload(state.data(), DType::f32, {2, 2, 1, 1}));
+  combine({1, 1, 0, 0, 0, 1});
+  EXPECT_FALSE(op.all_finite(sums.batch(0, 1)));
+  EXPECT_TRUE(op.all_finite(sums.batch(1, 2)));
+}
 
 class HostTensors : public testing::TestWithParam<TestDevice> {};
 

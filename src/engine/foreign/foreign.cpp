@@ -74,7 +74,8 @@ Provenance provenance_from(const ForeignPicture& picture) {
     request.width = drawable_side(picture.size->width);
     request.height = drawable_side(picture.size->height);
   }
-  if (const Sampler* sampler = find_sampler(picture.sampler)) request.sampler = sampler->name;
+  request.sampler = sampler_from(picture.sampler).value_or(request.sampler);
+  request.schedule = schedule_from(picture.schedule).value_or(request.schedule);
   return provenance;
 }
 
@@ -114,11 +115,18 @@ std::string description_of(const ForeignPicture& picture, const std::string& nam
   report(picture.variation.has_value(), Field::variation_seed, "the variation seed", "");
   report(picture.noise.has_value(), Field::noise, "noise " + std::string(name_of(request.noise)), "");
   if (!overrides(Field::sampler) && !picture.sampler.empty()) {
-    if (find_sampler(picture.sampler)) taken.push_back("sampler " + request.sampler);
+    const Sampler* sampler = find_sampler(picture.sampler);
+    if (sampler) taken.push_back("sampler " + request.sampler);
     else dropped.push_back("sampler " + brief(picture.sampler) + " (" + request.sampler + " is the nearest)");
+    if (sampler && sampler->draws_noise) dropped.push_back("the noise it drew between steps");
   }
-  if (!picture.schedule.empty() && !is_even_schedule(picture.schedule))
-    dropped.push_back("schedule " + brief(picture.schedule));
+  if (!overrides(Field::schedule) && !picture.schedule.empty()) {
+    if (!schedule_from(picture.schedule)) {
+      if (!is_even_schedule(picture.schedule)) dropped.push_back("schedule " + brief(picture.schedule));
+    } else if (request.schedule != Request{}.schedule) {
+      taken.push_back("schedule " + request.schedule);
+    }
+  }
   dropped.insert(dropped.end(), picture.dropped.begin(), picture.dropped.end());
 
   std::string text = name + " was drawn by " + picture.program;

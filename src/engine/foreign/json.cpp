@@ -15,10 +15,10 @@ namespace {
 
 constexpr size_t kDeepest = 64, kMostValues = 200'000;
 
-// Names that mean the same, folded. The first that an object has counts.
-using Names = std::initializer_list<std::string_view>;
+// Keys that mean the same, folded. The first that an object has counts.
+using Keys = std::initializer_list<std::string_view>;
 
-const ForeignJson* field_of(const ForeignJson& object, Names names) {
+const ForeignJson* field_of(const ForeignJson& object, Keys names) {
   for (const std::string_view name : names) {
     for (const auto& [key, value] : object.items())
       if (folded(key) == name && !value.is_null()) return &value;
@@ -100,7 +100,7 @@ std::optional<uint64_t> seed_in(const ForeignJson& json) {
 }
 
 void take_request(const ForeignJson& object, ForeignPicture& picture) {
-  const auto take = [&](auto& value, Names names, auto read) {
+  const auto take = [&](auto& value, Keys names, auto read) {
     if (const ForeignJson* field = field_of(object, names)) value = read(*field);
   };
   picture.prompt = text_in(field_of(object, {"prompt", "positiveprompt", "positive"}));

@@ -4,45 +4,35 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "core/characters.h"
 #include "diffusion/samplers.h"
+#include "diffusion/schedule.h"
 
 namespace fude {
 namespace {
 
-struct ScheduleName {
-  const char* name;  // folded
-  bool even;
-};
+// Schedules that fude lacks, folded. The first few space steps evenly before the shift, as the checkpoint's own does.
+constexpr std::array<std::string_view, 15> kOtherSchedules = {
+    "ddimuniform", "uniform", "trailing",   "native", "polyexponential", "karrasexponential", "kloptimal",  "alignyoursteps",
+    "ays",         "gits",    "smoothstep", "turbo",  "bongtangent",     "laplace",           "logitnormal"};
+constexpr size_t kEvenSchedules = 4;
 
-// Longer names stand before those they end with.
-constexpr std::array<ScheduleName, 24> kSchedules = {{
-    {"polyexponential", false},
-    {"karrasexponential", false},
-    {"exponential", false},
-    {"karras", false},
-    {"sgmuniform", true},
-    {"ddimuniform", true},
-    {"uniform", true},
-    {"simple", true},
-    {"normal", true},
-    {"automatic", true},
-    {"discrete", true},
-    {"trailing", true},
-    {"beta", false},
-    {"linearquadratic", false},
-    {"kloptimal", false},
-    {"alignyoursteps", false},
-    {"ays", false},
-    {"gits", false},
-    {"smoothstep", false},
-    {"turbo", false},
-    {"native", true},
-    {"bongtangent", false},
-    {"laplace", false},
-    {"logitnormal", false},
-}};
+// All that may stand behind a sampler's name, folded; longer ones before those they end with.
+const std::vector<std::string>& schedule_endings() {
+  static const std::vector<std::string> endings = [] {
+    std::vector<std::string> all(kOtherSchedules.begin(), kOtherSchedules.end());
+    for (const Names& row : names_of_schedules()) {
+      all.push_back(folded(row.name));
+      all.push_back(folded(row.a1111));
+      for (const std::string& other : row.others) all.push_back(folded(other));
+    }
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
+    return all;
+  }();
+  return endings;
+}
 
 // A folded name that holds the first is of the kind that the second names; the first that fits counts.
 constexpr std::array<std::pair<const char*, const char*>, 25> kDropped = {{
@@ -94,10 +84,10 @@ SamplerNames split_sampler(std::string_view name) {
   constexpr size_t kLongest = 64;
   if (find_sampler(name) || name.size() > kLongest) return {std::string(name), {}};
   if (name.ends_with("_k")) return {std::string(name.substr(0, name.size() - 2)), "karras"};  // InvokeAI's
-  for (const ScheduleName& schedule : kSchedules) {
-    if (!folded(name).ends_with(schedule.name)) continue;
+  for (const std::string& schedule : schedule_endings()) {
+    if (!folded(name).ends_with(schedule)) continue;
     size_t begin = name.size();  // of the schedule's name as it is written
-    while (begin > 0 && folded(name.substr(begin)) != schedule.name) --begin;
+    while (begin > 0 && folded(name.substr(begin)) != schedule) --begin;
     const std::string_view sampler = name.substr(0, begin);
     const size_t end = sampler.find_last_not_of(" _-");
     if (end != std::string_view::npos && end + 1 < sampler.size())
@@ -107,9 +97,8 @@ SamplerNames split_sampler(std::string_view name) {
 }
 
 bool is_even_schedule(std::string_view name) {
-  const std::string known = folded(name);
-  return std::any_of(kSchedules.begin(), kSchedules.end(),
-                     [&](const ScheduleName& one) { return one.name == known && one.even; });
+  const auto end = kOtherSchedules.begin() + kEvenSchedules;
+  return std::find(kOtherSchedules.begin(), end, folded(name)) != end;
 }
 
 std::string name_of_dropped(std::string_view name) {

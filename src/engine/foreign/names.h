@@ -18,7 +18,7 @@ struct SamplerNames {
 };
 SamplerNames split_sampler(std::string_view name);
 
-// Whether a schedule's steps are spaced evenly before the shift, as fude's are.
+// Whether a schedule that fude lacks spaces steps evenly before the shift, as the checkpoint's own does.
 bool is_even_schedule(std::string_view name);
 
 // The common name of a feature that another program used and fude lacks; empty when `name` is not known as one. `name` is a

@@ -6,7 +6,7 @@ from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 420, 240, 48, 36
 COLOURS = ("#1b6ca8", "#c2541b", "#3a8a4d", "#7a4aa0", "#8a6d1b", "#a83a5b")
-PANELS = (("VAE", re.compile(r"^vae step (\d+) .* loss ([\d.]+)")), ("text encoders and transformer", re.compile(r"^\[.*\] step (\d+) .* loss ([\d.]+)")))
+PANELS = (("VAE: PSNR, dB", re.compile(r"^vae step (\d+) .* PSNR ([\d.]+)")), ("text encoders and transformer", re.compile(r"^\[.*\] step (\d+) .* loss ([\d.]+)")))
 
 
 def panel(title, runs, x0):

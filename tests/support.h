@@ -48,8 +48,8 @@ struct Golden {
 
 class Goldens {
  public:
-  explicit Goldens(const std::string& pipeline, const std::string& file = "goldens.safetensors")
-      : file_(TensorFile::open(fixture(pipeline) / file)) {}
+  explicit Goldens(const std::string& pipeline) : Goldens(TensorFile::open(fixture(pipeline) / "goldens.safetensors")) {}
+  explicit Goldens(TensorFile file) : file_(std::move(file)) {}
 
   bool contains(const std::string& name) const { return file_.find(name) != nullptr; }
   Golden operator[](const std::string& name) const {

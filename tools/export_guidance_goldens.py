@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/dual/guidance.safetensors: latents of each step of the request in that folder, drawn by diffusers with
+"""Writes tests/fixtures/guidance.safetensors: latents of each step of the request of the fixture `dual`, drawn by diffusers with
 skip-layer guidance (StableDiffusion3Pipeline) and with guidance rescaled (rescale_noise_cfg of diffusers' guiders)."""
 
 import json
@@ -51,7 +51,7 @@ def main():
         "both": drawn(request, rescale=RESCALE, **SKIP),
     }.items():
         goldens |= {f"{name}.{step:03}": x.contiguous() for step, x in enumerate(latents)}
-    save_file(goldens, FOLDER / "guidance.safetensors")
+    save_file(goldens, FOLDER.parent / "guidance.safetensors")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+// The inverse of the regularised incomplete beta function, by its continued fraction and bisection.
 #include "diffusion/beta_distribution.h"
 
 #include <cmath>

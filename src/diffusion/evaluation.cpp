@@ -1,3 +1,4 @@
+// An evaluation's sums as the row of numbers that a device multiplies by.
 #include "diffusion/evaluation.h"
 
 namespace fude {

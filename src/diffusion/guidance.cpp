@@ -1,3 +1,4 @@
+// When rows skip layers, and the arithmetic of guidance.
 #include "diffusion/guidance.h"
 
 namespace fude {

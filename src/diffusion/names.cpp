@@ -1,3 +1,4 @@
+// Finding a name among all that programs have for it.
 #include "diffusion/names.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// A row for each sampler.
 #include "diffusion/samplers.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The mathematics of each schedule, and its row.
 #include "diffusion/schedule.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The memory of a batch, and the work of one evaluation on it.
 #include "engine/loop.h"
 
 namespace fude {

@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, EngineGuidance, testing::ValuesIn(engine_devic
 
 // tools/export_guidance_goldens.py draws the same.
 TEST_P(EngineGuidance, SameLatentsAsDiffusers) {
-  const Goldens goldens("dual", "guidance.safetensors");
+  const Goldens goldens(TensorFile::open(fixture("guidance.safetensors")));
   for (const std::string name : {"skip", "rescale", "both"}) {
     Request request = request_of("dual");
     if (name != "rescale") request.skip_layers = SkipLayers{.layers = {1}, .start = 0.01, .end = 0.7};

@@ -57,6 +57,7 @@ struct Tiling {
   static constexpr bool ping_pong = ping_pong_;
   static constexpr int cluster = cluster_;
   static constexpr int atoms = rows_of_warpgroup / 64;  // wgmmas of 64 rows that cover a consumer's rows
+  static_assert(atoms * 64 == rows_of_warpgroup);
   static constexpr int rows = rows_of_warpgroup * (ping_pong ? 1 : kConsumers);
   static constexpr int columns = columns_;
   static constexpr int x_bytes = rows * kKTile * 2;
@@ -77,7 +78,7 @@ struct TileCoord {
 
 // The order of tiles: groups of kGroupRows clusters' rows, column by column, so that blocks that run together share rows and
 // columns in L2.
-constexpr int kGroupRows = 8;
+[[maybe_unused]] constexpr int kGroupRows = 8;
 
 template <class Tiling>
 __device__ TileCoord tile_coord(const GroupedGemm& group, int tile, int rank) {
@@ -117,7 +118,7 @@ __device__ void produce(const GroupedGemm& group, Ring<Tiling>& ring, int first,
 
 // ---- epilogue ----------------------------------------------------------------------------------------------------------
 
-__device__ inline float reciprocal_fast(float x) {
+[[maybe_unused]] __device__ inline float reciprocal_fast(float x) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
   return y;

@@ -38,12 +38,12 @@ void clip_block(Ops& op, const ClipBlock& w, const ClipGeometry& g, Tensor x) {
 
 }  // namespace
 
-Clip::Clip(Device& device, WeightFormat format, const WeightSource& source)
-    : source(source),
-      geometry(source.geometry<ClipGeometry>()),
-      blocks(device, format, source, geometry.layers,
+Clip::Clip(Device& device, WeightFormat format, const WeightSource& from)
+    : source(from),
+      geometry(from.geometry<ClipGeometry>()),
+      blocks(device, format, from, geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_clip_block(file, g, i); }),
-      ends(device, format, source, [g = geometry](Loader& file) { return load_clip_ends(file, g); }),
+      ends(device, format, from, [g = geometry](Loader& file) { return load_clip_ends(file, g); }),
       tables(tables_of(source, geometry)) {}
 
 void Clip::use(const WeightSource& other) {

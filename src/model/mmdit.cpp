@@ -94,15 +94,15 @@ void joint_block(Ops& op, const JointBlock& w, const JointModulation& m, int64_t
 
 }  // namespace
 
-Mmdit::Mmdit(Device& device, WeightFormat format, const WeightSource& source)
-    : source(source),
-      geometry(source.geometry<MmditGeometry>()),
-      embedders(device, format, source, [g = geometry](Loader& file) { return load_embedders(file, g); }),
-      modulation(device, format, source, geometry.layers,
+Mmdit::Mmdit(Device& device, WeightFormat format, const WeightSource& from)
+    : source(from),
+      geometry(from.geometry<MmditGeometry>()),
+      embedders(device, format, from, [g = geometry](Loader& file) { return load_embedders(file, g); }),
+      modulation(device, format, from, geometry.layers,
                  [g = geometry](Loader& file, int64_t i) { return load_modulation(file, g, i); }),
-      blocks(device, format, source, geometry.layers,
+      blocks(device, format, from, geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_joint_block(file, g, i); }),
-      final_layer(device, format, source, [g = geometry](Loader& file) { return load_final_layer(file, g); }),
+      final_layer(device, format, from, [g = geometry](Loader& file) { return load_final_layer(file, g); }),
       tables(tables_of(source, geometry)) {}
 
 void Mmdit::use(const WeightSource& other) {

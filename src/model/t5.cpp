@@ -72,12 +72,12 @@ int64_t relative_position_bucket(int64_t distance, int64_t buckets, int64_t max_
   return distance > 0 ? half + bucket : bucket;
 }
 
-T5::T5(Device& device, WeightFormat format, const WeightSource& source)
-    : source(source),
-      geometry(source.geometry<T5Geometry>()),
-      layers(device, format, source, 2 * geometry.layers,
+T5::T5(Device& device, WeightFormat format, const WeightSource& from)
+    : source(from),
+      geometry(from.geometry<T5Geometry>()),
+      layers(device, format, from, 2 * geometry.layers,
              [g = geometry](Loader& file, int64_t i) { return load_t5_layer(file, g, i); }),
-      final_norm(device, format, source, [g = geometry](Loader& file) { return load_t5_norm(file, g); }),
+      final_norm(device, format, from, [g = geometry](Loader& file) { return load_t5_norm(file, g); }),
       tables(tables_of(source, geometry)) {}
 
 void T5::use(const WeightSource& other) {

@@ -83,10 +83,10 @@ void decode(Ops& op, const VaeGeometry& geometry, const Decoder& w, const Tensor
 
 }  // namespace
 
-Vae::Vae(Device& device, WeightFormat format, const WeightSource& source)
-    : source(source),
-      geometry(source.geometry<VaeGeometry>()),
-      decoder(device, format, source, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
+Vae::Vae(Device& device, WeightFormat format, const WeightSource& from)
+    : source(from),
+      geometry(from.geometry<VaeGeometry>()),
+      decoder(device, format, from, [g = geometry](Loader& file) { return load_decoder(file, g); }) {}
 
 void Vae::use(const WeightSource& other) {
   source = other;

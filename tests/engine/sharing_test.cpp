@@ -146,7 +146,11 @@ TEST(WhatIsNotKept, IsToldOnceAndCostsNoPicture) {
   Callbacks callbacks;
   callbacks.not_kept = [&](const std::string& what) { told.push_back(what); };
   Request request = request_of("dual");
-  EXPECT_EQ(engine.generate(request, callbacks).images.size(), 1u);
+  // Rates are learnt from requests that nothing disturbed: on a busy machine the first may not be one.
+  for (int i = 0; i < 20 && told.size() < 2; ++i) {
+    request.prompt = "prompt " + std::to_string(i);
+    EXPECT_EQ(engine.generate(request, callbacks).images.size(), 1u);
+  }
   request.prompt = "another";
   EXPECT_EQ(engine.generate(request, callbacks).images.size(), 1u);
   ASSERT_EQ(told.size(), 2u);

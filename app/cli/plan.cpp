@@ -10,6 +10,7 @@
 #include "console.h"
 #include "engine/metadata.h"
 #include "engine/request.h"
+#include "engine/told_json.h"
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
@@ -34,38 +35,12 @@ struct Told {
 
 // ---- JSON ------------------------------------------------------------------------------------------------------------------
 
-Json json_from(const ComponentPlan& component) {
-  return {{"dtype", component.dtype},
-          {"weights_bytes", component.weights},
-          {"resident_bytes", component.resident},
-          {"parts", component.parts},
-          {"resident_parts", component.resident_parts},
-          {"slot_bytes", component.slots},
-          {"host_memory_bytes", component.in_host_memory}};
-}
-
 Json json_from(const Told& told) {
-  const Plan& plan = told.plan;
-  Json residency = Json::object();
-  for (const ComponentPlan& component : plan.components) residency[component.name] = json_from(component);
-  Json advice = Json::array();
-  for (const Message& each : plan.advice) advice.push_back(worded(each));
-  Json json = {
-      {"fits", plan.fits},
-      {"planned_bytes", json_from(plan.planned)},
-      {"process_bytes", json_from(plan.process)},
-      {"budget_bytes", json_from(plan.budget)},
-      {"residency", residency},
-      {"streamed_bytes_per_step", plan.streamed_per_step},
-      {"decode", {{"tiles", plan.decode_tiles}, {"strips", plan.decode_strips}, {"through_host", plan.decode_through_host}}},
-      {"predicted_seconds", json_from(plan.predicted)},
-      {"projected", !told.card.empty()},
-      {"advice", advice},
-      {"nearest", plan.nearest ? json_from(*plan.nearest) : Json()},
-      {"device", told.engine.device()},
-      {"dtype", told.engine.dtype()},
-      {"model", told.engine.model_name()},
-      {"request", json_from(plan.request)}};
+  Json json = json_from(told.plan, worded);
+  json["projected"] = !told.card.empty();
+  json["device"] = told.engine.device();
+  json["dtype"] = told.engine.dtype();
+  json["model"] = told.engine.model_name();
   if (told.failure) json["error"] = json_from(*told.failure);
   return json;
 }

@@ -1,4 +1,4 @@
-// Sentences for remedies, options for fields, and failures as JSON.
+// Sentences for remedies, options for fields.
 #include "wording.h"
 
 #include <algorithm>
@@ -6,12 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields.h"
+#include "engine/told_json.h"
 #include "weights/quote.h"
 
 namespace fude {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string listed(const std::vector<std::string>& values, const char* between) {
   std::string text;
@@ -82,30 +81,6 @@ std::string worded(const Remedy& remedy) {
   return {};
 }
 
-Json json_from(const Remedy& remedy) {
-  Json json = {{"kind", name_of(remedy.kind)}};
-  if (remedy.field != Field::none) json["field"] = name_of(remedy.field);
-  if (!remedy.values.empty()) json["values"] = remedy.values;
-  if (remedy.width > 0) json["width"] = remedy.width;
-  if (remedy.height > 0) json["height"] = remedy.height;
-  if (remedy.bytes > 0) json["bytes"] = remedy.bytes;
-  if (!remedy.path.empty()) json["path"] = remedy.path;
-  return json;
-}
-
-Json text_or_null(std::string_view text) { return text.empty() ? Json() : Json(text); }
-
-Json json_from(const Message& message) {
-  Json remedies = Json::array(), parts = Json::array();
-  for (const Remedy& remedy : message.remedies) remedies.push_back(json_from(remedy));
-  for (const Message& part : message.parts) parts.push_back(json_from(part));
-  return {{"message", worded(message)},
-          {"field", text_or_null(name_of(message.field))},
-          {"where", {{"file", text_or_null(message.where.file)}, {"component", text_or_null(message.where.component)}}},
-          {"remedies", remedies},
-          {"parts", parts}};
-}
-
 }  // namespace
 
 std::string option_of(Field field) {
@@ -170,10 +145,6 @@ int exit_code_of(Code code) {
   return 1;
 }
 
-Json json_from(const Error& error) {
-  Json json = {{"code", name_of(error.code())}};
-  json.update(json_from(error.message()));
-  return json;
-}
+nlohmann::ordered_json json_from(const Error& error) { return json_from(error, worded); }
 
 }  // namespace fude

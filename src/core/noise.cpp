@@ -224,7 +224,11 @@ std::vector<float> TorchGenerator::randn(int64_t n, int64_t device_threads) {
     const uint64_t first = take_counters(n, device_threads);
     return cuda_randn(seed_, first, n, cuda_threads(n, device_threads));
   }
-  switch (std::exchange(is_fresh_, false) ? kind_ : Noise::torch_cpu) {
+  return draw(std::exchange(is_fresh_, false) ? kind_ : Noise::torch_cpu, n);
+}
+
+std::vector<float> TorchGenerator::draw(Noise kind, int64_t n) {
+  switch (kind) {
     case Noise::torch_cpu_f16: return rounded_randn(twister_, n, rounded_to_f16);
     case Noise::torch_cpu_bf16: return rounded_randn(twister_, n, rounded_to_bf16);
     case Noise::torch_2_11_cpu_f16: return narrow_randn(twister_, n, 11, rounded_to_f16);

@@ -49,6 +49,9 @@ class TorchGenerator {
   // Source: ATen/native/cpu/DistributionTemplates.h, ATen/native/cuda/DistributionTemplates.h.
   std::vector<float> randn(int64_t n, int64_t device_threads = 270336);
 
+  // The next n values of a torch_cpu kind, whatever was drawn before.
+  std::vector<float> draw(Noise kind, int64_t n);
+
   // Of torch_cuda, for a card that draws by itself: the Philox counter at which its next n values begin. They count as drawn.
   uint64_t take_counters(int64_t n, int64_t device_threads);
 

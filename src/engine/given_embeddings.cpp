@@ -33,10 +33,7 @@ void check_size(const char* name, const std::vector<float>& values, int64_t rows
 bool has_negative(const Embeddings& embeddings) { return !embeddings.negative.empty() || !embeddings.negative_pooled.empty(); }
 
 void check_sizes(const Embeddings& given) {
-  if (given.tokens < 1 || given.tokens > kMostTokens)
-    refuse("have " + std::to_string(given.tokens) + " tokens, outside 1 to " + std::to_string(kMostTokens));
-  if (given.width < 1 || given.width > kWidest || given.pooled_width < 1 || given.pooled_width > kWidest)
-    refuse("have a width that they cannot have");
+  check_shape(given.tokens, given.width, given.pooled_width);
   check_size("prompt", given.prompt, given.tokens, given.width);
   check_size("pooled prompt", given.pooled, 1, given.pooled_width);
   if (!has_negative(given)) return;
@@ -73,6 +70,12 @@ std::vector<float> values_of(const std::vector<std::byte>& bytes, DType dtype, i
 }
 
 }  // namespace
+
+void check_shape(int64_t tokens, int64_t width, int64_t pooled_width) {
+  if (tokens < 1 || tokens > kMostTokens)
+    refuse("have " + std::to_string(tokens) + " tokens, outside 1 to " + std::to_string(kMostTokens));
+  if (width < 1 || width > kWidest || pooled_width < 1 || pooled_width > kWidest) refuse("have a width that they cannot have");
+}
 
 void check_embeddings(const Request& complete, const MmditGeometry& geometry) {
   if (!complete.embeddings) return;

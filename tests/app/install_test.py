@@ -87,6 +87,16 @@ class Installed(CommandLine):
         self.assertEqual(self.call("--version").splitlines()[0], f"fude {version}")
         self.assertRegex((REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8"), rf"project\(fude VERSION {re.escape(version)} ")
 
+    def test_the_c_example_builds_against_it(self):
+        (folder,) = self.prefix.rglob("pkgconfig")
+        flags = done("pkg-config", "--cflags", "--libs", "fude", env={**os.environ, "PKG_CONFIG_PATH": str(folder)}).split()
+        sanitizers = os.environ.get("CMAKE_CXX_FLAGS", "").split()
+        done("cc", "-std=c11", *sanitizers, REPOSITORY / "examples" / "draw.c", *flags, "-o", self.folder / "draw")
+        told = done(self.folder / "draw", MODEL, self.folder / "c.png", "prompt=a red bicycle", "steps=1",
+                    env=self.environment(LD_LIBRARY_PATH=str(folder.parent)))
+        self.assertIn('"prompt":"a red bicycle"', told)
+        self.assertEqual(json.loads(png_texts(self.folder / "c.png")["fude"])["steps"], 1)
+
     def test_the_readme_builds_against_it(self):
         section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## The library\n")[2]
         lists, code = (re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1] for language in ["cmake", "cpp"])

@@ -20,7 +20,7 @@ from scenes import held_out_scenes
 KL_WEIGHT = 6e-4     # per latent value against a mean absolute error; keeps latents smooth enough for a small transformer
 KEPT_KL_WEIGHT = 1e-4  # where the latents stay near earlier ones, which are smooth already
 KEEP_WEIGHT = 0.3    # on the squared distance from the earlier latents, of their variance
-PSNR_WEIGHT = 0.06   # on the logarithm of each picture's squared error: grossly wrong pixels count most, plain pictures like full ones
+PSNR_WEIGHT = 0.1    # on the logarithm of each picture's squared error: grossly wrong pixels count most, plain pictures like full ones
 HALF_WEIGHT = 0.1    # halved latents shall decode to the halved picture: latents without hidden fine patterns are easier to draw
 SIDE = 256
 LARGE = (448, 448)   # windows of larger pictures show things as large as in other picture sizes

@@ -15,5 +15,8 @@ else()
     add_library(utf8proc::utf8proc UNKNOWN IMPORTED)
     set_target_properties(utf8proc::utf8proc PROPERTIES IMPORTED_LOCATION ${Utf8proc_LIBRARY}
                           INTERFACE_INCLUDE_DIRECTORIES ${Utf8proc_INCLUDE_DIR})
+    if(WIN32 AND Utf8proc_LIBRARY MATCHES "\\.a$")
+      set_target_properties(utf8proc::utf8proc PROPERTIES INTERFACE_COMPILE_DEFINITIONS UTF8PROC_STATIC)
+    endif()
   endif()
 endif()

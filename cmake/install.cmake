@@ -1,5 +1,6 @@
 # `cmake --install` gives the program, the libraries and packages: find_package(fude), then link fude::fude, or fude::c for the C interface;
 # pkg-config fude for C alone.
+# The component fude_program is what somebody needs who only draws.
 include(CMakePackageConfigHelpers)
 
 add_library(fude_library INTERFACE)
@@ -12,10 +13,14 @@ install(TARGETS fude_library fude_core fude_reference fude_cpu fude_cuda fude_we
 add_library(fude::c ALIAS fude_shared)
 install(TARGETS fude_shared EXPORT fude_targets COMPONENT fude_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS fude RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS fude RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT fude_program)
 install(DIRECTORY include/fude ${PROJECT_BINARY_DIR}/include/fude DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 if(EXISTS ${PROJECT_SOURCE_DIR}/models/demo/model_index.json)
-  install(DIRECTORY models/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/${FUDE_INSTALLED_MODELS})
+  install(DIRECTORY models/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/${FUDE_INSTALLED_MODELS} COMPONENT fude_program)
+endif()
+if(WIN32)
+  install(FILES ${dlls} DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT fude_program)
+  install(DIRECTORY ${windows_libraries}/licences DESTINATION ${CMAKE_INSTALL_DATADIR} COMPONENT fude_program)
 endif()
 
 set(find_cuda "")

@@ -1,7 +1,6 @@
 // Finding a command by its name, and the lists of commands and libraries.
 #include "commands.h"
 
-#include <openssl/opensslv.h>
 #include <png.h>
 #include <sqlite3.h>
 
@@ -13,6 +12,7 @@
 #include "fude/error.h"
 #include "fude/fude.h"
 #include "options.h"
+#include "studio/sha256.h"
 #include "weights/quote.h"
 
 namespace fude {
@@ -59,7 +59,7 @@ std::string libraries() {
   for (const DeviceKind& kind : device_kinds()) text += kind.library + ", ";
   return text + "libpng " PNG_LIBPNG_VER_STRING ", nlohmann-json " + std::to_string(NLOHMANN_JSON_VERSION_MAJOR) + '.' +
          std::to_string(NLOHMANN_JSON_VERSION_MINOR) + '.' + std::to_string(NLOHMANN_JSON_VERSION_PATCH) +
-         ", CLI11 " CLI11_VERSION ", OpenSSL " OPENSSL_VERSION_STR ", SQLite " SQLITE_VERSION;
+         ", CLI11 " CLI11_VERSION ", " + sha256_library() + ", SQLite " SQLITE_VERSION;
 }
 
 std::string device_kind_names() {

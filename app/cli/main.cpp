@@ -65,6 +65,8 @@ int main(int argc, char** argv) {
   const bool json = has("--json");
   const fude::Console console(false, has("--no-color"));
   try {
+    if (const std::string missing = fude::terminal::missing_library(); !missing.empty())
+      throw fude::Error(fude::Code::io, missing + " is not in the folder of this program. Unpack the whole archive again.");
     return fude::ended_with(fude::run(arguments));
   } catch (const fude::ToldError& error) {
     return fude::failed(console, error, false);

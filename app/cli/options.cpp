@@ -89,7 +89,8 @@ Options::Options(std::string command, std::string usage, std::string about, std:
       about_(std::move(about)),
       examples_(std::move(examples)),
       app_(std::make_unique<CLI::App>()) {
-  app_->set_help_flag();  // help is printed here, in our own form
+  app_->set_help_flag();                     // help is printed here, in our own form
+  app_->allow_windows_style_options(false);  // a prompt or a path may begin with /
 }
 
 Options::~Options() = default;
@@ -359,9 +360,10 @@ namespace {
 
 // What is installed lies beside the program, wherever that was moved to; a build takes its clone's.
 std::vector<std::filesystem::path> demo_places() {
-  std::vector<std::filesystem::path> places{path_of(FUDE_DEMO_MODEL_OF_CLONE)};
+  std::vector<std::filesystem::path> places;
   if (const std::filesystem::path folder = terminal::program_folder(); !folder.empty())
-    places.insert(places.begin(), (folder / FUDE_DEMO_MODEL_FROM_PROGRAM).lexically_normal());
+    places.push_back((folder / FUDE_DEMO_MODEL_FROM_PROGRAM).lexically_normal());
+  if (const std::filesystem::path of_clone = path_of(FUDE_DEMO_MODEL_OF_CLONE); !of_clone.empty()) places.push_back(of_clone);
   return places;
 }
 
@@ -390,7 +392,7 @@ std::string hub_cache_folder() {
   if (const std::string home = terminal::environment("HF_HOME"); !home.empty()) return path_beside(home, "hub");
   if (const std::string cache = terminal::environment("XDG_CACHE_HOME"); !cache.empty())
     return path_beside(cache, "huggingface/hub");
-  for (const char* name : {"HOME", "USERPROFILE"}) {
+  for (const char* name : {"USERPROFILE", "HOME"}) {  // the first only on Windows, as huggingface_hub looks there
     if (const std::string home = terminal::environment(name); !home.empty()) return path_beside(home, ".cache/huggingface/hub");
   }
   return {};
@@ -414,8 +416,9 @@ std::filesystem::path home_folder() {
                               " does not answer. If it is a network's, mount it anew, or name "
                               "another folder in FUDE_HOME.");
   }
-  throw Error(Code::io,
-              "there is no folder for fude's own files: neither FUDE_HOME nor HOME is set. Name a folder in FUDE_HOME.");
+  throw Error(
+      Code::io,
+      "there is no folder for fude's own files: none of FUDE_HOME, LOCALAPPDATA and HOME is set. Name a folder in FUDE_HOME.");
 }
 
 std::filesystem::path history_file() { return home_folder() / kHistory; }

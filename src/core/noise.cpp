@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/dtype.h"
+#include "core/fused.h"
 #include "core/thread_team.h"
 
 namespace fude {
@@ -35,31 +36,31 @@ float avx2_log(float x) {
   float y = 7.0376836292e-2f;
   for (float c : {-1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f, 2.0000714765e-1f,
                   -2.4999993993e-1f, 3.3333331174e-1f})
-    y = std::fma(y, f, c);
+    y = fused(y, f, c);
   y *= f;
-  y = std::fma(y, z, e * -2.12194440e-4f);
+  y = fused(y, z, e * -2.12194440e-4f);
   y -= 0.5f * z;
-  return std::fma(e, 0.693359375f, f + y);
+  return fused(e, 0.693359375f, f + y);
 }
 
 void avx2_sincos(float x, float& sine, float& cosine) {
   int j = static_cast<int>(x * 1.27323954473516f);
   j = (j + 1) & ~1;
   const float a = static_cast<float>(j);
-  x = std::fma(a, -0.78515625f, x);
-  x = std::fma(a, -2.4187564849853515625e-4f, x);
-  x = std::fma(a, -3.77489497744594108e-8f, x);
+  x = fused(a, -0.78515625f, x);
+  x = fused(a, -2.4187564849853515625e-4f, x);
+  x = fused(a, -3.77489497744594108e-8f, x);
   const float z = x * x;
   float c = 2.443315711809948e-5f;
-  c = std::fma(c, z, -1.388731625493765e-3f);
-  c = std::fma(c, z, 4.166664568298827e-2f);
+  c = fused(c, z, -1.388731625493765e-3f);
+  c = fused(c, z, 4.166664568298827e-2f);
   c *= z;
-  c = std::fma(c, z, -0.5f * z) + 1.0f;
+  c = fused(c, z, -0.5f * z) + 1.0f;
   float s = -1.9515295891e-4f;
-  s = std::fma(s, z, 8.3321608736e-3f);
-  s = std::fma(s, z, -1.6666654611e-1f);
+  s = fused(s, z, 8.3321608736e-3f);
+  s = fused(s, z, -1.6666654611e-1f);
   s *= z;
-  s = std::fma(s, x, x);
+  s = fused(s, x, x);
   sine = (j & 2) == 0 ? s : c;
   cosine = (j & 2) == 0 ? c : s;
   if (j & 4) sine = -sine;
@@ -157,8 +158,8 @@ std::array<uint32_t, 4> philox(uint64_t seed, std::array<uint32_t, 4> counter) {
 void curand_normal2(uint32_t x, uint32_t y, float& first, float& second) {
   constexpr float kTo01 = 2.3283064e-10f;
   constexpr float kToAngle = 2.3283064e-10f * 6.2831855f;
-  const float u = std::fma(static_cast<float>(x), kTo01, kTo01 / 2);
-  const float v = std::fma(static_cast<float>(y), kToAngle, kToAngle / 2);
+  const float u = fused(static_cast<float>(x), kTo01, kTo01 / 2);
+  const float v = fused(static_cast<float>(y), kToAngle, kToAngle / 2);
   const float s = std::sqrt(-2.0f * std::log(u));
   first = s * std::sin(v);
   second = s * std::cos(v);

@@ -44,7 +44,7 @@ dnnl::memory::desc matrix(int64_t rows, int64_t columns, DType dtype, int64_t ro
 }
 
 dnnl::memory::desc outputs(const dnnl::memory::desc& weights, int64_t first, int64_t count) {
-  dnnl::memory::dims dims = weights.dims();
+  dnnl::memory::dims dims = dims_of(weights);
   const size_t output = dims.size() == 2 ? 1 : 0;  // [in, out], [out, in, kernel, kernel]
   dnnl::memory::dims begin(dims.size(), 0);
   dims[output] = count;
@@ -54,7 +54,7 @@ dnnl::memory::desc outputs(const dnnl::memory::desc& weights, int64_t first, int
 
 void reorder_weights(ThreadTeam& team, const dnnl::memory& from, const dnnl::memory& to) {
   const dnnl::memory::desc from_desc = from.get_desc(), to_desc = to.get_desc();
-  const dnnl::memory::dims dims = to_desc.dims();
+  const dnnl::memory::dims dims = dims_of(to_desc);
   const int64_t out = dims[dims.size() == 2 ? 1 : 0];
   int64_t piece = std::min(out, kColumnBlock);
   if (!outputs(from_desc, 0, piece) || !outputs(to_desc, 0, piece)) piece = out;
@@ -114,7 +114,7 @@ const typename Map::mapped_type& remember(Map& map, const Key& key, Make make) {
 
 template <class Primitive>
 CpuDevice::Products::Made<Primitive>::Made(const typename Primitive::primitive_desc& made_from) : pd(made_from) {
-  [[maybe_unused]] const cpu::Alone alone;
+  const cpu::Alone alone;
   run = Primitive(pd);
 }
 

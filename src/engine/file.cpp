@@ -32,7 +32,9 @@ std::string reason_of(int error) { return error == 0 ? "the system gives no reas
 }
 
 void check_name(const fs::path& path) {
-  if (const std::string why = why_not_replaced(path); !why.empty())
+  std::string why = why_not_replaced(path);
+  if (const std::error_code held = why_held(path); why.empty() && held) why = held.message();
+  if (!why.empty())
     throw Error(Code::io, {.what = "cannot write " + shown(path) + ": " + why + ". Choose another name.",
                            .where = {.file = text_of(path)}});
 }
@@ -106,9 +108,7 @@ void write_file(const fs::path& path, std::span<const uint8_t> bytes) {
   check_name(path);
   const Draft draft(path, bytes, shown(path));
   flush_to_disk(draft.path());  // else a power cut may leave the name without the bytes
-  std::error_code error;
-  fs::rename(draft.path(), path, error);
-  if (error) fail_to_write(shown(path), path, error);
+  if (const std::error_code error = replace_file(draft.path(), path)) fail_to_write(shown(path), path, error);
 }
 
 void check_writable_file(const fs::path& path) {

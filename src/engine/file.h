@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,11 @@ void write_file(const std::filesystem::path& path, std::span<const uint8_t> byte
 
 // Waits until the bytes of a file are on the disk. False when the system cannot say so, as for some network folders.
 bool flush_to_disk(const std::filesystem::path& path);
+
+// Gives the file the name `path`, in place of what has it.
+std::error_code replace_file(const std::filesystem::path& with, const std::filesystem::path& path);
+// Why the file there cannot be replaced, though its folder may be written: on Windows, another program has it open.
+std::error_code why_held(const std::filesystem::path& path);
 
 // Error{io} unless a file can be made in the folder, which is made when missing: asked before the work, not after it.
 void check_writable(const std::filesystem::path& folder);

@@ -84,7 +84,7 @@ std::vector<uint8_t> compressed_pixels(const Image& image) {
   for (int64_t i = 0; i < pieces; ++i) {
     const Piece& piece = all[static_cast<size_t>(i)];
     out.insert(out.end(), piece.bytes.begin(), piece.bytes.end());
-    checksum = adler32_combine(checksum, piece.checksum, (begin_of(i + 1) - begin_of(i)) * stored);
+    checksum = adler32_combine(checksum, piece.checksum, static_cast<z_off_t>((begin_of(i + 1) - begin_of(i)) * stored));
   }
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<uint8_t>(checksum >> shift));
   return out;

@@ -1,265 +1,87 @@
-// Drawing with Cairo and Pango, and choosing fonts.
+// Boxes and pictures with round corners.
 #include "gallery/canvas.h"
 
-#include <pango/pangocairo.h>
-
+#include <algorithm>
 #include <cmath>
-#include <new>
-#include <numbers>
-#include <set>
-#include <vector>
 
 namespace fude {
 namespace {
 
-// The first that is there; after them whatever fontconfig thinks has no serifs.
-constexpr const char* kFamilies = "Inter, Noto Sans, Source Sans 3, Segoe UI, Helvetica Neue, Liberation Sans, sans-serif";
+uint32_t pixel_of(uint32_t red, uint32_t green, uint32_t blue) { return red << 16 | green << 8 | blue; }
 
-template <auto release>
-struct Release {
-  template <class T>
-  void operator()(T* object) const {
-    release(object);
+uint32_t pixel_of(Colour colour) {
+  const auto byte = [](double part) { return static_cast<uint32_t>(std::lround(std::clamp(part, 0.0, 1.0) * 255)); };
+  return pixel_of(byte(colour.red), byte(colour.green), byte(colour.blue));
+}
+
+uint32_t mixed(uint32_t under, uint32_t over, double part) {
+  if (part >= 1) return over;
+  uint32_t pixel = 0;
+  for (const int shift : {0, 8, 16}) {
+    const double a = under >> shift & 0xff, b = over >> shift & 0xff;
+    pixel |= static_cast<uint32_t>(std::lround(a + (b - a) * part)) << shift;
   }
-};
-template <class T>
-using Object = std::unique_ptr<T, Release<g_object_unref>>;
-using Description = std::unique_ptr<PangoFontDescription, Release<pango_font_description_free>>;
-using Options = std::unique_ptr<cairo_font_options_t, Release<cairo_font_options_destroy>>;
-using Surface = std::unique_ptr<cairo_surface_t, Release<cairo_surface_destroy>>;
-using Drawing = std::unique_ptr<cairo_t, Release<cairo_destroy>>;
-using Attributes = std::unique_ptr<PangoAttrList, Release<pango_attr_list_unref>>;
-using Iterator = std::unique_ptr<PangoLayoutIter, Release<pango_layout_iter_free>>;
-using Bytes8 = std::unique_ptr<char, Release<g_free>>;
-
-// Valid UTF-8 in one paragraph, so that what limits lines limits all of them.
-std::string cleaned(std::string_view text) {
-  const Bytes8 valid(g_utf8_make_valid(text.data(), static_cast<gssize>(text.size())));
-  std::string clean(valid.get());
-  for (char& c : clean) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return clean;
+  return pixel;
 }
 
-bool is_east_asian(gunichar character) {
-  switch (g_unichar_get_script(character)) {
-    case G_UNICODE_SCRIPT_HAN:
-    case G_UNICODE_SCRIPT_HIRAGANA:
-    case G_UNICODE_SCRIPT_KATAKANA:
-    case G_UNICODE_SCRIPT_HANGUL:
-    case G_UNICODE_SCRIPT_BOPOMOFO: return true;
-    default:  // their punctuation and wide letters belong to no script of their own
-      return (character >= 0x3000 && character < 0x3040) || (character >= 0xff00 && character < 0xfff0);
-  }
+double part_within(double begin, double end, int64_t pixel) {
+  const auto at = static_cast<double>(pixel);
+  return std::clamp(std::min(at + 1, end) - std::max(at, begin), 0.0, 1.0);
 }
 
-// Whether any character of clean text is such.
-template <class Is>
-bool has(const std::string& clean, const Is& is) {
-  for (const char* at = clean.c_str(); *at; at = g_utf8_next_char(at)) {
-    if (is(g_utf8_get_char(at))) return true;
-  }
-  return false;
+// How much of a pixel lies in the box: its area at straight edges, by its distance from them at round corners.
+double covered(const Box& box, double radius, int64_t x, int64_t y) {
+  const double at_x = static_cast<double>(x) + 0.5, at_y = static_cast<double>(y) + 0.5;
+  const double right = box.x + box.width, bottom = box.y + box.height;
+  const double across = std::max(box.x + radius - at_x, at_x - (right - radius));
+  const double down = std::max(box.y + radius - at_y, at_y - (bottom - radius));
+  if (across > 0 && down > 0) return std::clamp(radius + 0.5 - std::hypot(across, down), 0.0, 1.0);
+  return part_within(box.x, right, x) * part_within(box.y, bottom, y);
 }
 
-// Japanese and Korean are recognised by letters that Chinese does not have.
-PangoLanguage* language_of(std::string_view text) {
-  const std::string clean = cleaned(text);
-  const auto has_script = [&](GUnicodeScript a, GUnicodeScript b) {
-    return has(clean, [&](gunichar c) { return g_unichar_get_script(c) == a || g_unichar_get_script(c) == b; });
-  };
-  if (has_script(G_UNICODE_SCRIPT_HIRAGANA, G_UNICODE_SCRIPT_KATAKANA)) return pango_language_from_string("ja");
-  if (has_script(G_UNICODE_SCRIPT_HANGUL, G_UNICODE_SCRIPT_HANGUL)) return pango_language_from_string("ko");
-  return nullptr;
-}
-
-// The Debian package whose fonts have the character.
-const char* package_with(gunichar character) {
-  if (is_east_asian(character)) return "fonts-noto-cjk";
-  const bool emoji = (character >= 0x1f000 && character < 0x1fb00) || (character >= 0x2600 && character < 0x27c0);
-  return emoji ? "fonts-noto-color-emoji" : "fonts-noto-core";
-}
-
-void set_source(cairo_t* drawing, Colour colour) { cairo_set_source_rgb(drawing, colour.red, colour.green, colour.blue); }
-
-void rounded_path(cairo_t* drawing, const Box& box, double radius) {
-  constexpr double quarter = std::numbers::pi / 2;
-  const double left = box.x + radius, top = box.y + radius, right = box.x + box.width - radius,
-               bottom = box.y + box.height - radius;
-  cairo_new_path(drawing);
-  cairo_arc(drawing, right, top, radius, -quarter, 0);
-  cairo_arc(drawing, right, bottom, radius, 0, quarter);
-  cairo_arc(drawing, left, bottom, radius, quarter, 2 * quarter);
-  cairo_arc(drawing, left, top, radius, 2 * quarter, 3 * quarter);
-  cairo_close_path(drawing);
-}
-
-// Cairo's pixels are 32 bits in the machine's order: nothing, red, green, blue.
-Surface surface_of(Size size) {
-  Surface surface(cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(size.width), static_cast<int>(size.height)));
-  if (cairo_surface_status(surface.get()) != CAIRO_STATUS_SUCCESS) throw std::bad_alloc();
-  return surface;
-}
-
-uint32_t* row_of(cairo_surface_t* surface, int64_t y) {
-  unsigned char* data = cairo_image_surface_get_data(surface);
-  return reinterpret_cast<uint32_t*>(data + y * cairo_image_surface_get_stride(surface));
+// Paints what lies in the box; colour_at(x, y) is a pixel.
+template <class ColourAt>
+void fill(Page& page, const Box& box, double radius, const ColourAt& colour_at) {
+  const auto first = [](double begin) { return std::max<int64_t>(0, static_cast<int64_t>(std::floor(begin))); };
+  const auto last = [](double end, int64_t size) { return std::min(size, static_cast<int64_t>(std::ceil(end))); };
+  const int64_t left = first(box.x), right = last(box.x + box.width, page.width);
+  const int64_t top = first(box.y), bottom = last(box.y + box.height, page.height);
+  for (int64_t y = top; y < bottom; ++y)
+    for (int64_t x = left; x < right; ++x) {
+      uint32_t& pixel = page.pixels[static_cast<size_t>(y * page.width + x)];
+      pixel = mixed(pixel, colour_at(x, y), covered(box, radius, x, y));
+    }
 }
 
 }  // namespace
 
-struct Fonts::State {
-  Object<PangoFontMap> map{pango_cairo_font_map_new()};
-  Object<PangoContext> context{pango_font_map_create_context(map.get())};
-  PangoLanguage* language = nullptr;  // of East Asian text; Pango owns it
-  bool any = false;                   // without a single font Pango has nothing to draw with, and says so on standard error
-
-  Object<PangoLayout> layout(std::string_view text, const TextStyle& style, double width) const {
-    Object<PangoLayout> layout(pango_layout_new(context.get()));
-    const Description description(pango_font_description_new());
-    pango_font_description_set_family_static(description.get(), kFamilies);
-    pango_font_description_set_weight(description.get(), style.bold ? PANGO_WEIGHT_SEMIBOLD : PANGO_WEIGHT_NORMAL);
-    pango_font_description_set_absolute_size(description.get(), style.size * PANGO_SCALE);
-    pango_layout_set_font_description(layout.get(), description.get());
-    pango_layout_set_width(layout.get(), width < 0 ? -1 : static_cast<int>(width * PANGO_SCALE));
-    pango_layout_set_wrap(layout.get(), PANGO_WRAP_WORD_CHAR);
-    pango_layout_set_height(layout.get(), -style.lines);
-    pango_layout_set_ellipsize(layout.get(), width < 0 ? PANGO_ELLIPSIZE_NONE : PANGO_ELLIPSIZE_END);
-    pango_layout_set_alignment(layout.get(), style.to_right ? PANGO_ALIGN_RIGHT : PANGO_ALIGN_LEFT);
-    const std::string clean = cleaned(text);
-    pango_layout_set_text(layout.get(), clean.data(), static_cast<int>(clean.size()));
-    if (language && has(clean, is_east_asian)) {  // no other text, whose font it would change as well
-      const Attributes attributes(pango_attr_list_new());
-      pango_attr_list_insert(attributes.get(), pango_attr_language_new(language));
-      pango_layout_set_attributes(layout.get(), attributes.get());
-    }
-    return layout;
-  }
-};
-
-Fonts::Fonts(std::string_view sample) : state_(std::make_unique<State>()) {
-  const Description description(pango_font_description_from_string(kFamilies));
-  state_->any =
-      Object<PangoFont>(pango_font_map_load_font(state_->map.get(), state_->context.get(), description.get())) != nullptr;
-  // Sheets are looked at in any size: shapes stay as they were drawn instead of being fitted to these pixels.
-  const Options options(cairo_font_options_create());
-  cairo_font_options_set_antialias(options.get(), CAIRO_ANTIALIAS_GRAY);
-  cairo_font_options_set_hint_style(options.get(), CAIRO_HINT_STYLE_NONE);
-  cairo_font_options_set_hint_metrics(options.get(), CAIRO_HINT_METRICS_OFF);
-  pango_cairo_context_set_font_options(state_->context.get(), options.get());
-  state_->language = language_of(sample);
+Canvas::Canvas(const Fonts& fonts, Size size, Colour background) : fonts_(fonts), page_{size.width, size.height, {}} {
+  page_.pixels.assign(static_cast<size_t>(size.width * size.height), pixel_of(background));
 }
-
-Fonts::~Fonts() = default;
-
-double Fonts::width(std::string_view text, const TextStyle& style) const {
-  if (!state_->any) return 0;
-  int width = 0;
-  pango_layout_get_size(state_->layout(text, style, -1).get(), &width, nullptr);
-  return std::ceil(static_cast<double>(width) / PANGO_SCALE);
-}
-
-double Fonts::height(std::string_view text, const TextStyle& style, double width) const {
-  if (!state_->any) return 0;
-  int height = 0;
-  pango_layout_get_size(state_->layout(text, style, width).get(), nullptr, &height);
-  return std::ceil(static_cast<double>(height) / PANGO_SCALE);
-}
-
-std::string Fonts::complaint_about(std::string_view text) const {
-  if (!state_->any)
-    return "no font was found, so pictures stand without text. Install fonts-noto-core (apt-get install fonts-noto-core).";
-  const Object<PangoLayout> layout = state_->layout(text, {}, -1);
-  if (pango_layout_get_unknown_glyphs_count(layout.get()) == 0) return {};
-
-  std::set<std::string> packages;
-  std::string characters;
-  size_t count = 0;
-  std::set<gunichar> seen;
-  const char* all = pango_layout_get_text(layout.get());
-  const Iterator runs(pango_layout_get_iter(layout.get()));
-  do {
-    const PangoLayoutRun* run = pango_layout_iter_get_run_readonly(runs.get());
-    for (int i = 0; run && i < run->glyphs->num_glyphs; ++i) {
-      if (!(run->glyphs->glyphs[i].glyph & PANGO_GLYPH_UNKNOWN_FLAG)) continue;
-      const char* at = all + run->item->offset + run->glyphs->log_clusters[i];
-      const gunichar character = g_utf8_get_char(at);
-      if (!seen.insert(character).second) continue;
-      packages.insert(package_with(character));
-      if (++count <= 8) characters.append(at, static_cast<const char*>(g_utf8_next_char(at)));
-    }
-  } while (pango_layout_iter_next_run(runs.get()));
-  std::string names;
-  for (const std::string& package : packages) names += (names.empty() ? "" : " ") + package;
-  return "no font here has " + characters + (count > 8 ? "… (" + std::to_string(count) + " characters)" : "") +
-         ", so boxes stand in their place. Install " + names + " (apt-get install " + names + ").";
-}
-
-struct Canvas::State {
-  const Fonts& fonts;
-  Size size;
-  Surface surface;
-  Drawing drawing;
-};
-
-Canvas::Canvas(const Fonts& fonts, Size size, Colour background)
-    : state_(std::make_unique<State>(State{fonts, size, surface_of(size), nullptr})) {
-  state_->drawing.reset(cairo_create(state_->surface.get()));
-  set_source(state_->drawing.get(), background);
-  cairo_paint(state_->drawing.get());
-}
-
-Canvas::~Canvas() = default;
 
 void Canvas::box(const Box& box, Colour colour, double radius) {
-  rounded_path(state_->drawing.get(), box, radius);
-  set_source(state_->drawing.get(), colour);
-  cairo_fill(state_->drawing.get());
+  fill(page_, box, radius, [pixel = pixel_of(colour)](int64_t, int64_t) { return pixel; });
 }
 
 void Canvas::picture(double x, double y, const Image& picture, double radius) {
-  const Surface surface = surface_of({picture.width, picture.height});
-  const uint8_t* from = picture.rgb.data();
-  for (int64_t row = 0; row < picture.height; ++row) {
-    uint32_t* to = row_of(surface.get(), row);
-    for (int64_t column = 0; column < picture.width; ++column, from += 3)
-      to[column] = uint32_t{from[0]} << 16 | uint32_t{from[1]} << 8 | from[2];
-  }
-  cairo_surface_mark_dirty(surface.get());
-  cairo_t* drawing = state_->drawing.get();
-  cairo_save(drawing);
-  rounded_path(drawing, {x, y, static_cast<double>(picture.width), static_cast<double>(picture.height)}, radius);
-  cairo_clip(drawing);
-  cairo_set_source_surface(drawing, surface.get(), x, y);
-  cairo_paint(drawing);
-  cairo_restore(drawing);
+  const auto left = static_cast<int64_t>(std::lround(x)), top = static_cast<int64_t>(std::lround(y));
+  const Box box{static_cast<double>(left), static_cast<double>(top), static_cast<double>(picture.width),
+                static_cast<double>(picture.height)};
+  fill(page_, box, radius, [&](int64_t column, int64_t row) {
+    const uint8_t* rgb = picture.rgb.data() + ((row - top) * picture.width + (column - left)) * 3;
+    return pixel_of(rgb[0], rgb[1], rgb[2]);
+  });
 }
 
-void Canvas::text(const Box& box, std::string_view text, const TextStyle& style) {
-  if (!state_->fonts.state_->any) return;
-  const Object<PangoLayout> layout = state_->fonts.state_->layout(text, style, box.width);
-  cairo_t* drawing = state_->drawing.get();
-  set_source(drawing, style.colour);
-  cairo_move_to(drawing, box.x, box.y);
-  pango_cairo_show_layout(drawing, layout.get());
-}
+void Canvas::text(const Box& box, std::string_view text, const TextStyle& style) { fonts_.draw(page_, box, text, style); }
 
 Image Canvas::image() const {
-  cairo_surface_flush(state_->surface.get());
   Image image;
-  image.width = state_->size.width;
-  image.height = state_->size.height;
-  image.rgb.resize(static_cast<size_t>(image.width * image.height * 3));
-  uint8_t* to = image.rgb.data();
-  for (int64_t y = 0; y < image.height; ++y) {
-    const uint32_t* from = row_of(state_->surface.get(), y);
-    for (int64_t x = 0; x < image.width; ++x) {
-      *to++ = static_cast<uint8_t>(from[x] >> 16);
-      *to++ = static_cast<uint8_t>(from[x] >> 8);
-      *to++ = static_cast<uint8_t>(from[x]);
-    }
-  }
+  image.width = page_.width;
+  image.height = page_.height;
+  image.rgb.reserve(page_.pixels.size() * 3);
+  for (const uint32_t pixel : page_.pixels)
+    for (const int shift : {16, 8, 0}) image.rgb.push_back(static_cast<uint8_t>(pixel >> shift));
   return image;
 }
 

@@ -1,4 +1,4 @@
-// What tells whether a file is still the one that was written.
+// What tells whether a file is still the one that was written. OpenSSL computes it, on Windows the system.
 #pragma once
 
 #include <cstdint>
@@ -8,5 +8,6 @@
 namespace fude {
 
 std::string sha256_of(std::span<const uint8_t> bytes);  // 64 hexadecimal digits
+std::string sha256_library();                           // "OpenSSL 3.0.17"
 
 }  // namespace fude

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <system_error>
 
 namespace fude {
 
@@ -33,7 +34,10 @@ class MappedFile {
   void check_unchanged() const;
 
  private:
+  // What differs between systems. open() sets the members below and keeps nothing open where it fails.
+  std::error_code open();
   size_t read_some(size_t offset, std::span<std::byte> out) const;  // 0: at the end, or failed
+  void drop_pages(size_t offset, size_t length) const;
 
   struct Stamp {
     uint64_t size = 0;

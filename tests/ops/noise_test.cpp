@@ -3,11 +3,11 @@
 
 #include "core/noise.h"
 
-#include <openssl/evp.h>
-
 #include <fstream>
 #include <set>
 
+#include "core/fused.h"
+#include "studio/sha256.h"
 #include "support.h"
 
 namespace fude::test {
@@ -15,20 +15,21 @@ namespace {
 
 // The SHA-256 of the values' little-endian bytes in their own dtype.
 std::string fingerprint(const std::vector<float>& values, DType dtype) {
-  std::vector<unsigned char> bytes(values.size() * static_cast<size_t>(size_of(dtype)));
+  std::vector<uint8_t> bytes(values.size() * static_cast<size_t>(size_of(dtype)));
   from_f32(dtype, values.data(), bytes.data(), static_cast<int64_t>(values.size()));
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr);
-  std::string hex;
-  for (int i = 0; i < 32; ++i) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
+  return sha256_of(bytes);
 }
 
 std::vector<float> torch_randn(Noise kind, uint64_t seed, int64_t n) { return TorchGenerator(kind, seed).randn(n); }
+
+TEST(Fused, RoundsOnce) {
+  EXPECT_EQ(fused(0x1.001p0f, 0x1.001p0f, -0x1.002p0f), 0x1p-24f);
+  // Halfway between two floats, but for what a double does not hold.
+  for (const float sign : {1.0f, -1.0f}) {
+    EXPECT_EQ(fused(sign * 0x1.001p0f, 0x1.001p0f, sign * 0x1p-80f), sign * 0x1.002002p0f);
+    EXPECT_EQ(fused(sign * 0x1.001p0f, 0x1.001p0f, sign * -0x1p-80f), sign * 0x1.002p0f);
+  }
+}
 
 TEST(Noise, EveryKindOfTorchsCpuIsBitEqual) {
   std::ifstream file(kSource / "tests" / "fixtures" / "noise.json");

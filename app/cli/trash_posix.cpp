@@ -1,6 +1,9 @@
-// Calls the operating system: POSIX in one half, Win32 in the other.
-#include "trash.h"
+// The trash of the freedesktop.org specification: folders that are moved into by name, with a note of where a file was.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <string>
 #include <system_error>
 
@@ -8,24 +11,9 @@
 #include "fude/error.h"
 #include "studio/local_time.h"
 #include "terminal.h"
+#include "trash.h"
 #include "weights/paths.h"
 #include "weights/quote.h"
-
-#ifdef _WIN32
-#define WIN32_LEAN_AND_MEAN
-#ifndef NOMINMAX
-#define NOMINMAX
-#endif
-#include <windows.h>
-// after windows.h
-#include <shellapi.h>
-#else
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#endif
 
 namespace fs = std::filesystem;
 
@@ -36,24 +24,6 @@ namespace {
   throw Error(Code::io, "cannot move " + shown(file) + " to the trash: " + why +
                             ". It is where it was; delete it yourself, then once more here.");
 }
-
-}  // namespace
-
-#ifdef _WIN32
-
-fs::path move_to_trash(const fs::path& file) {
-  std::wstring names = absolute_of(file).wstring() + L'\0';  // a list, which a second zero ends
-  SHFILEOPSTRUCTW operation{};
-  operation.wFunc = FO_DELETE;
-  operation.pFrom = names.c_str();
-  operation.fFlags = FOF_ALLOWUNDO | FOF_NOCONFIRMATION | FOF_SILENT | FOF_NOERRORUI;
-  if (SHFileOperationW(&operation) != 0 || operation.fAnyOperationsAborted) fail(file, "the system refuses it");
-  return {};
-}
-
-#else
-
-namespace {
 
 constexpr int kMostNames = 10000;
 
@@ -161,7 +131,5 @@ fs::path move_to_trash(const fs::path& given) {
   }
   fail(file, "the trash holds too many files of its name");
 }
-
-#endif
 
 }  // namespace fude

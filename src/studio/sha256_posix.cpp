@@ -1,12 +1,12 @@
 // SHA-256 by OpenSSL.
-#include "studio/sha256.h"
-
 #include <openssl/evp.h>
+#include <openssl/opensslv.h>
 
 #include <array>
 #include <cstdio>
 
 #include "fude/error.h"
+#include "studio/sha256.h"
 
 namespace fude {
 
@@ -24,5 +24,7 @@ std::string sha256_of(std::span<const uint8_t> bytes) {
   }
   return text;
 }
+
+std::string sha256_library() { return "OpenSSL " OPENSSL_VERSION_STR; }
 
 }  // namespace fude

@@ -1,7 +1,7 @@
-// What the CPU device leaves as it was.
-#include "cpu/cpu_device.h"
-
+// What the CPU device leaves as it was in the OpenMP of its callers.
 #include <dnnl.hpp>
+
+#include "cpu/cpu_device.h"
 
 #if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
 #include <omp.h>

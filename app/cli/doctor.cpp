@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "console.h"
+#include "core/system.h"
 #include "engine/file.h"
 #include "engine/json_text.h"
 #include "fude/error.h"
@@ -110,17 +111,38 @@ std::string text_of_found(const std::vector<DeviceInfo>& found, const std::vecto
   return text;
 }
 
+// What somebody else needs who looks for the cause of a problem: nothing of pictures and prompts.
+Json report_of(const Json& found) {
+  Json report = found;
+  report["processor"] = processor_name();
+  report["cores"] = usable_cores();
+  const HostMemory memory = host_memory();
+  report["memory_bytes"] = memory.total;
+  report["free_memory_bytes"] = memory.available;
+  report["program"] = text_of(terminal::program_folder());
+  for (const auto& [name, value] : terminal::facts()) report["system"][name] = value;
+  return report;
+}
+
 }  // namespace
 
 int doctor_command(const Arguments& arguments) {
   OutputOptions output;
+  std::string report;
   Options options("doctor", "[options]", "Shows what was found on this machine: devices, libraries, models, free memory.");
+  options.add_text("Document", "--report", "FILE",
+                   "also write all of it and the system's settings, as JSON, to send to somebody", report);
   add_output_options(options, output);
   if (!options.parse(arguments)) return 0;
   options.apply();
   const std::vector<DeviceInfo> found = devices();
   const std::vector<CachedModel> models = cached_models(hub_cache_folder());
-  print(output.json ? json_document(json_of(found, models)) : text_of_found(found, models));
+  const Json document = json_of(found, models);
+  if (!report.empty()) {
+    const std::string text = json_document(report_of(document));
+    write_file(path_of(report), {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  }
+  print(output.json ? json_document(document) : text_of_found(found, models));
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fude::terminal {
@@ -32,6 +33,9 @@ const std::atomic<bool>& stop_requested();
 
 // An environment variable; empty when it is not set.
 std::string environment(const char* name);
+
+// What a report of a problem should tell about the system: names and values, such as {"Windows", "10.0.22631"}.
+std::vector<std::pair<std::string, std::string>> facts();
 
 // Where this program's file lies, links followed; empty when the system does not tell.
 std::filesystem::path program_folder();

@@ -1,6 +1,7 @@
 // The terminal, signals and the environment of a POSIX system.
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -86,6 +87,14 @@ const std::atomic<bool>& stop_requested() {
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
+}
+
+std::vector<std::pair<std::string, std::string>> facts() {
+  std::vector<std::pair<std::string, std::string>> facts;
+  if (utsname names{}; uname(&names) == 0)
+    facts = {{"system", names.sysname}, {"release", names.release}, {"version", names.version}, {"machine", names.machine}};
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG", "TERM"}) facts.emplace_back(name, environment(name));
+  return facts;
 }
 
 std::filesystem::path program_folder() {

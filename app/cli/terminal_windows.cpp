@@ -125,6 +125,32 @@ std::string environment(const char* name) {
   return value ? utf8_from(value) : std::string();
 }
 
+std::vector<std::pair<std::string, std::string>> facts() {
+  std::vector<std::pair<std::string, std::string>> facts;
+  const HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+  OSVERSIONINFOW version{};  // GetVersionEx tells old programs what they want to hear
+  version.dwOSVersionInfoSize = sizeof version;
+  using Ask = LONG(WINAPI*)(OSVERSIONINFOW*);
+  if (const auto ask = reinterpret_cast<Ask>(reinterpret_cast<void*>(GetProcAddress(ntdll, "RtlGetVersion")));
+      ask && ask(&version) == 0)
+    facts.emplace_back("Windows", std::to_string(version.dwMajorVersion) + '.' + std::to_string(version.dwMinorVersion) + '.' +
+                                      std::to_string(version.dwBuildNumber));
+  if (GetProcAddress(ntdll, "wine_get_version")) facts.emplace_back("Wine", "yes");
+  facts.emplace_back("code page of programs", std::to_string(GetACP()));
+  facts.emplace_back("code page of the console before", std::to_string(before.code_page));
+  facts.emplace_back("code page of the console", std::to_string(GetConsoleOutputCP()));
+  for (const auto& [stream, name] : {std::pair{Stream::output, "output"}, std::pair{Stream::error, "error"}}) {
+    DWORD mode = 0;
+    const bool is_console = GetConsoleMode(handle_of(stream), &mode) != 0;
+    facts.emplace_back(std::string("console mode of standard ") + name, is_console ? std::to_string(mode) : "not a console");
+  }
+  DWORD long_paths = 0, size = sizeof long_paths;
+  RegGetValueW(HKEY_LOCAL_MACHINE, L"SYSTEM\\CurrentControlSet\\Control\\FileSystem", L"LongPathsEnabled", RRF_RT_REG_DWORD,
+               nullptr, &long_paths, &size);
+  facts.emplace_back("long paths", long_paths ? "on" : "off");
+  return facts;
+}
+
 std::filesystem::path program_folder() {
   std::wstring path(32768, L'\0');  // the longest there is
   path.resize(GetModuleFileNameW(nullptr, path.data(), static_cast<DWORD>(path.size())));

@@ -20,8 +20,8 @@ import subprocess
 import termios
 import unittest
 
-from support import (CommandLine, FIXTURES, FUDE, MODEL, PATIENCE, REPOSITORY, SMALL, a1111_parameters, png_pixels, png_texts, undated,
-                     write_png)
+from support import (FIXTURES, FUDE, MODEL, PATIENCE, REPOSITORY, SMALL, WINDOWS, CommandLine, a1111_parameters, png_pixels,
+                     png_texts, posix, undated, write_png)
 
 
 class Usage(CommandLine):
@@ -521,6 +521,7 @@ class Disk(CommandLine):
         (self.folder / "outputs").write_text("a file")
         self.assert_refused(self.generate("a cat"), 1, "outputs")
 
+    @posix
     def test_a_folder_that_may_not_be_written(self):
         locked = "/proc/fude"  # not even root writes there
         if os.geteuid() != 0:
@@ -528,6 +529,7 @@ class Disk(CommandLine):
             locked.mkdir(mode=0o500)
         self.assert_refused(self.generate("a cat", "--out", locked), 1, locked)
 
+    @posix
     def test_full_standard_output(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full here")
@@ -587,6 +589,8 @@ class Interrupt(CommandLine):
 
 class Terminal(CommandLine):
     def run_in_terminal(self, *arguments, columns=80, **environment):
+        if WINDOWS:
+            self.skipTest("Wine has no terminal of its own")
         try:
             leader, follower = pty.openpty()
         except OSError as error:
@@ -785,6 +789,19 @@ class Models(CommandLine):
         text = self.run_fude("doctor")
         self.assertEqual(text.code, 0, text)
         self.assertIn("Devices", text.out)
+
+    @posix
+    def test_a_report_for_somebody_else(self):
+        self.draw("a secret prompt", "--seed", "1")
+        outcome = self.run_fude("doctor", "--report", "report.json")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertIn("Devices", outcome.out)
+        text = (self.folder / "report.json").read_text(encoding="utf-8")
+        report = json.loads(text)
+        self.assertGreater(report["memory_bytes"], report["free_memory_bytes"])
+        self.assertGreater(report["cores"], 0)
+        self.assertIn("code page of the console" if WINDOWS else "release", report["system"])
+        self.assertNotIn("secret", text)
 
     def test_the_hub_cache_is_found_as_its_own_libraries_find_it(self):
         for variable, root, hub in [("HF_HUB_CACHE", "a", "a"), ("HF_HOME", "b", "b/hub"), ("XDG_CACHE_HOME", "c", "c/huggingface/hub"),

@@ -18,6 +18,8 @@ FIXTURES = REPOSITORY / "tests" / "fixtures"
 FUDE = os.environ.get("FUDE", str(REPOSITORY / "build" / "test" / "fude"))
 MODEL = FIXTURES / "dual"
 PATIENCE = 600  # seconds after which a program hangs, on the busiest machine
+WINDOWS = os.environ.get("FUDE_SYSTEM") == "windows"  # the program is one for Windows, under Wine (tests/windows.py)
+posix = unittest.skipIf(WINDOWS, "POSIX alone has this")
 SMALL = ["--width", "64", "--height", "64", "--steps", "2", "--threads", "1"]
 
 # stable-diffusion-webui, modules/infotext_utils.py
@@ -82,9 +84,28 @@ def undated(path):
     return path
 
 
+def neutral(text):
+    """Paths as POSIX writes them, in JSON as in sentences: what is expected is written so."""
+    if not WINDOWS:
+        return text
+    def in_value(value):
+        if isinstance(value, str):
+            return in_text(value)
+        if isinstance(value, list):
+            return [in_value(each) for each in value]
+        return {key: in_value(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+    def in_text(words):
+        return re.sub(r"(?<!\w)[A-Za-z]:(?=[\\/])", "", words).replace("\\", "/")
+    try:
+        return json.dumps(in_value(json.loads(text)), indent=2, ensure_ascii=False) + "\n"
+    except json.JSONDecodeError:
+        return in_text(text)
+
+
 class Outcome:
     def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
+        self.code, self.out, self.err = code, neutral(out), neutral(err)
 
     def __str__(self):
         return f"exit code {self.code}\n--- standard output\n{self.out}\n--- standard error\n{self.err}"
@@ -130,6 +151,8 @@ class CommandLine(unittest.TestCase):
 
     @contextlib.contextmanager
     def small_disk(self, kib):
+        if WINDOWS:
+            self.skipTest("small disks are mounted on Linux alone")
         disk = self.folder / "disk"
         disk.mkdir()
         mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(disk)],

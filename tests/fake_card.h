@@ -13,6 +13,7 @@
 
 #include "cpu/cpu_device.h"
 #include "fude/error.h"
+#include "quiet.h"
 
 namespace fude::test {
 
@@ -31,9 +32,9 @@ struct Card {
   }
 };
 
-class FakeCard : public CpuDevice {
+class FakeCard : public Quiet<CpuDevice> {
  public:
-  explicit FakeCard(Card& card) : CpuDevice(1), card_(card) {}
+  explicit FakeCard(Card& card) : Quiet<CpuDevice>(1), card_(card) {}
 
   bool on_host() const override { return false; }
   DeviceMemory device_memory() const override { return {card_.capacity, card_.capacity - card_.live}; }

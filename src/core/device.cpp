@@ -4,13 +4,13 @@
 #include <chrono>
 #include <cstring>
 
-#include "core/system.h"
-
 namespace fude {
 
 double Device::now() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
+
+std::optional<ProcessorTime> Device::processor_time() const { return fude::processor_time(); }
 
 DeviceMemory Device::device_memory() const {
   const HostMemory host = host_memory();

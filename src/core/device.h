@@ -15,6 +15,7 @@
 #include "core/activation.h"
 #include "core/arena.h"
 #include "core/noise.h"
+#include "core/system.h"
 #include "core/tensor.h"
 #include "core/weight.h"
 
@@ -143,10 +144,12 @@ class Device {
   virtual DType compute_dtype(DType wanted) const = 0;
   // Devices of one name here pack weights alike: what one has packed in the host's memory, the others can copy.
   virtual std::string packing() const { return name(); }
-  virtual double now() const;  // seconds, since whenever, of the clock that work is timed by
+  virtual double now() const;                                   // seconds, since whenever, of the clock that work is timed by
+  virtual std::optional<ProcessorTime> processor_time() const;  // of the host, while work is timed
 
   // ---- memory ------------------------------------------------------------------------------------------------------------
   virtual bool on_host() const { return true; }
+  virtual int processors() const { return 1; }                                // of the host, that its work needs at once
   virtual Buffer allocate(int64_t bytes) { return host_buffer(bytes); }       // for weights and arenas. Error{out_of_memory}
   virtual Buffer allocate_host(int64_t bytes) { return host_buffer(bytes); }  // for the host's arena. Error{out_of_memory}
   virtual Buffer pinned(Buffer filled) { return filled; }                     // the same memory. Error{out_of_memory}

@@ -15,7 +15,15 @@ struct HostMemory {       // as a container limits it
 };
 
 HostMemory host_memory();
-int usable_cores();         // at least 1: those that this process may run on, no more than its container has time for
+int usable_cores();  // at least 1: those that this process may run on, no more than its container has time for
+
+struct ProcessorTime {  // seconds, since whenever
+  double all = 0;       // that processors have worked for any program, summed up
+  double own = 0;       // of it, for this process
+  int processors = 1;   // that `all` is of: the machine's, also within a container
+};
+std::optional<ProcessorTime> processor_time();  // none where the system does not tell
+
 int64_t process_id();       // another one in a process that was forked
 int64_t resident_memory();  // bytes of it that this process has in use; 0 where the system does not tell
 int64_t peak_memory();      // the most that it had in use at one time, mapped files included; 0 where the system does not tell

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <sstream>
 #include <thread>
 
@@ -68,6 +70,25 @@ HostMemory host_memory() {
 }
 
 int usable_cores() { return within_control_groups(cores_of_machine(), kControlGroups, own_control_groups()); }
+
+std::optional<ProcessorTime> processor_time() {
+  std::ifstream in("/proc/stat");  // "cpu", then ticks of: user, nice, system, idle, iowait, irq, softirq, steal
+  std::string cpu;
+  std::array<double, 8> ticks;
+  if (!(in >> cpu) || cpu != "cpu") return {};
+  for (double& each : ticks)
+    if (!(in >> each)) return {};
+  rusage usage{};
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN), ticks_of_second = sysconf(_SC_CLK_TCK);
+  if (getrusage(RUSAGE_SELF, &usage) != 0 || processors < 1 || ticks_of_second < 1) return {};
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  const double worked = std::accumulate(ticks.begin(), ticks.end(), 0.0) - ticks[3] - ticks[4];
+  return ProcessorTime{.all = worked / static_cast<double>(ticks_of_second),
+                       .own = seconds(usage.ru_utime) + seconds(usage.ru_stime),
+                       .processors = static_cast<int>(processors)};
+}
 
 int64_t process_id() { return getpid(); }
 

@@ -25,6 +25,18 @@ int usable_cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // of several groups
 }
 
+std::optional<ProcessorTime> processor_time() {
+  const auto seconds = [](const FILETIME& time) {
+    return static_cast<double>(uint64_t{time.dwHighDateTime} << 32 | time.dwLowDateTime) * 1e-7;
+  };
+  FILETIME idle, kernel, user, created, exited, own_kernel, own_user;  // the kernel's time includes what was idle
+  if (!GetSystemTimes(&idle, &kernel, &user)) return {};
+  if (!GetProcessTimes(GetCurrentProcess(), &created, &exited, &own_kernel, &own_user)) return {};
+  return ProcessorTime{.all = seconds(kernel) - seconds(idle) + seconds(user),
+                       .own = seconds(own_kernel) + seconds(own_user),
+                       .processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()))};
+}
+
 int64_t process_id() { return GetCurrentProcessId(); }
 
 int64_t resident_memory() {

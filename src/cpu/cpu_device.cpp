@@ -48,6 +48,8 @@ CpuDevice::CpuDevice(int threads) : team_(std::make_unique<ThreadTeam>(threads))
 
 CpuDevice::~CpuDevice() = default;
 
+int CpuDevice::processors() const { return team_->size(); }
+
 DType CpuDevice::compute_dtype(DType wanted) const {
   return wanted == DType::bf16 && cpu::multiplies_bf16() ? DType::bf16 : DType::f32;
 }

@@ -21,6 +21,7 @@ class CpuDevice : public ReferenceDevice {
   ~CpuDevice() override;
 
   std::string name() const override { return "cpu"; }
+  int processors() const override;
   std::string description() const;  // "2 threads, AVX2"
   static std::string library();     // "oneDNN 2.6.3"
   DType compute_dtype(DType wanted) const override;

@@ -80,6 +80,13 @@ std::vector<Message> advice_on(const Plan& plan, const EngineOptions& options, i
   return advice;
 }
 
+Message beside_others(double taken, int needed) {
+  return {.what = "Other programs take " + printed("%.1f", taken) + " of the " + std::to_string(needed) +
+                  (needed == 1 ? " processor" : " processors") +
+                  " that this needs now, so it takes longer than predicted while they do.",
+          .remedies = {{Remedy::close_other_programs}}};
+}
+
 std::vector<Message> remarks_on(const Request& request, const Checkpoint& checkpoint) {
   std::vector<Message> remarks;
   if (checkpoint.misses_t5())

@@ -18,6 +18,9 @@ int64_t round_budget(int64_t bytes);
 // of the transformer stayed there; `total`: what the device has.
 std::vector<Message> advice_on(const Plan& plan, const EngineOptions& options, int64_t all_blocks, int64_t total);
 
+// Other programs take `taken` of the `needed` processors that the work would use, so it will take longer than predicted.
+Message beside_others(double taken, int needed);
+
 // Seconds of steps of batches of `batch` pictures, beside what the plan predicted: what may be wrong, and what to do. Nothing
 // where they are about as planned, where that is not known, and where it hardly matters.
 std::optional<Message> why_slow(const Plan& plan, const EngineOptions& options, int64_t batch, std::vector<double> seconds);

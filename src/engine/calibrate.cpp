@@ -10,6 +10,7 @@
 
 #include "engine/file.h"
 #include "engine/json_text.h"
+#include "engine/other_programs.h"
 #include "engine/stopwatch.h"
 #include "fude/error.h"
 #include "weights/quote.h"
@@ -232,8 +233,9 @@ std::optional<Rates> known_rates(const DeviceInfo& info, DType dtype, const std:
 Rates rates_of(Device& device, const OpsOptions& options, const DeviceInfo& info, const std::string& file,
                std::span<const Source> in_files, int64_t room) {
   if (const std::optional<Rates> known = known_rates(info, options.dtype, file)) return *known;
+  const OtherPrograms others(device);
   const Rates rates = calibrate(device, options, in_files, room);
-  keep_rates(info, options.dtype, file, rates);
+  if (!others.disturb()) keep_rates(info, options.dtype, file, rates);
   return rates;
 }
 

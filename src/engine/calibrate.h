@@ -19,9 +19,9 @@ std::vector<Source> large_weights(const Checkpoint& checkpoint);
 // io}.
 Rates calibrate(Device& device, const OpsOptions& options, std::span<const Source> in_files, int64_t room);
 
-// Those that `file` has of this device, driver and library in a dtype, or else measured, and then kept there. An
-// empty name: no file. A file that is damaged or another program's is written anew; one that cannot be written costs the next
-// process the time to measure.
+// Those that `file` has of this device, driver and library in a dtype, or else measured, and then kept there, unless other
+// programs disturbed the measuring. An empty name: no file. A file that is damaged or another program's is written anew; one
+// that cannot be written costs the next process the time to measure.
 Rates rates_of(Device& device, const OpsOptions& options, const DeviceInfo& info, const std::string& file,
                std::span<const Source> in_files, int64_t room);
 

@@ -54,6 +54,7 @@ Worker::Worker(std::shared_ptr<const Model> model, const EngineOptions& options,
       device_name_(device_->name()),
       dtype_name_(name_of(dtype_)),
       info_(options.card.empty() ? device_info(device_name_, options.threads) : DeviceInfo{.name = options.card}),
+      others_(*device_),
       weights_(*device_, dense_format(dtype_), model_->checkpoint(), model_->packed_host()),
       embeddings_(encoders_of(model_->checkpoint(), weights_, info_), options.embeddings, embedding_shape(model_->checkpoint()),
                   model_->checkpoint().mmdit().pooled_width),
@@ -196,6 +197,7 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
     predicted.total += begun;
   }
   const Clock drawing(*device_);
+  others_.restart();
   const auto encoded = [&](const HostEmbeddings& embeddings) {
     log(LogEvent::encoded, "prompts are encoded", std::ssize(embeddings.tokens), drawing.seconds());
     report_not_kept(callbacks, "the embeddings of this prompt", embeddings_.keep(request.ids(), embeddings));
@@ -212,6 +214,7 @@ Result Worker::generate(const ResolvedRequest& request, const Callbacks& callbac
   was_slow_ = slow.has_value();
   if (rates_ && !callbacks.trace)
     report_not_kept(callbacks, "the rates of this machine", learn_from(result, beforehand, begun, is_first));
+  others_.restart();
   return result;
 }
 
@@ -238,6 +241,7 @@ HostEmbeddings Worker::encode(const ResolvedRequest& request, const Callbacks& c
 // `begun`: seconds of loading before it was predicted. What is loaded once is not loaded by later requests. Empty, or why it is
 // not kept.
 std::string Worker::learn_from(const Result& result, Seconds predicted, double begun, bool is_first) {
+  if (others_.disturb()) return {};
   Seconds taken = result.seconds;
   taken.load -= begun;
   if (!is_first) predicted.load = predicted.encode = 0;

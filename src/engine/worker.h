@@ -13,6 +13,7 @@
 #include "engine/embeddings.h"
 #include "engine/model.h"
 #include "engine/model_weights.h"
+#include "engine/other_programs.h"
 #include "fude/fude.h"
 #include "offload/placement.h"
 
@@ -91,6 +92,7 @@ class Worker {
   const std::string device_name_, dtype_name_;
   const DeviceInfo info_;
   std::optional<Rates> rates_;
+  OtherPrograms others_;  // since the last request
   HostEmbeddings given_;  // of the job that was made last, where its request has them
   Drafts drafts_;
   // Declared before what lies in them: destroyed after it.

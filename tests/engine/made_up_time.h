@@ -2,13 +2,14 @@
 #pragma once
 
 #include "cpu/cpu_device.h"
+#include "quiet.h"
 
 namespace fude::test {
 
-class MadeUpTime : public CpuDevice {
+class MadeUpTime : public Quiet<CpuDevice> {
  public:
   // A step, and decoding a picture, take `pause` seconds.
-  explicit MadeUpTime(const double& pause) : CpuDevice(1), pause_(pause) {}
+  explicit MadeUpTime(const double& pause) : Quiet<CpuDevice>(1), pause_(pause) {}
 
   double now() const override { return time_; }
 

@@ -15,6 +15,7 @@
 #include "fude/error.h"
 #include "made_up_rates.h"
 #include "made_up_time.h"
+#include "quiet.h"
 #include "support.h"
 #include "temporary.h"
 #include "told.h"
@@ -94,7 +95,7 @@ class Calibration : public testing::Test {
   void write(const std::string& text) const { std::ofstream(file_) << text; }
 
   fs::path folder_, file_;
-  CpuDevice device_{1};
+  Quiet<CpuDevice> device_{1};
   const Checkpoint checkpoint_ = Checkpoint::open(checkpoint_files({.model = fixture("dual").string()}));
   const std::vector<Source> weights_ = large_weights(checkpoint_);
 };

@@ -4,8 +4,11 @@
 #include <memory>
 #include <thread>
 
+#include "cpu/cpu_device.h"
 #include "engine/devices.h"
+#include "engine/engine_state.h"
 #include "engine/worker.h"
+#include "quiet.h"
 #include "support.h"
 #include "temporary.h"
 #include "told.h"
@@ -137,11 +140,13 @@ TEST(TheSameThreads, MakeTheSameBytesWhicheverThreadAsks) {
 TEST(WhatIsNotKept, IsToldOnceAndCostsNoPicture) {
   const auto file = temporary("file");
   std::ofstream(file) << "in the way";
-  Engine engine({.model = fixture("dual").string()}, {.device = "cpu",
-                                                      .dtype = "f32",
-                                                      .threads = 1,
-                                                      .embeddings = {(file / "embeddings").string()},
-                                                      .calibration = (file / "rates").string()});
+  const EngineOptions options{.device = "cpu",
+                              .dtype = "f32",
+                              .threads = 1,
+                              .embeddings = {(file / "embeddings").string()},
+                              .calibration = (file / "rates").string()};
+  Engine engine = EngineParts::assemble(std::make_shared<const Model>(ModelFiles{.model = fixture("dual").string()}), options,
+                                        std::make_unique<Quiet<CpuDevice>>(1));
   std::vector<std::string> told;
   Callbacks callbacks;
   callbacks.not_kept = [&](const std::string& what) { told.push_back(what); };

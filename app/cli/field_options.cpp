@@ -44,6 +44,9 @@ void take(Field, const std::string& option, const std::string& text, double& val
 void take(Field, const std::string& option, const std::string& text, std::vector<int64_t>& values) {
   values = integers_in(option, text);
 }
+void take(Field, const std::string& option, const std::string& text, std::vector<double>& values) {
+  values = numbers_in(option, text);
+}
 void take(Field field, const std::string& option, const std::string& text, Noise& value) {
   const std::optional<Noise> named = noise_from(text);
   if (!named)
@@ -58,9 +61,10 @@ void take(Field field, const std::string& option, const std::string& text, std::
 }
 
 template <class Value>
-std::string placeholder_of() {
-  if constexpr (std::is_same_v<Value, std::string> || std::is_same_v<Value, Noise>) return "NAME";
-  else if constexpr (std::is_same_v<Value, std::vector<int64_t>>) return "LIST";
+std::string placeholder_of(Field field) {
+  if constexpr (std::is_same_v<Value, std::string>) return names_for(field) ? "NAME" : "TEXT";
+  else if constexpr (std::is_same_v<Value, Noise>) return "NAME";
+  else if constexpr (std::is_same_v<Value, std::vector<int64_t>> || std::is_same_v<Value, std::vector<double>>) return "LIST";
   else return std::is_same_v<Value, double> || std::is_same_v<Value, std::optional<double>> ? "X" : "N";
 }
 
@@ -100,7 +104,7 @@ void add_field_option(Options& options, std::string_view group, Field field, Req
     if (row.info.field != field) return;
     if constexpr (std::is_same_v<Value, bool>) options.add_flag(group, names, meaning, owner().*row.member);
     else
-      options.add(group, names, placeholder_of<Value>(), meaning,
+      options.add(group, names, placeholder_of<Value>(field), meaning,
                   [field, row, owner](const std::string& text) { take(field, option_of(field), text, owner().*row.member); });
   };
   for_each_row(kRequestFields, [&](const auto& each) {

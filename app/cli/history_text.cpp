@@ -97,9 +97,10 @@ std::string text_of_value(int64_t value) { return std::to_string(value); }
 std::string text_of_value(uint64_t value) { return std::to_string(value); }
 std::string text_of_value(bool value) { return value ? "on" : ""; }
 std::string text_of_value(double value) { return text_of_number(value); }
-std::string text_of_value(const std::vector<int64_t>& values) {
+template <class Value>
+std::string text_of_value(const std::vector<Value>& values) {
   std::string text;
-  for (const int64_t value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  for (const Value value : values) text += (text.empty() ? "" : ", ") + text_of_value(value);
   return text;
 }
 template <class Value>
@@ -178,7 +179,7 @@ std::string table_of(const std::vector<HistoryEntry>& entries, int width) {
 
 std::string description_of(const HistoryEntry& entry) {
   constexpr int kNameColumn = 12;
-  const auto& [request, model, model_hash, device, dtype, no_t5, rules, embeddings] = entry.provenance;
+  const auto& [request, model, model_hash, device, dtype, no_t5, rules, embeddings, latents] = entry.provenance;
   const RenderStats& stats = entry.stats;
   const Seconds& seconds = stats.seconds;
   std::string created = stats.created;
@@ -194,11 +195,17 @@ std::string description_of(const HistoryEntry& entry) {
   if (!entry.session.empty()) line("session", text_of(entry.session) + ", number " + std::to_string(entry.number));
   line("prompt", request.prompt);
   line("negative", request.negative);
+  for (const Field field : {Field::prompt_2, Field::prompt_3, Field::negative_2, Field::negative_3})
+    line(words_of(field).c_str(), text_of_field(request, field));
+  if (request.clip_skip > 0 || request.t5_tokens != Request{}.t5_tokens)
+    line("encoders", "without " + std::to_string(request.clip_skip) + " layers of CLIP, " + std::to_string(request.t5_tokens) +
+                         " tokens of T5");
   line("size", text_of_size(request.width, request.height));
   line("seed", std::to_string(request.seed) + ", noise " + std::string(name_of(request.noise)));
   if (const std::optional<Variation>& variation = request.variation)
     line("variation", text_of_number(variation->amount) + " of the way to seed " + std::to_string(variation->seed));
   line("steps", text_of_number(request.steps) + " by " + request.sampler +
+                    (request.sigmas.empty() ? "" : ", sigmas " + text_of_value(request.sigmas)) +
                     (request.schedule != Request{}.schedule ? ", schedule " + request.schedule : "") +
                     (request.shift ? ", shift " + text_of_number(*request.shift) : ""));
   line("guidance", text_of_number(request.guidance) +
@@ -221,6 +228,7 @@ std::string description_of(const HistoryEntry& entry) {
   line("memory", "planned " + text_of_memory(stats.planned) + "; used " + text_of_memory(stats.used) + "; the process " +
                      text_of_bytes(stats.peak_host));
   line("embeddings", embeddings.empty() ? "" : "given by a program, hash " + embeddings);
+  line("latents", latents.empty() ? "" : "begun as given by a program, hash " + latents);
   line("drawn with", "fude " + stats.version + ", " + stats.libraries);
   line("rules", text_of_rules(rules));
   return text;

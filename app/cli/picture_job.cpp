@@ -19,6 +19,9 @@ void add_picture_options(Options& options, PictureJob& job) {
                    [&](const std::string& text) { request.prompt = prompt_from(text); });
   options.add_once(picture, option_names(Field::negative), "TEXT", meaning_of(Field::negative) + "; @FILE reads a file",
                    "Give one, with commas in it.", [&](const std::string& text) { request.negative = text_from(text); });
+  for (const Field field :
+       {Field::prompt_2, Field::prompt_3, Field::negative_2, Field::negative_3, Field::clip_skip, Field::t5_tokens})
+    add_field_option(options, "Encoders", field, request);
   add_size_options(options, picture, {}, request);
   options.add(picture, option_names(Field::seed), "N", meaning_of(Field::seed), [&](const std::string& text) {
     const std::optional<uint64_t> seed = seed_from("--seed", text);

@@ -100,8 +100,8 @@ void add_size_options(Options& options, std::string_view group, const std::strin
 
 void add_sampling_options(Options& options, Request& request) {
   for (const Field field :
-       {Field::steps, Field::guidance, Field::noise, Field::sampler, Field::schedule, Field::shift, Field::guidance_rescale,
-        Field::skip_layers, Field::skip_scale, Field::skip_start, Field::skip_end, Field::vae_tiling})
+       {Field::steps, Field::guidance, Field::noise, Field::sampler, Field::schedule, Field::sigmas, Field::shift,
+        Field::guidance_rescale, Field::skip_layers, Field::skip_scale, Field::skip_start, Field::skip_end, Field::vae_tiling})
     add_field_option(options, "Sampling", field, request);
 }
 

@@ -113,11 +113,13 @@ FUDE_API fude_code fude_request_set(fude_request* request, const char* name, con
 FUDE_API fude_code fude_request_set_json(fude_request* request, const char* json, fude_error** error);
 // Drawn from instead of its prompts; NULL: from its prompts. Both may be freed in any order.
 FUDE_API fude_code fude_request_set_embeddings(fude_request* request, const fude_embeddings* embeddings, fude_error** error);
+// Begun as these latents instead of its seed's noise: f32 [count, channels, height/8, width/8], copied; NULL: its seed's.
+FUDE_API fude_code fude_request_set_latents(fude_request* request, const float* values, size_t count, fude_error** error);
 // As JSON that fude_request_set_json takes.
 FUDE_API fude_code fude_request_json(const fude_request* request, char** json, fude_error** error);
 FUDE_API void fude_request_free(fude_request* request);
-// All fields: [{"name", "other_names", "type", "help", "least", "most"}]; type is "text", "integer", "number", "boolean" or
-// "integers".
+// All fields: [{"name", "other_names", "type", "help", "least", "most"}]; type is "text", "integer", "number", "boolean",
+// "integers" or "numbers".
 FUDE_API fude_code fude_request_fields(char** json, fude_error** error);
 
 // ---- while a request is drawn -----------------------------------------------------------------------------------------------
@@ -148,6 +150,9 @@ typedef struct fude_callbacks {
   void (*finished)(void* user, const fude_image* image);
   // What will not come out as meant, and what could not be kept for later: a JSON object as fude_error_json's, without "code".
   void (*warning)(void* user, const char* text, const char* json);
+  // After a step, of the pictures that are drawn at once: f32 [pictures, channels, height/8, width/8], which go on as what the
+  // callback leaves in them. `timestep` (0 to 1000) is where the model was asked.
+  void (*step)(void* user, const fude_progress* at, float timestep, float* latents, const int64_t shape[4]);
   const fude_stop* stop;  // fude_stop_set ends the call with FUDE_CANCELLED within a block's time
 } fude_callbacks;
 

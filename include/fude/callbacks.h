@@ -36,6 +36,14 @@ struct Preview {
   std::vector<uint8_t> rgb;       // rows top to bottom, 3 bytes a pixel
 };
 
+// Latents after a step, of the pictures that are drawn at once. What the callback leaves in `values` is what they go on as.
+struct StepLatents {
+  Progress at;         // of the first of them
+  float timestep = 0;  // 0–1000, at which the model was asked
+  int64_t pictures = 0, channels = 0, height = 0, width = 0;
+  std::vector<float>& values;  // f32 [pictures, channels, height, width]
+};
+
 // A tensor of the trace (names in docs/trace.md): contiguous bytes.
 struct TraceTensor {
   std::string_view name;
@@ -52,6 +60,7 @@ struct Callbacks {
   // have no known colours.
   std::function<void(const Preview&)> preview;
   int64_t preview_every = 1;
+  std::function<void(const StepLatents&)> step;  // after every step, but of drafts
   // What of a request will not come out as meant: a prompt that was cut or holds other programs' syntax, a size the model was
   // not trained for, no T5, a negative prompt without guidance; or steps that took far longer than planned. Remarks on the
   // model and the size come once for each engine.

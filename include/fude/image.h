@@ -26,6 +26,7 @@ struct Provenance {
   bool no_t5 = false;
   int64_t rules = kRules;
   std::string embeddings;  // hash of those it was drawn from; empty: from its prompts
+  std::string latents;     // hash of those it began as; empty: its seed's noise
 };
 
 struct Image {

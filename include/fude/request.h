@@ -57,6 +57,10 @@ struct Draft {
 struct Request {
   std::string prompt;
   std::string negative;
+  // Other prompts for the second CLIP and for T5; empty: the same.
+  std::string prompt_2, prompt_3, negative_2, negative_3;
+  int64_t clip_skip = 0;    // CLIP's last layers that do not shape the prompt's tokens; as in diffusers they do the negative's
+  int64_t t5_tokens = 256;  // 1–512: what of a prompt is beyond them is cut from what T5 reads
   int64_t width = 0, height = 0;   // pixels, multiples of 16; 0: the model's own size
   std::optional<int64_t> steps;    // 1–1000; empty: the model's own
   std::optional<double> guidance;  // ≤ 1 turns guidance off; empty: the model's own
@@ -65,6 +69,8 @@ struct Request {
   Noise noise = Noise::torch_cpu;
   std::string sampler = "euler";
   std::string schedule = "checkpoint";
+  // Instead of the schedule, one for each step: above 0, at most 1, falling; the shift applies to them.
+  std::vector<double> sigmas;
   std::optional<double> shift;  // of the schedule; empty: the checkpoint's
   double guidance_rescale = 0;  // 0–1: how far guidance's contrast is brought back to that of the prompt alone
   std::optional<SkipLayers> skip_layers;
@@ -80,6 +86,9 @@ struct Request {
   // Drawn from instead of prompt and negative prompt, which then only describe the picture. Shared by copies of the request and
   // never changed by the library. A picture keeps only their hash: no file of it draws it again without them.
   std::shared_ptr<const Embeddings> embeddings;
+  // What pictures begin as, instead of their seeds' noise: f32 [count, channels, height/8, width/8]. Shared as embeddings are.
+  // A picture keeps only their hash. Neither a variation nor a draft goes with them.
+  std::shared_ptr<const std::vector<float>> latents;
 };
 
 // Requests that differ from one in the values listed; an empty list leaves what the request has.

@@ -172,6 +172,12 @@ fude::Callbacks callbacks_from(const fude_callbacks* asked) {
       const fude_image own{std::make_shared<const fude::Image>(image), json_of(image)};
       c.finished(c.user, &own);
     };
+  if (c.step)
+    callbacks.step = [c](const fude::StepLatents& latents) {
+      const fude_progress at = told(latents.at);
+      const int64_t shape[4] = {latents.pictures, latents.channels, latents.height, latents.width};
+      c.step(c.user, &at, latents.timestep, latents.values.data(), shape);
+    };
   if (c.warning) {
     callbacks.warning = [c](const fude::Message& message) {
       c.warning(c.user, fude::text_of(message).c_str(), fude::text_of_json(fude::json_from(message, fude::text_of)).c_str());
@@ -285,6 +291,12 @@ fude_code fude_request_set_json(fude_request* request, const char* json, fude_er
 }
 fude_code fude_request_set_embeddings(fude_request* request, const fude_embeddings* embeddings, fude_error** error) {
   return attempt(error, [&] { given(request, "request").request.embeddings = embeddings ? embeddings->shared : nullptr; });
+}
+fude_code fude_request_set_latents(fude_request* request, const float* values, size_t count, fude_error** error) {
+  return attempt(error, [&] {
+    given(request, "request").request.latents =
+        values ? std::make_shared<const std::vector<float>>(values, values + count) : nullptr;
+  });
 }
 fude_code fude_request_json(const fude_request* request, char** json, fude_error** error) {
   return make_text(json, error, [&] { return fude::text_of_json(fude::named_values(given(request, "request").request)); });

@@ -101,6 +101,17 @@ std::vector<float> linear_quadratic(int64_t steps, const FlowSchedule&) {
 
 }  // namespace
 
+std::vector<float> shifted_sigmas(const std::vector<double>& given, const FlowSchedule& flow) {
+  const auto shift = static_cast<float>(flow.shift), more = static_cast<float>(flow.shift - 1);
+  std::vector<float> sigmas;
+  for (const double each : given) {
+    const auto sigma = static_cast<float>(each);
+    sigmas.push_back(shift * sigma / (1.0f + more * sigma));
+  }
+  sigmas.push_back(0.0f);
+  return sigmas;
+}
+
 const std::vector<Schedule>& schedules() {
   // A1111's text has always called the checkpoint's own "Simple", which is what A1111 has nearest; its label of simple is that
   // too, so simple is written by its other name there.

@@ -21,6 +21,9 @@ struct Schedule {
   std::vector<float> (*sigmas)(int64_t steps, const FlowSchedule& flow);  // steps + 1, the last of them 0
 };
 
+// diffusers' set_timesteps(sigmas=…): given ones shifted, in f32, then 0.
+std::vector<float> shifted_sigmas(const std::vector<double>& given, const FlowSchedule& flow);
+
 const std::vector<Schedule>& schedules();  // the first is the default
 const std::vector<Names>& names_of_schedules();
 const Schedule* find_schedule(std::string_view name);  // by any of its names; null when there is none

@@ -182,7 +182,8 @@ class Drawing {
     } else {
       for (int64_t i = 0; i < n; ++i) {
         auto scratch_of_one = op_.scope();
-        op_.copy(latents.batch(i, i + 1), noise(random[static_cast<size_t>(i)], pass));
+        op_.copy(latents.batch(i, i + 1),
+                 request_.latents ? given(begin + i, pass) : noise(random[static_cast<size_t>(i)], pass));
       }
     }
     for (int64_t i = 0; i < n; ++i) at(begin + i).noise = values_of(latents.batch(i, i + 1));
@@ -226,12 +227,20 @@ class Drawing {
     }
   }
 
+  // What picture `i` begins as; in a dry run, which may be of another size, only a place for it.
+  Tensor given(int64_t i, const Pass& pass) {
+    const int64_t each = channels_ * pass.height * pass.width;
+    return op_.upload(planning() ? nullptr : request_.latents->data() + i * each, DType::f32,
+                      {1, channels_, pass.height, pass.width});
+  }
+
   Tensor noise(PictureNoise& random, const Pass& pass) { return random.next(op_, channels_, pass.height, pass.width); }
 
   // With the sigmas and evaluations of its steps.
   Pass pass_of(Pass pass) const {
     const FlowSchedule flow{job_.request.shift(), model_.checkpoint().schedule().train_timesteps};
-    pass.sigmas = find_schedule(request_.schedule)->sigmas(pass.steps, flow);
+    pass.sigmas = request_.sigmas.empty() || pass.is_draft ? find_schedule(request_.schedule)->sigmas(pass.steps, flow)
+                                                           : shifted_sigmas(request_.sigmas, flow);
     pass.evaluations = sampler_.evaluations(Sigmas(pass.sigmas).subspan(static_cast<size_t>(pass.first)));
     return pass;
   }
@@ -346,6 +355,7 @@ class Drawing {
       finish_step(std::exchange(seconds, 0), step - pass.step_of(some.begin) >= kUnusualSteps, loop.batch(), n, pass, picture);
       report(Stage::denoise, picture, steps_done, pass.to_do());
       if (shows) preview(loop, pass, index, latents_of_step, {Stage::denoise, picture, 0, steps_done, pass.to_do()});
+      if (callbacks_.step && !pass.is_draft) hand_out(pass, step, latents_of_step, picture);
     };
     for (int64_t begin = some.begin; begin < some.end;) {  // runs of steps with the same rows
       int64_t end = begin + 1;
@@ -359,6 +369,27 @@ class Drawing {
       op_.copy(latents.batch(i, i + 1), loop.x().batch(pass.place + i, pass.place + i + 1));
       if (some.end == std::ssize(pass.evaluations) && !pass.is_draft) decode(picture + i, latents.batch(i, i + 1));
     });
+  }
+
+  // Latents [n, …] after a step, to who may change them.
+  void hand_out(const Pass& pass, int64_t step, const Tensor& latents, int64_t picture) {
+    std::vector<float> values = values_of(latents);
+    const std::vector<float> before = values;
+    const auto train = static_cast<float>(model_.checkpoint().schedule().train_timesteps);
+    callbacks_.step({{Stage::denoise, listener_.series.pictures_done + picture, listener_.series.pictures,
+                      step + 1 - pass.first, pass.to_do()},
+                     pass.sigmas[static_cast<size_t>(step)] * train,
+                     latents.dim(0),
+                     latents.dim(1),
+                     latents.dim(2),
+                     latents.dim(3),
+                     values});
+    if (values.size() != before.size())
+      throw Error(Code::bad_request, {.what = "latents of a step became more or fewer", .field = Field::latents});
+    if (values == before) return;
+    auto scratch = op_.scope();
+    op_.copy(latents, op_.upload(values.data(), DType::f32, {latents.dim(0), latents.dim(1), latents.dim(2), latents.dim(3)}));
+    previewed_ = {-1, 0};  // what was kept of them is not theirs any more
   }
 
   // visit(of the loop, of `slots`) for each slot of each picture.
@@ -467,7 +498,9 @@ class Drawing {
                           .device = result_.device,
                           .dtype = result_.dtype,
                           .no_t5 = !model_.checkpoint().has(Component::t5),
-                          .embeddings = job_.request.embeddings_hash()};
+                          .embeddings = job_.request.embeddings_hash(),
+                          .latents = request_.latents ? hash_of(*request_.latents) : ""};
+    provenance.request.latents.reset();
     provenance.request.batch = drawn.batch;
     provenance.request.place = drawn.place;
     return provenance;

@@ -126,27 +126,28 @@ TextEmbeddings upload(Ops& op, const HostEmbeddings& from) {
           .pooled = uploaded(op, from, from.pooled, from.pooled_shape)};
 }
 
-KeptEmbeddings::KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row,
-                               int64_t pooled)
-    : encoders_(encoders), folders_(std::move(folders)), row_(std::move(row)), pooled_(pooled) {}
+KeptEmbeddings::KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, int64_t columns, int64_t pooled)
+    : encoders_(encoders), folders_(std::move(folders)), columns_(columns), pooled_(pooled) {}
 
 std::string KeptEmbeddings::key(const TokenIds& ids, size_t prompt, DType dtype) const {
-  return encoders_ + '\n' + std::string(name_of(dtype)) + ", one of " + std::to_string(ids.clip_l.size()) + '\n' +
-         bytes_of(flat(ids, prompt));
+  std::string of = std::string(name_of(dtype)) + ", one of " + std::to_string(ids.clip_l.size());
+  if (ids.clip_skip[prompt] > 0) of += ", without " + std::to_string(ids.clip_skip[prompt]) + " layers of CLIP";
+  if (ids.t5_tokens != kT5Tokens) of += ", " + std::to_string(ids.t5_tokens) + " tokens of T5";
+  return encoders_ + '\n' + of + '\n' + bytes_of(flat(ids, prompt));
 }
 
-bool KeptEmbeddings::fits(const HostEmbeddings& embeddings, DType dtype) const {
-  return embeddings.dtype == dtype && embeddings.tokens_shape == std::vector<int64_t>{1, row_[0], row_[1]} &&
+bool KeptEmbeddings::fits(const HostEmbeddings& embeddings, int64_t tokens, DType dtype) const {
+  return embeddings.dtype == dtype && embeddings.tokens_shape == std::vector<int64_t>{1, tokens, columns_} &&
          embeddings.pooled_shape == std::vector<int64_t>{1, pooled_};
 }
 
 const HostEmbeddings* KeptEmbeddings::find(const TokenIds& ids, DType dtype) {
   const size_t prompts = ids.clip_l.size();
   HostEmbeddings together{.dtype = dtype,
-                          .tokens_shape = {static_cast<int64_t>(prompts), row_[0], row_[1]},
+                          .tokens_shape = {static_cast<int64_t>(prompts), ids.tokens(), columns_},
                           .pooled_shape = {static_cast<int64_t>(prompts), pooled_}};
   for (size_t prompt = 0; prompt < prompts; ++prompt) {
-    const HostEmbeddings* found = find(key(ids, prompt, dtype), dtype);
+    const HostEmbeddings* found = find(key(ids, prompt, dtype), ids.tokens(), dtype);
     if (!found) return nullptr;
     append(together.tokens, found->tokens);
     append(together.pooled, found->pooled);
@@ -155,7 +156,7 @@ const HostEmbeddings* KeptEmbeddings::find(const TokenIds& ids, DType dtype) {
   return &together_;
 }
 
-const HostEmbeddings* KeptEmbeddings::find(const std::string& wanted, DType dtype) {
+const HostEmbeddings* KeptEmbeddings::find(const std::string& wanted, int64_t tokens, DType dtype) {
   for (auto entry = recent_.begin(); entry != recent_.end(); ++entry) {
     if (entry->key != wanted) continue;
     recent_.splice(recent_.begin(), recent_, entry);
@@ -163,7 +164,7 @@ const HostEmbeddings* KeptEmbeddings::find(const std::string& wanted, DType dtyp
   }
   for (const std::string& folder : folders_) {
     std::optional<HostEmbeddings> found = read(path_of(folder) / (hash_of(wanted) + kEnding), wanted);
-    if (found && fits(*found, dtype)) return remember(wanted, std::move(*found));
+    if (found && fits(*found, tokens, dtype)) return remember(wanted, std::move(*found));
   }
   return nullptr;
 }
@@ -175,8 +176,11 @@ std::string KeptEmbeddings::keep(const TokenIds& ids, const HostEmbeddings& embe
     const std::string name = key(ids, prompt, embeddings.dtype);
     const std::span<const std::byte> tokens = part(embeddings.tokens, prompt, prompts);
     const std::span<const std::byte> pooled = part(embeddings.pooled, prompt, prompts);
-    HostEmbeddings one{
-        embeddings.dtype, {1, row_[0], row_[1]}, {1, pooled_}, {tokens.begin(), tokens.end()}, {pooled.begin(), pooled.end()}};
+    HostEmbeddings one{embeddings.dtype,
+                       {1, ids.tokens(), columns_},
+                       {1, pooled_},
+                       {tokens.begin(), tokens.end()},
+                       {pooled.begin(), pooled.end()}};
     for (const std::string& folder : folders_) {
       try {
         check_writable(path_of(folder));

@@ -27,8 +27,8 @@ TextEmbeddings upload(Ops& op, const HostEmbeddings& embeddings);
 class KeptEmbeddings {
  public:
   // `encoders` tells apart whose embeddings they are (weights, device and its library). Folders are read in order and all
-  // written to; the pictures go on when that fails. A prompt's embeddings are `row` [tokens, columns] and `pooled` columns.
-  KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, std::vector<int64_t> row, int64_t pooled);
+  // written to; the pictures go on when that fails. A token's embedding has `columns`, a prompt's summary `pooled`.
+  KeptEmbeddings(const std::string& encoders, std::vector<std::string> folders, int64_t columns, int64_t pooled);
 
   void made_by(const std::string& encoders) { encoders_ = encoders; }  // from now on
   void keep_in(const std::string& folder) { folders_.push_back(folder); }
@@ -48,14 +48,13 @@ class KeptEmbeddings {
     HostEmbeddings embeddings;
   };
   std::string key(const TokenIds& ids, size_t prompt, DType dtype) const;
-  bool fits(const HostEmbeddings& embeddings, DType dtype) const;
-  const HostEmbeddings* find(const std::string& key, DType dtype);
+  bool fits(const HostEmbeddings& embeddings, int64_t tokens, DType dtype) const;
+  const HostEmbeddings* find(const std::string& key, int64_t tokens, DType dtype);
   const HostEmbeddings* remember(std::string key, HostEmbeddings embeddings);
 
   std::string encoders_;
   std::vector<std::string> folders_;
-  std::vector<int64_t> row_;
-  int64_t pooled_;
+  int64_t columns_, pooled_;
   std::list<Entry> recent_;  // the latest first
   HostEmbeddings together_;  // what was found last
 };

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/fnv.h"
+#include "fude/error.h"
+#include "weights/quote.h"
+
 namespace fude {
 
 namespace {
@@ -69,6 +73,29 @@ std::vector<float> noised(const std::vector<float>& latents, const std::vector<f
   std::vector<float> out(latents.size());
   for (size_t i = 0; i < latents.size(); ++i) out[i] = sigma * noise[i] + (1.0f - sigma) * latents[i];
   return out;
+}
+
+std::string hash_of(const std::vector<float>& latents) {
+  Fnv hash;
+  hash.add(latents.data(), latents.size() * sizeof(float));
+  return hexadecimal(hash.value());
+}
+
+void check_latents(const Request& complete, int64_t channels) {
+  if (!complete.latents) return;
+  const auto refuse = [](const std::string& what) {
+    throw Error(Code::bad_request,
+                {.what = "latents " + what, .field = Field::latents, .remedies = {{Remedy::leave_out, Field::latents}}});
+  };
+  const std::vector<float>& values = *complete.latents;
+  const int64_t wanted = complete.count * channels * (complete.height / 8) * (complete.width / 8);
+  if (std::ssize(values) != wanted)
+    refuse("hold " + std::to_string(values.size()) + " values, and " + std::to_string(complete.count) + " times " +
+           std::to_string(channels) + " channels of " + std::to_string(complete.height / 8) + " rows of " +
+           std::to_string(complete.width / 8) + " are " + std::to_string(wanted));
+  if (complete.variation || complete.draft) refuse("go with neither a variation nor a draft");
+  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+    refuse("hold values that are not numbers");
 }
 
 int64_t first_step(int64_t steps, double strength) {

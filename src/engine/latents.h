@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "fude/fude.h"
@@ -17,6 +18,12 @@ std::vector<float> resized(const std::vector<float>& latents, int64_t channels, 
 
 // Latents on the straight way of flow matching to noise: (1 − sigma)·latents + sigma·noise.
 std::vector<float> noised(const std::vector<float>& latents, const std::vector<float>& noise, float sigma);
+
+// 16 hexadecimal digits that tell latents apart.
+std::string hash_of(const std::vector<float>& latents);
+
+// Error{bad_request} unless a request's latents, where it has some, are numbers and as many as its pictures of its size have.
+void check_latents(const Request& complete, int64_t channels);
 
 // The first of `steps` steps that a partial denoising does (diffusers' img2img).
 int64_t first_step(int64_t steps, double strength);

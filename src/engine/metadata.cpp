@@ -10,6 +10,7 @@
 
 #include "engine/fields.h"
 #include "engine/json_text.h"
+#include "engine/latents.h"
 #include "engine/request.h"
 #include "engine/size_text.h"
 #include "fude/error.h"
@@ -98,7 +99,8 @@ void read(const Json& json, const char* name, Noise& noise, int64_t rules) {
   read(json, name, text);
   noise = noise_named(text, rules);
 }
-void read(const Json& json, const char* name, std::vector<int64_t>& values, int64_t) {
+template <class T>
+void read(const Json& json, const char* name, std::vector<T>& values, int64_t) {
   const auto found = json.find(name);
   if (found == json.end() || found->is_null()) return;
   if (!found->is_array()) refuse(std::string(name) + " is not a list");
@@ -164,9 +166,10 @@ std::string text_of(const FieldInfo&, int64_t value) { return std::to_string(val
 std::string text_of(const FieldInfo&, uint64_t value) { return std::to_string(value); }
 std::string text_of(const FieldInfo&, double value) { return text_of_number(value); }
 std::string text_of(const FieldInfo&, bool value) { return value ? "on" : ""; }
-std::string text_of(const FieldInfo&, const std::vector<int64_t>& values) {
+template <class T>
+std::string text_of(const FieldInfo& info, const std::vector<T>& values) {
   std::string text;
-  for (const int64_t value : values) text += (text.empty() ? "" : ", ") + std::to_string(value);
+  for (const T value : values) text += (text.empty() ? "" : ", ") + text_of(info, value);
   return text;
 }
 std::string text_of(const FieldInfo&, Noise value) { return std::string(name_of(value)); }
@@ -179,12 +182,13 @@ void read_text(const FieldInfo& info, std::string_view text, std::string& value,
   const std::vector<Names>* names = names_for(info.field);
   value = names ? name_from_a1111(*names, text) : std::string(text);
 }
-void read_text(const FieldInfo& info, std::string_view text, std::vector<int64_t>& values, int64_t) {
+template <class T>
+void read_text(const FieldInfo& info, std::string_view text, std::vector<T>& values, int64_t) {
   values.clear();
   while (!text.empty()) {
     const size_t begin = std::min(text.find_first_not_of(' '), text.size());
     const size_t end = std::min(text.find(','), text.size());
-    values.push_back(number_in<int64_t>(info.a1111, text.substr(begin, end - std::min(begin, end))));
+    values.push_back(number_in<T>(info.a1111, text.substr(begin, end - std::min(begin, end))));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
 }
@@ -282,6 +286,7 @@ std::string parameters_text(const Provenance& provenance) {
   set("T5", provenance.no_t5 ? "off" : "");
   set("Dtype", provenance.dtype);
   set("Embeddings", provenance.embeddings);
+  set("Latents", provenance.latents);
   set("Rules", std::to_string(provenance.rules));
   set("Version", "fude " + version());
   std::string line;
@@ -307,6 +312,7 @@ Provenance provenance_from(const Parameters& parameters) {
   provenance.dtype = parameters.field("Dtype");
   provenance.no_t5 = parameters.field("T5") == "off";
   provenance.embeddings = parameters.field("Embeddings");
+  provenance.latents = parameters.field("Latents");
   return provenance;
 }
 
@@ -328,14 +334,17 @@ Json json_from(const Request& request) {
       if (row.info.field == Field::sampler) json["rules"] = kRules;  // where pictures have it
   });
   if (request.embeddings) json["embeddings"] = hash_of(*request.embeddings);
+  if (request.latents) json["latents"] = hash_of(*request.latents);
   return json;
 }
 
 Json json_from(const Provenance& provenance) {
   Request without = provenance.request;
   without.embeddings.reset();  // whose hash is known
+  without.latents.reset();
   Json json = json_from(without);
   if (!provenance.embeddings.empty()) json["embeddings"] = provenance.embeddings;
+  if (!provenance.latents.empty()) json["latents"] = provenance.latents;
   json["rules"] = provenance.rules;
   json["t5"] = !provenance.no_t5;
   json["model"] = provenance.model;
@@ -404,6 +413,7 @@ Provenance provenance_from_json(std::string_view text) {
   read(json, "device", provenance.device);
   read(json, "dtype", provenance.dtype);
   read(json, "embeddings", provenance.embeddings);
+  read(json, "latents", provenance.latents);
   return provenance;
 }
 

@@ -1,9 +1,11 @@
 // Opening a model, and completing requests for it.
 #include "engine/model.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/given_embeddings.h"
+#include "engine/latents.h"
 #include "engine/model_files.h"
 #include "engine/preview.h"
 #include "engine/prompt_syntax.h"
@@ -50,6 +52,15 @@ Request Model::filled(const Request& request) const {
   if (full.height == 0) full.height = g.sample_size * vae_scale_factor();
   if (!full.shift) full.shift = checkpoint_.schedule().shift;
   const ModelDefaults own = checkpoint_.defaults();
+  if (!full.sigmas.empty()) {
+    const int64_t steps = std::ssize(full.sigmas);
+    if (full.steps.value_or(steps) != steps)
+      throw Error(Code::bad_request, {.what = words_of(Field::sigmas) + " are " + std::to_string(steps) + ", and the steps " +
+                                              std::to_string(*full.steps),
+                                      .field = Field::sigmas,
+                                      .remedies = {{Remedy::use_value, Field::steps, {std::to_string(steps)}}}});
+    full.steps = steps;
+  }
   if (!full.steps) full.steps = own.steps;
   if (!full.guidance) full.guidance = own.guidance;
   if (full.draft && !full.draft->steps) full.draft->steps = own.steps;
@@ -68,6 +79,12 @@ void Model::check_size(const Request& full, const Size& nearest) const {
 }
 
 void Model::check_layers(const Request& full) const {
+  for (const Component clip : {Component::clip_l, Component::clip_g})
+    if (const int64_t layers = checkpoint_.clip(clip).layers; full.clip_skip >= layers)
+      throw Error(Code::bad_request, {.what = words_of(Field::clip_skip) + " is " + std::to_string(full.clip_skip) + ", and " +
+                                              std::string(name_of(clip)) + " has " + std::to_string(layers) + " layers",
+                                      .field = Field::clip_skip,
+                                      .remedies = {{Remedy::use_value, Field::clip_skip, {std::to_string(layers - 1)}}}});
   if (!full.skip_layers) return;
   const int64_t layers = checkpoint_.mmdit().layers;
   for (const int64_t layer : full.skip_layers->layers)
@@ -83,6 +100,7 @@ Request Model::complete(const Request& request) const {
   check_layers(full);
   check_size(full, nearest_size(full));
   check_embeddings(full, checkpoint_.mmdit());
+  check_latents(full, checkpoint_.mmdit().channels);
   return full;
 }
 
@@ -98,12 +116,21 @@ ResolvedRequest Model::resolve(const Request& request, const Warn& warning) cons
 }
 
 TokenIds Model::ids_of(const Request& full, const Warn& warning) const {
-  std::vector<std::string> prompts;
-  if (full.guidance > 1) prompts.push_back(full.negative);
-  prompts.push_back(full.prompt);
-  if (warning)
-    if (const Message foreign = foreign_syntax_in(prompts); !foreign.what.empty()) warning(foreign);
-  return tokenize(tokenizers_, prompts, warning);
+  const auto or_first = [](const std::string& own, const std::string& first) { return own.empty() ? first : own; };
+  std::vector<PromptTexts> prompts;
+  if (full.guidance > 1)
+    prompts.push_back({full.negative, or_first(full.negative_2, full.negative), or_first(full.negative_3, full.negative)});
+  prompts.push_back({full.prompt, or_first(full.prompt_2, full.prompt), or_first(full.prompt_3, full.prompt)});
+  if (warning) {
+    std::vector<std::string> texts;
+    for (const PromptTexts& each : prompts)
+      for (const std::string& text : {each.clip_l, each.clip_g, each.t5})
+        if (std::find(texts.begin(), texts.end(), text) == texts.end()) texts.push_back(text);
+    if (const Message foreign = foreign_syntax_in(texts); !foreign.what.empty()) warning(foreign);
+  }
+  TokenIds ids = tokenize(tokenizers_, prompts, full.t5_tokens, warning);
+  ids.clip_skip.back() = full.clip_skip;
+  return ids;
 }
 
 }  // namespace fude

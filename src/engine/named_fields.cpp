@@ -138,6 +138,7 @@ const char* type_of(int64_t) { return "integer"; }
 const char* type_of(uint64_t) { return "integer"; }
 const char* type_of(double) { return "number"; }
 const char* type_of(const std::vector<int64_t>&) { return "integers"; }
+const char* type_of(const std::vector<double>&) { return "numbers"; }
 template <class T>
 const char* type_of(const std::optional<T>&) {
   return type_of(T{});
@@ -177,6 +178,7 @@ Json named_values(const Request& request) {
   Json json = json_from(request);
   json.erase("rules");
   json.erase("embeddings");
+  json.erase("latents");
   return json;
 }
 

@@ -75,11 +75,12 @@ Bytes Worker::needs(const ModelWeights& weights, const DryRun& run) const {
 // Of the host's memory, outside every arena: embeddings that are kept, rows of the tables and T5's bias on their way.
 int64_t Worker::host_work(const Job& job) const {
   const int64_t prompts = job.request.prompts();
-  const int64_t tokens = job.embeddings ? job.embeddings->tokens_shape[1] : kClipTokens + kT5Tokens;
+  const int64_t tokens = job.embeddings ? job.embeddings->tokens_shape[1] : job.request.ids().tokens();
   int64_t bytes = prompts * tokens * model_->checkpoint().mmdit().context_width * size_of(dtype_);
   if (!job.embeddings && weights_.text.t5) {
     const T5Geometry& t5 = weights_.text.t5->geometry;
-    bytes += (prompts * t5.d_model + t5.heads * kT5Tokens) * kT5Tokens * size_of(DType::f32);
+    const int64_t n = job.request.ids().t5_tokens;
+    bytes += (prompts * t5.d_model + t5.heads * n) * n * size_of(DType::f32);
   }
   return bytes;
 }

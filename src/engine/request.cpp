@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <string_view>
 #include <type_traits>
 
@@ -33,7 +34,7 @@ void check_text(Field field, std::string_view text) {
                                          : nullptr;
     if (fault)
       throw Error(Code::bad_request,
-                  {.what = std::string(field == Field::negative ? "the negative prompt" : "the prompt") + " (byte " +
+                  {.what = (field == Field::negative ? "the negative prompt" : "the " + words_of(field)) + " (byte " +
                            std::to_string(static_cast<utf8proc_ssize_t>(text.size()) - left) + ") " + fault,
                    .field = field});
     next += used;
@@ -91,6 +92,13 @@ void check(const FieldInfo& info, const std::vector<int64_t>& values, std::optio
 void check(const FieldInfo&, uint64_t, std::optional<int64_t>) {}
 void check(const FieldInfo&, Noise, std::optional<int64_t>) {}
 void check(const FieldInfo&, bool, std::optional<int64_t>) {}
+
+void check(const FieldInfo& info, const std::vector<double>& values, std::optional<int64_t> most) {
+  for (const double value : values) check(info, value, most);
+  if (std::ssize(values) > kMostSteps || std::adjacent_find(values.begin(), values.end(), std::less_equal<>()) != values.end())
+    refuse(info.field, "must fall from one to the next, and be at most " + std::to_string(kMostSteps),
+           {Remedy::leave_out, info.field});
+}
 
 template <class Value>
 void check(const FieldInfo& info, const std::optional<Value>& value, std::optional<int64_t> most) {

@@ -148,10 +148,10 @@ void check_complete(const Checkpoint& checkpoint) {
                                      .parts = readiness_of(checkpoint).faults});
 }
 
-TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,
+TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<PromptTexts>& prompts, int64_t t5_tokens,
                   const std::function<void(const Message&)>& warning) {
-  TokenIds ids;
-  for (const std::string& prompt : prompts) {
+  TokenIds ids{.t5_tokens = t5_tokens};
+  for (const PromptTexts& prompt : prompts) {
     const bool is_negative = prompts.size() > 1 && &prompt == &prompts.front();
     const auto take = [&](std::vector<std::vector<int32_t>>& rows, Tokens tokens, const std::string& who) {
       rows.push_back(std::move(tokens.ids));
@@ -160,13 +160,14 @@ TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& 
           warning({.what = who + (is_negative ? ", of the negative prompt: " : ": ") + text,
                    .field = is_negative ? Field::negative : Field::prompt});
     };
-    Tokens first = tokenizers.clip_l.encode(prompt, kClipTokens);
-    Tokens second = tokenizers.clip_g.encode(prompt, kClipTokens);
-    // Both nearly always say the same; only `!`, which the second counts one by one, makes it cut earlier.
-    if (!first.warnings.empty()) second.warnings.clear();
+    ids.clip_skip.push_back(0);
+    Tokens first = tokenizers.clip_l.encode(prompt.clip_l, kClipTokens);
+    Tokens second = tokenizers.clip_g.encode(prompt.clip_g, kClipTokens);
+    // Of one text both nearly always say the same; only `!`, which the second counts one by one, makes it cut earlier.
+    if (!first.warnings.empty() && prompt.clip_l == prompt.clip_g) second.warnings.clear();
     take(ids.clip_l, std::move(first), "CLIP");
     take(ids.clip_g, std::move(second), "the second CLIP");
-    if (tokenizers.t5) take(ids.t5, tokenizers.t5->encode(prompt, kT5Tokens), "T5");
+    if (tokenizers.t5) take(ids.t5, tokenizers.t5->encode(prompt.t5, t5_tokens), "T5");
   }
   return ids;
 }
@@ -204,14 +205,13 @@ TextEmbeddings encode_text(Ops& op, const Checkpoint& checkpoint, TextEncoders& 
                            const std::function<void()>& encoder_done) {
   const auto b = static_cast<int64_t>(ids.clip_l.size());
   const MmditGeometry& g = checkpoint.mmdit();
-  TextEmbeddings out{.tokens = op.empty({b, kClipTokens + kT5Tokens, g.context_width}),
-                     .pooled = op.empty({b, g.pooled_width})};
+  TextEmbeddings out{.tokens = op.empty({b, ids.tokens(), g.context_width}), .pooled = op.empty({b, g.pooled_width})};
 
   int64_t column = 0, pooled_column = 0;
   for (const auto& [clip, tokens] : {std::pair{&encoders.clip_l, &ids.clip_l}, {&encoders.clip_g, &ids.clip_g}}) {
     auto scratch = op.scope();
     ClipLayers layers(op, *clip);
-    const ClipOutput encoded = clip_forward(op, *clip, layers, *tokens);
+    const ClipOutput encoded = clip_forward(op, *clip, layers, *tokens, ids.clip_skip);
     const int64_t hidden = clip->geometry.hidden, pooled = clip->geometry.projection;
     op.copy(out.tokens.rows(0, kClipTokens).columns(column, column + hidden), encoded.hidden);
     op.copy(out.pooled.columns(pooled_column, pooled_column + pooled), encoded.pooled);
@@ -223,10 +223,10 @@ TextEmbeddings encode_text(Ops& op, const Checkpoint& checkpoint, TextEncoders& 
     auto scratch = op.scope();
     T5Layers layers(op, *encoders.t5);
     const Tensor encoded = t5_forward(op, *encoders.t5, layers, ids.t5);
-    op.copy(out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens), encoded);
+    op.copy(out.tokens.rows(kClipTokens, ids.tokens()), encoded);
     encoder_done();
   } else {
-    clear(op, out.tokens.rows(kClipTokens, kClipTokens + kT5Tokens));
+    clear(op, out.tokens.rows(kClipTokens, ids.tokens()));
   }
   clear(op, out.tokens.rows(0, kClipTokens).columns(column, g.context_width));
   check_finite(op, out, encoders.clip_l.geometry.hidden, column);

@@ -50,14 +50,23 @@ void check_complete(const Checkpoint& checkpoint);
 
 struct TokenIds {
   std::vector<std::vector<int32_t>> clip_l, clip_g, t5;  // [prompts][tokens]; t5 empty without its encoder
+  int64_t t5_tokens = kT5Tokens;                         // also without it
+  std::vector<int64_t> clip_skip;                        // of each prompt, as Request::clip_skip
+
+  int64_t tokens() const { return kClipTokens + t5_tokens; }  // of the embeddings
+};
+
+// What each encoder reads.
+struct PromptTexts {
+  std::string clip_l, clip_g, t5;
 };
 
 // Of two prompts the first is the negative one. Warnings name what was cut from a prompt or is unknown to a tokenizer.
-TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<std::string>& prompts,
+TokenIds tokenize(const Tokenizers& tokenizers, const std::vector<PromptTexts>& prompts, int64_t t5_tokens,
                   const std::function<void(const Message&)>& warning);
 
 struct TextEmbeddings {
-  Tensor tokens;  // [b, 333, context_width]: both CLIPs side by side, then T5
+  Tensor tokens;  // [b, 77 + t5_tokens, context_width]: both CLIPs side by side, then T5
   Tensor pooled;  // [b, pooled_width]
 };
 

@@ -31,10 +31,6 @@ std::string encoders_of(const Checkpoint& checkpoint, const ModelWeights& weight
   return text;
 }
 
-std::vector<int64_t> embedding_shape(const Checkpoint& checkpoint) {
-  return {kClipTokens + kT5Tokens, checkpoint.mmdit().context_width};
-}
-
 // Takes memory anew where it is not of this size.
 template <class Allocate>
 void resize(Buffer& memory, int64_t bytes, const Allocate& allocate) {
@@ -56,8 +52,8 @@ Worker::Worker(std::shared_ptr<const Model> model, const EngineOptions& options,
       info_(options.card.empty() ? device_info(device_name_, options.threads) : DeviceInfo{.name = options.card}),
       others_(*device_),
       weights_(*device_, dense_format(dtype_), model_->checkpoint(), model_->packed_host()),
-      embeddings_(encoders_of(model_->checkpoint(), weights_, info_), options.embeddings, embedding_shape(model_->checkpoint()),
-                  model_->checkpoint().mmdit().pooled_width),
+      embeddings_(encoders_of(model_->checkpoint(), weights_, info_), options.embeddings,
+                  model_->checkpoint().mmdit().context_width, model_->checkpoint().mmdit().pooled_width),
       outside_(outside ? *outside : resident_memory()) {
   log(LogEvent::device, device_name_ + " (" + info_.description + "), computing in " + dtype_name_);
   if (options_.device == "auto" && options_.card.empty() && device_->on_host())

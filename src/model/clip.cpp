@@ -52,7 +52,8 @@ void Clip::use(const WeightSource& other) {
   tables = tables_of(other, geometry);
 }
 
-ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std::vector<std::vector<int32_t>>& ids) {
+ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std::vector<std::vector<int32_t>>& ids,
+                        const std::vector<int64_t>& skip) {
   const ClipGeometry& g = clip.geometry;
   const auto b = static_cast<int64_t>(ids.size());
   const auto n = static_cast<int64_t>(ids[0].size());
@@ -61,7 +62,9 @@ ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std
   auto scratch = op.scope();
   Tensor x = embed(op, clip, ids);
   for (int64_t i = 0; i < g.layers; ++i) {
-    if (i == g.layers - 1) op.copy(out.hidden, x);
+    for (int64_t prompt = 0; prompt < b; ++prompt)
+      if (i == g.layers - 1 - (skip.empty() ? 0 : skip[static_cast<size_t>(prompt)]))
+        op.copy(out.hidden.batch(prompt, prompt + 1), x.batch(prompt, prompt + 1));
     clip_block(op, layers.blocks.next(), g, x);
   }
 

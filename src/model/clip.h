@@ -36,11 +36,13 @@ struct ClipLayers {
 };
 
 struct ClipOutput {
-  Tensor hidden;  // [b, tokens, c]: after the last block but one, not normalised
+  Tensor hidden;  // [b, tokens, c]: after the last block but one, or as many earlier as `skip` says, not normalised
   Tensor pooled;  // [b, projection]: the first end-of-text token after all blocks, normalised and projected
 };
 
-// ids [b][tokens]; the end-of-text token is the largest id.
-ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std::vector<std::vector<int32_t>>& ids);
+// ids [b][tokens]; the end-of-text token is the largest id. skip: of each prompt, fewer than there
+// are blocks; empty: none.
+ClipOutput clip_forward(Ops& op, const Clip& clip, ClipLayers& layers, const std::vector<std::vector<int32_t>>& ids,
+                        const std::vector<int64_t>& skip = {});
 
 }  // namespace fude

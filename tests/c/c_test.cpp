@@ -124,13 +124,14 @@ const char* const kSmall = R"({"prompt": "a red bicycle", "width": 64, "height":
 
 TEST(CRequest, TakesEveryFieldByItsNamesAndTellsItAgain) {
   const Json fields = Json::parse(taken(made<char>(fude_request_fields)));
-  EXPECT_EQ(fields.size(), 28u);
+  EXPECT_EQ(fields.size(), 35u);
   for (const Json& field : fields) {
     const std::string type = field["type"];
     const std::string value = field["name"] == "noise" ? "torch-cuda"
                               : type == "text"         ? "beta"
                               : type == "boolean"      ? "true"
                               : type == "integers"     ? "2,3"
+                              : type == "numbers"      ? "1,0.5"
                               : type == "number"       ? "0.5"
                                                        : "48";
     std::vector<std::string> names = field["other_names"];

@@ -16,6 +16,7 @@ namespace {
 // Values that a new request does not have, and that may be.
 void change(std::string& value) { value = "beta"; }  // also a schedule
 void change(std::vector<int64_t>& value) { value = {2, 3}; }
+void change(std::vector<double>& value) { value = {1, 0.75, 0.5, 0.25}; }
 void change(int64_t& value) { value = 48; }
 void change(uint64_t& value) { value = uint64_t{1} << 63; }
 void change(double& value) { value = 0.625; }
@@ -41,6 +42,7 @@ Request changed(Field field) {
     if (row.info.field == field) change(owner.*row.member);
   });
   if (field == Field::sampler) request.sampler = "heun";
+  if (field == Field::clip_skip) request.clip_skip = 1;
   return request;
 }
 
@@ -54,7 +56,7 @@ void for_each_field(const Test& test) {
     test(row.info, changed(row.info.field));
     ++count;
   });
-  EXPECT_EQ(count, 28);
+  EXPECT_EQ(count, 35);
 }
 
 TEST(Fields, HaveOneNameEach) {
@@ -97,6 +99,8 @@ TEST(Fields, AreRefusedOutsideTheirRangeByName) {
         if (each.info.field == row.info.field) owner.*each.member = -2000;
       if constexpr (std::is_same_v<Value, std::vector<int64_t>>)
         if (each.info.field == row.info.field) owner.*each.member = {-2000};
+      if constexpr (std::is_same_v<Value, std::vector<double>>)
+        if (each.info.field == row.info.field) owner.*each.member = {-2000.0};
     });
     try {
       check_request(request);

@@ -151,6 +151,126 @@ TEST_P(Library, EmbeddingsGoThroughFiles) {
   std::filesystem::remove_all(folder);
 }
 
+// ---- what encoders read -----------------------------------------------------------------------------------------------------
+
+TEST_P(Library, EncodersMayReadDifferentPrompts) {
+  Engine engine = this->engine();
+  Request request = this->request();
+  const auto encoded = [&](const std::string& one, const std::string& two, const std::string& three) {
+    request.prompt = one;
+    request.prompt_2 = two;
+    request.prompt_3 = three;
+    return engine.encode(request);
+  };
+  const Embeddings cat = encoded("a cat", "", ""), dog = encoded("a dog", "", ""), both = encoded("a cat", "a dog", "a dog");
+  EXPECT_EQ(encoded("a cat", "a cat", "a cat"), cat);
+  EXPECT_EQ(both.negative, cat.negative);
+  const auto same = [&](const Embeddings& other, int64_t first, int64_t last) {  // values of the tokens' rows
+    return std::equal(both.prompt.begin() + first, both.prompt.begin() + last, other.prompt.begin() + first);
+  };
+  EXPECT_TRUE(same(dog, 77 * both.width, both.tokens * both.width)) << "T5's";
+  EXPECT_FALSE(same(cat, 77 * both.width, both.tokens * both.width));
+  EXPECT_FALSE(same(cat, 0, 77 * both.width));
+  EXPECT_FALSE(same(dog, 0, 77 * both.width));
+  EXPECT_EQ(both.pooled.front(), cat.pooled.front()) << "the first CLIP's";
+  EXPECT_EQ(both.pooled.back(), dog.pooled.back()) << "the second CLIP's";
+  Request negatives = this->request();
+  negatives.negative_2 = "snow";
+  EXPECT_EQ(engine.encode(negatives).prompt, engine.encode(this->request()).prompt);
+  EXPECT_NE(engine.encode(negatives).negative, engine.encode(this->request()).negative);
+}
+
+TEST_P(Library, TokensOfT5AndLayersOfClipAreChosen) {
+  Engine engine = this->engine();
+  const Embeddings usual = engine.encode(request());
+  Request request = this->request();
+  request.t5_tokens = 20;
+  const Embeddings fewer = engine.encode(request);
+  EXPECT_EQ(fewer.tokens, 97);
+  const Result drawn = engine.generate(request);
+  EXPECT_EQ(drawn.planned.host, drawn.used.host);
+  EXPECT_EQ(drawn.planned.device, drawn.used.device);
+  request = this->request();
+  request.clip_skip = 1;
+  const Embeddings skipped = engine.encode(request);
+  EXPECT_NE(skipped.prompt, usual.prompt);
+  EXPECT_EQ(skipped.negative, usual.negative) << "as in diffusers";
+  EXPECT_EQ(skipped.pooled, usual.pooled);
+  EXPECT_EQ(engine.encode(this->request()), usual) << "what is kept is told apart";
+  request.clip_skip = 11;
+  EXPECT_TRUE(contains(refusal_of([&] { engine.encode(request); }), "[use_value clip_skip "));
+}
+
+// ---- latents and sigmas -----------------------------------------------------------------------------------------------------
+
+TEST_P(Library, PicturesMayBeginAsGivenLatents) {
+  Engine engine = this->engine();
+  Request request = this->request();
+  request.count = 2;
+  const Result expected = engine.generate(request);
+  auto latents = std::make_shared<std::vector<float>>(expected.images[0].noise);
+  latents->insert(latents->end(), expected.images[1].noise.begin(), expected.images[1].noise.end());
+  request.latents = latents;
+  request.seed = 12345;
+  const Result given = engine.generate(request);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(given.images[i].rgb, expected.images[i].rgb);
+  EXPECT_EQ(given.images[0].provenance->latents.size(), 16u);
+  EXPECT_EQ(given.planned.host, given.used.host);
+  const auto refusal = [&](const auto& spoil) {
+    Request other = request;
+    spoil(other);
+    return refusal_of([&] { engine.generate(other); });
+  };
+  EXPECT_TRUE(contains(refusal([](Request& r) { r.count = 3; }), "latents hold "));
+  EXPECT_TRUE(contains(refusal([](Request& r) { r.variation = Variation{.seed = 1, .amount = 0.5}; }), "a variation"));
+  EXPECT_TRUE(contains(refusal([&](Request& r) {
+                         auto broken = *latents;
+                         broken[7] = std::nanf("");
+                         r.latents = std::make_shared<const std::vector<float>>(broken);
+                       }),
+                       "not numbers"));
+}
+
+TEST_P(Library, SigmasTakeTheSchedulesPlace) {
+  Engine engine = this->engine();
+  Request request = this->request();
+  const Image expected = engine.generate(request).images[0];
+  request.steps.reset();
+  request.sigmas = {1, 0.7, 0.2};
+  const Result drawn = engine.generate(request);
+  EXPECT_EQ(drawn.request.steps, 3);
+  EXPECT_NE(drawn.images[0].rgb, expected.rgb);
+  request.steps = 4;
+  EXPECT_TRUE(contains(refusal_of([&] { engine.generate(request); }), "[use_value steps 3]"));
+  request.steps.reset();
+  request.sigmas = {0.5, 0.5};
+  EXPECT_TRUE(contains(refusal_of([&] { engine.generate(request); }), "sigmas must fall"));
+}
+
+TEST_P(Library, LatentsOfAStepMayBeChanged) {
+  Engine engine = this->engine();
+  Request request = this->request();
+  std::vector<std::vector<float>> kept;
+  std::vector<float> timesteps;
+  Callbacks callbacks;
+  callbacks.step = [&](const StepLatents& step) {
+    EXPECT_EQ(step.pictures * step.channels * step.height * step.width, std::ssize(step.values));
+    kept.push_back(step.values);
+    timesteps.push_back(step.timestep);
+  };
+  const Image expected = engine.generate(request, callbacks).images[0];
+  EXPECT_EQ(std::ssize(kept), *request.steps);
+  EXPECT_EQ(kept.back(), expected.latents);
+  EXPECT_EQ(timesteps.front(), 1000);
+  EXPECT_EQ(engine.generate(request).images[0].rgb, expected.rgb) << "looking changes nothing";
+  request.seed = 99;
+  size_t at = 0;
+  callbacks.step = [&](const StepLatents& step) { step.values = kept[at++]; };
+  EXPECT_EQ(engine.generate(request, callbacks).images[0].rgb, expected.rgb);
+  callbacks.step = [](const StepLatents& step) { step.values.pop_back(); };
+  EXPECT_TRUE(contains(refusal_of([&] { engine.generate(request, callbacks); }), "latents of a step"));
+}
+
 // ---- previews ---------------------------------------------------------------------------------------------------------------
 
 TEST_P(Library, PreviewsComeAfterStepsAndChangeNothing) {

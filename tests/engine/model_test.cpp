@@ -116,7 +116,7 @@ TEST(Tokenizing, SaysWhichPromptHoldsWhatNobodyKnows) {
   const auto keep = [&](const Message& message) {
     warnings.push_back(std::string(name_of(message.field)) + ' ' + message.what);
   };
-  tokenize(tokenizers, {"東京", "a cat 大阪"}, keep);
+  tokenize(tokenizers, {{"東京", "東京", "東京"}, {"a cat 大阪", "a cat 大阪", "a cat 大阪"}}, kT5Tokens, keep);
   ASSERT_EQ(warnings.size(), 2u);
   EXPECT_TRUE(has(warnings[0], "negative T5, of the negative prompt: these pieces are not in the vocabulary: “"));
   EXPECT_TRUE(has(warnings[1], "prompt T5: these pieces are not in the vocabulary: “"));

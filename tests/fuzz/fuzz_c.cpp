@@ -89,6 +89,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         end(fude_request_set_embeddings(request, embeddings, &error), error);
         break;
       }
+      case 'l': {
+        const std::vector<float> values(static_cast<size_t>(number & 0xffff));
+        end(fude_request_set_latents(request, values.data(), values.size(), &error), error);
+        break;
+      }
       case 'g': {
         std::vector<float> values(100);
         fude_generator_free(generator);

@@ -10,14 +10,15 @@
 Every failure is a fude.Error. Strings are text, sizes pixels, memory bytes, time seconds. fude never downloads anything.
 """
 
-from ._engine import (DEMO_MODEL, Embeddings, Engine, Image, LogEntry, Preview, Progress, Result, Stop, devices, hub_cache, load_request,
+from ._engine import (DEMO_MODEL, Embeddings, Engine, Image, LogEntry, Preview, Progress, Result, StepLatents, Stop, devices, hub_cache, load_request,
                       request_fields)
 from ._generator import Generator
 from ._library import Error
 from ._library import library as _c
+from ._pipeline import StableDiffusion3Pipeline, StableDiffusion3PipelineOutput
 from ._progress import ProgressBar
 
 __version__: str = _c.fude_version().decode()
 
-__all__ = ["DEMO_MODEL", "Embeddings", "Engine", "Error", "Generator", "Image", "LogEntry", "Preview", "Progress", "ProgressBar", "Result",
-           "Stop", "devices", "hub_cache", "load_request", "request_fields"]
+__all__ = ["DEMO_MODEL", "Embeddings", "Engine", "Error", "Generator", "Image", "LogEntry", "Preview", "Progress", "ProgressBar", "Result", "StableDiffusion3PipelineOutput",
+           "StableDiffusion3Pipeline", "StepLatents", "Stop", "devices", "hub_cache", "load_request", "request_fields"]

@@ -42,6 +42,15 @@ class Preview(NamedTuple):
     rgb: Pixels
 
 
+class StepLatents(NamedTuple):
+    """Latents after a step, of the pictures that are drawn at once: float32 [pictures, channels, height/8, width/8], valid during the call.
+    They go on as what is written into them. timestep: 0 to 1000, where the model was asked."""
+
+    at: Progress
+    timestep: float
+    latents: Floats
+
+
 class LogEntry(NamedTuple):
     """What the library does. level: "debug", "info" or "warning"; bytes and seconds are 0 where they are not known."""
 
@@ -233,11 +242,14 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{value!r} is no value of a request")
 
 
-def _request(fields: Mapping[str, Any], embeddings: Embeddings | None) -> Handle:
+def _request(fields: Mapping[str, Any], embeddings: Embeddings | None = None, latents: npt.ArrayLike | None = None) -> Handle:
     request = Handle(c.made("fude_request_new"), "fude_request_free")
     c.call("fude_request_set_json", request, json.dumps(dict(fields), default=_plain).encode())
     if embeddings is not None:
         c.call("fude_request_set_embeddings", request, embeddings._handle)
+    if latents is not None:
+        values = np.ascontiguousarray(latents, np.float32)
+        c.call("fude_request_set_latents", request, values.ctypes.data, values.size)
     return request
 
 
@@ -248,8 +260,9 @@ def _at(progress: Any) -> Progress:
 class _Listener:
     """Callbacks of a call. What one of them raises ends the call, and is raised again where it was made. So is Ctrl-C."""
 
-    def __init__(self, progress: Callable[[Progress], object] | None, preview: Callable[[Preview], object] | None, preview_every: int,
-                 finished: Callable[[Image], object] | None, stop: Stop | None) -> None:
+    def __init__(self, progress: Callable[[Progress], object] | None = None, preview: Callable[[Preview], object] | None = None,
+                 preview_every: int = 1, finished: Callable[[Image], object] | None = None, step: Callable[[StepLatents], object] | None = None,
+                 stop: Stop | None = None) -> None:
         self.raised: BaseException | None = None
         self._stop = stop or Stop()
         self._said: list[str] = []
@@ -279,11 +292,18 @@ class _Listener:
             if finished:
                 finished(_copied(image))
 
+        def hand_out(at: Any, timestep: float, values: Any, shape: Any) -> None:
+            latents: Floats = np.ctypeslib.as_array(values, tuple(shape[:4]))
+            if step:
+                step(StepLatents(_at(at.contents), timestep, latents))
+
         self.callbacks = c.Callbacks(size=ctypes.sizeof(c.Callbacks), preview_every=preview_every, stop=self._stop._handle._as_parameter_,
                                      progress=c.PROGRESS(guarded(tell)),
                                      warning=c.WARNING(guarded(lambda text, _json: self._said.append(text.decode()))))
         if preview:
             self.callbacks.preview = c.PREVIEW(guarded(show))
+        if step:
+            self.callbacks.step = c.STEP(guarded(hand_out))
         if finished:
             self.callbacks.finished = c.FINISHED(guarded(hand_over))
 
@@ -344,43 +364,47 @@ class Engine:
             raise Error("this Engine belongs to the process that this one was forked from: make one here, or let multiprocessing spawn")
         return self._handle
 
-    def generate(self, prompt: str = "", *, embeddings: Embeddings | None = None, progress: Callable[[Progress], object] | None = None,
-                 preview: Callable[[Preview], object] | None = None, preview_every: int = 1, finished: Callable[[Image], object] | None = None,
-                 stop: Stop | None = None, **fields: Any) -> Result:
+    def generate(self, prompt: str = "", *, embeddings: Embeddings | None = None, latents: npt.ArrayLike | None = None,
+                 progress: Callable[[Progress], object] | None = None, preview: Callable[[Preview], object] | None = None, preview_every: int = 1,
+                 finished: Callable[[Image], object] | None = None, step: Callable[[StepLatents], object] | None = None, stop: Stop | None = None,
+                 **fields: Any) -> Result:
         """Draws one request: fields are those of fude.request_fields(), such as negative, width, height (pixels, multiples of 16), steps,
         guidance, seed (picture i of several has seed + i), count; diffusers' names (num_inference_steps …) work too.
 
-        progress, preview (after every preview_every steps) and finished (each picture as soon as it is done; the result then holds none) are
-        called from this thread; what they raise ends the call. stop: see Stop. What will not come out as meant is warned of.
+        embeddings are drawn from instead of the prompts; latents, float32 [count, channels, height/8, width/8], are what pictures begin as
+        instead of their seeds' noise. progress, preview (after every preview_every steps), step (after each) and finished (each picture as
+        soon as it is done; the result then holds none) are called from this thread; what they raise ends the call. stop: see Stop. What will not come out as meant is warned of.
 
         Error: bad_request, out_of_memory, bad_checkpoint, device, io, non_finite, cancelled. The engine stays usable.
         """
-        return self.generate_all([{"prompt": prompt, **fields}], embeddings=[embeddings], progress=progress, preview=preview,
-                                 preview_every=preview_every, finished=finished, stop=stop)
+        return self.generate_all([{"prompt": prompt, **fields}], embeddings=[embeddings], latents=[latents], progress=progress, preview=preview,
+                                 preview_every=preview_every, finished=finished, step=step, stop=stop)
 
     def generate_all(self, requests: Sequence[Mapping[str, Any]], *, embeddings: Sequence[Embeddings | None] | None = None,
-                     progress: Callable[[Progress], object] | None = None, preview: Callable[[Preview], object] | None = None,
-                     preview_every: int = 1, finished: Callable[[Image], object] | None = None, stop: Stop | None = None) -> Result:
-        """Draws several requests one after the other; each prompt is encoded once. As generate()."""
-        handles = [_request(fields, own) for fields, own in zip(requests, embeddings or [None] * len(requests), strict=True)]
+                     latents: Sequence[npt.ArrayLike | None] | None = None, progress: Callable[[Progress], object] | None = None,
+                     preview: Callable[[Preview], object] | None = None, preview_every: int = 1, finished: Callable[[Image], object] | None = None,
+                     step: Callable[[StepLatents], object] | None = None, stop: Stop | None = None) -> Result:
+        """Draws several requests one after the other; each prompt is encoded once. As generate(), with embeddings and latents of each."""
+        none: list[None] = [None] * len(requests)
+        handles = [_request(*each) for each in zip(requests, embeddings or none, latents or none, strict=True)]
         pointers = (ctypes.c_void_p * max(1, len(handles)))(*[each._as_parameter_ for each in handles])
-        listener = _Listener(progress, preview, preview_every, finished, stop)
+        listener = _Listener(progress, preview, preview_every, finished, step, stop)
         return Result(Handle(listener.made("fude_engine_generate", self._own, pointers, len(handles)), "fude_result_free"))
 
     def encode(self, prompt: str = "", *, progress: Callable[[Progress], object] | None = None, stop: Stop | None = None, **fields: Any) -> Embeddings:
         """What the encoders make of the request's prompts. Given to generate() with as much guidance, they draw the same picture bit for bit."""
-        request = _request({"prompt": prompt, **fields}, None)
-        listener = _Listener(progress, None, 1, None, stop)
+        request = _request({"prompt": prompt, **fields})
+        listener = _Listener(progress, stop=stop)
         return Embeddings._of(listener.made("fude_engine_encode", self._own, request))
 
     def plan(self, prompt: str = "", **fields: Any) -> dict[str, Any]:
         """What drawing it would need (docs/plan.md): bytes and, where the machine's rates are known, seconds. Nothing is loaded."""
-        plan: dict[str, Any] = json.loads(c.text("fude_engine_plan", self._own, _request({"prompt": prompt, **fields}, None)))
+        plan: dict[str, Any] = json.loads(c.text("fude_engine_plan", self._own, _request({"prompt": prompt, **fields})))
         return plan
 
     def complete(self, prompt: str = "", **fields: Any) -> dict[str, Any]:
         """The request with every default filled in, checked. Error: bad_request."""
-        request = Handle(c.made("fude_engine_complete", self._own, _request({"prompt": prompt, **fields}, None)), "fude_request_free")
+        request = Handle(c.made("fude_engine_complete", self._own, _request({"prompt": prompt, **fields})), "fude_request_free")
         complete: dict[str, Any] = json.loads(c.text("fude_request_json", request))
         return complete
 

@@ -42,13 +42,14 @@ class Preview(ctypes.Structure):
 PROGRESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(Progress))
 PREVIEW = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(Preview))
 FINISHED = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+STEP = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(Progress), ctypes.c_float, ctypes.POINTER(ctypes.c_float), ctypes.POINTER(ctypes.c_int64))
 WARNING = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p)
 LOG = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_double)
 
 
 class Callbacks(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("user", ctypes.c_void_p), ("progress", PROGRESS), ("preview", PREVIEW), ("preview_every", ctypes.c_int64),
-                ("finished", FINISHED), ("warning", WARNING), ("stop", ctypes.c_void_p)]
+                ("finished", FINISHED), ("warning", WARNING), ("step", STEP), ("stop", ctypes.c_void_p)]
 
 
 def _type_of(declared: str) -> Any:

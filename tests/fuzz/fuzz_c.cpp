@@ -14,13 +14,14 @@ void check(bool holds) {
   if (!holds) std::abort();
 }
 
-// Looks at what a call told, and forgets it.
-void end(fude_code code, fude_error* error) {
+// Looks at what a call told, after it, and forgets it.
+void end(fude_code code, fude_error*& error) {
   check((code == FUDE_OK) == (error == nullptr));
   check(code != FUDE_INTERNAL);
   check(fude_error_code(error) == code);
   if (code) check(*fude_error_text(error) != '\0');
   fude_error_free(error);
+  error = nullptr;
 }
 
 fude_engine* opened() {
@@ -85,7 +86,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             error);
         check(!embeddings || fude_embeddings_values(embeddings, "prompt_embeds"));
         fude_embeddings_values(embeddings, name.c_str());
-        error = nullptr;
         end(fude_request_set_embeddings(request, embeddings, &error), error);
         break;
       }

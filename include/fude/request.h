@@ -69,7 +69,7 @@ struct Request {
   Noise noise = Noise::torch_cpu;
   std::string sampler = "euler";
   std::string schedule = "checkpoint";
-  // Instead of the schedule, one for each step: above 0, at most 1, falling; the shift applies to them.
+  // Instead of the schedule, one for each step: above 0, at most 1, falling; the shift applies to them. Not with a draft.
   std::vector<double> sigmas;
   std::optional<double> shift;  // of the schedule; empty: the checkpoint's
   double guidance_rescale = 0;  // 0–1: how far guidance's contrast is brought back to that of the prompt alone

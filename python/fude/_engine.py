@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import pathlib
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -257,6 +258,14 @@ def _at(progress: Any) -> Progress:
     return Progress(progress.stage.decode(), progress.picture, progress.pictures, progress.step, progress.steps)
 
 
+def _caller() -> int:
+    """How many frames above its caller the code that called this package is, as warnings count them."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(str(pathlib.Path(__file__).parent)):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 class _Listener:
     """Callbacks of a call. What one of them raises ends the call, and is raised again where it was made. So is Ctrl-C."""
 
@@ -317,7 +326,7 @@ class _Listener:
             raise self.raised from None
         finally:
             for text in self._said:
-                warnings.warn(text, stacklevel=4)
+                warnings.warn(text, stacklevel=_caller())
 
 
 class Engine:

@@ -239,8 +239,8 @@ class Drawing {
   // With the sigmas and evaluations of its steps.
   Pass pass_of(Pass pass) const {
     const FlowSchedule flow{job_.request.shift(), model_.checkpoint().schedule().train_timesteps};
-    pass.sigmas = request_.sigmas.empty() || pass.is_draft ? find_schedule(request_.schedule)->sigmas(pass.steps, flow)
-                                                           : shifted_sigmas(request_.sigmas, flow);
+    pass.sigmas = request_.sigmas.empty() ? find_schedule(request_.schedule)->sigmas(pass.steps, flow)
+                                          : shifted_sigmas(request_.sigmas, flow);
     pass.evaluations = sampler_.evaluations(Sigmas(pass.sigmas).subspan(static_cast<size_t>(pass.first)));
     return pass;
   }

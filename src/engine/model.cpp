@@ -59,6 +59,10 @@ Request Model::filled(const Request& request) const {
                                               std::to_string(*full.steps),
                                       .field = Field::sigmas,
                                       .remedies = {{Remedy::use_value, Field::steps, {std::to_string(steps)}}}});
+    if (full.draft)  // which has steps of its own
+      throw Error(Code::bad_request, {.what = words_of(Field::sigmas) + " do not go with a draft",
+                                      .field = Field::sigmas,
+                                      .remedies = {{Remedy::leave_out, Field::sigmas}}});
     full.steps = steps;
   }
   if (!full.steps) full.steps = own.steps;

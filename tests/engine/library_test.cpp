@@ -245,6 +245,9 @@ TEST_P(Library, SigmasTakeTheSchedulesPlace) {
   request.steps.reset();
   request.sigmas = {0.5, 0.5};
   EXPECT_TRUE(contains(refusal_of([&] { engine.generate(request); }), "sigmas must fall"));
+  request.sigmas = {1, 0.5};
+  request.draft = Draft{.width = 32, .height = 32, .steps = 2};
+  EXPECT_TRUE(contains(refusal_of([&] { engine.generate(request); }), "sigmas do not go with a draft"));
 }
 
 TEST_P(Library, LatentsOfAStepMayBeChanged) {

@@ -98,6 +98,8 @@ class Engine(unittest.TestCase):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             self.engine.generate("a cat", negative="a dog", guidance=1, **SMALL)
+            self.engine.generate_all([{"prompt": "東京", "negative": "a dog", "guidance": 1, **SMALL}])
+            self.engine.encode("大阪", **SMALL)
         self.assertTrue(any("negative" in str(each.message) for each in said), said)
         self.assertEqual({each.filename for each in said}, {__file__})
 

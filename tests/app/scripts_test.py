@@ -14,7 +14,7 @@ from support import PATIENCE, REPOSITORY
 # Of a system, besides what tells one from another.
 TOOLS = ["cat", "date", "dirname", "head", "id", "ln", "mkdir", "sed", "sh", "tr"]
 NVIDIA_SMI = "echo '{capability}, {driver}.65.06, NVIDIA GeForce RTX 4060'"
-NVCC = "echo 'Cuda compilation tools, release {release}.1, V{release}.1.88'"
+NVCC = "echo 'Cuda compilation tools, release {release}, V{release}.88'"
 DPKG_QUERY = "printf installed"
 # Builds a program that draws.
 CMAKE = """echo "cmake $*" >> log
@@ -102,7 +102,7 @@ class Quickstart(Machine):
         self.assertNotIn("nvcc", self.assert_builds("release"))
 
     def test_with_a_card_and_its_compiler(self):
-        self.has(nvcc=NVCC.format(release=13))
+        self.has(nvcc=NVCC.format(release="13.0"))
         for capability, architecture in [("8.9", "89-real"), ("9.0", "90a-real"), ("12.0", "120-real")]:
             self.has_card(capability)
             self.assert_builds("cuda")
@@ -113,26 +113,40 @@ class Quickstart(Machine):
         said = self.assert_builds("release")
         for word in ["--nvcc-from-pypi", "nvidia-cuda-nvcc", "nvidia-nvvm", "nvidia-cuda-crt"]:
             self.assertIn(word, said)
-        self.has(nvcc=NVCC.format(release=12))
-        self.assertIn("is of CUDA 12", self.assert_builds("release"))
+        self.has(nvcc=NVCC.format(release="12.4"))
+        self.assertIn("is of CUDA 12.4", self.assert_builds("release"))
+        self.has(nvcc=NVCC.format(release="12.8"))
+        self.assert_builds("cuda")
+
+    def has_pypi(self, folder, place):
+        self.has(python3=f"""mkdir -p build/{folder}/bin {place}
+echo 'mkdir -p {place}/bin; : > {place}/bin/{folder}; chmod +x {place}/bin/{folder}; echo "pip $*" >> log' > build/{folder}/bin/pip
+chmod +x build/{folder}/bin/pip""")
 
     def test_with_a_compiler_from_pypi(self):
         self.has_card()
         place = "build/nvcc/lib/python3.13/site-packages/nvidia/cu13"
-        self.has(python3=f"""mkdir -p build/nvcc/bin {place}/bin {place}/lib
-echo ': > {place}/lib/libcudart.so.13; echo "pip $*" >> log' > build/nvcc/bin/pip; chmod +x build/nvcc/bin/pip""")
-        (self.folder / "build/nvcc/bin").mkdir(parents=True)
+        self.has_pypi("nvcc", place)
+        (self.folder / place / "bin").mkdir(parents=True)
         for _ in range(2):  # it is got once
             self.run_script("quickstart", "--nvcc-from-pypi", "a cat")
             self.assertIn(f"cmake --preset cuda -DCMAKE_CUDA_COMPILER={self.folder}/{place}/bin/nvcc", self.log())
         self.assertEqual(self.log().count("pip install"), 1)
 
+    def test_an_older_driver_gets_an_older_assembler(self):
+        self.has_pypi("ptxas", "build/ptxas/lib/python3.13/site-packages/nvidia/cuda_nvcc")
+        for release, driver, times in [("13.0", "580", 0), ("12.9", "525", 0), ("13.0", "576", 1), ("13.0", "576", 1)]:
+            self.has(nvcc=NVCC.format(release=release))
+            self.has_card(driver=driver)
+            self.assert_builds("cuda")
+            self.assertEqual(self.log().count("pip install"), times, (release, driver))
+
     def test_with_a_card_that_fude_does_not_draw_on(self):
-        self.has(nvcc=NVCC.format(release=13))
+        self.has(nvcc=NVCC.format(release="13.0"))
         self.has_card(capability="6.1")
         self.assertIn("older", self.assert_builds("release"))
-        self.has_card(driver="535")
-        self.assertIn("580", self.assert_builds("release"))
+        self.has_card(driver="470")
+        self.assertIn("525", self.assert_builds("release"))
 
 
 if __name__ == "__main__":

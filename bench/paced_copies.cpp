@@ -1,12 +1,13 @@
-// Copies to the GPU as slowly as a slower bus would: linked around cudaMemcpyAsync (-Wl,--wrap), for bench/gpu_memory
-// only. After each large copy its stream waits until the bytes so far could have come at the rate wanted.
-#include <cuda_runtime_api.h>
-
+// Copies to the GPU as slowly as a slower bus would: put in the place of the driver's function, for bench/gpu_memory only.
+// After each large copy its stream waits until the bytes so far could have come at the rate wanted.
 #include <chrono>
 #include <cstdlib>
+#include <utility>
 
-extern "C" cudaError_t __real_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                                              cudaStream_t stream);
+#include "core/system.h"
+#include "cuda/driver.h"
+
+using namespace fude::cuda;
 
 namespace {
 
@@ -37,11 +38,18 @@ void wait(void* bytes) {
   }
 }
 
-}  // namespace
+decltype(Driver::cuMemcpyHtoDAsync) copy = nullptr;
+CUresult (*host_function)(CUstream, void (*)(void*), void*) = nullptr;
 
-extern "C" cudaError_t __wrap_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                                              cudaStream_t stream) {
-  const cudaError_t result = __real_cudaMemcpyAsync(to, from, bytes, kind, stream);
-  if (result != cudaSuccess || kind != cudaMemcpyHostToDevice || bytes < kLarge) return result;
-  return cudaLaunchHostFunc(stream, wait, reinterpret_cast<void*>(bytes));
+CUresult paced_copy(CUdeviceptr device, const void* host, size_t bytes, CUstream stream) {
+  const CUresult result = copy(device, host, bytes, stream);
+  return result != CUDA_SUCCESS || bytes < kLarge ? result : host_function(stream, wait, reinterpret_cast<void*>(bytes));
 }
+
+[[maybe_unused]] const bool paced = [] {
+  host_function = reinterpret_cast<decltype(host_function)>(fude::library_function("libcuda.so.1", "cuLaunchHostFunc"));
+  copy = std::exchange(const_cast<Driver&>(driver()).cuMemcpyHtoDAsync, paced_copy);
+  return true;
+}();
+
+}  // namespace

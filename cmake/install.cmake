@@ -23,10 +23,6 @@ if(WIN32)
   install(DIRECTORY ${windows_libraries}/licences DESTINATION ${CMAKE_INSTALL_DATADIR} COMPONENT fude_program)
 endif()
 
-set(find_cuda "")
-if(fude_with_cuda)
-  set(find_cuda "find_dependency(CUDAToolkit)")
-endif()
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fude)
 install(EXPORT fude_targets FILE fude-targets.cmake NAMESPACE fude:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/fude-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/fude-config.cmake

@@ -70,6 +70,7 @@ Json json_of(const std::vector<DeviceInfo>& found, const std::vector<CachedModel
   return {{"version", version()},
           {"libraries", libraries()},
           {"devices", devices},
+          {"cuda_driver", cuda_driver()},
           {"no_cuda", why_no_cuda()},
           {"models",
            {{"FUDE_MODEL", terminal::environment("FUDE_MODEL")},
@@ -92,6 +93,7 @@ std::string text_of_found(const std::vector<DeviceInfo>& found, const std::vecto
     text += row("", text_of_bytes(device.memory) + " of memory, " + text_of_bytes(device.free) + " free; fast in " +
                         device.fast_dtypes);
   }
+  if (const std::string driver = cuda_driver(); !driver.empty()) text += row("driver", "of NVIDIA cards: " + driver);
   if (const std::string why = why_no_cuda(); !why.empty()) text += row("no card", why);
   const std::string named = terminal::environment("FUDE_MODEL");
   const std::string demo = demo_model();

@@ -20,6 +20,10 @@ std::vector<DeviceInfo> devices();
 // When no NVIDIA card is among them: why, and how that changes; else empty. Starts no driver.
 std::string why_no_cuda();
 
+// The NVIDIA driver that was found and the one that is needed: "576.28 (CUDA 12.9), needed: 525 or newer". Starts no card;
+// empty in a build without code for cards.
+std::string cuda_driver();
+
 // Kinds of devices that this build can draw on, whether one of them is here or not.
 struct DeviceKind {
   std::string name;     // "cpu", "cuda"

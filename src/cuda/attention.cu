@@ -1,20 +1,20 @@
-// Attention: the choice of kernel, and the SIMT kernel that takes every call.
+// Attention without tensor cores, which takes every call.
 //
-// The SIMT kernel is flash attention, out = softmax(scale·q·kᵀ + bias)·v, in f32 for any head size, alignment and dtype. A
+// Flash attention, out = softmax(scale·q·kᵀ + bias)·v, in f32 for any head size, alignment and dtype. A
 // block owns 64 queries of one head and 64 columns of the output and loops over tiles of 64 keys with an online softmax
 // (running max and sum); 256 threads each hold 4×4 scores and 4×4 outputs. Wider heads have several column blocks, each of
 // which computes the scores again: memory stays bounded and the code small, for the price of speed where heads are wide. Limit:
 // f32 multiply-adds.
-#include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
+#include "cuda/kernel.cuh"
 
 namespace fude::cuda {
 namespace {
 
-constexpr int kTile = 64;          // queries, keys and output columns of a block
-constexpr int kStep = 32;          // head columns of q·kᵀ at a time
-constexpr int kPitch = kTile + 4;  // keeps float4 aligned
-constexpr int kSide = 16;          // threads along each side of a tile; each has kTile / kSide = 4 rows and columns
+constexpr int kTile = kSimtAttentionTile;
+constexpr int kStep = 32;                  // head columns of q·kᵀ at a time
+constexpr int kPitch = kTile + 4;          // keeps float4 aligned
+constexpr int kSide = kSimtAttentionSide;  // a thread has kTile / kSide = 4 rows and columns
 constexpr int kThreads = kSide * kSide;
 
 // c[4×4] += a[·×rows]ᵀ·b[·×columns] over `depth` rows of two shared tiles.
@@ -67,7 +67,8 @@ __device__ inline float row_sum(float x) {
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) attention_simt_kernel(const AttentionCall<T> call) {
+__device__ __forceinline__ void run(const AttentionSimtKernel<T>& kernel) {
+  const AttentionCall<T>& call = kernel.call;
   __shared__ __align__(16) float probabilities[kTile * kPitch];  // [key][query]
   __shared__ __align__(16) float operands[kTile * kPitch];       // queries and keys [column][row], then values [key][column]
   float* const query_tile = operands;
@@ -141,23 +142,6 @@ __global__ void __launch_bounds__(kThreads) attention_simt_kernel(const Attentio
 
 }  // namespace
 
-void attention_simt(cudaStream_t stream, const AttentionArgs& args) {
-  const dim3 grid(static_cast<unsigned>(ceil_div(args.q.rows, kTile) * ceil_div(args.head_dim, kTile)),
-                  static_cast<unsigned>(args.heads), static_cast<unsigned>(args.q.batches));
-  with_type(args.q.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    attention_simt_kernel<T><<<grid, kThreads, 0, stream>>>(AttentionCall<T>(args));
-  });
-  check(cudaGetLastError(), "attention");
-}
-
-int64_t attention_workspace(const Card&, const AttentionArgs&) { return 0; }
-
-void attention(const Card& card, cudaStream_t stream, const AttentionArgs& args, void*) {
-  if (attention_sm90_supports(card, args)) attention_sm90(card, stream, args);
-  else if (attention_mma_supports(card, args)) attention_mma(card, stream, args);
-  else if (attention_wide_supports(card, args)) attention_wide(card, stream, args);
-  else attention_simt(stream, args);
-}
+FUDE_ATTENTION_KERNELS(FUDE_DEFINE_KERNEL)
 
 }  // namespace fude::cuda

@@ -7,18 +7,18 @@ namespace fude::cuda {
 
 // Heads of 64 on sm_90a's wgmma.
 bool attention_sm90_supports(const Card& card, const AttentionArgs& args);
-void attention_sm90(const Card& card, cudaStream_t stream, const AttentionArgs& args);
+void attention_sm90(const Card& card, CUstream stream, const AttentionArgs& args);
 
 // Heads of 64 on mma.sync; bias and causal as well.
 bool attention_mma_supports(const Card& card, const AttentionArgs& args);
-void attention_mma(const Card& card, cudaStream_t stream, const AttentionArgs& args);
+void attention_mma(const Card& card, CUstream stream, const AttentionArgs& args);
 
 // Heads of 512 on mma.sync.
 bool attention_wide_supports(const Card& card, const AttentionArgs& args);
-void attention_wide(const Card& card, cudaStream_t stream, const AttentionArgs& args);
+void attention_wide(const Card& card, CUstream stream, const AttentionArgs& args);
 
 // Everything, in f32 arithmetic.
-void attention_simt(cudaStream_t stream, const AttentionArgs& args);
+void attention_simt(CUstream stream, const AttentionArgs& args);
 
 // What all tensor-core kernels need: 16-bit elements, and rows aligned to 16 bytes.
 inline bool attention_fits_tensor_cores(const Card& card, const AttentionArgs& args) {

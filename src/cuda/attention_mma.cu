@@ -4,22 +4,11 @@
 // output in registers, so scores never leave them; two row tiles share every key fragment read from shared memory. The online
 // softmax runs in base 2 with the scale folded in: a new running max rescales sum and output. Keys and values pass through a
 // ring of shared tiles filled by cp.async. Limit: tensor cores, then the exponentials.
-#include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
+#include "cuda/kernel.cuh"
 
 namespace fude::cuda {
 namespace {
-
-template <int kRowTiles_, int kWarps_, int kKeys_, int kStages_, int kBlocks_>
-struct MmaShape {
-  static constexpr int kRowTiles = kRowTiles_, kWarps = kWarps_, kKeys = kKeys_, kStages = kStages_, kBlocks = kBlocks_;
-  static constexpr int kThreads = kWarps * 32, kRows = kWarps * kRowTiles * 16;
-  static constexpr int kStageElements = 2 * kKeys * kTileColumns;  // of one key tile and its value tile
-  static constexpr int kQueryTile = kRows * kTileColumns;
-  // The queries share the stage that is filled last: they are in registers by then.
-  static constexpr int kSharedBytes =
-      2 * ((kStages - 1) * kStageElements + (kStageElements > kQueryTile ? kStageElements : kQueryTile));
-};
 
 // Rows and columns of the scores that a thread holds: s[r][c][2·h + e] is query r·16 + 8·h + lane/4, key c·8 + lane%4·2 + e.
 template <class Shape>
@@ -154,7 +143,8 @@ __device__ inline void multiply_values(float (&o)[Shape::kRowTiles][8][4], const
 }
 
 template <class T, class Shape, bool kCausal, bool kBias>
-__global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma_kernel(const AttentionCall<T> call) {
+__device__ __forceinline__ void run(const AttentionMmaKernel<T, Shape, kCausal, kBias>& kernel) {
+  const AttentionCall<T>& call = kernel.call;
   extern __shared__ __align__(128) unsigned char shared[];
   T* const ring = reinterpret_cast<T*>(shared);
   T* const query_tile = ring + (Shape::kStages - 1) * Shape::kStageElements;
@@ -235,33 +225,8 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks) attention_mma
   }
 }
 
-template <class T, class Shape, bool kCausal, bool kBias>
-void launch_mma(cudaStream_t stream, const AttentionArgs& args) {
-  const auto kernel = attention_mma_kernel<T, Shape, kCausal, kBias>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes), "preparing attention");
-  const dim3 grid(static_cast<unsigned>(ceil_div(args.q.rows, Shape::kRows)), static_cast<unsigned>(args.heads),
-                  static_cast<unsigned>(args.q.batches));
-  kernel<<<grid, Shape::kThreads, Shape::kSharedBytes, stream>>>(AttentionCall<T>(args));
-  check(cudaGetLastError(), "attention");
-}
-
 }  // namespace
 
-bool attention_mma_supports(const Card& card, const AttentionArgs& args) {
-  return args.head_dim == kHeadDim && attention_fits_tensor_cores(card, args);
-}
-
-void attention_mma(const Card&, cudaStream_t stream, const AttentionArgs& args) {
-  using Large = MmaShape<2, 4, 64, 2, 2>;
-  using Small = MmaShape<1, 4, 64, 2, 2>;  // text encoders: few rows, and registers left for the bias
-  const auto launch = [&](auto zero) {
-    using T = decltype(zero);
-    if (args.causal)
-      args.bias ? launch_mma<T, Small, true, true>(stream, args) : launch_mma<T, Small, true, false>(stream, args);
-    else args.bias ? launch_mma<T, Small, false, true>(stream, args) : launch_mma<T, Large, false, false>(stream, args);
-  };
-  if (args.q.dtype == DType::f16) launch(__half{});
-  else launch(__nv_bfloat16{});
-}
+FUDE_ATTENTION_MMA_KERNELS(FUDE_DEFINE_KERNEL)
 
 }  // namespace fude::cuda

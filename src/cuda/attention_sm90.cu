@@ -5,35 +5,12 @@
 // registers. While a warpgroup runs the softmax of one tile, the tensor cores run its probabilities·v of the tile before, and
 // the other warpgroups' wgmmas. Limit: exponentials and tensor cores about alike. H100: 505 TFLOP/s at 4429 tokens, 345 at 1357
 // (2 × 24 heads, f16).
-#include <algorithm>
-
-#include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
+#include "cuda/kernel.cuh"
 #include "cuda/wgmma.cuh"
 
 namespace fude::cuda {
 namespace {
-
-template <int kWarpgroups>
-struct HopperShape {
-  static constexpr int kConsumers = kWarpgroups, kRows = kConsumers * 64, kThreads = (kConsumers + 1) * 128;
-  static constexpr int kKeys = 128, kStages = 2;
-  static constexpr int kTileBytes = kKeys * kTileColumns * 2, kQueryBytes = kRows * kTileColumns * 2;
-};
-
-template <class Shape>
-struct HopperShared {
-  alignas(1024) unsigned char q[Shape::kQueryBytes];
-  alignas(1024) unsigned char k[Shape::kStages][Shape::kTileBytes];
-  alignas(1024) unsigned char v[Shape::kStages][Shape::kTileBytes];
-  Barrier q_full, q_empty, k_full[Shape::kStages], k_empty[Shape::kStages], v_full[Shape::kStages], v_empty[Shape::kStages];
-};
-
-struct HopperCall {
-  int queries, keys, heads, tiles;  // tiles of queries over all heads and batches
-  int query_tiles, key_tiles;       // per head
-  float scale;                      // in base 2
-};
 
 template <class Shape>
 struct RingState {
@@ -234,9 +211,7 @@ __device__ inline void consume(HopperShared<Shape>& shared, const HopperCall& ca
 }
 
 template <class T, class Shape>
-__global__ void __launch_bounds__(Shape::kThreads, 1)
-    attention_sm90_kernel(const __grid_constant__ CUtensorMap q, const __grid_constant__ CUtensorMap k,
-                          const __grid_constant__ CUtensorMap v, const HopperCall call, const AttentionRows<T> out) {
+__device__ __forceinline__ void run(const AttentionSm90Kernel<T, Shape>& kernel) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   extern __shared__ unsigned char memory[];
   auto& shared = *reinterpret_cast<HopperShared<Shape>*>(memory + (1024 - shared_address(memory) % 1024) % 1024);
@@ -256,83 +231,18 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
   constexpr bool two = Shape::kConsumers == 2;
   if (threadIdx.x < 128) {
     warpgroup_reg_dealloc<two ? 24 : 32>();
-    if (threadIdx.x == 0) produce<Shape>(shared, call, q, k, v);
+    if (threadIdx.x == 0) produce<Shape>(shared, kernel.call, kernel.q, kernel.k, kernel.v);
   } else {
     warpgroup_reg_alloc<two ? 240 : 160>();
-    consume<T, Shape>(shared, call, out);
+    consume<T, Shape>(shared, kernel.call, kernel.out);
   }
 #else
   __trap();
 #endif
 }
 
-using EncodeTiled = decltype(&cuTensorMapEncodeTiled);
-
-EncodeTiled find_encode_tiled() {
-  void* function = nullptr;
-  cudaDriverEntryPointQueryResult found{};
-  check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
-        "finding the driver");
-  check(found == cudaDriverEntryPointSuccess ? cudaSuccess : cudaErrorCallRequiresNewerDriver,
-        "finding cuTensorMapEncodeTiled");
-  return reinterpret_cast<EncodeTiled>(function);
-}
-
-// A TMA descriptor with boxes of `rows` rows × 64 columns, one head's.
-CUtensorMap make_descriptor(const Matrix& x, int rows) {
-  static const EncodeTiled encode = find_encode_tiled();
-  CUtensorMap map;
-  const bool is_half = x.dtype == DType::f16;
-  const cuuint64_t sizes[3] = {static_cast<cuuint64_t>(x.columns), static_cast<cuuint64_t>(x.rows),
-                               static_cast<cuuint64_t>(x.batches)};
-  const int64_t batch_stride = x.batches > 1 ? x.batch_stride : x.rows * x.row_stride;
-  const cuuint64_t strides[2] = {static_cast<cuuint64_t>(x.row_stride) * 2, static_cast<cuuint64_t>(batch_stride) * 2};
-  const cuuint32_t box[3] = {kTileColumns, static_cast<cuuint32_t>(rows), 1}, steps[3] = {1, 1, 1};
-  const CUresult result = encode(&map, is_half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, x.data,
-                                 sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                                 CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  check(result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue, "describing attention's tensors");
-  return map;
-}
-
-template <class T, class Shape>
-void launch_sm90(const Card& card, cudaStream_t stream, const AttentionArgs& args) {
-  constexpr int kBytes = sizeof(HopperShared<Shape>) + 1024;
-  const auto kernel = attention_sm90_kernel<T, Shape>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes), "preparing attention");
-  HopperCall call;
-  call.queries = static_cast<int>(args.q.rows), call.keys = static_cast<int>(args.k.rows),
-  call.heads = static_cast<int>(args.heads);
-  call.query_tiles = ceil_div(call.queries, Shape::kRows), call.key_tiles = ceil_div(call.keys, Shape::kKeys);
-  call.tiles = call.query_tiles * call.heads * static_cast<int>(args.q.batches);
-  call.scale = args.scale * kLog2E;
-  kernel<<<static_cast<unsigned>(std::min(call.tiles, card.multiprocessors)), Shape::kThreads, kBytes, stream>>>(
-      make_descriptor(args.q, Shape::kRows), make_descriptor(args.k, Shape::kKeys), make_descriptor(args.v, Shape::kKeys), call,
-      AttentionRows<T>(args.out));
-  check(cudaGetLastError(), "attention");
-}
-
 }  // namespace
 
-bool attention_sm90_supports(const Card& card, const AttentionArgs& args) {
-  return card.capability == 90 && args.head_dim == kHeadDim && !args.causal && !args.bias &&
-         attention_fits_tensor_cores(card, args);
-}
-
-// Three warpgroups hide one another's exponentials better than two, by an eighth per row, but two leave fewer rows idle in the
-// last wave.
-template <class T>
-void choose_sm90(const Card& card, cudaStream_t stream, const AttentionArgs& args) {
-  const auto waves_of = [&](int rows) {
-    return ceil_div(ceil_div(args.q.rows, rows) * args.heads * args.q.batches, card.multiprocessors) * rows;
-  };
-  if (waves_of(192) * 7 <= waves_of(128) * 8) launch_sm90<T, HopperShape<3>>(card, stream, args);
-  else launch_sm90<T, HopperShape<2>>(card, stream, args);
-}
-
-void attention_sm90(const Card& card, cudaStream_t stream, const AttentionArgs& args) {
-  if (args.q.dtype == DType::f16) choose_sm90<__half>(card, stream, args);
-  else choose_sm90<__nv_bfloat16>(card, stream, args);
-}
+FUDE_ATTENTION_SM90_KERNELS(FUDE_DEFINE_KERNEL)
 
 }  // namespace fude::cuda

@@ -1,59 +1,18 @@
-// What the flash-attention kernels share: their arguments, swizzled tiles of 128-byte rows, and parts of the online softmax.
+// What the flash-attention kernels share: swizzled tiles of 128-byte rows, and parts of the online softmax.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
+#include "cuda/attention_params.h"
 #include "cuda/ceil_div.h"
 #include "cuda/elements.cuh"
-#include "cuda/kernels.h"
 #include "cuda/mma.cuh"
 
 namespace fude::cuda {
 
-constexpr float kLog2E = 1.4426950408889634f;
-
-template <class T>
-struct AttentionRows {
-  T* data;
-  int64_t batch_stride, row_stride;
-
-  explicit AttentionRows(const Matrix& m)
-      : data(static_cast<T*>(m.data)), batch_stride(m.batch_stride), row_stride(m.row_stride) {}
-  __device__ T* at(int64_t batch, int64_t row, int64_t column) const {
-    return data + batch * batch_stride + row * row_stride + column;
-  }
-};
-
-template <class T>
-struct AttentionCall {
-  AttentionRows<T> out, q, k, v;
-  int queries, keys, heads, head_dim;
-  float scale;
-  bool causal;
-  const float* bias;
-  int64_t bias_head_stride, bias_query_stride;
-
-  explicit AttentionCall(const AttentionArgs& args)
-      : out(args.out),
-        q(args.q),
-        k(args.k),
-        v(args.v),
-        queries(static_cast<int>(args.q.rows)),
-        keys(static_cast<int>(args.k.rows)),
-        heads(static_cast<int>(args.heads)),
-        head_dim(static_cast<int>(args.head_dim)),
-        scale(args.scale),
-        causal(args.causal),
-        bias(args.bias),
-        bias_head_stride(args.bias_head_stride),
-        bias_query_stride(args.bias_query_stride) {}
-};
-
-// Tiles lie in shared memory as rows of 64 16-bit elements: eight chunks of 16 bytes, XOR-swizzled by the row's number, so that
+// Of the rows of a tile, each eight chunks of 16 bytes, XOR-swizzled by the row's number, so that
 // the eight rows ldmatrix reads at once lie in different banks.
-constexpr int kTileColumns = 64;
-
 __device__ inline int tile_offset(int row, int chunk) { return row * kTileColumns + ((chunk ^ (row & 7)) << 3); }
 
 // Rows [first, first + kRows) of a matrix of `rows` rows; zeros past its end, since the memory there could hold NaN.

@@ -5,23 +5,15 @@
 // eight chunks of keys accumulate the scores, then eight chunks of values each add to 64 output columns. The warps stand 2 × 4:
 // rows of queries times columns of the chunk's GEMM; probabilities go from the warps that computed them to the others through
 // shared memory. Limit: shared-memory bandwidth of q·kᵀ, then tensor cores.
-#include "cuda/attention_kernels.h"
 #include "cuda/attention_tile.cuh"
+#include "cuda/kernel.cuh"
 
 namespace fude::cuda {
 namespace {
 
-constexpr int kHead = 512, kKeys = 64, kChunks = kHead / kTileColumns;
-constexpr int kWarpRows = 2, kWarpColumns = 4, kThreads = kWarpRows * kWarpColumns * 32;
+constexpr int kHead = kWideHead, kKeys = kWideKeys, kChunks = kHead / kTileColumns;
+constexpr int kWarpRows = kWideWarpRows, kWarpColumns = kWideWarpColumns, kThreads = kWarpRows * kWarpColumns * 32;
 constexpr int kWarpKeys = kKeys / kWarpColumns;
-
-template <int kRowTiles_, int kStages_>
-struct WideShape {
-  static constexpr int kRowTiles = kRowTiles_, kStages = kStages_;  // row tiles of 16 queries per warp
-  static constexpr int kRows = kWarpRows * kRowTiles * 16;
-  static constexpr int kChunk = kKeys * kTileColumns;
-  static constexpr int kSharedBytes = 2 * (kRows * kHead + kStages * kChunk + kRows * kKeys) + 4 * kWarpColumns * kRows;
-};
 
 // Row max and row sum across the four warps that share rows, each with its own keys.
 template <class Shape>
@@ -38,7 +30,8 @@ struct RowExchange {
 };
 
 template <class T, class Shape>
-__global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const AttentionCall<T> call) {
+__device__ __forceinline__ void run(const AttentionWideKernel<T, Shape>& kernel) {
+  const AttentionCall<T>& call = kernel.call;
   extern __shared__ __align__(128) unsigned char shared[];
   T* const query_tiles = reinterpret_cast<T*>(shared);  // kChunks tiles of kRows × 64
   T* const ring = query_tiles + Shape::kRows * kHead;
@@ -201,36 +194,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wide_kernel(const Atten
   }
 }
 
-template <class T, class Shape>
-void launch_wide(cudaStream_t stream, const AttentionArgs& args) {
-  const auto kernel = attention_wide_kernel<T, Shape>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kSharedBytes), "preparing attention");
-  const dim3 grid(static_cast<unsigned>(ceil_div(args.q.rows, Shape::kRows)), static_cast<unsigned>(args.heads),
-                  static_cast<unsigned>(args.q.batches));
-  kernel<<<grid, kThreads, Shape::kSharedBytes, stream>>>(AttentionCall<T>(args));
-  check(cudaGetLastError(), "attention");
-}
-
-using Deep = WideShape<2, 4>;   // 105 KiB of shared memory; a tenth faster
-using Tall = WideShape<2, 3>;   // 97 KiB: sm_86, sm_89, sm_120
-using Short = WideShape<1, 3>;  // 61 KiB: sm_75
-
 }  // namespace
 
-bool attention_wide_supports(const Card& card, const AttentionArgs& args) {
-  return args.head_dim == kHead && !args.causal && !args.bias && card.shared_bytes >= Short::kSharedBytes &&
-         attention_fits_tensor_cores(card, args);
-}
-
-void attention_wide(const Card& card, cudaStream_t stream, const AttentionArgs& args) {
-  const auto launch = [&](auto zero) {
-    using T = decltype(zero);
-    if (card.shared_bytes >= Deep::kSharedBytes) launch_wide<T, Deep>(stream, args);
-    else if (card.shared_bytes >= Tall::kSharedBytes) launch_wide<T, Tall>(stream, args);
-    else launch_wide<T, Short>(stream, args);
-  };
-  if (args.q.dtype == DType::f16) launch(__half{});
-  else launch(__nv_bfloat16{});
-}
+FUDE_ATTENTION_WIDE_KERNELS(FUDE_DEFINE_KERNEL)
 
 }  // namespace fude::cuda

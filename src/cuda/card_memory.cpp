@@ -3,13 +3,13 @@
 
 #include "cuda/card_memory.h"
 
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
 #include <map>
 #include <mutex>
 
 #include "core/system.h"
+#include "cuda/driver.h"
+#include "fude/devices.h"
 
 namespace fude::cuda {
 
@@ -39,14 +39,15 @@ int64_t used_of_card(int index) {
   static const auto memory_of = reinterpret_cast<Memory>(library_function(kNvml, "nvmlDeviceGetMemoryInfo"));
   if (!init || !handle_by_bus || !memory_of) return -1;
   static const bool started = init() == 0;
+  const Driver& d = driver();
+  CUdevice device = 0;
   char bus[32];
   void* handle = nullptr;
   NvmlMemory memory{};
-  if (!started || cudaDeviceGetPCIBusId(bus, sizeof bus, index) != cudaSuccess || handle_by_bus(bus, &handle) != 0 ||
-      memory_of(handle, &memory) != 0) {
-    static_cast<void>(cudaGetLastError());
+  if (!started || !why_no_cuda().empty() || d.cuDeviceGet(&device, index) != CUDA_SUCCESS ||
+      d.cuDeviceGetPCIBusId(bus, sizeof bus, device) != CUDA_SUCCESS || handle_by_bus(bus, &handle) != 0 ||
+      memory_of(handle, &memory) != 0)
     return -1;
-  }
   return static_cast<int64_t>(memory.used);
 }
 
@@ -62,7 +63,7 @@ int64_t OutsideMemory::measure() {
   if (const int64_t now = used_of_card(index_); before_ >= 0 && now > before_)
     return known[index_] = now - before_ + kLazyBytes;
   size_t available = 0, total = 0;
-  if (cudaMemGetInfo(&available, &total) != cudaSuccess) return known[index_] = kTypicalContext;
+  if (driver().cuMemGetInfo(&available, &total) != CUDA_SUCCESS) return known[index_] = kTypicalContext;
   return known[index_] = std::min(kTypicalContext, static_cast<int64_t>(total - available) + kLazyBytes);
 }
 

@@ -12,65 +12,23 @@
 // memory; two consumer warpgroups alternate in whole tiles, so that one runs its epilogue while the other multiplies. Two
 // blocks make a cluster: they work on the same channels of neighbouring tiles, each loads half of the weights and multicasts
 // them to both. Limit: the tensor cores; where few channels come out, the loads.
-#include "cuda/conv_sm90.h"
-
-#include <algorithm>
-
 #include "cuda/accumulators_sm90.cuh"
 #include "cuda/ceil_div.h"
+#include "cuda/conv_sm90_params.h"
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
-#include "cuda/hopper_launch.h"
+#include "cuda/kernel.cuh"
 
 namespace fude::cuda {
 namespace {
 
-constexpr int kTileWidth = 8, kTileHeight = 16;
+constexpr int kTileWidth = kConvTileWidth, kTileHeight = kConvTileHeight;
 constexpr int kAtoms = kTileWidth * kTileHeight / 64;  // wgmmas of 64 rows that cover a tile's pixels
 [[maybe_unused]] constexpr int kAtomHeight = 64 / kTileWidth;
-constexpr int kConsumers = 2;
-constexpr int kThreads = (1 + kConsumers) * kWarpgroup;
-constexpr int kSharedBytes = 227 * 1024;
-
-struct Convolution {
-  CUtensorMap x;       // [n, height, width, in], boxes of a tile with the halo of one column of taps
-  CUtensorMap weight;  // [taps, out, in], boxes of a block's share of a tile's columns through one tap
-  void* out;           // [n, rows, width of the output, out]
-  const float* bias;
-  int n, width;       // of x
-  int begin, end;     // rows of the output
-  int columns;        // output channels
-  int channel_tiles;  // of the input channels
-  int tiles_x, tiles_y, column_tiles;
-  int tiles;  // counted in clusters
-  bool accumulate;
-};
-
-// The shape of a block's tile, for a plain convolution or an upsampling one, to many output channels or to at most `columns`.
-template <bool upsample, int columns_ = 128>
-struct Tiling {
-  static constexpr int columns = columns_;  // of a tile
-  static constexpr int cluster = columns == 128 ? 2 : 1;
-  static constexpr int taps = upsample ? 2 : 3;  // in each direction
-  static constexpr int upscale = upsample ? 2 : 1;
-  static constexpr int phases = upscale * upscale;  // of output pixels, by their parity in y and x
-  static constexpr int x_bytes = kTileWidth * (kTileHeight + taps - 1) * kKTile * 2;
-  static constexpr int tap_bytes = columns * kKTile * 2;
-  static constexpr int weight_bytes = taps * tap_bytes;
-  static constexpr int stages = std::min(8, (kSharedBytes - 1024) / (x_bytes + weight_bytes));
-  static_assert(x_bytes % 1024 == 0 && tap_bytes % 1024 == 0, "swizzled tiles begin at multiples of 1024 bytes");
-};
-
-template <class Tiling>
-struct Ring {
-  char x[Tiling::stages][Tiling::x_bytes];
-  char weight[Tiling::stages][Tiling::weight_bytes];  // tap by tap
-  Barrier full[Tiling::stages], empty[Tiling::stages];
-};
 
 // The input row of the first output row of this parity that is not before `row`.
 template <class Tiling>
-__host__ __device__ inline int input_row(int row, int parity) {
+__device__ inline int input_row(int row, int parity) {
   return (row - parity + Tiling::upscale - 1) / Tiling::upscale;
 }
 
@@ -97,7 +55,7 @@ __device__ inline TileCoord tile_coord(const Convolution& c, int tile, int rank)
 }
 
 template <class Tiling>
-__device__ void produce(const Convolution& c, Ring<Tiling>& ring, int first, int step, int rank) {
+__device__ void produce(const Convolution& c, ConvRing<Tiling>& ring, int first, int step, int rank) {
   constexpr int kColumnsOfBlock = Tiling::columns / Tiling::cluster;
   constexpr uint16_t kAllBlocks = (1 << Tiling::cluster) - 1;
   PipelineState<Tiling::stages> state;
@@ -125,13 +83,13 @@ __device__ void produce(const Convolution& c, Ring<Tiling>& ring, int first, int
 }
 
 template <class Tiling>
-__device__ inline void release(Ring<Tiling>& ring, int stage) {
+__device__ inline void release(ConvRing<Tiling>& ring, int stage) {
   const int lane = threadIdx.x % kWarp;
   if (lane < Tiling::cluster) arrive_at(&ring.empty[stage], lane);
 }
 
 template <class T, class Tiling>
-__device__ inline void multiply_k_step(Ring<Tiling>& ring, const PipelineState<Tiling::stages>& state,
+__device__ inline void multiply_k_step(ConvRing<Tiling>& ring, const PipelineState<Tiling::stages>& state,
                                        float (&acc)[kAtoms][Tiling::columns / 2]) {
   // Descriptor offsets, in units of 16 bytes: 16 elements of K, a row of the tile's pixels, 64 of its pixels, a tap's weights.
   constexpr int kStep = 16 * 2 / 16, kRow = kTileWidth * kKTile * 2 / 16, kAtom = kAtomHeight * kRow,
@@ -183,7 +141,7 @@ __device__ inline void epilogue(const Convolution& c, const float (&acc)[size], 
 }
 
 template <class T, class Tiling>
-__device__ void consume(const Convolution& c, Ring<Tiling>& ring, int first, int step, int rank, int consumer) {
+__device__ void consume(const Convolution& c, ConvRing<Tiling>& ring, int first, int step, int rank, int consumer) {
   constexpr int kOrder = 1;  // and the next: named barriers that order the consumers' mainloops
   if (consumer == 1) named_barrier_arrive(kOrder, 2 * kWarpgroup);
   const int k_steps = c.channel_tiles * Tiling::taps;
@@ -216,10 +174,11 @@ __device__ void consume(const Convolution& c, Ring<Tiling>& ring, int first, int
 }
 
 template <class T, class Tiling>
-__global__ void __launch_bounds__(kThreads, 1) conv_sm90_kernel(const __grid_constant__ Convolution c) {
+__device__ __forceinline__ void run(const ConvSm90Kernel<T, Tiling>& kernel) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  const Convolution& c = kernel.convolution;
   extern __shared__ __align__(1024) char shared[];
-  Ring<Tiling>& ring = *reinterpret_cast<Ring<Tiling>*>(shared);
+  ConvRing<Tiling>& ring = *reinterpret_cast<ConvRing<Tiling>*>(shared);
   const int rank = Tiling::cluster > 1 ? static_cast<int>(rank_in_cluster()) : 0;
   const int first = static_cast<int>(blockIdx.x) / Tiling::cluster, step = static_cast<int>(gridDim.x) / Tiling::cluster;
   if (threadIdx.x == 0) {
@@ -248,64 +207,8 @@ __global__ void __launch_bounds__(kThreads, 1) conv_sm90_kernel(const __grid_con
 #endif
 }
 
-template <class Tiling>
-Convolution describe(const ConvArgs& args) {
-  const int64_t in = args.shape.in, out = args.shape.out;
-  constexpr int kTaps = Tiling::phases * Tiling::taps * Tiling::taps;
-  Convolution c = {};
-  c.x = tma_descriptor(args.dtype, args.x,
-                       {{in, 1, kKTile},
-                        {args.width, in, kTileWidth},
-                        {args.height, args.width * in, kTileHeight + Tiling::taps - 1},
-                        {args.n, args.height * args.width * in, 1}},
-                       "a convolution's picture");
-  c.weight = tma_descriptor(args.dtype, args.weight,
-                            {{in, 1, kKTile}, {out, kTaps * in, Tiling::columns / Tiling::cluster}, {kTaps, in, 1}},
-                            "a convolution's weight");
-  c.out = args.out;
-  c.bias = args.bias;
-  c.n = static_cast<int>(args.n);
-  c.width = static_cast<int>(args.width);
-  c.begin = static_cast<int>(args.begin);
-  c.end = static_cast<int>(args.end);
-  c.columns = static_cast<int>(out);
-  c.channel_tiles = static_cast<int>(in / kKTile);
-  c.tiles_x = static_cast<int>(ceil_div(args.width, kTileWidth));
-  c.tiles_y = static_cast<int>(ceil_div(ceil_div(args.end - args.begin, Tiling::upscale), kTileHeight));
-  c.column_tiles = static_cast<int>(ceil_div(out, Tiling::columns));
-  c.tiles = static_cast<int>(ceil_div(int64_t{c.n} * c.tiles_y * c.tiles_x, Tiling::cluster)) * Tiling::phases * c.column_tiles;
-  c.accumulate = args.accumulate;
-  return c;
-}
-
-template <class T, class Tiling>
-void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
-  constexpr int kBytes = sizeof(Ring<Tiling>);
-  static_assert(kBytes <= kSharedBytes);
-  const Convolution c = describe<Tiling>(args);
-  if (c.tiles == 0) return;
-  launch_clusters(card, stream, conv_sm90_kernel<T, Tiling>, c, c.tiles, Tiling::cluster, kThreads, kBytes,
-                  "starting a convolution");
-}
-
-template <class T>
-void launch(const Card& card, cudaStream_t stream, const ConvArgs& args) {
-  if (args.shape.out <= 8) launch<T, Tiling<false, 8>>(card, stream, args);
-  else if (args.shape.upsample) launch<T, Tiling<true>>(card, stream, args);
-  else launch<T, Tiling<false>>(card, stream, args);
-}
-
 }  // namespace
 
-bool conv_sm90_supports(const Card& card, const ConvArgs& args) {
-  return card.capability == 90 && (args.dtype == DType::f16 || args.dtype == DType::bf16) && args.shape.kernel == 3 &&
-         args.stride == 1 && args.shape.in % kKTile == 0 &&
-         (args.shape.out % 64 == 0 || (args.shape.out <= 8 && !args.shape.upsample));
-}
-
-void conv_sm90(const Card& card, cudaStream_t stream, const ConvArgs& args) {
-  if (args.dtype == DType::f16) launch<__half>(card, stream, args);
-  else launch<__nv_bfloat16>(card, stream, args);
-}
+FUDE_CONV_SM90_KERNELS(FUDE_DEFINE_KERNEL)
 
 }  // namespace fude::cuda

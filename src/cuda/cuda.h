@@ -1,5 +1,5 @@
-// What the engine sees of CUDA, beside why_no_cuda() of fude/devices.h, which touches no card. A build without CUDA has the
-// same functions from none.cpp.
+// What the engine sees of CUDA, beside why_no_cuda() and cuda_driver() of fude/devices.h, which touch no card. A build without
+// nvcc has it all, but no code for cards.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace fude {
 
-// "CUDA 13.0"; empty in a build without it.
+// "CUDA 13.0", whose compiler made the code for cards; empty in a build without.
 std::string cuda_library();
 
 // "cuda", "cuda:1" … Starts none of them.
@@ -32,8 +32,7 @@ struct AbsentCard {
   int64_t memory = 0;        // bytes
   int64_t context = 0;       // of them, what its driver and libraries take
 };
-// A device that can only measure: taking memory is Error{bad_request}. Asks for no driver; in a build without CUDA
-// Error{device}.
+// A device that can only measure: taking memory is Error{bad_request}. Asks for no driver.
 std::unique_ptr<Device> make_cuda_device(const AbsentCard& card);
 
 }  // namespace fude

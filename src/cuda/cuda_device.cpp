@@ -13,7 +13,10 @@ namespace fude {
 
 namespace {
 
+using cuda::address_of;
 using cuda::check;
+using cuda::driver;
+using cuda::use_card;
 
 // A card, made current before anything is made on it.
 int selected(int index) {
@@ -23,11 +26,11 @@ int selected(int index) {
   };
   if (std::string why = why_no_cuda(); !why.empty()) refuse(std::move(why));
   int count = 0;
-  check(cudaGetDeviceCount(&count), "counting cards");
+  check(driver().cuDeviceGetCount(&count), "counting cards");
   if (index >= count)
     refuse("device cuda:" + std::to_string(index) + " does not exist; " +
            (count == 1 ? "the only card is cuda" : "cards are cuda to cuda:" + std::to_string(count - 1)));
-  check(cudaSetDevice(index), "starting");
+  use_card(index, "starting");
   return index;
 }
 
@@ -76,20 +79,20 @@ Buffer CudaDevice::allocate(int64_t bytes) {
   if (absent_memory_ > 0)
     throw Error(Code::bad_request,
                 name_ + " is planned for without being here; leave its name out to draw, or ask for the plan only");
-  check(cudaSetDevice(index_), "taking memory");
+  use_card(index_, "taking memory");
   return cuda::device_buffer(bytes);
 }
 
 Buffer CudaDevice::allocate_host(int64_t bytes) {
-  check(cudaSetDevice(index_), "taking pinned host memory");
+  use_card(index_, "taking pinned host memory");
   return cuda::pinned_buffer(bytes);
 }
 
 DeviceMemory CudaDevice::device_memory() const {
   if (absent_memory_ > 0) return {absent_memory_, absent_memory_ - outside_bytes_};
   size_t available = 0, total = 0;
-  check(cudaSetDevice(index_), "asking for its memory");
-  check(cudaMemGetInfo(&available, &total), "asking for its memory");
+  use_card(index_, "asking for its memory");
+  check(driver().cuMemGetInfo(&available, &total), "asking for its memory");
   return {static_cast<int64_t>(total), static_cast<int64_t>(available)};
 }
 
@@ -101,7 +104,7 @@ int64_t CudaDevice::packed_bytes(const WeightShape& shape, WeightFormat format) 
 }
 
 Buffer CudaDevice::pinned(Buffer filled) {
-  check(cudaSetDevice(index_), "pinning host memory");
+  use_card(index_, "pinning host memory");
   return cuda::pinned_buffer(std::move(filled));
 }
 
@@ -114,7 +117,7 @@ class CudaDevice::CudaTransfer : public Transfer {
     try {
       if (awaited_) return;
       wait();
-      check(cudaEventSynchronize(copied_), "copying weights to it");  // what it is copied from may go now
+      check(driver().cuEventSynchronize(copied_), "copying weights to it");  // what it is copied from may go now
     } catch (...) {
       // Nobody needs it any more; a card that is lost is reported by the next call.
     }
@@ -146,9 +149,9 @@ class CudaDevice::CudaTransfer : public Transfer {
 
   void copy(void* device, const void* host, int64_t bytes) override {
     begin_copies();
-    check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, device_.staging_->stream()),
+    check(driver().cuMemcpyHtoDAsync(address_of(device), host, static_cast<size_t>(bytes), device_.staging_->stream()),
           "copying weights to it");
-    check(cudaEventRecord(copied_, device_.staging_->stream()), "copying weights to it");
+    check(driver().cuEventRecord(copied_, device_.staging_->stream()), "copying weights to it");
   }
 
   void wait() override {
@@ -160,8 +163,8 @@ class CudaDevice::CudaTransfer : public Transfer {
       } catch (...) {
         error = std::current_exception();
       }
-    if (!reading_.empty()) check(cudaEventRecord(copied_, device_.staging_->stream()), "copying weights to it");
-    check(cudaStreamWaitEvent(device_.branches_[0].stream, copied_), "waiting for weights");
+    if (!reading_.empty()) check(driver().cuEventRecord(copied_, device_.staging_->stream()), "copying weights to it");
+    check(driver().cuStreamWaitEvent(device_.branches_[0].stream, copied_, 0), "waiting for weights");
     if (error) std::rethrow_exception(error);
   }
 
@@ -174,9 +177,9 @@ class CudaDevice::CudaTransfer : public Transfer {
   // Memory that weights are copied to may have served work issued before.
   void begin_copies() {
     if (begun_) return;
-    check(cudaSetDevice(device_.index_), "copying weights to it");
-    check(cudaEventRecord(device_.computed_, device_.branches_[0].stream), "copying weights to it");
-    check(cudaStreamWaitEvent(device_.staging_->stream(), device_.computed_), "copying weights to it");
+    use_card(device_.index_, "copying weights to it");
+    check(driver().cuEventRecord(device_.computed_, device_.branches_[0].stream), "copying weights to it");
+    check(driver().cuStreamWaitEvent(device_.staging_->stream(), device_.computed_, 0), "copying weights to it");
     begun_ = true;
   }
 
@@ -189,23 +192,23 @@ class CudaDevice::CudaTransfer : public Transfer {
 };
 
 std::unique_ptr<Transfer> CudaDevice::begin_transfer(Side side) {
-  check(cudaSetDevice(index_), "copying weights to it");
+  use_card(index_, "copying weights to it");
   return std::make_unique<CudaTransfer>(*this, side);
 }
 
 // ---- how work is issued ----------------------------------------------------------------------------------------------------
 
-cudaStream_t CudaDevice::stream() const {
-  check(cudaSetDevice(index_), "starting work");
+cuda::CUstream CudaDevice::stream() const {
+  use_card(index_, "starting work");
   return branches_[issuing_.back()].stream;
 }
 
 void CudaDevice::fork() {
-  const cudaStream_t trunk = stream();
+  const cuda::CUstream trunk = stream();
   if (opened_ == branches_.size()) branches_.emplace_back();
   const size_t child = opened_++;
-  check(cudaEventRecord(branches_[child].forked, trunk), "branching");
-  check(cudaStreamWaitEvent(branches_[child].stream, branches_[child].forked), "branching");
+  check(driver().cuEventRecord(branches_[child].forked, trunk), "branching");
+  check(driver().cuStreamWaitEvent(branches_[child].stream, branches_[child].forked, 0), "branching");
   forked_.push_back(child);
 }
 
@@ -213,42 +216,36 @@ void CudaDevice::other_branch() { issuing_.push_back(forked_.back()); }
 
 void CudaDevice::join() {
   const Branch& child = branches_[forked_.back()];
-  check(cudaEventRecord(child.ended, child.stream), "joining branches");
+  check(driver().cuEventRecord(child.ended, child.stream), "joining branches");
   issuing_.pop_back();
   forked_.pop_back();
   --opened_;
-  check(cudaStreamWaitEvent(stream(), child.ended), "joining branches");
+  check(driver().cuStreamWaitEvent(stream(), child.ended, 0), "joining branches");
 }
 
 // Pieces of work, and what the host does after each but the last.
 struct CudaDevice::Graphs : DeviceGraph {
   struct Piece {
-    Piece() = default;
-    Piece(Piece&& other) noexcept : work(std::exchange(other.work, nullptr)), then(std::move(other.then)) {}
-    Piece& operator=(Piece&&) = delete;
-    ~Piece() {
-      if (work) static_cast<void>(cudaGraphExecDestroy(work));
-    }
-    cudaGraphExec_t work = nullptr;
+    cuda::GraphExec work;
     std::function<void()> then;
   };
   std::vector<Piece> pieces;
 };
 
 void CudaDevice::begin_piece() {
-  check(cudaStreamBeginCapture(branches_[0].stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
+  check(driver().cuStreamBeginCapture(branches_[0].stream, cuda::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "capturing a step");
 }
 
 // What was recorded has not been done yet: it is launched.
 void CudaDevice::end_piece() {
-  const cudaStream_t trunk = branches_[0].stream;
-  cudaGraph_t recorded = nullptr;
-  check(cudaStreamEndCapture(trunk, &recorded), "capturing a step");
-  Graphs::Piece& piece = capturing_->pieces.emplace_back();
-  const cudaError_t made = cudaGraphInstantiate(&piece.work, recorded, 0);
-  static_cast<void>(cudaGraphDestroy(recorded));
-  check(made, "capturing a step");
-  check(cudaGraphLaunch(piece.work, trunk), "replaying a step");
+  const cuda::CUstream trunk = branches_[0].stream;
+  cuda::CUgraph recorded = nullptr;
+  check(driver().cuStreamEndCapture(trunk, &recorded), "capturing a step");
+  const cuda::Graph graph(recorded);
+  cuda::CUgraphExec work = nullptr;
+  check(driver().cuGraphInstantiate(&work, graph, 0), "capturing a step");
+  capturing_->pieces.push_back({cuda::GraphExec(work), {}});
+  check(driver().cuGraphLaunch(work, trunk), "replaying a step");
 }
 
 // The first time work is done as it comes, so that every kernel it needs is loaded; the second time it is recorded.
@@ -264,10 +261,10 @@ void CudaDevice::replay(std::unique_ptr<DeviceGraph>& graph, const std::function
     return;
   }
   auto& graphs = static_cast<Graphs&>(*graph);
-  const cudaStream_t trunk = stream();
+  const cuda::CUstream trunk = stream();
   if (!graphs.pieces.empty()) {
     for (const Graphs::Piece& piece : graphs.pieces) {
-      check(cudaGraphLaunch(piece.work, trunk), "replaying a step");
+      check(driver().cuGraphLaunch(piece.work, trunk), "replaying a step");
       if (piece.then) piece.then();
     }
     return;
@@ -281,9 +278,9 @@ void CudaDevice::replay(std::unique_ptr<DeviceGraph>& graph, const std::function
   } catch (...) {
     capturing_ = nullptr;
     graphs.pieces.clear();
-    cudaGraph_t recorded = nullptr;
-    static_cast<void>(cudaStreamEndCapture(trunk, &recorded));  // fails where nothing was being recorded
-    if (recorded) static_cast<void>(cudaGraphDestroy(recorded));
+    cuda::CUgraph recorded = nullptr;
+    static_cast<void>(driver().cuStreamEndCapture(trunk, &recorded));  // fails where nothing was being recorded
+    if (recorded) cuda::destroy(recorded);
     leave_branches();
     throw;
   }
@@ -292,14 +289,12 @@ void CudaDevice::replay(std::unique_ptr<DeviceGraph>& graph, const std::function
 // After an error between fork and join: work goes to the trunk again, behind whatever branches still do. Errors of a card that
 // is lost are reported by the next call.
 void CudaDevice::leave_branches() {
-  static_cast<void>(cudaGetLastError());
   issuing_ = {0};
   forked_.clear();
   opened_ = 1;
   for (size_t i = 1; i < branches_.size(); ++i)
-    if (cudaEventRecord(branches_[i].ended, branches_[i].stream) == cudaSuccess)
-      static_cast<void>(cudaStreamWaitEvent(branches_[0].stream, branches_[i].ended));
-  static_cast<void>(cudaGetLastError());
+    if (driver().cuEventRecord(branches_[i].ended, branches_[i].stream) == cuda::CUDA_SUCCESS)
+      static_cast<void>(driver().cuStreamWaitEvent(branches_[0].stream, branches_[i].ended, 0));
 }
 
 void CudaDevice::host_callback(const std::function<void()>& action) {
@@ -312,20 +307,21 @@ void CudaDevice::host_callback(const std::function<void()>& action) {
 }
 
 void CudaDevice::poison(void* memory, int64_t bytes) {
-  check(cudaMemsetAsync(memory, 0xff, static_cast<size_t>(bytes), stream()), "clearing memory");
+  if (bytes == 0) return;
+  check(driver().cuMemsetD8Async(address_of(memory), 0xff, static_cast<size_t>(bytes), stream()), "clearing memory");
 }
 
 // ---- copies ----------------------------------------------------------------------------------------------------------------
 
 void CudaDevice::do_upload(const Tensor& out, const void* host) {
   // From pageable memory the driver has read it when this returns; who writes pinned memory anew has waited for the stream.
-  check(cudaMemcpyAsync(out.data, host, static_cast<size_t>(out.bytes()), cudaMemcpyHostToDevice, stream()), "copying to it");
+  check(driver().cuMemcpyHtoDAsync(address_of(out.data), host, static_cast<size_t>(out.bytes()), stream()), "copying to it");
 }
 
 void CudaDevice::do_download(const Tensor& x, void* host) {
   if (x.contiguous()) {
-    check(cudaMemcpyAsync(host, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()), "copying from it");
-    return check(cudaStreamSynchronize(stream()), "working");
+    check(driver().cuMemcpyDtoHAsync(host, address_of(x.data), static_cast<size_t>(x.bytes()), stream()), "copying from it");
+    return check(driver().cuStreamSynchronize(stream()), "working");
   }
   const int64_t size = size_of(x.dtype);
   const int64_t row = x.dim(-1) * size;
@@ -336,26 +332,30 @@ void CudaDevice::do_download(const Tensor& x, void* host) {
   for (int64_t i = 0; i < (x.rank > 3 ? x.shape[at(4)] : 1); ++i)
     for (int64_t j = 0; j < (x.rank > 2 ? x.shape[at(3)] : 1); ++j, done += rows * row) {
       const int64_t offset = (x.rank > 3 ? i * x.stride[at(4)] : 0) + (x.rank > 2 ? j * x.stride[at(3)] : 0);
-      check(cudaMemcpy2DAsync(static_cast<char*>(host) + done, static_cast<size_t>(row),
-                              static_cast<char*>(x.data) + offset * size, static_cast<size_t>(pitch), static_cast<size_t>(row),
-                              static_cast<size_t>(rows), cudaMemcpyDeviceToHost, stream()),
-            "copying from it");
+      cuda::CUDA_MEMCPY2D copy{};
+      copy.srcMemoryType = cuda::CU_MEMORYTYPE_DEVICE;
+      copy.srcDevice = address_of(x.data) + static_cast<cuda::CUdeviceptr>(offset * size);
+      copy.srcPitch = static_cast<size_t>(pitch);
+      copy.dstMemoryType = cuda::CU_MEMORYTYPE_HOST;
+      copy.dstHost = static_cast<char*>(host) + done;
+      copy.dstPitch = copy.WidthInBytes = static_cast<size_t>(row);
+      copy.Height = static_cast<size_t>(rows);
+      check(driver().cuMemcpy2DAsync(&copy, stream()), "copying from it");
     }
-  check(cudaStreamSynchronize(stream()), "working");
+  check(driver().cuStreamSynchronize(stream()), "working");
 }
 
 void CudaDevice::do_to_host(const Tensor& host, const Tensor& x) {
-  check(cudaMemcpyAsync(host.data, x.data, static_cast<size_t>(x.bytes()), cudaMemcpyDeviceToHost, stream()),
-        "copying from it");
+  check(driver().cuMemcpyDtoHAsync(host.data, address_of(x.data), static_cast<size_t>(x.bytes()), stream()), "copying from it");
 }
 
 bool CudaDevice::do_all_finite(const Tensor& x) {
   auto* found = reinterpret_cast<int*>(found_.data());
   const auto* on_host = reinterpret_cast<const volatile int*>(found_on_host_.data());
-  check(cudaMemsetAsync(found, 0, sizeof(int), stream()), "looking for values that are not numbers");
+  check(driver().cuMemsetD8Async(address_of(found), 0, sizeof(int), stream()), "looking for values that are not numbers");
   cuda::find_non_finite(stream(), x, found);
-  check(cudaMemcpyAsync(found_on_host_.data(), found, sizeof(int), cudaMemcpyDeviceToHost, stream()), "copying from it");
-  check(cudaStreamSynchronize(stream()), "working");
+  check(driver().cuMemcpyDtoHAsync(found_on_host_.data(), address_of(found), sizeof(int), stream()), "copying from it");
+  check(driver().cuStreamSynchronize(stream()), "working");
   return *on_host == 0;
 }
 

@@ -96,7 +96,7 @@ class CudaDevice : public Device {
   class CudaTransfer;
   struct Graphs;
 
-  cudaStream_t stream() const;  // of the branch that work is issued to now
+  cuda::CUstream stream() const;  // of the branch that work is issued to now
   void begin_piece();
   void end_piece();
   void leave_branches();

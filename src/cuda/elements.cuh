@@ -1,14 +1,11 @@
-// Element types inside kernels: conversion to and from f32, fast exponentials, and the activations.
+// Elements inside kernels: conversion to and from f32, fast exponentials, and the activations.
 #pragma once
-
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 
 #include <cstdint>
 #include <type_traits>
 
 #include "core/activation.h"
-#include "core/dtype.h"
+#include "cuda/elements.h"
 
 namespace fude::cuda {
 
@@ -63,14 +60,6 @@ __device__ inline float activate(Activation activation, float x) {
     case Activation::quick_gelu: return times_sigmoid(x, 1.702f * x);
   }
   return x;
-}
-
-// Calls f with a value of the element type of t: with_type(t, [&](auto zero) { using T = decltype(zero); … }).
-template <class F>
-void with_type(DType t, F&& f) {
-  if (t == DType::f32) f(float{});
-  else if (t == DType::f16) f(__half{});
-  else f(__nv_bfloat16{});
 }
 
 }  // namespace fude::cuda

@@ -1,74 +1,63 @@
 // One thread for each vector of neighbouring elements (or each element, where rows are not aligned). Limit: memory bandwidth.
-#include "cuda/elementwise.h"
-
-#include "cuda/ceil_div.h"
+#include "cuda/elementwise_params.h"
+#include "cuda/kernel.cuh"
 #include "cuda/rows.cuh"
-#include "fude/error.h"
 
 namespace fude::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kVector = 4;
-constexpr int kWideThreads = 1024;  // where a block sums up a picture
+constexpr int kThreads = kElementThreads;
+constexpr int kWideThreads = RescaleKernel::kThreads;
 
-unsigned blocks_for(int64_t threads) { return static_cast<unsigned>(ceil_div(threads, kThreads)); }
 __device__ int64_t thread_index() { return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
 
-// to[r][i] = f(to[r][i], from[r][i], r, i)
-template <int vector, bool reads_out, class Out, class In, class F>
-__global__ void __launch_bounds__(kThreads) each_kernel(Rows<Out> to, Rows<In> from, F f) {
+__device__ float at(const PerBatch& v, int64_t row, int64_t column) { return v.values[row / v.rows * v.stride + column]; }
+
+// One kernel for all operations: memory is the limit, and a kernel for each would be six times as many to load. fmaf, since
+// the compiler may merge one operation's addition with another's, and then rounds twice.
+template <int vector, class Out, class In>
+__device__ __forceinline__ void run(const EachKernel<vector, Out, In>& kernel) {
+  const Rows<Out>& to = kernel.to;
+  const Rows<In>& from = kernel.from;
   const int64_t columns = to.width / vector;
   const int64_t thread = thread_index();
   if (thread >= to.count * columns) return;
-  const int64_t row = thread / columns, at = thread % columns * vector;
+  const int64_t row = thread / columns, first = thread % columns * vector;
   float x[vector], y[vector] = {};
-  load(x, from[row] + at);
-  if constexpr (reads_out) load(y, to[row] + at);
+  load(x, from[row] + first);
+  if (reads_out(kernel.what)) load(y, to[row] + first);
+  const auto each = [&](auto f) {
 #pragma unroll
-  for (int i = 0; i < vector; ++i) y[i] = f(y[i], x[i], row, at + i);
-  store(to[row] + at, y);
+    for (int i = 0; i < vector; ++i) y[i] = f(y[i], x[i], first + i);
+  };
+  switch (kernel.what) {
+    case Each::copy: each([](float, float v, int64_t) { return v; }); break;
+    case Each::activate: each([&](float, float v, int64_t) { return activate(kernel.activation, v); }); break;
+    case Each::add: each([](float a, float b, int64_t) { return a + b; }); break;
+    case Each::multiply: each([](float a, float b, int64_t) { return a * b; }); break;
+    case Each::add_gated: each([&](float a, float b, int64_t i) { return fmaf(at(kernel.gate, row, i), b, a); }); break;
+    case Each::modulate:
+      each([&](float, float v, int64_t i) { return fmaf(v, 1.0f + at(kernel.gate, row, i), at(kernel.shift, row, i)); });
+      break;
+  }
+  store(to[row] + first, y);
 }
 
-template <bool reads_out, class F>
-void each(cudaStream_t stream, const Tensor& out, const Tensor& x, const char* doing, F f) {
-  with_type(out.dtype, [&](auto o) {
-    with_type(x.dtype, [&](auto i) {
-      using Out = decltype(o);
-      using In = decltype(i);
-      const Rows<Out> to = rows_of<Out>(out);
-      const Rows<In> from = rows_of<In>(x);
-      const bool vectors = to.width % kVector == 0 && rows_aligned(out, kVector * size_of(out.dtype)) &&
-                           rows_aligned(x, kVector * size_of(x.dtype));
-      if (vectors)
-        each_kernel<kVector, reads_out><<<blocks_for(to.count * to.width / kVector), kThreads, 0, stream>>>(to, from, f);
-      else each_kernel<1, reads_out><<<blocks_for(to.count * to.width), kThreads, 0, stream>>>(to, from, f);
-    });
-  });
-  check(cudaGetLastError(), doing);
-}
-
-// The vectors [batches, width] that belong to the rows of x [batches, rows, width].
-struct PerBatch {
-  const float* values;
-  int64_t stride, rows;
-  __device__ float at(int64_t row, int64_t column) const { return values[row / rows * stride + column]; }
-};
-PerBatch per_batch(const Tensor& vectors, const Tensor& x) { return {vectors.as<float>(), vectors.stride[0], x.dim(1)}; }
-
-__global__ void __launch_bounds__(kThreads) to_bytes_kernel(uint8_t* out, const float* pixels, int64_t n) {
+__device__ __forceinline__ void run(const ToBytesKernel& kernel) {
+  const auto [out, pixels, n] = kernel;
   const int64_t i = thread_index();
   if (i < n) out[i] = static_cast<uint8_t>(rintf(fminf(fmaxf(0.5f * pixels[i] + 0.5f, 0.0f), 1.0f) * 255.0f));
 }
 
-__global__ void __launch_bounds__(kThreads) cfg_kernel(float* out, const float* v, int64_t n, float guidance) {
+__device__ __forceinline__ void run(const CfgKernel& kernel) {
+  const auto [out, v, n, guidance] = kernel;
   const int64_t i = thread_index();
   if (i < n) out[i] = v[i] + guidance * (v[n + i] - v[i]);
 }
 
-__global__ void __launch_bounds__(kThreads)
-    cfg_skip_kernel(float* out, const float* v, int64_t n, float guidance, float skip_scale) {
+__device__ __forceinline__ void run(const CfgSkipKernel& kernel) {
+  const auto [out, v, n, guidance, skip_scale] = kernel;
   const int64_t i = thread_index();
   if (i >= n) return;
   const float guided = v[i] + guidance * (v[n + i] - v[i]);
@@ -100,16 +89,17 @@ __device__ double squares_around_mean(const float* x, int64_t n) {
 }
 
 // A block for each picture of n values.
-__global__ void __launch_bounds__(kWideThreads) rescale_kernel(float* x, const float* like, int64_t n, float amount) {
-  x += blockIdx.x * n;
+__device__ __forceinline__ void run(const RescaleKernel& kernel) {
+  const auto [pictures, like, n, amount] = kernel;
+  float* const x = pictures + blockIdx.x * n;
   const double ratio = squares_around_mean(like + blockIdx.x * n, n) / squares_around_mean(x, n);
   const float factor = amount * static_cast<float>(sqrt(ratio)) + (1.0f - amount);
   for (int64_t i = threadIdx.x; i < n; i += kWideThreads) x[i] *= factor;
 }
 
 // A thread for each element: it reads all terms before it writes any part.
-__global__ void __launch_bounds__(kThreads) combine_kernel(float* state, const float* v, const float* noise,
-                                                           const float* coefficients, int64_t n, int parts, int terms) {
+__device__ __forceinline__ void run(const CombineKernel& kernel) {
+  const auto [state, v, noise, coefficients, n, parts, terms] = kernel;
   const int64_t i = thread_index();
   if (i >= n) return;
   float from[kMostTerms] = {};
@@ -134,8 +124,8 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(float* state, const f
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    patchify_kernel(T* out, const float* latents, int64_t n, int64_t channels, int64_t height, int64_t width, int64_t patch) {
+__device__ __forceinline__ void run(const PatchifyKernel<T>& kernel) {
+  const auto [out, latents, n, channels, height, width, patch] = kernel;
   const int64_t i = thread_index();
   if (i >= n) return;
   const int64_t q = i % patch, p = i / patch % patch, c = i / (patch * patch) % channels,
@@ -146,8 +136,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    unpatchify_kernel(float* out, const T* tokens, int64_t n, int64_t channels, int64_t height, int64_t width, int64_t patch) {
+__device__ __forceinline__ void run(const UnpatchifyKernel<T>& kernel) {
+  const auto [out, tokens, n, channels, height, width, patch] = kernel;
   const int64_t i = thread_index();
   if (i >= n) return;
   const int64_t x = i % width, y = i / width % height, c = i / (width * height) % channels, b = i / (width * height * channels);
@@ -156,8 +146,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    to_nhwc_kernel(T* out, const float* latents, int64_t n, int64_t channels, int64_t pixels, float scale, float shift) {
+__device__ __forceinline__ void run(const ToNhwcKernel<T>& kernel) {
+  const auto [out, latents, n, channels, pixels, scale, shift] = kernel;
   const int64_t i = thread_index();
   if (i >= n) return;
   const int64_t c = i % channels, p = i / channels % pixels, b = i / (channels * pixels);
@@ -165,7 +155,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) find_non_finite_kernel(Rows<T> x, int* found) {
+__device__ __forceinline__ void run(const FindNonFiniteKernel<T>& kernel) {
+  const auto& [x, found] = kernel;
   const int64_t i = thread_index();
   if (i >= x.count * x.width) return;
   if (!isfinite(to_float(x[i / x.width][i % x.width]))) *found = 1;  // a benign race: every writer writes the same
@@ -173,97 +164,6 @@ __global__ void __launch_bounds__(kThreads) find_non_finite_kernel(Rows<T> x, in
 
 }  // namespace
 
-void copy(cudaStream_t stream, const Tensor& out, const Tensor& x) {
-  each<false>(stream, out, x, "copying", [] __device__(float, float v, int64_t, int64_t) { return v; });
-}
-
-void activate(cudaStream_t stream, const Tensor& out, const Tensor& x, Activation activation) {
-  each<false>(stream, out, x, "activating",
-              [activation] __device__(float, float v, int64_t, int64_t) { return activate(activation, v); });
-}
-
-void add(cudaStream_t stream, const Tensor& x, const Tensor& y) {
-  each<true>(stream, x, y, "adding", [] __device__(float a, float b, int64_t, int64_t) { return a + b; });
-}
-
-void multiply(cudaStream_t stream, const Tensor& x, const Tensor& y) {
-  each<true>(stream, x, y, "multiplying", [] __device__(float a, float b, int64_t, int64_t) { return a * b; });
-}
-
-void add_gated(cudaStream_t stream, const Tensor& x, const Tensor& gate, const Tensor& y) {
-  each<true>(stream, x, y, "adding",
-             [g = per_batch(gate, x)] __device__(float a, float b, int64_t row, int64_t i) { return a + g.at(row, i) * b; });
-}
-
-void modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale) {
-  each<false>(stream, out, x, "modulating",
-              [m = per_batch(scale, x), s = per_batch(shift, x)] __device__(float, float v, int64_t row, int64_t i) {
-                return v * (1.0f + m.at(row, i)) + s.at(row, i);
-              });
-}
-
-void to_bytes(cudaStream_t stream, const Tensor& out, const Tensor& pixels) {
-  to_bytes_kernel<<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<uint8_t>(), pixels.as<float>(), out.numel());
-  check(cudaGetLastError(), "making bytes of pixels");
-}
-
-void cfg(cudaStream_t stream, const Tensor& out, const Tensor& v, const CfgOptions& options) {
-  const int64_t n = out.numel();
-  if (options.skip_scale)
-    cfg_skip_kernel<<<blocks_for(n), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), n, options.guidance,
-                                                            *options.skip_scale);
-  else cfg_kernel<<<blocks_for(n), kThreads, 0, stream>>>(out.as<float>(), v.as<float>(), n, options.guidance);
-  check(cudaGetLastError(), "guiding");
-}
-
-void rescale(cudaStream_t stream, const Tensor& x, const Tensor& like, float amount) {
-  rescale_kernel<<<static_cast<unsigned>(x.dim(0)), kWideThreads, 0, stream>>>(x.as<float>(), like.as<float>(),
-                                                                               x.numel() / x.dim(0), amount);
-  check(cudaGetLastError(), "rescaling");
-}
-
-void combine(cudaStream_t stream, const CombineCall& call) {
-  const int64_t n = call.v.numel();
-  combine_kernel<<<blocks_for(n), kThreads, 0, stream>>>(call.state.as<float>(), call.v.as<float>(), call.noise.as<float>(),
-                                                         call.coefficients.as<float>(), n, static_cast<int>(call.parts()),
-                                                         static_cast<int>(call.terms()));
-  check(cudaGetLastError(), "combining");
-}
-
-void patchify(cudaStream_t stream, const Tensor& out, const Tensor& latents, int64_t patch) {
-  with_type(out.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    patchify_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<T>(), latents.as<float>(), out.numel(),
-                                                                         latents.dim(1), latents.dim(2), latents.dim(3), patch);
-  });
-  check(cudaGetLastError(), "cutting patches");
-}
-
-void unpatchify(cudaStream_t stream, const Tensor& out, const Tensor& tokens, int64_t patch) {
-  with_type(tokens.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    unpatchify_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(out.as<float>(), tokens.as<T>(), out.numel(),
-                                                                           out.dim(1), out.dim(2), out.dim(3), patch);
-  });
-  check(cudaGetLastError(), "joining patches");
-}
-
-void to_nhwc(cudaStream_t stream, const Tensor& out, const Tensor& latents, float scale, float shift) {
-  with_type(out.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    to_nhwc_kernel<T><<<blocks_for(out.numel()), kThreads, 0, stream>>>(
-        out.as<T>(), latents.as<float>(), out.numel(), latents.dim(1), latents.dim(2) * latents.dim(3), scale, shift);
-  });
-  check(cudaGetLastError(), "turning latents");
-}
-
-void find_non_finite(cudaStream_t stream, const Tensor& x, int* found) {
-  with_type(x.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    const Rows<T> rows = rows_of<T>(x);
-    find_non_finite_kernel<T><<<blocks_for(rows.count * rows.width), kThreads, 0, stream>>>(rows, found);
-  });
-  check(cudaGetLastError(), "looking for values that are not numbers");
-}
+FUDE_ELEMENTWISE_KERNELS(FUDE_DEFINE_KERNEL)
 
 }  // namespace fude::cuda

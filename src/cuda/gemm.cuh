@@ -9,59 +9,16 @@
 #include "cuda/ceil_div.h"
 #include "cuda/gemm_epilogue.cuh"
 #include "cuda/gemm_operands.cuh"
-#include "cuda/kernels.h"
+#include "cuda/gemm_params.h"
 #include "cuda/mma.cuh"
 
 namespace fude::cuda {
-
-// Before sm_80 there is no cp.async, and more stages are of no use.
-constexpr int kSynchronousStages = 2;
-
-template <int kM_, int kN_, int kK_, int kWarpsM_, int kWarpsN_, int kStages_, int kBlocks_ = 1>
-struct GemmTile {
-  static constexpr int kM = kM_, kN = kN_, kK = kK_;
-  static constexpr int kWarpsM = kWarpsM_, kWarpsN = kWarpsN_, kStages = kStages_;
-  static constexpr int kBlocks = kBlocks_;  // minimum occupancy: blocks of one multiprocessor
-  static constexpr int kThreads = 32 * kWarpsM * kWarpsN;
-  static constexpr int kWarpM = kM / kWarpsM, kWarpN = kN / kWarpsN;
-  static constexpr int kChunks = kK / 8;                // 16-byte chunks in a row of a k-tile
-  static constexpr int kCopyRows = kThreads / kChunks;  // rows that one cp.async of all threads covers
-  static constexpr int kRowsA = kM / kCopyRows, kRowsB = kN / kCopyRows;
-  static constexpr int kStageElements = (kM + kN) * kK;
-  static constexpr int kStagingColumns = kWarpN + 8;  // 8: so that rows start in different banks
-
-  static constexpr int shared_bytes(int capability) {
-    return (capability >= 80 ? kStages : kSynchronousStages) * kStageElements * 2;
-  }
-
-  static_assert(kK == 32 || kK == 64);
-  static_assert(kCopyRows % 8 == 0 && kM % kCopyRows == 0 && kN % kCopyRows == 0 && kWarpM % 16 == 0 && kWarpN % 16 == 0);
-  static_assert(kThreads / 32 * 16 * kStagingColumns * 4 <= 2 * kStageElements * 2,
-                "the accumulators pass through shared memory");
-  static_assert(shared_bytes(80) <= 99 * 1024 && shared_bytes(75) <= 64 * 1024);
-};
 
 // Element offset of a chunk in a tile with kChunks chunks a row.
 template <int kChunks>
 __device__ inline int swizzled(int row, int chunk) {
   return (row * kChunks + (chunk ^ (kChunks == 8 ? row & 7 : row >> 1 & 3))) * 8;
 }
-
-// One GEMM, out = a·bᵀ; split-K into `splits` where its tiles alone would leave multiprocessors idle.
-template <class T, class Left>
-struct Problem {
-  Left a;
-  MatrixOperand<T> b;
-  Epilogue out;
-  int splits = 1;
-};
-
-// A grouped GEMM: several problems in one launch, block after block.
-template <class T, class Left, int kMaxProblems>
-struct Problems {
-  Problem<T, Left> list[kMaxProblems];
-  int end[kMaxProblems];  // one past the last block of each
-};
 
 // The order of tiles: groups of about 2048 rows by all columns, so that blocks that run together share rows and columns in L2.
 template <class Tile>
@@ -110,7 +67,7 @@ struct WarpAccumulators {
         const int column = lane % kLanes * 8;
         float v[8];
         load_elements(staging + row * kPitch + column, 8, true, v);
-        out.apply<T, kLanes>(split, m + i * 16 + row, n + column, v);
+        cuda::apply<T, kLanes>(out, split, m + i * 16 + row, n + column, v);
       }
       __syncwarp();
     }
@@ -129,9 +86,9 @@ struct WarpAccumulators {
   }
 };
 
-template <class T, class Tile, class A, int kMaxProblems>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    gemm_kernel(const __grid_constant__ Problems<T, typename A::Params, kMaxProblems> problems) {
+template <class T, class Tile, class Left>
+__device__ __forceinline__ void run(const GemmKernel<T, Tile, Left>& problems) {
+  using A = typename LoaderOf<Left, Tile::kRowsA>::Type;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
   constexpr int kStages = kSynchronousStages;
 #else
@@ -143,8 +100,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
             warp_n = thread / 32 / Tile::kWarpsM;
 
   int which = 0;
-  while (kMaxProblems > 1 && blockIdx.x >= problems.end[which]) ++which;
-  const Problem<T, typename A::Params>& problem = problems.list[which];
+  while (blockIdx.x >= problems.end[which]) ++which;
+  const Problem<T, Left>& problem = problems.list[which];
   const Epilogue& out = problem.out;
   const int tiles_m = ceil_div(out.rows, Tile::kM);
   const int tiles_n = ceil_div(out.columns, Tile::kN);
@@ -206,23 +163,6 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   __syncthreads();
   float* const staging = reinterpret_cast<float*>(memory) + thread / 32 * 16 * Tile::kStagingColumns;
   acc.apply(out, staging, split, tile_m * Tile::kM + warp_m * Tile::kWarpM, tile_n * Tile::kN + warp_n * Tile::kWarpN);
-}
-
-template <class T, class Tile, class A, int kMaxProblems>
-void gemm(const Card& card, cudaStream_t stream, const Problem<T, typename A::Params>* list, int count) {
-  Problems<T, typename A::Params, kMaxProblems> problems{};
-  int blocks = 0;
-  for (int i = 0; i < count; ++i) {
-    const Epilogue& out = list[i].out;
-    blocks += ceil_div(out.rows, Tile::kM) * ceil_div(out.columns, Tile::kN) * list[i].splits;
-    problems.list[i] = list[i];
-    problems.end[i] = blocks;
-  }
-  const int shared = Tile::shared_bytes(card.capability);
-  const auto kernel = gemm_kernel<T, Tile, A, kMaxProblems>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared), "preparing a matrix product");
-  kernel<<<blocks, Tile::kThreads, shared, stream>>>(problems);
-  check(cudaGetLastError(), "starting a matrix product");
 }
 
 }  // namespace fude::cuda

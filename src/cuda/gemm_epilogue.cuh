@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "cuda/elements.cuh"
-#include "cuda/kernels.h"
+#include "cuda/gemm_params.h"
 
 namespace fude::cuda {
 
@@ -64,71 +64,56 @@ __device__ void store_elements(E* to, int count, bool vectors, const float (&v)[
   }
 }
 
-// The output, its rows counted through all batches, and what is fused into the GEMM on the way there.
-struct Epilogue {
-  void* data;
-  const float *bias, *gate;
-  int64_t batch_stride, row_stride, gate_stride;
-  int64_t split_stride;                // between the partial sums of split-K
-  int rows, batch_rows, columns;       // rows of all batches, of one batch
-  const float *norm_query, *norm_key;  // QK-norm's weights, or none: of the first and the second third of the columns
-  float norm_eps;
-  Activation activation;
-  bool f32, accumulate;  // f32: the output's type, whatever the operands are
-  bool vectors;          // every row, the bias and the gates begin at 16-byte boundaries
+template <int kLanes, int kCount>
+__device__ void norm_head(const Epilogue& out, int n, float (&v)[kCount]) {
+  const int third = out.columns / 3;
+  if (n >= 2 * third) return;
+  float squares = 0, weight[kCount];
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) squares += v[i] * v[i];
+#pragma unroll
+  for (int lane = 1; lane < kLanes; lane *= 2) squares += __shfl_xor_sync(0xffffffff, squares, lane);
+  const float scale = rsqrtf(squares / kHeadDim + out.norm_eps);
+  load_elements((n < third ? out.norm_query : out.norm_key) + n % kHeadDim, kCount, true, weight);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) v[i] *= scale * weight[i];
+}
 
-  // Takes the accumulators v of columns n … n + kCount − 1 of row m; those outside are dropped. kLanes neighbouring lanes have
-  // neighbouring columns of one row, and all lanes of a warp come here together if they hold whole heads.
-  template <class T, int kLanes, int kCount>
-  __device__ void apply(int split, int m, int n, float (&v)[kCount]) const {
-    const int batch = m / batch_rows, count = columns - n;
-    const bool vectorised = vectors && count >= kCount;
-    float other[kCount];
-    if (bias) {
-      load_elements(bias + n, count, vectorised, other);
+template <int kCount, class E>
+__device__ void store_output(E* to, int count, bool vectorised, bool accumulate, float (&v)[kCount]) {
+  if (accumulate) {
+    float before[kCount];
+    load_elements(to, count, vectorised, before);
 #pragma unroll
-      for (int i = 0; i < kCount; ++i) v[i] += other[i];
-    }
-    if constexpr (kLanes * kCount == kHeadDim)
-      if (norm_query) norm_head<kLanes>(n, v);
-    if (m >= rows || n >= columns) return;
-    activate(activation, v);
-    if (gate) {
-      load_elements(gate + batch * gate_stride + n, count, vectorised, other);
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) v[i] *= other[i];
-    }
-    const int64_t at = split * split_stride + batch * batch_stride + (m - batch * batch_rows) * row_stride + n;
-    if (f32) store(static_cast<float*>(data) + at, count, vectorised, v);
-    else store(static_cast<T*>(data) + at, count, vectorised, v);
+    for (int i = 0; i < kCount; ++i) v[i] += before[i];
   }
+  store_elements(to, count, vectorised, v);
+}
 
- private:
-  template <int kLanes, int kCount>
-  __device__ void norm_head(int n, float (&v)[kCount]) const {
-    const int third = columns / 3;
-    if (n >= 2 * third) return;
-    float squares = 0, weight[kCount];
+// Takes the accumulators v of columns n … n + kCount − 1 of row m; those outside are dropped. kLanes neighbouring lanes have
+// neighbouring columns of one row, and all lanes of a warp come here together if they hold whole heads.
+template <class T, int kLanes, int kCount>
+__device__ void apply(const Epilogue& out, int split, int m, int n, float (&v)[kCount]) {
+  const int batch = m / out.batch_rows, count = out.columns - n;
+  const bool vectorised = out.vectors && count >= kCount;
+  float other[kCount];
+  if (out.bias) {
+    load_elements(out.bias + n, count, vectorised, other);
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) squares += v[i] * v[i];
-#pragma unroll
-    for (int lane = 1; lane < kLanes; lane *= 2) squares += __shfl_xor_sync(0xffffffff, squares, lane);
-    const float scale = rsqrtf(squares / kHeadDim + norm_eps);
-    load_elements((n < third ? norm_query : norm_key) + n % kHeadDim, kCount, true, weight);
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) v[i] *= scale * weight[i];
+    for (int i = 0; i < kCount; ++i) v[i] += other[i];
   }
-
-  template <int kCount, class E>
-  __device__ void store(E* to, int count, bool vectorised, float (&v)[kCount]) const {
-    if (accumulate) {
-      float before[kCount];
-      load_elements(to, count, vectorised, before);
+  if constexpr (kLanes * kCount == kHeadDim)
+    if (out.norm_query) norm_head<kLanes>(out, n, v);
+  if (m >= out.rows || n >= out.columns) return;
+  activate(out.activation, v);
+  if (out.gate) {
+    load_elements(out.gate + batch * out.gate_stride + n, count, vectorised, other);
 #pragma unroll
-      for (int i = 0; i < kCount; ++i) v[i] += before[i];
-    }
-    store_elements(to, count, vectorised, v);
+    for (int i = 0; i < kCount; ++i) v[i] *= other[i];
   }
-};
+  const int64_t at = split * out.split_stride + batch * out.batch_stride + (m - batch * out.batch_rows) * out.row_stride + n;
+  if (out.f32) store_output(static_cast<float*>(out.data) + at, count, vectorised, out.accumulate, v);
+  else store_output(static_cast<T*>(out.data) + at, count, vectorised, out.accumulate, v);
+}
 
 }  // namespace fude::cuda

@@ -7,23 +7,9 @@
 #include <cstdint>
 
 #include "cuda/elements.cuh"
+#include "cuda/gemm_params.h"
 
 namespace fude::cuda {
-
-template <class T>
-struct MatrixOperand {
-  const T* data;
-  int64_t batch_stride, row_stride;  // in elements, multiples of 16 bytes
-  int rows, batch_rows, k;           // rows of all batches, of one batch
-};
-
-template <class T>
-struct ConvOperand {
-  const T* data;                             // [n, height, width, channels]
-  int height, width, channels;               // channels a multiple of 16 bytes
-  int rows, out_top, out_height, out_width;  // rows: output pixels of all images; of each, out_height rows from out_top on
-  int kernel, stride, above, left;           // kernel: 2 or 3; above, left: padding
-};
 
 // Rows beyond the last repeat it: their results are never stored.
 template <class T, int kRows>
@@ -90,6 +76,18 @@ class ConvPixels {
   int channel_, tap_ = 0;
   int pixel_[kRows];
   uint32_t taps_[kRows];  // bit t: tap t lies inside the image; taps past the last never do
+};
+
+// The loader of an operand's kRows rows.
+template <class Operand, int kRows>
+struct LoaderOf;
+template <class T, int kRows>
+struct LoaderOf<MatrixOperand<T>, kRows> {
+  using Type = MatrixRows<T, kRows>;
+};
+template <class T, int kRows>
+struct LoaderOf<ConvOperand<T>, kRows> {
+  using Type = ConvPixels<T, kRows>;
 };
 
 }  // namespace fude::cuda

@@ -5,16 +5,14 @@
 // prefetched into registers while this one is multiplied from shared memory, where it lies transposed. Limit: f32 arithmetic.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/ceil_div.h"
 #include "cuda/gemm_epilogue.cuh"
 #include "cuda/gemm_operands.cuh"
-#include "cuda/kernels.h"
+#include "cuda/gemm_params.h"
 
 namespace fude::cuda {
-
-constexpr int kSimtTile = 128, kSimtK = 16, kSimtThreads = 256;
-constexpr int kSimtCopyRows = kSimtThreads / (kSimtK / 4);  // rows that one load of all threads covers
-constexpr int kSimtRows = kSimtTile / kSimtCopyRows;        // of a thread in a k-tile
 
 // Rows of any type, stride and alignment, four elements at a time.
 template <class T>
@@ -84,10 +82,11 @@ __device__ inline void load_fragment(const float (&row)[kSimtTile + 4], int lane
   *reinterpret_cast<float4*>(v + 4) = *reinterpret_cast<const float4*>(row + kSimtTile / 2 + lane * 4);
 }
 
-template <class T, class A, class B>
-__global__ void __launch_bounds__(kSimtThreads)
-    simt_gemm_kernel(const __grid_constant__ typename A::Params a, const __grid_constant__ typename B::Params b,
-                     const __grid_constant__ Epilogue out) {
+template <class T, class Left, bool any>
+__device__ __forceinline__ void run(const SimtGemmKernel<T, Left, any>& kernel) {
+  using A = std::conditional_t<any, AnyRows<T>, typename LoaderOf<Left, kSimtRows>::Type>;
+  using B = std::conditional_t<any, AnyRows<T>, MatrixRows<T, kSimtRows>>;
+  const auto& [a, b, out] = kernel;
   __shared__ __align__(16) float tiles[2][2][kSimtK][kSimtTile + 4];
   const int tiles_n = ceil_div(out.columns, kSimtTile);
   const int first_m = blockIdx.x / tiles_n * kSimtTile, first_n = blockIdx.x % tiles_n * kSimtTile;
@@ -124,16 +123,9 @@ __global__ void __launch_bounds__(kSimtThreads)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float v[4] = {acc[i][half * 4], acc[i][half * 4 + 1], acc[i][half * 4 + 2], acc[i][half * 4 + 3]};
-      out.apply<T, 1>(0, first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4,
-                      v);
+      apply<T, 1>(out, 0, first_m + i / 4 * (kSimtTile / 2) + lane_m * 4 + i % 4, first_n + half * (kSimtTile / 2) + lane_n * 4,
+                  v);
     }
-}
-
-template <class T, class A, class B>
-void simt_gemm(cudaStream_t stream, const typename A::Params& a, const typename B::Params& b, const Epilogue& out) {
-  const int64_t tiles = int64_t{ceil_div(out.rows, kSimtTile)} * ceil_div(out.columns, kSimtTile);
-  simt_gemm_kernel<T, A, B><<<static_cast<unsigned>(tiles), kSimtThreads, 0, stream>>>(a, b, out);
-  check(cudaGetLastError(), "starting a product without tensor cores");
 }
 
 }  // namespace fude::cuda

@@ -3,24 +3,22 @@
 // shift). Limit: memory bandwidth; x is read twice and y written once. The pieces are parts of rows, depend on the
 // shape of the whole image and the GPU only, and their sums are reduced in one order: the same image gives the same bits, also
 // in strips.
-#include <algorithm>
-#include <type_traits>
-
-#include "cuda/ceil_div.h"
-#include "cuda/norm.h"
+#include "cuda/group_norm_params.h"
+#include "cuda/kernel.cuh"
 #include "cuda/rows.cuh"
 
 namespace fude::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = kGroupThreads;
 constexpr int64_t kPixelsInF32 = 64;  // a thread accumulates so many in f32, then adds that to f64
 
 // Sums and sums of squares of each channel over one piece: sums [batch, piece, 2, channels]. Threads lie side by side along
 // the channels, `vector` each, and in lines along the pixels.
 template <class T, int vector>
-__global__ void __launch_bounds__(kThreads) sums_kernel(float* sums, const T* x, int64_t pixels, int channels, int64_t pieces) {
+__device__ __forceinline__ void run(const GroupSumsKernel<T, vector>& kernel) {
+  const auto [sums, x, pixels, channels, pieces] = kernel;
   extern __shared__ float shared[];  // [lines][2][channels]
   const int columns = channels / vector;
   const int lines = max(1, static_cast<int>(blockDim.x) / columns);
@@ -62,9 +60,8 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(float* sums, const T* x,
 }
 
 // One block for each group of each image: scale and shift of its channels, [batch, 2, channels].
-__global__ void __launch_bounds__(kThreads)
-    factors_kernel(float* factors, const float* sums, const float* weight, const float* bias, int64_t pixels, int channels,
-                   int64_t pieces, int groups, float eps) {
+__device__ __forceinline__ void run(const GroupFactorsKernel& kernel) {
+  const auto [factors, sums, weight, bias, pixels, channels, pieces, groups, eps] = kernel;
   __shared__ double shared[2][kThreads];
   const int group = blockIdx.x, width = channels / groups;
   const int64_t batch = blockIdx.y;
@@ -88,13 +85,13 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Threads lie as in sums_kernel and keep their channels' factors; each prefetches kPrefetch pixels before it uses one. out may
+// Threads lie as for the sums and keep their channels' factors; each prefetches kPrefetch pixels before it uses one. out may
 // be x.
-constexpr int kPixelsOfThread = 16, kPrefetch = 4;
+constexpr int kPrefetch = 4;
 
 template <class T, int vector>
-__global__ void __launch_bounds__(kThreads)
-    apply_kernel(T* out, const T* x, const float* factors, int64_t pixels, int channels, Activation activation) {
+__device__ __forceinline__ void run(const ScaleShiftKernel<T, vector>& kernel) {
+  const auto [out, x, factors, pixels, channels, activation] = kernel;
   const int columns = channels / vector;
   const int lines = max(1, kThreads / columns);
   const int line = columns >= kThreads ? 0 : static_cast<int>(threadIdx.x) / columns;
@@ -126,58 +123,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Calls f with a zero of x's type and the number of channels that a thread takes at once.
-template <class F>
-void with_vector(const Tensor& x, F f) {
-  with_type(x.dtype, [&](auto zero) {
-    constexpr int kVector = 16 / sizeof(zero);
-    if (x.dim(3) % kVector == 0) f(zero, std::integral_constant<int, kVector>());
-    else f(zero, std::integral_constant<int, 1>());
-  });
-}
-
 }  // namespace
 
-// So many that all multiprocessors have work, of at least 64 pixels.
-int64_t group_pieces_of_row(const Card& card, const Tensor& whole) {
-  const int64_t height = whole.dim(1), width = whole.dim(2);
-  int64_t pieces = 1;
-  while (height * pieces < 4 * card.multiprocessors && width % (2 * pieces) == 0 && width / (2 * pieces) >= 64) pieces *= 2;
-  return pieces;
-}
-
-void group_sums(cudaStream_t stream, const Tensor& sums, const Tensor& x) {
-  with_vector(x, [&](auto zero, auto vector) {
-    using T = decltype(zero);
-    const int64_t channels = x.dim(3);
-    const int64_t lines = std::max<int64_t>(1, kThreads / (channels / vector));
-    const dim3 grid(static_cast<unsigned>(sums.dim(1)), static_cast<unsigned>(x.dim(0)));
-    sums_kernel<T, vector><<<grid, kThreads, static_cast<size_t>(lines * 2 * channels) * sizeof(float), stream>>>(
-        sums.as<float>(), x.as<T>(), x.dim(1) * x.dim(2), static_cast<int>(channels), sums.dim(1));
-  });
-  check(cudaGetLastError(), "normalising groups");
-}
-
-void group_factors(cudaStream_t stream, const Tensor& factors, const Tensor& sums, int64_t pixels, const Norm& w,
-                   int64_t groups, float eps) {
-  const dim3 grid(static_cast<unsigned>(groups), static_cast<unsigned>(sums.dim(0)));
-  factors_kernel<<<grid, kThreads, 0, stream>>>(factors.as<float>(), sums.as<float>(), w.weight.as<float>(), w.bias.as<float>(),
-                                                pixels, static_cast<int>(sums.dim(3)), sums.dim(1), static_cast<int>(groups),
-                                                eps);
-  check(cudaGetLastError(), "normalising groups");
-}
-
-void scale_shift(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& factors, Activation activation) {
-  with_vector(x, [&](auto zero, auto vector) {
-    using T = decltype(zero);
-    const int64_t pixels = x.dim(1) * x.dim(2);
-    const int64_t channels = x.dim(3);
-    const int64_t of_block = std::max<int64_t>(1, kThreads / (channels / vector)) * kPixelsOfThread;
-    const dim3 grid(static_cast<unsigned>(ceil_div(pixels, of_block)), static_cast<unsigned>(x.dim(0)));
-    apply_kernel<T, vector><<<grid, kThreads, 0, stream>>>(out.as<T>(), x.as<T>(), factors.as<float>(), pixels,
-                                                           static_cast<int>(channels), activation);
-  });
-  check(cudaGetLastError(), "normalising groups");
-}
+FUDE_GROUP_NORM_KERNELS(FUDE_DEFINE_SMALL_KERNEL)
 
 }  // namespace fude::cuda

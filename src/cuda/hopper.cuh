@@ -1,20 +1,17 @@
 // Wrappers of sm_90a's instructions: mbarriers, TMA loads, wgmma, register reallocation.
 #pragma once
 
-#include <cuda.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/hopper_sizes.h"
 #include "cuda/mma.cuh"
+#include "cuda/tensor_map.h"
 
 namespace fude::cuda {
-
-inline constexpr int kWarp = 32;
-inline constexpr int kWarpgroup = 128;
-inline constexpr int kKTile = 64;  // the k of a k-tile: 16-bit elements of a swizzled row of 128 bytes
 
 // ---- clusters ----------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 // Error{device}. Which kernel runs is a pure function of the arguments and the GPU.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 #include <string>
 
@@ -12,6 +10,8 @@
 #include "core/weight.h"
 
 namespace fude::cuda {
+
+using CUstream = struct CUstream_st*;  // as driver.h has it
 
 // The properties of a GPU that the choice of a kernel may depend on.
 struct Card {
@@ -56,14 +56,14 @@ struct LinearArgs {
   HeadNormArgs norms;  // only where linear_norms_heads says so
 };
 int64_t linear_workspace(const Card& card, const LinearArgs& args);
-void linear(const Card& card, cudaStream_t stream, const LinearArgs& args, void* workspace);
+void linear(const Card& card, CUstream stream, const LinearArgs& args, void* workspace);
 
 // Whether linear() can do these args' head norms itself.
 bool linear_norms_heads(const Card& card, const LinearArgs& args);
 
 // Independent linears, as one grouped GEMM where a kernel can; none reads or writes what another one writes.
 int64_t linears_workspace(const Card& card, const LinearArgs* args, int count);
-void linears(const Card& card, cudaStream_t stream, const LinearArgs* args, int count, void* workspace);
+void linears(const Card& card, CUstream stream, const LinearArgs* args, int count, void* workspace);
 
 // ---- conv.cu ---------------------------------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ int64_t conv_packed_elements(const WeightShape& shape);
 // Host memory to host memory: [out, in, 3, 3] f32 rows -> the packed order, f32; converted and copied by the caller.
 void pack_conv(const WeightShape& shape, const float* weight, float* packed);
 int64_t conv_workspace(const Card& card, const ConvArgs& args);
-void conv2d(const Card& card, cudaStream_t stream, const ConvArgs& args, void* workspace);
+void conv2d(const Card& card, CUstream stream, const ConvArgs& args, void* workspace);
 
 // ---- attention.cu ----------------------------------------------------------------------------------------------------------
 
@@ -99,11 +99,6 @@ struct AttentionArgs {
   int64_t bias_head_stride = 0, bias_query_stride = 0;
 };
 int64_t attention_workspace(const Card& card, const AttentionArgs& args);
-void attention(const Card& card, cudaStream_t stream, const AttentionArgs& args, void* workspace);
-
-// ---- shared ----------------------------------------------------------------------------------------------------------------
-
-// Error{device} or Error{out_of_memory} that says what was being done.
-void check(cudaError_t result, const char* doing);
+void attention(const Card& card, CUstream stream, const AttentionArgs& args, void* workspace);
 
 }  // namespace fude::cuda

@@ -7,70 +7,15 @@
 // epilogue while the other multiplies. Two blocks make a cluster: they work on the same columns, each loads half of W's k-tile
 // and multicasts it to both. Limit: the tensor cores (and, on large GEMMs, the GPU's power), next the traffic from the L2
 // cache, which is why tiles are large and W is shared.
-#include "cuda/linear_sm90.h"
-
-#include <algorithm>
-#include <limits>
-
 #include "cuda/accumulators_sm90.cuh"
 #include "cuda/ceil_div.h"
 #include "cuda/elements.cuh"
 #include "cuda/hopper.cuh"
-#include "cuda/hopper_launch.h"
+#include "cuda/kernel.cuh"
+#include "cuda/linear_sm90_params.h"
 
 namespace fude::cuda {
 namespace {
-
-constexpr int kConsumers = 2;
-constexpr int kThreads = (1 + kConsumers) * kWarpgroup;
-constexpr int kSharedBytes = 227 * 1024;
-
-// One GEMM as the kernel sees it. Rows of x are tiled batch item by batch item.
-struct Gemm {
-  CUtensorMap x;       // [batches, rows, K], boxes of a tile's rows
-  CUtensorMap weight;  // [columns, K], boxes of a block's share of a tile's columns
-  void* out;
-  const float *bias, *gate;
-  int64_t batch_stride, row_stride, gate_stride;
-  int rows, columns, batches;
-  int k_tiles;
-  int row_tiles;     // of one batch item
-  int cluster_rows;  // row tiles of all batch items, counted in clusters
-  int column_tiles;
-  int end;         // one past its last tile in the list of all GEMMs' tiles
-  bool activated;  // y·sigmoid(−(linear·y + cubic·y³)/log2 e)
-  float linear, cubic;
-  bool wide, accumulate;  // out is f32; out += instead of out =
-  const float* norms[2];  // QK-norm weights: of the heads in the first and the second third of the columns, or none
-  int third;              // of the columns
-  float eps;
-};
-struct GroupedGemm {
-  Gemm gemms[kMaxLinearGroup];
-  int tiles;  // counted in clusters
-};
-
-// The shape of a block's tile, and how its consumers share the tiles.
-template <int rows_of_warpgroup, int columns_, bool ping_pong_, int cluster_>
-struct Tiling {
-  // Ping-pong: the consumers alternate in tiles. Otherwise cooperative: each computes half of every tile's rows.
-  static constexpr bool ping_pong = ping_pong_;
-  static constexpr int cluster = cluster_;
-  static constexpr int atoms = rows_of_warpgroup / 64;  // wgmmas of 64 rows that cover a consumer's rows
-  static_assert(atoms * 64 == rows_of_warpgroup);
-  static constexpr int rows = rows_of_warpgroup * (ping_pong ? 1 : kConsumers);
-  static constexpr int columns = columns_;
-  static constexpr int x_bytes = rows * kKTile * 2;
-  static constexpr int weight_bytes = columns * kKTile * 2;
-  static constexpr int stages = std::min(8, (kSharedBytes - 1024) / (x_bytes + weight_bytes));
-};
-
-template <class Tiling>
-struct Ring {
-  char x[Tiling::stages][Tiling::x_bytes];
-  char weight[Tiling::stages][Tiling::weight_bytes];
-  Barrier full[Tiling::stages], empty[Tiling::stages];
-};
 
 struct TileCoord {
   int gemm, batch, row, column;  // the tile's first row and column
@@ -95,7 +40,7 @@ __device__ TileCoord tile_coord(const GroupedGemm& group, int tile, int rank) {
 }
 
 template <class Tiling>
-__device__ void produce(const GroupedGemm& group, Ring<Tiling>& ring, int first, int step, int rank) {
+__device__ void produce(const GroupedGemm& group, LinearRing<Tiling>& ring, int first, int step, int rank) {
   constexpr int kColumnsOfBlock = Tiling::columns / Tiling::cluster;
   constexpr uint16_t kAllBlocks = (1 << Tiling::cluster) - 1;
   PipelineState<Tiling::stages> state;
@@ -204,13 +149,13 @@ __device__ inline void epilogue(const Gemm& p, float (&c)[size], int batch, int 
 // ---- mainloop -------------------------------------------------------------------------------------------------------
 
 template <class Tiling>
-__device__ inline void release(Ring<Tiling>& ring, int stage) {
+__device__ inline void release(LinearRing<Tiling>& ring, int stage) {
   const int lane = threadIdx.x % kWarp;
   if (lane < Tiling::cluster) arrive_at(&ring.empty[stage], lane);
 }
 
 template <class T, class Tiling>
-__device__ inline void multiply_k_tile(Ring<Tiling>& ring, const PipelineState<Tiling::stages>& state, int first_row,
+__device__ inline void multiply_k_tile(LinearRing<Tiling>& ring, const PipelineState<Tiling::stages>& state, int first_row,
                                        float (&acc)[Tiling::atoms][Tiling::columns / 2]) {
   constexpr int kStep = 16 * 2 / 16, kAtom = 64 * kKTile * 2 / 16;  // 16 elements of K, 64 rows: in units of 16 bytes
   wait(&ring.full[state.stage], state.parity);
@@ -228,7 +173,7 @@ __device__ inline void multiply_k_tile(Ring<Tiling>& ring, const PipelineState<T
 
 // The wgmmas of the last k-tile are still in flight when this returns, and its stage is not released.
 template <class T, class Tiling>
-__device__ inline void multiply(Ring<Tiling>& ring, PipelineState<Tiling::stages>& state, int k_tiles, int first_row,
+__device__ inline void multiply(LinearRing<Tiling>& ring, PipelineState<Tiling::stages>& state, int k_tiles, int first_row,
                                 float (&acc)[Tiling::atoms][Tiling::columns / 2]) {
   multiply_k_tile<T>(ring, state, first_row, acc);
   for (int k_tile = 1; k_tile < k_tiles; k_tile++) {
@@ -241,7 +186,7 @@ __device__ inline void multiply(Ring<Tiling>& ring, PipelineState<Tiling::stages
 }
 
 template <class T, class Tiling>
-__device__ void consume(const GroupedGemm& group, Ring<Tiling>& ring, int first, int step, int rank, int consumer) {
+__device__ void consume(const GroupedGemm& group, LinearRing<Tiling>& ring, int first, int step, int rank, int consumer) {
   constexpr int kOrder = 1;  // and the next: named barriers that order the consumers' mainloops
   if (Tiling::ping_pong && consumer == 1) named_barrier_arrive(kOrder, 2 * kWarpgroup);
   const int first_row = Tiling::ping_pong ? 0 : consumer * 64 * Tiling::atoms;
@@ -269,10 +214,11 @@ __device__ void consume(const GroupedGemm& group, Ring<Tiling>& ring, int first,
 }
 
 template <class T, class Tiling>
-__global__ void __launch_bounds__(kThreads, 1) linear_sm90_kernel(const __grid_constant__ GroupedGemm group) {
+__device__ __forceinline__ void run(const LinearSm90Kernel<T, Tiling>& kernel) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  const GroupedGemm& group = kernel.group;
   extern __shared__ __align__(1024) char shared[];
-  Ring<Tiling>& ring = *reinterpret_cast<Ring<Tiling>*>(shared);
+  LinearRing<Tiling>& ring = *reinterpret_cast<LinearRing<Tiling>*>(shared);
   const int rank = Tiling::cluster > 1 ? rank_in_cluster() : 0;
   const int first = blockIdx.x / Tiling::cluster, step = gridDim.x / Tiling::cluster;
   if (threadIdx.x == 0) {
@@ -280,7 +226,7 @@ __global__ void __launch_bounds__(kThreads, 1) linear_sm90_kernel(const __grid_c
       prefetch_descriptor(&group.gemms[i].x);
       prefetch_descriptor(&group.gemms[i].weight);
     }
-    constexpr int kReaders = (Tiling::ping_pong ? 1 : kConsumers) * Tiling::cluster;
+    constexpr int kReaders = (Tiling::ping_pong ? 1 : kHopperConsumers) * Tiling::cluster;
     for (int stage = 0; stage < Tiling::stages; stage++) {
       init(&ring.full[stage], 1);
       init(&ring.empty[stage], kReaders * kWarpgroup / kWarp);
@@ -304,97 +250,8 @@ __global__ void __launch_bounds__(kThreads, 1) linear_sm90_kernel(const __grid_c
 #endif
 }
 
-// ---- launch ------------------------------------------------------------------------------------------------------------
-
-// sigmoid's argument x·(a + b·x²), as the exponent of 2 that the kernel takes. GELU's tanh form is x·sigmoid(2·√(2/π)·(x +
-// 0.044715·x³)).
-struct Curve {
-  float linear, cubic;
-};
-Curve curve(Activation activation) {
-  constexpr float kLog2e = 1.4426950408889634f;
-  switch (activation) {
-    case Activation::silu: return {-kLog2e, 0};
-    case Activation::quick_gelu: return {-1.702f * kLog2e, 0};
-    case Activation::gelu_tanh: return {-1.5957691216057308f * kLog2e, -1.5957691216057308f * 0.044715f * kLog2e};
-    default: return {0, 0};
-  }
-}
-
-Gemm describe(const LinearArgs& args, int tile_rows, int tile_columns, int cluster, int begin) {
-  const Matrix &x = args.x, &out = args.out;
-  Gemm p = {};
-  p.x = tma_descriptor(x.dtype, x.data,
-                       {{x.columns, 1, kKTile},
-                        {x.rows, x.row_stride, tile_rows},
-                        {x.batches, x.batches > 1 ? x.batch_stride : x.rows * x.row_stride, 1}},
-                       "a linear layer's input");
-  p.weight = tma_descriptor(
-      x.dtype, args.weight,
-      {{x.columns, 1, kKTile}, {out.columns, x.columns, tile_columns / cluster}, {1, out.columns * x.columns, 1}},
-      "a linear layer's weight");
-  p.out = out.data;
-  p.bias = args.bias;
-  p.gate = args.gate;
-  p.batch_stride = out.batch_stride;
-  p.row_stride = out.row_stride;
-  p.gate_stride = args.gate_stride;
-  p.rows = static_cast<int>(out.rows);
-  p.columns = static_cast<int>(out.columns);
-  p.batches = static_cast<int>(out.batches);
-  p.k_tiles = ceil_div(static_cast<int>(x.columns), kKTile);
-  p.row_tiles = ceil_div(p.rows, tile_rows);
-  p.cluster_rows = ceil_div(p.batches * p.row_tiles, cluster);
-  p.column_tiles = ceil_div(p.columns, tile_columns);
-  p.end = begin + p.cluster_rows * p.column_tiles;
-  const auto [linear, cubic] = curve(args.activation);
-  p.activated = args.activation != Activation::none;
-  p.linear = linear;
-  p.cubic = cubic;
-  p.norms[0] = args.norms.query;
-  p.norms[1] = args.norms.key;
-  p.third = p.columns / 3;
-  p.eps = args.norms.eps;
-  p.wide = out.dtype == DType::f32;
-  p.accumulate = args.accumulate || args.gate;
-  return p;
-}
-
-template <class T, class Tiling>
-void launch(const Card& card, cudaStream_t stream, const LinearArgs* args, int count) {
-  GroupedGemm group = {};
-  for (int i = 0; i < count; i++) {
-    group.gemms[i] = describe(args[i], Tiling::rows, Tiling::columns, Tiling::cluster, group.tiles);
-    group.tiles = group.gemms[i].end;
-  }
-  const auto kernel = linear_sm90_kernel<T, Tiling>;
-  constexpr int kBytes = sizeof(Ring<Tiling>);
-  static_assert(kBytes <= kSharedBytes);
-  launch_clusters(card, stream, kernel, group, group.tiles, Tiling::cluster, kThreads, kBytes, "starting linear layers");
-}
-
 }  // namespace
 
-bool linear_sm90_supports(const Card& card, const LinearArgs& args) {
-  const Matrix &x = args.x, &out = args.out;
-  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
-  const auto whole = [](int64_t elements, DType dtype) { return elements * size_of(dtype) % 16 == 0; };
-  return card.capability == 90 && (x.dtype == DType::f16 || x.dtype == DType::bf16) &&
-         (out.dtype == x.dtype || out.dtype == DType::f32) && args.activation != Activation::gelu_erf && aligned(x.data) &&
-         aligned(out.data) && aligned(args.weight) && aligned(args.bias) && aligned(args.gate) && x.columns % 8 == 0 &&
-         out.columns % 8 == 0 && x.row_stride % 8 == 0 && x.batch_stride % 8 == 0 && whole(out.row_stride, out.dtype) &&
-         whole(out.batch_stride, out.dtype) && args.gate_stride % 4 == 0;
-}
-
-bool linear_sm90_norms_heads(const Card& card, const LinearArgs& args) {
-  return linear_sm90_supports(card, args) && args.norms.head_dim == kHeadDim && args.out.columns % (3 * kHeadDim) == 0;
-}
-
-void linear_sm90(const Card& card, cudaStream_t stream, const LinearArgs& args) { linear_group_sm90(card, stream, &args, 1); }
-
-void linear_group_sm90(const Card& card, cudaStream_t stream, const LinearArgs* args, int count) {
-  if (args->x.dtype == DType::f16) launch<__half, Tiling<128, 192, true, 2>>(card, stream, args, count);
-  else launch<__nv_bfloat16, Tiling<128, 192, true, 2>>(card, stream, args, count);
-}
+FUDE_LINEAR_SM90_KERNELS(FUDE_DEFINE_KERNEL)
 
 }  // namespace fude::cuda

@@ -1,19 +1,19 @@
 // The normal numbers of torch.randn on a GPU: cuRAND's Philox counters and Box-Muller, with torch's layout of threads.
 #include <curand_kernel.h>
 
-#include <algorithm>
-
 #include "cuda/ceil_div.h"
-#include "cuda/elementwise.h"
+#include "cuda/kernel.cuh"
+#include "cuda/noise_params.h"
 
 namespace fude::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;  // of torch's blocks; they decide which thread draws which value
-constexpr int kUnroll = 4;     // values of one draw
+constexpr int kUnroll = 4;  // values of one draw
 
-__global__ void __launch_bounds__(kThreads) noise_kernel(float* out, int64_t n, uint64_t seed, uint64_t counter) {
+__device__ __forceinline__ void run(const NoiseKernel& kernel) {
+  constexpr int kThreads = NoiseKernel::kThreads;
+  const auto [out, n, seed, counter] = kernel;
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t threads = static_cast<int64_t>(gridDim.x) * kThreads;
   curandStatePhilox4_32_10_t state;
@@ -28,12 +28,6 @@ __global__ void __launch_bounds__(kThreads) noise_kernel(float* out, int64_t n, 
 
 }  // namespace
 
-void torch_cuda_noise(const Card& card, cudaStream_t stream, const Tensor& out, TorchGenerator& generator) {
-  const int64_t most = static_cast<int64_t>(card.multiprocessors) * (card.resident_threads / kThreads);
-  const int64_t blocks = std::min(ceil_div(out.numel(), kThreads), most);
-  const uint64_t counter = generator.take_counters(out.numel(), most * kThreads);
-  noise_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(out.as<float>(), out.numel(), generator.seed(), counter);
-  check(cudaGetLastError(), "drawing noise");
-}
+FUDE_NOISE_KERNELS(FUDE_DEFINE_SMALL_KERNEL)
 
 }  // namespace fude::cuda

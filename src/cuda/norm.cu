@@ -2,25 +2,14 @@
 // batch.
 //   y = (x − mean)·rsqrt(var + eps)·weight + bias,  y·(1 + scale) + shift
 // One group of threads for each row, the row in registers: it is read once and written once. Limit: memory bandwidth.
-#include "cuda/norm.h"
-
-#include "cuda/ceil_div.h"
+#include "cuda/norm_params.h"
 #include "cuda/rows.cuh"
-#include "fude/error.h"
 
 namespace fude::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;
-
-struct Affine {
-  const float *weight, *bias;      // [width] or none
-  const float *scale, *shift;      // [batches, width] or none
-  int64_t stride, rows_per_batch;  // of scale and shift
-  float eps;
-  bool centred;  // LayerNorm; otherwise RMSNorm
-};
+constexpr int kThreads = kNormThreads;
 
 // The reduction over a group of 2ⁿ neighbouring threads: lanes of a warp, or the whole block.
 template <int group>
@@ -42,7 +31,7 @@ __device__ float sum_of(float x) {
 
 // `group` threads to a row, `vectors` vectors of 8 elements to a thread.
 template <class Out, class In, int group, int vectors>
-__global__ void __launch_bounds__(kThreads) norm_kernel(Rows<Out> out, Rows<In> x, Affine affine) {
+__device__ __forceinline__ void run(NormKernel<Out, In, group, vectors>*, Rows<Out> out, Rows<In> x, Affine affine) {
   const int64_t row = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / group;
   const int lane = static_cast<int>(threadIdx.x) % group;
   const bool inside = row < x.count;
@@ -86,7 +75,7 @@ __global__ void __launch_bounds__(kThreads) norm_kernel(Rows<Out> out, Rows<In> 
 
 // Any width and alignment: a warp to a row, which is read three times.
 template <class Out, class In>
-__global__ void __launch_bounds__(kThreads) any_norm_kernel(Rows<Out> out, Rows<In> x, Affine affine) {
+__device__ __forceinline__ void run(AnyNormKernel<Out, In>*, Rows<Out> out, Rows<In> x, Affine affine) {
   const int64_t row = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / 32;
   if (row >= x.count) return;
   const int lane = threadIdx.x % 32;
@@ -111,72 +100,14 @@ __global__ void __launch_bounds__(kThreads) any_norm_kernel(Rows<Out> out, Rows<
   }
 }
 
-template <class Out, class In>
-void launch(cudaStream_t stream, const Tensor& out, const Tensor& x, const Affine& affine) {
-  const Rows<Out> to = rows_of<Out>(out);
-  const Rows<In> from = rows_of<In>(x);
-  const auto blocks = [&](int64_t lanes) { return static_cast<unsigned>(ceil_div(from.count * lanes, kThreads)); };
-  const bool vectors = from.width % 8 == 0 && rows_aligned(x, 8 * sizeof(In)) && rows_aligned(out, 8 * sizeof(Out));
-  if (vectors && from.width <= 64) norm_kernel<Out, In, 8, 1><<<blocks(8), kThreads, 0, stream>>>(to, from, affine);
-  else if (vectors && from.width <= 512) norm_kernel<Out, In, 32, 2><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
-  else if (vectors && from.width <= 1536) norm_kernel<Out, In, 32, 6><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
-  else if (vectors && from.width <= 2560) norm_kernel<Out, In, 32, 10><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
-  else if (vectors && from.width <= 4096)
-    norm_kernel<Out, In, kThreads, 2><<<blocks(kThreads), kThreads, 0, stream>>>(to, from, affine);
-  else any_norm_kernel<Out, In><<<blocks(32), kThreads, 0, stream>>>(to, from, affine);
-  check(cudaGetLastError(), "normalising");
-}
-
-void norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Affine& affine) {
-  with_type(out.dtype, [&](auto o) {
-    using Out = decltype(o);
-    if (x.dtype == DType::f32) launch<Out, float>(stream, out, x, affine);
-    else
-      with_type(x.dtype, [&](auto i) {
-        using In = decltype(i);
-        if constexpr (std::is_same_v<In, Out> || std::is_same_v<Out, float>) launch<Out, In>(stream, out, x, affine);
-        else throw Error(Code::device, "a norm from one narrow type to another is not there");
-      });
-  });
-}
-
 }  // namespace
 
-void layer_norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Norm& w, float eps) {
-  norm(stream, out, x,
-       {.weight = w.weight.as<float>(),
-        .bias = w.bias.as<float>(),
-        .scale = nullptr,
-        .shift = nullptr,
-        .stride = 0,
-        .rows_per_batch = 1,
-        .eps = eps,
-        .centred = true});
-}
-
-void rms_norm(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& weight, float eps) {
-  norm(stream, out, x,
-       {.weight = weight.as<float>(),
-        .bias = nullptr,
-        .scale = nullptr,
-        .shift = nullptr,
-        .stride = 0,
-        .rows_per_batch = 1,
-        .eps = eps,
-        .centred = false});
-}
-
-void norm_modulate(cudaStream_t stream, const Tensor& out, const Tensor& x, const Tensor& shift, const Tensor& scale,
-                   float eps) {
-  norm(stream, out, x,
-       {.weight = nullptr,
-        .bias = nullptr,
-        .scale = scale.as<float>(),
-        .shift = shift.as<float>(),
-        .stride = scale.stride[0],
-        .rows_per_batch = x.dim(1),
-        .eps = eps,
-        .centred = true});
-}
+// What is affine is a parameter of its own. In one of more than 128 bytes the compiler does not take apart which of it is
+// there, and rounds y·weight + bias twice instead of once: other bits.
+#define FUDE_DEFINE_NORM_KERNEL(name, ...)                                                                                    \
+  extern "C" __global__ void __launch_bounds__(__VA_ARGS__::kThreads) name(decltype(__VA_ARGS__::rows) rows, Affine affine) { \
+    run(static_cast<__VA_ARGS__*>(nullptr), rows.out, rows.x, affine);                                                        \
+  }
+FUDE_NORM_KERNELS(FUDE_DEFINE_NORM_KERNEL)
 
 }  // namespace fude::cuda

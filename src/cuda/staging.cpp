@@ -63,7 +63,11 @@ void Staging::wait(Job& job) {
 }
 
 void Staging::work(int device, int64_t thread) {
-  static_cast<void>(cudaSetDevice(device));  // a lost GPU is reported by the first copy
+  try {
+    use_card(device, "copying weights to it");
+  } catch (...) {
+    // A lost card is reported by the first copy.
+  }
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
@@ -99,13 +103,13 @@ void Staging::read_piece(const Job& job, int64_t begin, int64_t end, int64_t thr
     const size_t piece = 2 * t + static_cast<size_t>(half_[t]);
     std::byte* host = pinned_.data() + static_cast<int64_t>(piece) * kPieceBytes;
     const int64_t n = std::min(kPieceBytes, bytes - at);
-    check(cudaEventSynchronize(copied_[piece]), "copying weights to it");
+    check(driver().cuEventSynchronize(copied_[piece]), "copying weights to it");
     if (long_row.empty()) job.fill_(begin, end, host);
     else std::copy_n(long_row.data() + at, n, host);
-    check(cudaMemcpyAsync(job.target_ + begin * job.row_bytes_ + at, host, static_cast<size_t>(n), cudaMemcpyHostToDevice,
-                          stream_),
+    check(driver().cuMemcpyHtoDAsync(address_of(job.target_ + begin * job.row_bytes_ + at), host, static_cast<size_t>(n),
+                                     stream_),
           "copying weights to it");
-    check(cudaEventRecord(copied_[piece], stream_), "copying weights to it");
+    check(driver().cuEventRecord(copied_[piece], stream_), "copying weights to it");
   }
 }
 

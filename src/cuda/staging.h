@@ -2,8 +2,6 @@
 // stream of their own. Both overlap with compute.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -47,7 +45,7 @@ class Staging {
   // Returns when all of a job has been read and its copies were issued. Rethrows what its `fill` threw.
   void wait(Job& job);
 
-  cudaStream_t stream() const { return stream_; }
+  CUstream stream() const { return stream_; }
 
  private:
   void work(int device, int64_t thread);

@@ -1,18 +1,14 @@
-// The tile heuristic: the tile shape with which the GPU is predicted to finish a grouped GEMM first.
+// The launch of a grouped GEMM, in the tile shape with which the GPU is predicted to finish first.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#include "cuda/gemm.cuh"
+#include "cuda/ceil_div.h"
+#include "cuda/gemm_params.h"
+#include "cuda/launch.h"
 
 namespace fude::cuda {
-
-using WideTile = GemmTile<128, 256, 32, 2, 4, 4>;
-using SquareTile = GemmTile<128, 128, 32, 2, 2, 4, 2>;
-using FlatTile = GemmTile<64, 128, 64, 2, 2, 4, 2>;
-using SmallTile = GemmTile<64, 64, 64, 2, 2, 6, 2>;
-using NarrowTile = GemmTile<128, 16, 64, 4, 1, 4, 2>;
 
 struct GemmSize {
   int rows, columns, k;
@@ -58,6 +54,19 @@ void with_tile(const Card& card, const GemmSize* sizes, int count, bool heads, F
   else if (best == flat) f(FlatTile{});
   else if (best == small) f(SmallTile{});
   else f(NarrowTile{});
+}
+
+template <class T, class Tile, class Left>
+void gemm(const Card& card, CUstream stream, const Problem<T, Left>* list, int count) {
+  GemmKernel<T, Tile, Left> problems{};
+  int blocks = 0;
+  for (int i = 0; i < count; ++i) {
+    const Epilogue& out = list[i].out;
+    blocks += ceil_div(out.rows, Tile::kM) * ceil_div(out.columns, Tile::kN) * list[i].splits;
+    problems.list[i] = list[i];
+    problems.end[i] = blocks;
+  }
+  launch(stream, {blocks}, problems, "starting a matrix product", Tile::shared_bytes(card.capability));
 }
 
 }  // namespace fude::cuda

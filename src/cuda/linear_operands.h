@@ -1,8 +1,7 @@
 // A linear's arguments as operands and epilogue of a GEMM.
 #pragma once
 
-#include "cuda/gemm_epilogue.cuh"
-#include "cuda/gemm_operands.cuh"
+#include "cuda/gemm_params.h"
 
 namespace fude::cuda {
 

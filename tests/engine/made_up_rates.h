@@ -11,9 +11,10 @@
 
 namespace fude::test {
 
-// Writes a calibration of the host in f32: so many FLOP and bytes a second.
-inline void write_rates(const std::filesystem::path& file, int threads, double rate) {
-  const DeviceInfo device = device_info("cpu", threads);
+// Writes a calibration of a device, of the host if none is named: so many FLOP and bytes a second.
+inline void write_rates(const std::filesystem::path& file, int threads, double rate, const std::string& name = "cpu",
+                        const std::string& dtype = "f32") {
+  const DeviceInfo device = device_info(name, threads);
   const nlohmann::json none = nlohmann::json::array();
   const nlohmann::json table{{"x", {1}}, {"y", {1}}, {"rates", {rate}}};
   const nlohmann::json rates{
@@ -27,7 +28,7 @@ inline void write_rates(const std::filesystem::path& file, int threads, double r
       {"host", 0},
       {"taken", {{"load", none}, {"host_offloaded", none}, {"encode", none}, {"denoise", none}, {"decode", none}}}};
   std::ofstream(file) << nlohmann::json{{"fude", version()},
-                                        {"machines", {{device.description + ", " + device.library + ", f32", rates}}}};
+                                        {"machines", {{device.description + ", " + device.library + ", " + dtype, rates}}}};
 }
 
 }  // namespace fude::test

@@ -109,7 +109,9 @@ bool set_part(Request& request, std::string_view name, const Json& value) {
       auto& part = request.*each.member;
       if (value.is_null()) return part.reset();
       auto& owner = part ? *part : part.emplace();
-      for (const auto& [key, own] : value.items()) {
+      for (const auto& item : value.items()) {  // Clang 14 lets no lambda have names that were bound together
+        const std::string& key = item.key();
+        const Json& own = item.value();
         bool known = false;
         for_each_row(each.rows, [&](const auto& row) {
           if (row.info.key != key) return;

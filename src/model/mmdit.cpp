@@ -149,9 +149,10 @@ Tensor embed_timesteps(Ops& op, const Embedders& w, const std::vector<float>& ti
     for (int64_t k = 0; k < half; ++k) {
       const float frequency =
           std::exp(static_cast<float>(-std::log(10000.0)) * static_cast<float>(k) / static_cast<float>(half));
-      const float angle = timesteps[static_cast<size_t>(s)] * frequency;
-      waves[static_cast<size_t>(s * 2 * half + k)] = std::cos(angle);
-      waves[static_cast<size_t>(s * 2 * half + half + k)] = std::sin(angle);
+      const double angle =
+          timesteps[static_cast<size_t>(s)] * frequency;  // a float's; in f32 C libraries differ in the last bit
+      waves[static_cast<size_t>(s * 2 * half + k)] = static_cast<float>(std::cos(angle));
+      waves[static_cast<size_t>(s * 2 * half + half + k)] = static_cast<float>(std::sin(angle));
     }
   Tensor temb = op.empty({steps, b, d}, DType::f32);
 

@@ -1,4 +1,4 @@
-// Where tests write.
+// Where tests write, and what the system lets them do there.
 #pragma once
 
 #include <filesystem>
@@ -6,6 +6,13 @@
 #include <string>
 
 namespace fude {
+
+// A file that is in use can be changed by nobody, and tests make no symbolic links.
+#ifdef _WIN32
+inline constexpr bool kIsWindows = true;
+#else
+inline constexpr bool kIsWindows = false;
+#endif
 
 // A name that no file has so far, in no process: tests may run side by side.
 inline std::filesystem::path temporary(const std::string& name) {

@@ -9,7 +9,7 @@ import pathlib
 import re
 import unittest
 
-from support import REPOSITORY, SMALL, CommandLine
+from support import REPOSITORY, SMALL, CommandLine, posix
 
 STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 OF_THE_COMMAND_LINE = re.compile(r"--[a-z]|FUDE_HOME|`fude |\bfude (generate|plan|sweep|gacha|refine|history|bench|model|doctor)\b")
@@ -81,6 +81,7 @@ class Documents(CommandLine):
         self.assert_refused(self.generate("a cat", "--steps", "0"), 2, "--steps is 0")
         self.assert_refused(self.generate("--", "a cat", "--json"), 2)
 
+    @posix
     def test_a_folder_that_takes_no_file_is_named_with_the_reason(self):
         if not pathlib.Path("/proc").is_dir():
             self.skipTest("there is no /proc")

@@ -24,7 +24,7 @@ import unittest
 import urllib.parse
 import zlib
 
-from support import FIXTURES, FUDE, MODEL, PATIENCE, SMALL, CommandLine, png_chunks, png_pixels
+from support import FIXTURES, FUDE, MODEL, PATIENCE, SMALL, CommandLine, png_chunks, png_pixels, posix
 
 
 def write_chunks(path, chunks):
@@ -127,6 +127,7 @@ class Listing(HistoryCommands):
         self.assertIn("--limit 0", outcome.err)
         self.assertEqual(len(self.ids()), 22)
 
+    @posix
     def test_the_table_fits_the_terminal(self):
         self.drawn("温泉のカピバラ" * 20, "--seed", str(2**64 - 1))
         self.drawn("a\x1b[31m cat\ton a \u009b1mbench " + "and another " * 20, "--seed", "1")
@@ -323,6 +324,7 @@ class Export(HistoryCommands):
         for line, entry in zip(lines, json.loads(self.history("export")), strict=True):
             self.assertEqual(line.split("\t"), [entry["created"], entry["path"], entry["prompt"].replace("\n", " ")])
 
+    @posix
     def test_one_document_at_a_time(self):
         self.assert_refused(self.run_fude("history", "export", "--csv", "--log"), 2, "--csv")
         self.assert_refused(self.run_fude("history", "export", "--to", "/proc/fude/x"), 1, "/proc/fude")
@@ -345,6 +347,7 @@ class Delete(HistoryCommands):
         self.assertTrue(path.startswith("Path="))
         return urllib.parse.unquote(path[5:])
 
+    @posix
     def test_moves_to_the_trash_and_can_be_undone(self):
         before = self.pictures[1].read_bytes()
         (deleted,) = self.delete("2")
@@ -365,6 +368,7 @@ class Delete(HistoryCommands):
         self.assertEqual(png_pixels(self.folder / image["path"]), png_pixels(self.pictures[1]))
         self.assertEqual(image["id"], 4)  # no number is given twice
 
+    @posix
     def test_names_in_the_trash_are_used_once(self):
         paths = [self.folder / folder / "a 猫 100%.png" for folder in "abc"]
         for path in paths:
@@ -378,6 +382,7 @@ class Delete(HistoryCommands):
         self.assertEqual((self.trash / "files" / "a 猫 100%.2.png").read_text(), "somebody's without a note")
         self.assertEqual(len(list((self.trash / "info").iterdir())), 3)
 
+    @posix
     def test_of_another_drive_goes_to_the_trash_there(self):
         with self.small_disk(600) as disk:
             self.drawn("a cat", "-o", disk / "pictures" / "a cat.png")
@@ -394,6 +399,7 @@ class Delete(HistoryCommands):
                 where = pathlib.Path(self.delete(entry)[0]["trash"])
                 self.assertEqual(where.parent.parent, shared / str(os.getuid()) if sticky else disk / f".Trash-{os.getuid()}")
 
+    @posix
     def test_what_cannot_be_moved_stays(self):
         self.trash.parent.mkdir(parents=True)
         self.trash.write_text("a file")
@@ -413,6 +419,7 @@ class Delete(HistoryCommands):
         self.assertTrue(self.pictures[1].is_dir())
         self.assertEqual(self.ids(), [3])
 
+    @posix
     def test_asks_once(self):
         outcome = self.run_fude("history", "delete", "1", "2", stdin="y\n")  # no terminal
         self.assert_refused(outcome, 2, "--yes", self.pictures[0], self.pictures[1])
@@ -496,6 +503,7 @@ class Trouble(HistoryCommands):
         self.change("UPDATE pictures SET provenance = ?", '{"steps": "many", "seed": -1}')
         self.assert_refused(self.run_fude("history"), 1, "entry 1", "damaged")
 
+    @posix
     def test_a_home_that_cannot_be_written(self):
         self.assert_draws_without_history("/proc/fude", "FUDE_HOME", FUDE_HOME="/proc/fude")
         (self.folder / "file").write_text("")

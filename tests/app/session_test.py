@@ -22,7 +22,7 @@ import threading
 import time
 import unittest
 
-from support import FUDE, PATIENCE, CommandLine, png_chunks, png_pixels, png_texts, undated
+from support import FUDE, PATIENCE, WINDOWS, CommandLine, png_chunks, png_pixels, png_texts, posix, undated
 
 SIDES = ["-W", "64", "-H", "64", "--threads", "1"]
 
@@ -366,6 +366,7 @@ class Gacha(Sessions):
         self.assertEqual([cell["number"] for cell in document["cells"]], list(range(1, len(drawn) + 1)))
         self.assertEqual(self.pictures(folder), drawn)
 
+    @posix
     def test_one_process_at_a_time_draws_into_a_folder(self):
         folder = self.gacha("a cat", "--count", "1", "--steps", "1", "--seed", "1")["folder"]
         first = os.open(self.folder / folder, os.O_RDONLY)
@@ -391,6 +392,7 @@ class Gacha(Sessions):
 
 
 class Disk(Sessions):
+    @posix
     def test_a_folder_that_may_not_be_written(self):
         locked = "/proc/fude"  # not even root writes there
         if os.geteuid() != 0:
@@ -420,6 +422,8 @@ class Disk(Sessions):
 
 class Terminal(Sessions):
     def run_in_terminal(self, *arguments, columns=80, resized=None, typed=b"", code=0, **environment):
+        if WINDOWS:
+            self.skipTest("Wine has no terminal of its own")
         try:
             leader, follower = pty.openpty()
         except OSError as error:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from support import FUDE, SMALL, CommandLine, png_texts
+from support import FUDE, SMALL, CommandLine, png_texts, posix
 
 SURPRISE = "this should not have happened"
 
@@ -60,12 +60,14 @@ class Trouble(CommandLine):
 class OwnFiles(Trouble):
     """FUDE_HOME and what lies in it."""
 
+    @posix
     def test_a_home_that_is_no_folder(self):
         for home, word in self.unusable():
             with self.subTest(home=str(home)[:80]):
                 image = self.assert_draws(word, "history", "embeddings", "rates", "FUDE_HOME", home=home)
                 self.assertIsNone(image["id"])
 
+    @posix
     def test_a_part_of_the_home_that_is_no_folder_or_file(self):
         for name, what in [("embeddings", "embeddings of prompts"), ("calibration.json", "this machine's rates"), ("history.sqlite3", "the history")]:
             for kind in ["loop", "pipe", "other"]:
@@ -92,6 +94,7 @@ class OwnFiles(Trouble):
                         path.unlink()
         self.assert_draws(warnings=0)
 
+    @posix
     def test_pipes_where_sqlite_keeps_its_journals(self):
         self.assert_draws(warnings=0)
         for ending in ["-journal", "-wal", "-shm"]:
@@ -101,6 +104,7 @@ class OwnFiles(Trouble):
                 self.assert_draws(pipe.name)
                 pipe.unlink()
 
+    @posix
     def test_kept_files_that_are_none(self):
         self.assert_draws(warnings=0)
         for file in (self.home / "embeddings").iterdir():
@@ -118,6 +122,7 @@ class OwnFiles(Trouble):
         finally:
             database.close()
 
+    @posix
     def test_a_current_folder_that_is_gone(self):
         folder = self.made_folder("gone")
         command = f'cd "{folder}" && rmdir "{folder}" && exec "$@"'
@@ -129,6 +134,7 @@ class OwnFiles(Trouble):
         self.assertEqual(len([file for file in self.files() if file.endswith(".png")]), 1)
 
     @unittest.skipUnless(os.environ.get("SILENT_DRIVE_LIBRARY"), "not built here")
+    @posix
     def test_a_drive_that_does_not_answer(self):
         drive = self.made_folder("drive")
         gone = {"SILENT_DRIVE": str(drive), "LD_PRELOAD": os.environ["SILENT_DRIVE_LIBRARY"]}
@@ -139,6 +145,7 @@ class OwnFiles(Trouble):
         (self.home / "embeddings").symlink_to(drive)
         self.assert_draws("does not answer", **{**gone, "SILENT_DRIVE": str(self.home / "embeddings")})
 
+    @posix
     def test_sessions_warn_once(self):
         for command, more in [("sweep", ["--seed", "1,2", "--dtype", "f32,bf16"]), ("gacha", ["--count", "2"])]:
             outcome = self.run_fude(command, *SMALL, "a cat", *more, "--quiet", FUDE_HOME="/proc/fude")
@@ -147,6 +154,7 @@ class OwnFiles(Trouble):
 
 
 class Output(Trouble):
+    @posix
     def test_what_cannot_be_written_is_refused_before_anything_is_loaded(self):
         for out, word in self.unusable():
             for command in ["generate", "sweep", "gacha"]:
@@ -193,6 +201,7 @@ class Output(Trouble):
         self.assert_refused(self.run_fude("refine", "--id", "1", "--variations", "2", "-o", "refined.png"), 2, "--output", "2 pictures")
         self.assertEqual((self.folder / "again.png").read_bytes(), (self.folder / image["path"]).read_bytes())
 
+    @posix
     def test_files_that_cannot_be_named(self):
         (self.folder / "folder.png").mkdir()
         os.mkfifo(self.folder / "pipe.png")
@@ -214,6 +223,7 @@ class Output(Trouble):
         self.assertEqual(process.wait(timeout=300), 0, errors)
         self.assertEqual(len([file for file in self.files() if file.endswith(".png")]), 3)
 
+    @posix
     def test_paths_that_cannot_be_written_cost_no_picture(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full here")
@@ -225,6 +235,7 @@ class Output(Trouble):
         for picture in pictures:
             self.assertIn(picture, outcome.err)
 
+    @posix
     def test_streams_that_are_closed(self):
         command = 'exec "$@" >&- <&-'
         done = subprocess.run(["sh", "-c", command, "sh", FUDE, "generate", *SMALL, "a cat", "--count", "2"], cwd=self.folder,
@@ -239,6 +250,7 @@ class Output(Trouble):
 
 
 class Signals(CommandLine):
+    @posix
     def test_each_ends_the_work_in_good_order(self):
         for ends in [[signal.SIGTERM], [signal.SIGHUP], [signal.SIGHUP, signal.SIGHUP, signal.SIGTERM]]:
             with self.subTest(ends=ends):
@@ -258,6 +270,7 @@ class Signals(CommandLine):
                 for path in paths:
                     png_texts(self.folder / path)
 
+    @posix
     def test_nohup_is_respected(self):
         process = subprocess.Popen(["nohup", FUDE, "generate", *SMALL, "a cat", "--count", "3"], cwd=self.folder, env=self.environment(), text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)

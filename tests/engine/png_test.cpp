@@ -56,9 +56,10 @@ std::vector<uint8_t> png_of(const std::vector<std::vector<uint8_t>>& chunks) {
 }
 
 std::string deflated(const std::string& text) {
-  uLongf size = compressBound(text.size());
+  const auto length = static_cast<uLong>(text.size());
+  uLongf size = compressBound(length);
   std::string out(size, '\0');
-  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(text.data()), text.size());
+  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(text.data()), length);
   out.resize(size);
   return out;
 }

@@ -11,6 +11,7 @@
 
 #include "fude/error.h"
 #include "told.h"
+#include "weights/quote.h"
 
 namespace fs = std::filesystem;
 
@@ -40,7 +41,7 @@ class HistoryFile : public testing::Test {
 
   void change(const char* sql) const {
     sqlite3* database = nullptr;
-    ASSERT_EQ(sqlite3_open(file().c_str(), &database), SQLITE_OK);
+    ASSERT_EQ(sqlite3_open(text_of(file()).c_str(), &database), SQLITE_OK);
     EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
     sqlite3_close(database);
   }

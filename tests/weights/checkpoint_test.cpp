@@ -240,6 +240,7 @@ TEST(DiffusersFolder, TellsAllThatIsWrongAtOnce) {
 }
 
 TEST(DiffusersFolder, WhatMayNotBeReadIsNotAbsent) {
+  if (kIsWindows) GTEST_SKIP() << "links and permissions are POSIX's";
   const Folder folder;
   copy_fixture("dual", folder / "m");
   const fs::path config = folder / "m" / "vae" / "config.json",
@@ -695,6 +696,7 @@ TEST(HubCache, FollowsReferencesAndLinks) {
   write_text(model / "refs" / "main", commit + "\n");
   EXPECT_EQ(text_of(verify(Checkpoint::open(files))), "");
 
+  if (kIsWindows) return;  // where the cache holds no links
   const fs::path weights = model / "snapshots" / commit / "transformer" / "diffusion_pytorch_model.safetensors";
   fs::create_directories(model / "blobs");
   fs::rename(weights, model / "blobs" / "0123");
@@ -755,6 +757,7 @@ TEST(HubCache, TheAddressOfTheModelsPageMeansTheModel) {
 TEST(HubCache, OnlyIdsAreLookedUp) {
   const Folder folder;
   for (const char* text : {"../x", "a/b/c", "/a/b", "a//b", "a/..", "nope"}) {
+    if (kIsWindows && fs::path(text) == "a/..") continue;  // the current folder, whether there is an "a" or not
     CheckpointFiles files = only(text);
     files.hub_cache = folder.path();
     EXPECT_TRUE(has(open_error(files), "there is no model")) << text;
@@ -788,6 +791,7 @@ TEST(Checkpoint, NamesFileAndTensorThatIsAbsent) {
 }
 
 TEST(Checkpoint, ReadingAFileThatWasCutShortIsAnError) {
+  if (kIsWindows) GTEST_SKIP() << "Windows lets nobody change a file that is in use";
   const Folder folder;
   copy_fixture("plain", folder / "m");
   const Checkpoint c = Checkpoint::open(only(folder / "m"));

@@ -42,11 +42,13 @@ TEST(MappedFile, CopiesBytesOut) {
   EXPECT_EQ(text_of_bytes(bytes), "3456");
   file.read(10, {});
   EXPECT_TRUE(has(error_of(Code::io, [&] { file.read(7, bytes); }), "cannot read byte 10"));
+  if (kIsWindows) return;  // which lets nobody cut a file that is in use
   std::filesystem::resize_file(folder / "file", 5);
   EXPECT_TRUE(has(error_of(Code::io, [&] { file.read(3, bytes); }), "it had 10 bytes, now 5"));
 }
 
 TEST(MappedFile, SaysWhenTheFileIsCutShort) {
+  if (kIsWindows) GTEST_SKIP() << "Windows lets nobody change a file that is in use";
   const Folder folder;
   write_text(folder / "file", "0123456789");
   const MappedFile file(folder / "file");
@@ -57,6 +59,7 @@ TEST(MappedFile, SaysWhenTheFileIsCutShort) {
 }
 
 TEST(MappedFile, SaysWhenTheFileIsWrittenAgain) {
+  if (kIsWindows) GTEST_SKIP() << "Windows lets nobody change a file that is in use";
   const Folder folder;
   write_text(folder / "file", "0123456789");
   const MappedFile file(folder / "file");
@@ -66,6 +69,7 @@ TEST(MappedFile, SaysWhenTheFileIsWrittenAgain) {
 }
 
 TEST(MappedFile, TakesANewFileOfTheSameNameForAnotherFile) {
+  if (kIsWindows) GTEST_SKIP() << "Windows lets nobody change a file that is in use";
   const Folder folder;
   write_text(folder / "file", "old");
   const MappedFile file(folder / "file");

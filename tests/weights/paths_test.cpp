@@ -43,6 +43,7 @@ TEST_F(Paths, AreFilesFoldersOrNothing) {
 }
 
 TEST_F(Paths, ThatCannotBeLookedAtSayWhy) {
+  if (kIsWindows) GTEST_SKIP() << "rings of links and names that are too long are POSIX's";
   fs::create_symlink("loop", folder_ / "loop");
   for (const fs::path& path : {folder_ / "loop", folder_ / "loop" / "below", folder_ / std::string(300, 'a'),
                                folder_ / (std::string(200, 'a') + '/' + std::string(5000, 'b'))}) {

@@ -6,8 +6,10 @@
 
 #include <thread>
 
+#include "cuda/device.h"
 #include "cuda/fake_driver.h"
 #include "cuda/kernel_lists.h"
+#include "cuda/machine_code.h"
 #include "engine/made_up_rates.h"
 #include "support.h"
 #include "temporary.h"
@@ -45,6 +47,7 @@ class Cuda : public testing::Test {
   FakeDriver& renew() {
     const int live = driver().live;
     driver() = {};
+    driver().version = cuda::kNeededDriver.cuda;
     driver().kernels = all_kernels();
     driver().live = live;
     return driver();
@@ -72,7 +75,7 @@ int count(const std::vector<FakeLaunch>& launches, const std::string& kernel) {
 
 TEST_F(Cuda, SaysWhyThereIsNoCard) {
   EXPECT_EQ(why_no_cuda(), "");
-  EXPECT_NE(cuda_driver().find("CUDA 12.0"), std::string::npos);
+  EXPECT_NE(cuda_driver().find("CUDA " + cuda::version_text(cuda::kNeededDriver.cuda)), std::string::npos);
 
   driver().cards = 0;
   EXPECT_NE(why_no_cuda().find("sees no card"), std::string::npos);
@@ -114,6 +117,7 @@ struct Machine {
   std::string name;
   int compiled_for, shared_bytes;
   std::string dtype, linear, attention;
+  friend void PrintTo(const Machine& machine, std::ostream* out) { *out << machine.name; }
 };
 class CudaMachines : public Cuda, public testing::WithParamInterface<Machine> {};
 INSTANTIATE_TEST_SUITE_P(All, CudaMachines,

@@ -23,7 +23,7 @@ struct FakeLaunch {
 
 struct FakeDriver {
   // Of the machine.
-  int version = 12000;
+  int version = 0;
   int cards = 1;
   int compiled_for = 89;
   int shared_bytes = 99 << 10;

@@ -113,14 +113,14 @@ const DriverVersion kNeededDriver = {${fude_needed_driver}};
     add_custom_command(OUTPUT ${folder}/${name}.fatbin DEPENDS ${files} VERBATIM
                        COMMAND ${fatbinary} --create=${folder}/${name}.fatbin -64 --compress-all --compress-mode=speed ${images})
     list(APPEND all ${folder}/${name}.fatbin)
-    string(APPEND text "asm(FUDE_SECTION \".balign 16\\n.globl fude_code_${name}\\nfude_code_${name}:\\n\"
+    string(APPEND text "asm(FUDE_SECTION(\"fude_code_${name}\") \".balign 16\\n.globl fude_code_${name}\\nfude_code_${name}:\\n\"
     \".incbin \\\"${folder}/${name}.fatbin\\\"\\n.text\\n\");\n")
   endforeach()
   if(nvcc)
     string(PREPEND text "#ifdef _WIN32
-#define FUDE_SECTION \".section .rdata,\\\"dr\\\"\\n\"
+#define FUDE_SECTION(name) \".section .rdata,\\\"dr\\\"\\n\"
 #else
-#define FUDE_SECTION \".section .rodata\\n\"
+#define FUDE_SECTION(name) \".section .rodata\\n.hidden \" name \"\\n\"
 #endif
 ")
   endif()

@@ -204,7 +204,8 @@ Plan Worker::plan_of(const Job& job, const Candidate& candidate) const {
   const int64_t all_blocks = candidate.placement ? candidate.placement->all_blocks : 0;
   plan.advice = advice_on(plan, options_, all_blocks + (host ? outside_ + kHostWork : device_->outside_bytes()),
                           host ? host_memory().total : device_->device_memory().total);
-  if (rates_ && others_.disturb()) plan.advice.push_back(beside_others(others_.taken(), device_->processors()));
+  if (rates_ && options_.card.empty() && others_.disturb())  // not the machine of a card that is elsewhere
+    plan.advice.push_back(beside_others(others_.taken(), device_->processors()));
   return plan;
 }
 

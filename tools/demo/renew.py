@@ -3,6 +3,7 @@ diffusers, those of the documents from fude."""
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,9 +52,27 @@ def showcase(draw):
     return sheet
 
 
+def previews(library):
+    """After some steps of ten, as the library shows them, and the picture."""
+    os.environ["FUDE_LIBRARY"] = str(library)
+    sys.path.insert(0, str(ROOT / "python"))
+    import fude
+
+    side, gap, shown = 192, 8, []
+    result = fude.Engine(ROOT / "models/demo").generate("a red car on a beach", seed=4, steps=10, width=256, height=256,
+                                                        preview=lambda each: shown.append(Image.fromarray(each.rgb.copy())))
+    row = [shown[step - 1].resize((side, side), Image.NEAREST) for step in (1, 3, 5, 10)]
+    row.append(result.images[0].pil().resize((side, side), Image.LANCZOS))
+    sheet = Image.new("RGB", (len(row) * (side + gap) - gap, side), "white")
+    for i, each in enumerate(row):
+        sheet.paste(each, (i * (side + gap), 0))
+    return sheet
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--fude", default=str(ROOT / "build/release/fude"))
+    parser.add_argument("--library", help="libfude.so.0; default: that of the same build")
     parser.add_argument("--only", nargs="*", help="names of files, to draw no others")
     args = parser.parse_args()
     wanted = lambda name: not args.only or name in args.only
@@ -74,6 +93,8 @@ def main():
                 (path,) = set(Path(folder).rglob("sheet.png")) - before
                 sheet = Image.open(path)
                 sheet.resize((width, round(sheet.height * width / sheet.width)), Image.LANCZOS).save(docs / name, quality=88, optimize=True)
+    if wanted("previews.png"):
+        previews(args.library or Path(args.fude).parent / "src/libfude.so.0").save(docs / "previews.png", optimize=True)
     if wanted("park.png"):
         subprocess.run([sys.executable, str(ROOT / "tools/export_demo_reference.py")], check=True)
 

@@ -9,18 +9,6 @@ namespace fs = std::filesystem;
 
 namespace fude {
 
-PathKind kind_of(const fs::path& path, std::error_code& reason) {
-  const fs::file_type type = fs::status(path, reason).type();
-  if (type == fs::file_type::none) return PathKind::unknown;
-  reason.clear();
-  switch (type) {
-    case fs::file_type::not_found: return PathKind::nothing;
-    case fs::file_type::regular: return PathKind::file;
-    case fs::file_type::directory: return PathKind::folder;
-    default: return PathKind::other;
-  }
-}
-
 PathKind kind_of(const fs::path& path) {
   std::error_code reason;
   return kind_of(path, reason);
@@ -40,19 +28,6 @@ std::string why_no_file(const fs::path& path) {
 
 std::string why_not_replaced(const fs::path& path) {
   return kind_of(path) == PathKind::nothing ? std::string() : why_no_file(path);
-}
-
-std::optional<uint64_t> size_of_file(const fs::path& path) {
-  std::error_code reason;
-  const uintmax_t size = fs::file_size(path, reason);
-  return reason ? std::nullopt : std::optional<uint64_t>(size);
-}
-
-std::vector<fs::path> entries_of(const fs::path& folder, std::error_code& reason) {
-  std::vector<fs::path> entries;
-  fs::directory_iterator entry(folder, reason);
-  for (; !reason && entry != fs::directory_iterator(); entry.increment(reason)) entries.push_back(entry->path());
-  return entries;
 }
 
 std::vector<fs::path> entries_of(const fs::path& folder) {

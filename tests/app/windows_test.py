@@ -115,7 +115,7 @@ class Unpacked(Windows):
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn("cannot make the folder", done.stderr)
-            self.assertIn("--out", done.stderr)
+            self.assertIn("Choose another folder", done.stderr)
             self.assertNotIn("encode", done.stderr)
             code, out, err = self.run_unpacked(folder / "fude.exe", "generate", *SMALL, "a cat", "--quiet", "-o", "cat.png")
             self.assertEqual((code, out), (0, "cat.png\n"), err)
@@ -145,7 +145,7 @@ class Unpacked(Windows):
                 code, out, err = self.run_unpacked(program, "generate", *SMALL, "a cat")
                 self.assertEqual((code, out), (1, ""), err)
                 self.assertIn(library, err)
-                self.assertIn("unpack", err)
+                self.assertIn("Unpack", err)
 
 
 class Databases(Windows):

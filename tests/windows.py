@@ -23,7 +23,7 @@ def run_program(program):
     """Passed, skipped, failed, and what was printed."""
     with tempfile.TemporaryDirectory(prefix="fude_wine_") as folder:
         report = pathlib.Path(folder) / "report.json"
-        done = subprocess.run([WINE, program, f"--gtest_output=json:{report}"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = subprocess.run([WINE, program, "--gtest_output=json:report.json"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               encoding="utf-8", errors="replace")
         if not report.exists():
             return 0, 0, 1, done.stdout + f"\nended with {done.returncode}, without a report"

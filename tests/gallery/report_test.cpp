@@ -189,7 +189,7 @@ TEST_F(Report, IsAPageOfItsOwn) {
 }
 
 TEST_F(Report, KnowsWhatRefiningNeeds) {
-  const std::string candidate = "\"candidates\":true,\"folder\":\"" + folder_.generic_string() + "\"";
+  const std::string candidate = "\"candidates\":true,\"folder\":" + nlohmann::json(text_of(folder_)).dump();
   Arrangement arrangement = arrangement_of({}, 2);
   arrangement.candidates = true;
   arrangement.choices = {"</script> & \"子犬\"", "cat"};

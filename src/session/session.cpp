@@ -96,6 +96,12 @@ void SessionFolder::hold() {
                 shown(path_) + " is being drawn by another fude. Wait until that one is done, or stop it with Ctrl-C.");
 }
 
+void SessionFolder::remove() {
+  held_.reset();  // on Windows a file in it
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
 void SessionFolder::clean() const {
   for (const fs::path& folder : {path_, path_ / "kept", embeddings()}) {
     std::error_code ignored;

@@ -46,6 +46,8 @@ class SessionFolder {
 
   // Locks the folder until this object is destroyed; call it before drawing. Error{bad_request} when another process holds it.
   void hold();
+  // Lets go of the folder and removes it with all that is in it, as far as that can be.
+  void remove();
 
   // Removes temporary files of a process that was killed.
   void clean() const;

@@ -124,8 +124,7 @@ SessionResult SessionRun::run(std::unique_ptr<Engine>& engine) {
     draw(engine);
   } catch (const Error& error) {
     if (declined_ && finished() == 0) {
-      std::error_code ignored;
-      fs::remove_all(session_.path(), ignored);
+      session_.remove();
       throw;
     }
     stopped = error;
